@@ -79,7 +79,9 @@ function(weft_fuzzer name)
   set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT ${limit} LABELS fuzz)
 endfunction()
 
-# weft_plugin(NAME SOURCES ... [DEPS ...]): a plugin of this tree; only its entry symbol is exported.
+# weft_plugin(NAME SOURCES ... [DEPS ...]): a plugin of this tree; only its entry symbol is exported. The target
+# weft_plugins builds all of them.
+add_custom_target(weft_plugins)
 function(weft_plugin name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(weft_plugin_${name} MODULE ${ARG_SOURCES})
@@ -90,5 +92,6 @@ function(weft_plugin name)
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${WEFT_PLUGIN_OUTPUT_DIRECTORY}
     LINK_DEPENDS ${CMAKE_SOURCE_DIR}/pipeline/sdk/plugin.map
     INSTALL_RPATH "$ORIGIN/../.." BUILD_RPATH "$ORIGIN/../..")
+  add_dependencies(weft_plugins weft_plugin_${name})
   install(TARGETS weft_plugin_${name} LIBRARY DESTINATION ${WEFT_PLUGIN_SUBDIRECTORY})
 endfunction()
