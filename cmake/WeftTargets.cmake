@@ -84,14 +84,7 @@ endfunction()
 add_custom_target(weft_plugins)
 function(weft_plugin name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
-  add_library(weft_plugin_${name} MODULE ${ARG_SOURCES})
-  target_link_libraries(weft_plugin_${name} PRIVATE weft_build_flags weft_sdk ${ARG_DEPS})
-  target_link_options(weft_plugin_${name} PRIVATE
-    -Wl,--version-script=${CMAKE_SOURCE_DIR}/pipeline/sdk/plugin.map -Wl,-z,defs)
-  set_target_properties(weft_plugin_${name} PROPERTIES
-    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${WEFT_PLUGIN_OUTPUT_DIRECTORY}
-    LINK_DEPENDS ${CMAKE_SOURCE_DIR}/pipeline/sdk/plugin.map
-    INSTALL_RPATH "$ORIGIN/../.." BUILD_RPATH "$ORIGIN/../..")
+  weft_add_plugin(${name} SOURCES ${ARG_SOURCES} DEPS weft_build_flags ${ARG_DEPS})
+  set_target_properties(weft_plugin_${name} PROPERTIES INSTALL_RPATH "$ORIGIN/../.." BUILD_RPATH "$ORIGIN/../..")
   add_dependencies(weft_plugins weft_plugin_${name})
-  install(TARGETS weft_plugin_${name} LIBRARY DESTINATION ${WEFT_PLUGIN_SUBDIRECTORY})
 endfunction()

@@ -2,9 +2,9 @@
  *
  * The descriptor and everything that it points to is constant for the life of the process. The host checks it; the
  * plugin only states facts. Structs grow at the end only; struct_size is what the plugin was compiled with.
- * Port types: "bool" "int" "float" "text" "json" "path" "bytes" "tensor" "image", a plugin's own name for a tensor
- * ("latent"), "list<T>" of one of them, and "any". "path" satisfies "text", "int" satisfies "float", any other
- * pair must be equal; "any" accepts everything. See docs/abi.md. */
+ * Port types: "bool" "int" "float" "text" "json" "path" "bytes" "tensor" "image", a plugin's own name for a tensor with
+ * the plugin's name in front ("image.latent"), "list<T>" of one of them, and "any". "path" satisfies "text", "int"
+ * satisfies "float", any other pair must be equal; "any" accepts everything. See docs/abi.md. */
 #ifndef WEFT_ABI_PLUGIN_H
 #define WEFT_ABI_PLUGIN_H
 

@@ -1,7 +1,7 @@
 /* What flows through ports: immutable, reference-counted values behind opaque handles.
  *
  * A value is a scalar, bytes with a media type (text is UTF-8 bytes, "text/plain"), a tensor, or a list of values of
- * one type. Its type string is the port type that it satisfies: "text", "image", "list<text>" ... (ports.h). A tensor
+ * one type. Its type string is the port type that it satisfies: "text", "image", "list<text>" ... (plugin.h). A tensor
  * or bytes value shares the buffer that it was made from; nothing is copied unless a function says so.
  * Ownership: make_* returns a value with one reference, the caller's. Pointers obtained from a value live as long as it.
  * Thread safety: values are immutable; every function may be called from any thread. */

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/loader/file_identity.h"
+
 namespace weft {
 
 struct PortDescriptor {
@@ -20,18 +22,20 @@ struct PortDescriptor {
   std::string type;  // "text", "list<text>", "any" ...: see plugin.h
   std::string help;
   bool optional = false;
+  friend bool operator==(const PortDescriptor&, const PortDescriptor&) = default;
 };
 
 struct ParameterDescriptor {
   std::string name;
   std::string type;
   std::optional<std::string> default_json;
-  double minimum = 0, maximum = 0;  // inclusive; infinite where there is no bound
+  double minimum = 0, maximum = 0;   // inclusive; infinite where there is no bound
   std::vector<std::string> choices;  // "choice": the values; "model": the accepted model types
   std::string unit;
   std::string help;
   bool per_request = false;
   bool optional = false;
+  friend bool operator==(const ParameterDescriptor&, const ParameterDescriptor&) = default;
 };
 
 struct NodeTypeDescriptor {
@@ -44,6 +48,7 @@ struct NodeTypeDescriptor {
   std::vector<ParameterDescriptor> parameters;
 
   bool has(uint32_t flag) const { return (flags & flag) != 0; }
+  friend bool operator==(const NodeTypeDescriptor&, const NodeTypeDescriptor&) = default;
 };
 
 struct ModelTypeDescriptor {
@@ -51,11 +56,13 @@ struct ModelTypeDescriptor {
   uint32_t version = 0;
   std::string help;
   std::vector<ParameterDescriptor> parameters;
+  friend bool operator==(const ModelTypeDescriptor&, const ModelTypeDescriptor&) = default;
 };
 
 struct PluginDescriptor {
-  std::string path;  // of the shared library
+  std::string path;    // of the shared library, absolute
   std::string sha256;  // of the library's content
+  FileIdentity file;   // of the library when it was described
   std::string name;
   std::string version;
   std::string license;

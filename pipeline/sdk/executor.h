@@ -37,8 +37,7 @@ class Executor {
   void run(Body&& body) const {
     using Callable = std::remove_reference_t<Body>;
     executor_->run(
-        executor_->self,
-        [](void* arg, const weft_team* team) { (*static_cast<Callable*>(arg))(Team(team)); },
+        executor_->self, [](void* arg, const weft_team* team) { (*static_cast<Callable*>(arg))(Team(team)); },
         const_cast<void*>(static_cast<const void*>(&body)));
   }
 

@@ -1,0 +1,21 @@
+# What makes a prefix of Weft: `cmake --install` gives one, and the build tree has the same layout, so that programs and
+# other projects find the parts by one set of relative paths:
+#   bin/weft   libexec/weft/   lib/weft/plugins/*.so   lib/cmake/weft/   include/weft/{abi,sdk}/   share/weft/template/
+include(CMakePackageConfigHelpers)
+set(package_files ${CMAKE_SOURCE_DIR}/cmake/weftConfig.cmake ${CMAKE_SOURCE_DIR}/cmake/WeftPlugin.cmake
+    ${CMAKE_BINARY_DIR}/weftConfigVersion.cmake)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/weftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+set(template_files ${CMAKE_SOURCE_DIR}/plugins/template/template.cc ${CMAKE_SOURCE_DIR}/plugins/template/CMakeLists.txt)
+
+foreach(file IN LISTS package_files)
+  configure_file(${file} ${CMAKE_BINARY_DIR}/lib/cmake/weft/ COPYONLY)
+endforeach()
+foreach(file IN LISTS template_files)
+  configure_file(${file} ${CMAKE_BINARY_DIR}/share/weft/template/ COPYONLY)
+endforeach()
+
+install(FILES ${package_files} DESTINATION lib/cmake/weft)
+install(FILES ${template_files} DESTINATION share/weft/template)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/pipeline/abi ${CMAKE_SOURCE_DIR}/pipeline/sdk DESTINATION include/weft
+        FILES_MATCHING PATTERN "*.h" PATTERN "*.map")
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/weft)

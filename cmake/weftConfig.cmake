@@ -1,0 +1,15 @@
+# find_package(weft): the target weft::sdk (headers of the plugin contract and their C++ wrapper) and the function
+# weft_add_plugin. The same file serves an installed prefix and a build tree, which have the same layout.
+get_filename_component(weft_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+if(NOT TARGET weft::sdk)
+  add_library(weft::sdk INTERFACE IMPORTED)
+  target_include_directories(weft::sdk INTERFACE "${weft_prefix}/include")
+endif()
+set(WEFT_PLUGIN_MAP "${weft_prefix}/include/weft/sdk/plugin.map")
+set(WEFT_PROGRAM "${weft_prefix}/bin/weft")
+if(NOT EXISTS "${WEFT_PLUGIN_MAP}")
+  set(weft_FOUND FALSE)
+  set(weft_NOT_FOUND_MESSAGE "${WEFT_PLUGIN_MAP} is missing: the installation of Weft is incomplete")
+  return()
+endif()
+include("${CMAKE_CURRENT_LIST_DIR}/WeftPlugin.cmake")
