@@ -1,0 +1,124 @@
+#include "modalities/weights/hugging_face_folder.h"
+
+#include <algorithm>
+#include <set>
+#include <system_error>
+
+#include "modalities/weights/json_file.h"
+
+namespace weft {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+// A shard's name must stay within the folder.
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
+         name.find('\0') == std::string::npos;
+}
+
+Status read_index(const fs::path& index, ModelFolder& folder) {
+  const Result<rapidjson::Document> document = read_json_file(index, kMaxConfigBytes);
+  if (!document.ok()) return document.status();
+  const auto corrupt = [&](std::string message) {
+    return Status(StatusCode::kCorruptData, std::move(message)).at(index.string());
+  };
+  if (!document->IsObject() || !document->HasMember("weight_map") || !(*document)["weight_map"].IsObject())
+    return corrupt("the index has no 'weight_map' object");
+  std::set<std::string> shards;
+  for (const auto& member : (*document)["weight_map"].GetObject()) {
+    std::string name(member.name.GetString(), member.name.GetStringLength());
+    if (!member.value.IsString()) return corrupt("the shard of '" + name + "' is not a string");
+    std::string shard(member.value.GetString(), member.value.GetStringLength());
+    if (!is_plain_name(shard))
+      return corrupt("the shard of '" + name + "' is not a file of this folder").got("'" + shard + "'");
+    shards.insert(shard);
+    if (!folder.weight_map.try_emplace(name, std::move(shard)).second)
+      return corrupt("the key '" + name + "' appears twice");
+  }
+  if (shards.empty()) return corrupt("the 'weight_map' is empty");
+  for (const std::string& shard : shards) folder.weights.push_back(index.parent_path() / shard);
+  return {};
+}
+
+// The GGUF models of a folder: a split one counts once, by its first part.
+std::vector<fs::path> gguf_models(const fs::path& folder) {
+  std::vector<fs::path> models;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (at->path().extension() != ".gguf") continue;
+    if (name.find("-of-") != std::string::npos && name.find("-00001-of-") == std::string::npos) continue;
+    models.push_back(at->path());
+  }
+  std::sort(models.begin(), models.end());
+  return models;
+}
+
+}  // namespace
+
+Result<ModelFolder> examine_model_folder(const fs::path& path) {
+  ModelFolder folder;
+  if (is_file(path / "config.json")) folder.config = path / "config.json";
+  if (is_file(path / "model.safetensors")) {
+    folder.weights = {path / "model.safetensors"};
+    return folder;
+  }
+  if (is_file(path / "model.safetensors.index.json")) {
+    if (Status status = read_index(path / "model.safetensors.index.json", folder); !status.ok())
+      return status;
+    return folder;
+  }
+  if (is_file(path / "adapter_model.safetensors")) {
+    folder.weights = {path / "adapter_model.safetensors"};
+    folder.config = config_beside(folder.weights[0]);
+    return folder;
+  }
+  std::vector<fs::path> models = gguf_models(path);
+  if (models.size() > 1)
+    return Status(StatusCode::kInvalidArgument, "the folder holds several GGUF models")
+        .at(path.string())
+        .hint("name one of them, for example '" + models[0].filename().string() + "'");
+  if (models.empty())
+    return Status(StatusCode::kNotFound, "the folder holds no weights that Weft reads")
+        .at(path.string())
+        .expected(
+            "model.safetensors, model.safetensors.index.json, adapter_model.safetensors or a .gguf file");
+  folder.container = WeightContainer::kGguf;
+  folder.weights = std::move(models);
+  return folder;
+}
+
+fs::path config_beside(const fs::path& weights) {
+  const bool adapter = weights.filename().string().starts_with("adapter_model");
+  fs::path config = weights.parent_path() / (adapter ? "adapter_config.json" : "config.json");
+  return is_file(config) ? config : fs::path();
+}
+
+Status check_weight_map(const std::map<std::string, std::string>& weight_map, const WeightFile& file) {
+  for (const auto& [name, shard] : weight_map) {
+    const WeightTensor* tensor = file.find(name);
+    const auto unread = file.unreadable().find(name);
+    uint32_t index = 0;
+    if (tensor) {
+      index = tensor->file;
+    } else if (unread != file.unreadable().end()) {
+      index = unread->second.file;
+    } else {
+      return Status(StatusCode::kCorruptData, "the tensor '" + name + "' of the index is in no shard")
+          .at((file.folder() / shard).string());
+    }
+    if (file.files()[index].path().filename() != shard)
+      return Status(StatusCode::kCorruptData,
+                    "the tensor '" + name + "' is not in the shard that the index names")
+          .at((file.folder() / shard).string())
+          .got(file.files()[index].path().filename().string());
+  }
+  return {};
+}
+
+}  // namespace weft

@@ -1,0 +1,54 @@
+#include "modalities/weights/model_summary.h"
+
+#include <gtest/gtest.h>
+
+#include "modalities/weights/testing/model_file_writer.h"
+
+namespace weft {
+namespace {
+
+using testing::fresh_folder;
+using testing::GgufWriter;
+
+TEST(ModelSummary, SaysWhatAGgufModelIs) {
+  const auto folder = fresh_folder("summary");
+  GgufWriter writer;
+  writer.add("general.architecture", "llama")
+      .add("general.name", "Tiny")
+      .add_u32("llama.context_length", 8192);
+  const std::vector<std::string> tokens = {"a", "b"};
+  writer.add_strings("tokenizer.ggml.tokens", tokens);
+  writer.add_tensor("token_embd.weight", WeightFormat::kQ8_0, {2, 64}, std::string(4 * 34, 'x'));
+  writer.add_tensor("output_norm.weight", WeightFormat::kF32, {8}, std::string(32, 'x'));
+  writer.save(folder / "tiny.gguf");
+  const Result<WeightFile> file = WeightFile::open(folder / "tiny.gguf");
+  ASSERT_TRUE(file.ok()) << to_string(file.error());
+  const ModelSummary summary = summarize_model(*file);
+  EXPECT_EQ(summary.kind, "language model");
+  EXPECT_EQ(summary.container, "GGUF");
+  EXPECT_EQ(summary.architecture, "llama");
+  EXPECT_EQ(summary.name, "Tiny");
+  EXPECT_EQ(summary.format, "Q8_0");
+  EXPECT_EQ(summary.parameters, 136u);
+  EXPECT_EQ(summary.context_length, 8192u);
+  EXPECT_EQ(summary.size_bytes, std::filesystem::file_size(folder / "tiny.gguf"));
+}
+
+TEST(ModelSummary, KnowsAdaptersAndNamelessWeights) {
+  const auto folder = fresh_folder("summary_adapter");
+  const std::string weights = testing::safetensors_bytes(
+      R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})", "12345678");
+  testing::write_file(folder / "adapter_model.safetensors", weights);
+  testing::write_file(folder / "adapter_config.json", R"({"peft_type": "LORA", "r": 8})");
+  testing::write_file(folder / "other.safetensors", weights);
+  const Result<WeightFile> adapter = WeightFile::open(folder);
+  ASSERT_TRUE(adapter.ok()) << to_string(adapter.error());
+  EXPECT_EQ(summarize_model(*adapter).kind, "adapter");
+  const Result<WeightFile> other = WeightFile::open(folder / "other.safetensors");
+  ASSERT_TRUE(other.ok()) << to_string(other.error());
+  EXPECT_EQ(summarize_model(*other).kind, "weights");
+  EXPECT_EQ(summarize_model(*other).format, "F32");
+}
+
+}  // namespace
+}  // namespace weft
