@@ -20,16 +20,26 @@ uint64_t first_size(const Metadata& metadata, std::initializer_list<std::string>
   return 0;
 }
 
-std::string kind_of(const WeightFile& file, const ModelSummary& summary) {
+// Whether a Hugging Face config names a class that continues text.
+bool generates_text(const Metadata& metadata) {
+  const Result<std::vector<std::string_view>> classes = metadata.strings("architectures");
+  if (!classes.ok()) return false;
+  return std::any_of(classes->begin(), classes->end(), [](std::string_view name) {
+    return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") ||
+           name.ends_with("ForConditionalGeneration");
+  });
+}
+
+std::string kind_of(const WeightFile& file, const std::string& architecture) {
   const Metadata& metadata = file.metadata();
   const std::string type = text_of(metadata, "general.type");
   if (type == "adapter" || metadata.contains("peft_type")) return "adapter";
-  if (type == "mmproj" || summary.architecture == "clip") return "projector";
-  const bool has_vocabulary = metadata.contains("tokenizer.ggml.tokens") || metadata.contains("vocab_size") ||
-                              metadata.contains("text_config.vocab_size");
-  if (has_vocabulary && summary.architecture != "bert")
-    return file.tensors().empty() ? "vocabulary" : "language model";
-  return "weights";
+  if (file.container() == WeightContainer::kSafetensors)
+    return generates_text(metadata) ? "language model" : "weights";
+  if (type == "mmproj" || architecture == "clip") return "projector";
+  if (!metadata.contains("tokenizer.ggml.tokens")) return "weights";
+  if (file.tensors().empty()) return "vocabulary";
+  return architecture.find("bert") == std::string::npos ? "language model" : "text encoder";
 }
 
 }  // namespace
@@ -54,7 +64,7 @@ ModelSummary summarize_model(const WeightFile& file) {
   }
   const auto most = std::max_element(bytes.begin(), bytes.end());
   if (*most > 0) summary.format = block_layout(static_cast<WeightFormat>(most - bytes.begin())).name;
-  summary.kind = kind_of(file, summary);
+  summary.kind = kind_of(file, summary.architecture);
   return summary;
 }
 

@@ -12,7 +12,7 @@
 namespace weft {
 
 struct ModelSummary {
-  std::string kind;             ///< "language model", "adapter", "vocabulary", "projector" or "weights"
+  std::string kind;  ///< "language model", "text encoder", "adapter", "vocabulary", "projector" or "weights"
   std::string container;        ///< "GGUF" or "safetensors"
   std::string architecture;     ///< "llama", "gemma3"; empty if the file does not say
   std::string name;             ///< as its makers call it; empty if the file does not say
