@@ -1,0 +1,130 @@
+/// Which models are open, loaded and shared.
+///
+/// Nodes that name the same file (or folder), model type and options share one model. Opening reads headers
+/// only; use() loads what is not loaded, evicting the least recently used models that no node works on when
+/// the byte limit asks for it, and waits while others hold the memory. All models of a node are taken in one
+/// step, so that two nodes cannot wait for each other. Ownership: the store owns the models and closes them
+/// in its destructor; no Use may be alive then. A Model is valid as long as its store. Thread safety: open()
+/// from one thread at a time, everything else from any thread.
+#ifndef WEFT_PIPELINE_RESIDENCY_MODELS_H
+#define WEFT_PIPELINE_RESIDENCY_MODELS_H
+
+#include <weft/abi/model.h>
+#include <weft/sdk/status.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pipeline/files/content_hash.h"
+
+namespace weft {
+
+/// Where `path` of a "models" entry is: itself if absolute, else the first that exists of
+/// pipeline_folder/path and folder/path for each of `folders`. The result is absolute. Errors: kNotFound,
+/// naming the places that were tried.
+Result<std::filesystem::path> find_model(const std::string& path,
+                                         const std::filesystem::path& pipeline_folder,
+                                         std::span<const std::filesystem::path> folders);
+
+struct ModelRequest {
+  const weft_model_type* type = nullptr;
+  std::string path;    // as the pipeline writes it
+  std::string sha256;  // what the pipeline pins, any case; "" for nothing
+  std::filesystem::path pipeline_folder;
+  std::shared_ptr<const weft_parameters> parameters;  // kept until the model is closed
+  std::string parameters_key;                         // equal for equal parameters
+};
+
+/// One open model.
+class Model {
+ public:
+  void* handle() const { return handle_; }  // what the model type's open returned
+  const weft_model_type& type() const { return *type_; }
+  const std::filesystem::path& path() const { return path_; }  // absolute
+  /// Of the file's content; of a folder, see FileHashCache::sha256_of_tree.
+  const std::string& sha256() const { return sha256_; }
+  const weft_model_estimate& estimate() const { return estimate_; }
+
+ private:
+  friend class ModelStore;
+  const weft_model_type* type_ = nullptr;
+  void* handle_ = nullptr;
+  std::filesystem::path path_;
+  std::string sha256_, tree_path_, identity_;
+  std::shared_ptr<const weft_parameters> parameters_;
+  weft_model_source source_{};
+  weft_model_estimate estimate_{};
+  enum class State { kOpen, kLoading, kLoaded } state_ = State::kOpen;
+  uint32_t users_ = 0;
+  uint64_t last_use_ = 0;
+};
+
+class ModelStore {
+ public:
+  struct Options {
+    const weft_host* host = nullptr;             // given to open
+    std::vector<std::filesystem::path> folders;  // search path
+    uint64_t limit_bytes = 0;                    // of resident bytes; 0: none
+    const FileHashCache* hashes = nullptr;       // outlives the store
+  };
+  explicit ModelStore(Options options);
+  ~ModelStore();
+  ModelStore(const ModelStore&) = delete;
+  ModelStore& operator=(const ModelStore&) = delete;
+
+  /// Finds the file, checks its hash against the pin, opens it or returns the one that is open. Errors:
+  /// kNotFound, kCorruptData if the content is not what the pipeline pins, those of the model type's open and
+  /// estimate. [main]
+  Result<Model*> open(const ModelRequest& request);
+
+  /// Models that stay loaded while it lives. Move-only.
+  class Use {
+   public:
+    Use() = default;
+    Use(Use&& other) noexcept;
+    Use& operator=(Use&& other) noexcept;
+    ~Use();
+
+   private:
+    friend class ModelStore;
+    ModelStore* store_ = nullptr;
+    std::vector<Model*> models_;
+  };
+  /// Loads `models` and keeps them loaded. cancelled: asked while it waits; may be empty. Errors:
+  /// kOutOfMemory if they do not fit the limit even alone, kCancelled, those of load. [worker]
+  Result<Use> use(std::span<Model* const> models, weft_stream* stream,
+                  const std::function<int32_t()>& cancelled);
+
+  struct Statistics {
+    uint64_t resident_bytes = 0, peak_resident_bytes = 0;
+    uint64_t loads = 0, evictions = 0;
+    size_t open = 0, loaded = 0;
+  };
+  Statistics statistics() const;
+  /// Evicts every model that no node works on. [main]
+  void evict_idle();
+
+ private:
+  void release(std::span<Model* const> models) noexcept;
+  Status make_room(uint64_t needed_bytes, std::unique_lock<std::mutex>& lock,
+                   const std::function<int32_t()>& cancelled);
+  void evict(Model& model);
+
+  Options options_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<Model>> models_;
+  uint64_t clock_ = 0;
+  Statistics statistics_;
+};
+
+}  // namespace weft
+#endif

@@ -1,0 +1,113 @@
+/// Runs a validated pipeline.
+///
+/// prepare_run resolves inputs and seeds, opens models (headers only), creates and prepares every node, and
+/// plans memory: what `weft plan` prints, before a weight is loaded. execute runs it: independent branches in
+/// parallel, outputs released after their last consumer, results that do not depend on the number of threads.
+///
+///   Host host({...});
+///   RunOptions options{.inputs = {{"topic", {.text = "a red apple"}}}, .out_folder = "out"};
+///   auto prepared = prepare_run(graph, plugins, host, options);
+///   auto result = execute(*prepared, options, print_event, &cancel);
+///
+/// Ownership: graph, plugins and host outlive the PreparedRun. Thread safety: one thread; cancel from
+/// anywhere.
+#ifndef WEFT_PIPELINE_RUN_RUN_H
+#define WEFT_PIPELINE_RUN_RUN_H
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <weft/abi/plugin.h>
+#include <weft/sdk/status.h>
+
+#include "pipeline/graph/graph.h"
+#include "pipeline/run/cancel.h"
+#include "pipeline/run/events.h"
+
+namespace weft {
+
+class Host;
+class ResultCache;
+struct Plan;  // plan/plan.h
+
+/// Loads a plugin's library, or gives the one that is loaded: what PluginLibrary::load does. [main]
+using PluginProvider = std::function<Result<const weft_plugin*>(const PluginDescriptor& plugin)>;
+
+/// The value of a pipeline input: exactly one of the two is used.
+struct InputValue {
+  std::string text;  // as `--set name=value` gives it: text as it is, JSON for other types
+  std::string json;  // JSON text; used if not empty
+};
+
+struct DrawnSeed {
+  std::string node;  // "outer/inner" in a subgraph
+  std::string parameter;
+  int64_t value = 0;
+};
+
+struct RunOptions {
+  std::map<std::string, InputValue> inputs;  // by name; the others take their defaults
+  std::filesystem::path out_folder = "out";  // created when the first file is written
+  uint32_t threads = 0;                      // nodes at work at once; 0: the host's
+  uint64_t max_memory_bytes = 0;             // refuse a plan whose peak is larger; 0: no limit
+  ResultCache* cache = nullptr;              // null: off
+  std::filesystem::path trace_path;          // empty: no trace
+  enum class WriteManifest { kYes, kNo } manifest = WriteManifest::kYes;  // out_folder/manifest.json
+  std::string isa_level;  // of the kernels in use; part of cache keys, recorded
+  std::string numerics_profile = "default";
+  std::vector<DrawnSeed> seeds;        // replay these instead of drawing
+  std::function<int64_t()> draw_seed;  // in [0, 2^31); empty: from the system's entropy
+  uint64_t max_json_elements = 65536;  // larger tensors are summarised in outputs
+};
+
+struct NodeTiming {
+  std::string node;
+  double seconds = 0;  // wall clock, all attempts
+  enum class Outcome { kComputed, kCached, kSkipped } outcome = Outcome::kComputed;
+};
+
+struct RunResult {
+  std::map<std::string, std::string> outputs_json;  // by name; an output of a skipped node is absent
+  std::filesystem::path manifest_path;              // empty if none was written
+  std::vector<std::string> files;                   // written, relative to out_folder, sorted
+  std::vector<NodeTiming> timings;                  // in graph order, subgraphs' nodes after their parents
+  double seconds = 0;
+  uint64_t peak_live_bytes = 0;  // of values between stages
+  uint64_t copied_bytes = 0;     // by the host, between stages
+};
+
+class PreparedRun {
+ public:
+  PreparedRun(PreparedRun&&) noexcept;
+  PreparedRun& operator=(PreparedRun&&) noexcept;
+  ~PreparedRun();
+
+  const Graph& graph() const;  // with the seeds filled in
+  const Plan& plan() const;
+  const std::vector<DrawnSeed>& drawn_seeds() const;
+
+  struct State;
+  State& state() { return *state_; }
+  explicit PreparedRun(std::unique_ptr<State> state);
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// Errors: kInvalidArgument and kNotFound for inputs and models, kOutOfMemory if the plan's peak is beyond
+/// max_memory_bytes (with the numbers), those of the plugins' create and prepare.
+Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugins, Host& host,
+                                const RunOptions& options);
+
+/// Errors: that of the node that failed first, naming it; kCancelled; kIoError. Temporaries are removed in
+/// every case; files that nodes completed before the error stay. May be called again after it returned.
+Result<RunResult> execute(PreparedRun& prepared, const RunOptions& options, const EventHandler& on_event,
+                          const CancelToken* cancel);
+
+}  // namespace weft
+#endif
