@@ -1,0 +1,24 @@
+#include "pipeline/cli/command.h"
+#include "pipeline/cli/commands/commands.h"
+
+namespace weft::cli {
+namespace {
+
+constexpr const Command* kCommands[] = {
+    &kNodesCommand,
+    &kPluginsCommand,
+    &kDoctorCommand,
+};
+
+}  // namespace
+
+std::span<const Command* const> commands() { return kCommands; }
+
+const Command* find_command(std::string_view name) {
+  for (const Command* command : kCommands) {
+    if (command->name == name) return command;
+  }
+  return nullptr;
+}
+
+}  // namespace weft::cli

@@ -1,0 +1,104 @@
+#include "pipeline/cli/report.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/terminal.h"
+
+namespace weft::cli {
+namespace {
+
+// The state of the process's standard output, not of an object.
+std::atomic<bool> output_failed{false};
+
+void print_error_line(const std::string& text) { write_all(STDERR_FILENO, text + "\n"); }
+
+}  // namespace
+
+std::string error_text(const Error& error, size_t width) {
+  const size_t columns = width == 0 ? static_cast<size_t>(-1) : width;
+  std::string first = "weft: ";
+  if (!error.where.empty()) first += error.where + ": ";
+  first += error.message.empty() ? to_string(error.code) : error.message;
+  std::string text = wrap(without_controls(first), columns, 2);
+  const auto add = [&](const char* label, const std::string& value) {
+    if (!value.empty()) text += "\n" + wrap("  " + std::string(label) + without_controls(value), columns, 4);
+  };
+  add("expected: ", error.expected);
+  add("got: ", error.got);
+  add("", error.hint);
+  return text;
+}
+
+int report_error(const Error& error) {
+  const Terminal terminal(STDERR_FILENO);
+  print_error_line(error_text(error, terminal.interactive() ? terminal.width() : 0));
+  return exit_code_for(error.code);
+}
+
+int report_error(const Status& status) { return report_error(status.error()); }
+
+int report_usage(std::string_view command, std::string_view message) {
+  std::string text = "weft: " + without_controls(message) + "\n  see: weft ";
+  if (!command.empty()) text += std::string(command) + " ";
+  print_error_line(text + "--help");
+  return kUsage;
+}
+
+void report_warning(std::string_view message) { print_error_line("warning: " + without_controls(message)); }
+
+std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(1, (name.size() + 2) / 3) + 1;
+  for (const std::string& candidate : known) {
+    // Optimal string alignment: insert, delete, replace, swap neighbours; three rows are enough.
+    std::vector<size_t> before(candidate.size() + 1), previous(candidate.size() + 1), row(candidate.size() + 1);
+    for (size_t j = 0; j <= candidate.size(); ++j) previous[j] = j;
+    for (size_t i = 1; i <= name.size(); ++i) {
+      row[0] = i;
+      for (size_t j = 1; j <= candidate.size(); ++j) {
+        const size_t replace = previous[j - 1] + (name[i - 1] == candidate[j - 1] ? 0 : 1);
+        row[j] = std::min({previous[j] + 1, row[j - 1] + 1, replace});
+        if (i > 1 && j > 1 && name[i - 1] == candidate[j - 2] && name[i - 2] == candidate[j - 1]) {
+          row[j] = std::min(row[j], before[j - 2] + 1);
+        }
+      }
+      before.swap(previous);
+      previous.swap(row);
+    }
+    if (previous[candidate.size()] < best_distance) {
+      best_distance = previous[candidate.size()];
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {  // someone made the terminal non-blocking
+      pollfd wait{fd, POLLOUT, 0};
+      poll(&wait, 1, -1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void print(std::string_view text) {
+  if (!output_failed && !write_all(STDOUT_FILENO, text)) output_failed = true;
+}
+
+bool printing_failed() { return output_failed; }
+
+}  // namespace weft::cli
