@@ -3,11 +3,19 @@
 ///
 /// Made by parse_pipeline (parse.h), read by plan/ and run/. It names node types of the Catalog that it was checked
 /// against, which must outlive it. Subgraphs stay nested: a node with `subgraph` runs that graph as one node.
+///
+/// How a file becomes this data:
+///  - "in" links an input port: "node.port", or "inputs.x" for an input of the pipeline. Every other input port may be
+///    given in "with": a constant, or text with references, if its type is text, json, path, bool, int, float or a list of
+///    those. A port has a link or a literal, not both; without either it must be optional.
+///  - "with" also holds the parameters. References to "inputs" are known before the run and stand everywhere;
+///    references to nodes only in literals of ports and in parameters that are declared per request.
+///  - A node with for_each runs once per element of that list. Wherever the node refers to the list, in an input's source
+///    or inside its literals and parameters, it means the element; its outputs become lists in the same order.
 #ifndef WEFT_PIPELINE_GRAPH_GRAPH_H
 #define WEFT_PIPELINE_GRAPH_GRAPH_H
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,33 +38,47 @@ struct Source {
   friend bool operator==(const Source&, const Source&) = default;
 };
 
-/// A string with ${...}: literal text and references alternate; parts are concatenated.
+/// A value with ${...} in it: fixed pieces and references, concatenated. See render() in literal.h.
 struct TemplateText {
+  enum class Form {
+    kText,  // the pieces make the text itself
+    kJson,  // the pieces make JSON; what a reference inserts lies inside a JSON string and is escaped
+    kValue  // one reference and nothing else: its text is converted to the type that is wanted
+  };
   using Part = std::variant<std::string, Source>;
+  Form form = Form::kText;
   std::vector<Part> parts;
 };
 
-/// A value written in the file: JSON text without templates, or a string with them.
-using Literal = std::variant<std::string /* JSON text */, TemplateText>;
+/// A value written in the file: compact JSON text without references, or a template.
+using Literal = std::variant<std::string, TemplateText>;
 
-struct InputBinding {  // one per input port of the node, in port order
+struct InputBinding {  // one per input port of the node, in port order; then extra ones in file order
   std::string name;
-  std::string type;                    // the port's type
+  std::string type;  // the port's type
   bool optional = false;
-  std::optional<Source> source;        // linked with "in"
-  std::optional<Literal> literal;      // given in "with": a constant or template for a port
+  std::optional<Source> source;    // linked with "in"
+  std::optional<Literal> literal;  // given in "with", or the default of a subgraph's input
+  SourcePosition position;         // of what was given; else of the node
+};
+
+struct
+    ParameterBinding {  // one per declared parameter that has a value, defaults included, in declared order
+  std::string name;
+  Literal value;  // for "model" parameters: the JSON string with the model's name
   SourcePosition position;
 };
 
-struct ParameterBinding {  // one per declared parameter that has a value, defaults included
-  std::string name;
-  Literal value;                       // for "model" parameters: the JSON string with the model's name
-  SourcePosition position;
+/// A parameter of type "model" and the entry of Graph::models that it names.
+struct ModelUse {
+  std::string parameter;
+  uint32_t model = 0;
 };
 
 struct Condition {
   Source source;
-  std::optional<std::string> equals_json;  // absent: the port is a bool and must be true
+  std::optional<std::string>
+      equals_json;  // compact JSON of a scalar; absent: the port is a bool and must be true
 };
 
 struct Graph;
@@ -64,35 +86,40 @@ struct Graph;
 struct Node {
   std::string name;
   std::string uses;
-  Catalog::NodeEntry type;             // null for a subgraph
+  std::string help;
+  Catalog::NodeEntry type;  // null for a subgraph
   std::shared_ptr<const Graph> subgraph;
   std::vector<InputBinding> inputs;
   std::vector<std::string> output_names;
+  /// After for_each: "list<text>" for a port of type text. Empty: the port is itself a list (or "any"), and lists of
+  /// lists do not exist: nothing is linked to it and its value is dropped.
   std::vector<std::string> output_types;
-  std::vector<ParameterBinding> parameters;
+  std::vector<ParameterBinding>
+      parameters;  // a seed that is not given is absent: the run draws and records it
+  std::vector<ModelUse> models;
   std::optional<Condition> when;
-  std::optional<Source> for_each;      // the list; the node's input of element type takes its place
-  uint32_t for_each_input = 0;         // which input receives the element
-  uint32_t retry = 0;                  // further attempts after the first
-  double timeout_s = 0;                // 0: none
-  std::vector<uint32_t> depends_on;    // nodes that must finish first, ascending
+  std::optional<Source> for_each;
+  uint32_t retry = 0;                // further attempts after the first
+  double timeout_s = 0;              // 0: none
+  std::vector<uint32_t> depends_on;  // nodes that must finish first, ascending
   SourcePosition position;
 };
 
 struct PipelineInput {
   std::string name;
   std::string type;
-  std::optional<std::string> default_json;
+  std::optional<std::string> default_json;  // compact JSON; absent: the user must give a value
   std::string help;
+  bool needed_before_run = false;  // a parameter or model that must be known before the run refers to it
   SourcePosition position;
 };
 
 struct ModelEntry {
   std::string name;
-  std::string path;
-  std::string sha256;                  // "" if the file does not pin it
-  std::string type;                    // model type, from the parameters that name it; "" if none does
-  std::map<std::string, std::string> options_json;  // further members, checked against the model type's parameters
+  Literal path;                           // may refer to inputs
+  std::string sha256;                     // lower case; "" if the file does not pin it
+  std::string type;                       // model type, from the parameters that name it; "" if none does
+  std::vector<ParameterBinding> options;  // parameters of the model type, defaults included
   SourcePosition position;
 };
 
@@ -104,11 +131,12 @@ struct PipelineOutput {
 
 struct Graph {
   std::string name;
-  std::string file;                    // path as the user gave it
-  std::string folder;                  // relative paths of the pipeline start here
+  std::string help;
+  std::string file;    // path as the user gave it
+  std::string folder;  // relative paths of the pipeline start here
   std::vector<PipelineInput> inputs;
   std::vector<ModelEntry> models;
-  std::vector<Node> nodes;             // topological order, ties in file order
+  std::vector<Node> nodes;  // topological order, ties in file order
   std::vector<PipelineOutput> outputs;
 };
 
