@@ -52,8 +52,10 @@ class HelpFormatter : public CLI::Formatter {
     std::string text;
     for (const CLI::Option* option : app.get_options()) {
       if (!wanted(option)) continue;
-      std::string left = "  " + (option->get_positional() ? option->get_name() : option->get_name(false, true));
-      if (!option->get_positional() && option->get_items_expected_max() > 0) left += " " + option->get_type_name();
+      std::string left =
+          "  " + (option->get_positional() ? option->get_name() : option->get_name(false, true));
+      if (!option->get_positional() && option->get_items_expected_max() > 0)
+        left += " " + option->get_type_name();
       left.resize(std::max(left.size() + 2, kColumn), ' ');
       text += wrap(left + option->get_description(), kWidth, kColumn) + "\n";
     }
@@ -89,7 +91,8 @@ void Arguments::optional_positional(const char* name, std::string& value, const 
   app_->add_option(name, value, help);
 }
 
-void Arguments::positionals(const char* name, std::vector<std::string>& values, int minimum, const char* help) {
+void Arguments::positionals(const char* name, std::vector<std::string>& values, int minimum,
+                            const char* help) {
   auto* option = app_->add_option(name, values, help);
   if (minimum > 0) option->required()->expected(minimum, CLI::detail::expected_max_vector_size);
 }
@@ -100,12 +103,13 @@ void Arguments::option(const char* names, std::string& value, const char* metava
   app_->add_option(names, value, help)->type_name(metavar);
 }
 
-void Arguments::option(const char* names, std::vector<std::string>& values, const char* metavar, const char* help) {
+void Arguments::option(const char* names, std::vector<std::string>& values, const char* metavar,
+                       const char* help) {
   app_->add_option(names, values, help)->type_name(metavar)->expected(1)->take_all()->delimiter('\0');
 }
 
-void Arguments::option(const char* names, int64_t& value, int64_t minimum, int64_t maximum, const char* metavar,
-                       const char* help) {
+void Arguments::option(const char* names, int64_t& value, int64_t minimum, int64_t maximum,
+                       const char* metavar, const char* help) {
   app_->add_option(names, value, help)->check(CLI::Range(minimum, maximum))->type_name(metavar);
 }
 
@@ -121,7 +125,8 @@ void Arguments::choice(const char* names, std::string& value, const std::vector<
   const auto check = [choices, metavar](const std::string& text) -> std::string {
     if (std::find(choices.begin(), choices.end(), text) != choices.end()) return "";
     const std::string near = nearest_name(text, choices);
-    return "expected " + metavar + ", got '" + text + "'" + (near.empty() ? "" : "; did you mean " + near + "?");
+    return "expected " + metavar + ", got '" + text + "'" +
+           (near.empty() ? "" : "; did you mean " + near + "?");
   };
   auto* option = app_->add_option(names, value, help)->check(check);
   if (!option->get_positional()) option->type_name(metavar);
@@ -151,7 +156,8 @@ std::optional<int> Arguments::parse(std::vector<std::string> arguments) {
     for (const std::string& left : app_->remaining()) {
       if (left.rfind("-", 0) != 0) return report_usage(command_.name, "unexpected argument '" + left + "'");
       const std::string near = nearest_name(left.substr(0, left.find('=')), option_names(*app_));
-      return report_usage(command_.name, "unknown option " + left + (near.empty() ? "" : "; did you mean " + near + "?"));
+      return report_usage(command_.name,
+                          "unknown option " + left + (near.empty() ? "" : "; did you mean " + near + "?"));
     }
     return report_usage(command_.name, "unexpected arguments");
   } catch (const CLI::Error& error) {

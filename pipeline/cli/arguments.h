@@ -38,9 +38,12 @@ class Arguments {
   void option(const char* names, std::string& value, const char* metavar, const char* help);
   /// May be given several times, each with one value.
   void option(const char* names, std::vector<std::string>& values, const char* metavar, const char* help);
-  void option(const char* names, int64_t& value, int64_t minimum, int64_t maximum, const char* metavar, const char* help);
-  void option(const char* names, double& value, double minimum, double maximum, const char* metavar, const char* help);
-  void choice(const char* names, std::string& value, const std::vector<std::string>& choices, const char* help);
+  void option(const char* names, int64_t& value, int64_t minimum, int64_t maximum, const char* metavar,
+              const char* help);
+  void option(const char* names, double& value, double minimum, double maximum, const char* metavar,
+              const char* help);
+  void choice(const char* names, std::string& value, const std::vector<std::string>& choices,
+              const char* help);
   /// A size in bytes: 4096, 512MiB, 2G (powers of 1024); empty if not given.
   void bytes(const char* names, std::optional<uint64_t>& value, const char* help);
 

@@ -10,8 +10,12 @@ namespace {
 constexpr std::string_view kUnits = "BKMGTP";
 
 Error not_a_size(std::string_view text) {
-  return Error{StatusCode::kInvalidArgument, "not a size", {}, "a number and a unit, for example 512MiB or 2G",
-               "'" + std::string(text) + "'", {}};
+  return Error{StatusCode::kInvalidArgument,
+               "not a size",
+               {},
+               "a number and a unit, for example 512MiB or 2G",
+               "'" + std::string(text) + "'",
+               {}};
 }
 
 }  // namespace
@@ -19,7 +23,8 @@ Error not_a_size(std::string_view text) {
 Result<uint64_t> parse_byte_size(std::string_view text) {
   const std::string_view whole = text;
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc() || !std::isfinite(number) || number < 0) return not_a_size(whole);
   text.remove_prefix(static_cast<size_t>(end - text.data()));
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -36,7 +41,8 @@ Result<uint64_t> parse_byte_size(std::string_view text) {
   }
   const double size = number * scale;
   if (size >= 18446744073709551616.0) {
-    return Error{StatusCode::kOutOfRange, "the size is too large", {}, "less than 16 EiB", "'" + std::string(whole) + "'", {}};
+    return Error{StatusCode::kOutOfRange, "the size is too large",        {},
+                 "less than 16 EiB",      "'" + std::string(whole) + "'", {}};
   }
   return static_cast<uint64_t>(size);
 }

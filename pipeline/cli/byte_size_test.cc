@@ -9,8 +9,14 @@ TEST(ByteSize, ReadsUnitsAsPowersOf1024) {
   const struct {
     const char* text;
     uint64_t size_bytes;
-  } cases[] = {{"0", 0},          {"4096", 4096},          {"1K", 1024},         {"512MiB", 512ull << 20},
-               {"512 mb", 512ull << 20}, {"1.5g", 3ull << 29}, {"2T", 2ull << 40}, {"7B", 7}};
+  } cases[] = {{"0", 0},
+               {"4096", 4096},
+               {"1K", 1024},
+               {"512MiB", 512ull << 20},
+               {"512 mb", 512ull << 20},
+               {"1.5g", 3ull << 29},
+               {"2T", 2ull << 40},
+               {"7B", 7}};
   for (const auto& c : cases) {
     const Result<uint64_t> size = parse_byte_size(c.text);
     ASSERT_TRUE(size.ok()) << c.text;
@@ -29,7 +35,12 @@ TEST(ByteSize, PrintsThreeDigits) {
   const struct {
     uint64_t size_bytes;
     const char* text;
-  } cases[] = {{0, "0 B"}, {1023, "1023 B"}, {1024, "1.00 KiB"}, {98362432, "93.8 MiB"}, {1023 * 1024, "1.00 MiB"}, {~0ull, "16384 PiB"}};
+  } cases[] = {{0, "0 B"},
+               {1023, "1023 B"},
+               {1024, "1.00 KiB"},
+               {98362432, "93.8 MiB"},
+               {1023 * 1024, "1.00 MiB"},
+               {~0ull, "16384 PiB"}};
   for (const auto& c : cases) EXPECT_EQ(format_byte_size(c.size_bytes), c.text);
 }
 

@@ -1,5 +1,5 @@
-#include "pipeline/cli/command.h"
 #include "pipeline/cli/commands/commands.h"
+#include "pipeline/cli/command.h"
 
 namespace weft::cli {
 namespace {

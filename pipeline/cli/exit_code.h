@@ -9,18 +9,18 @@ namespace weft::cli {
 
 enum ExitCode : int {
   kSuccess = 0,
-  kFailure = 1,           // a node failed, or anything that has no code of its own
-  kUsage = 2,             // unknown command or option, a value that the option cannot take
-  kInvalidPipeline = 3,   // the pipeline file has errors
-  kNotFound = 4,          // a file, model, plugin or name that does not exist
-  kDoesNotFit = 5,        // more memory than --max-memory or the machine has
-  kBadData = 6,           // a file that is corrupt or of a kind that this build does not read
-  kRefused = 7,           // a path outside the output folder, missing rights
-  kInputOutput = 8,       // reading or writing failed: full disk, closed pipe
+  kFailure = 1,          // a node failed, or anything that has no code of its own
+  kUsage = 2,            // unknown command or option, a value that the option cannot take
+  kInvalidPipeline = 3,  // the pipeline file has errors
+  kNotFound = 4,         // a file, model, plugin or name that does not exist
+  kDoesNotFit = 5,       // more memory than --max-memory or the machine has
+  kBadData = 6,          // a file that is corrupt or of a kind that this build does not read
+  kRefused = 7,          // a path outside the output folder, missing rights
+  kInputOutput = 8,      // reading or writing failed: full disk, closed pipe
   kTimedOut = 9,
-  kMismatch = 10,         // verify: not what the manifest says; check: the plugin breaks the contract
-  kInternal = 70,         // a bug in Weft
-  kInterrupted = 130,     // Ctrl-C
+  kMismatch = 10,      // verify: not what the manifest says; check: the plugin breaks the contract
+  kInternal = 70,      // a bug in Weft
+  kInterrupted = 130,  // Ctrl-C
 };
 
 ExitCode exit_code_for(StatusCode code);

@@ -71,7 +71,8 @@ int run_program(std::vector<std::string> arguments) {
 /// A closed standard descriptor would be given to the next file that is opened, and messages would land in it.
 void open_standard_descriptors() {
   for (int fd = 0; fd <= 2; ++fd) {
-    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) _exit(kInputOutput);
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+      _exit(kInputOutput);
   }
 }
 
@@ -89,10 +90,12 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     code = cli::report_error(Error{StatusCode::kOutOfMemory, "out of memory", {}, {}, {}, {}});
   } catch (const std::exception& error) {
-    code = cli::report_error(Error{StatusCode::kInternal, error.what(), {}, {}, {}, "this is a bug in weft; please report it"});
+    code = cli::report_error(
+        Error{StatusCode::kInternal, error.what(), {}, {}, {}, "this is a bug in weft; please report it"});
   }
   if (code == cli::kSuccess && cli::printing_failed()) {
-    code = cli::report_error(Error{StatusCode::kIoError, "standard output could not be written", {}, {}, {}, {}});
+    code = cli::report_error(
+        Error{StatusCode::kIoError, "standard output could not be written", {}, {}, {}, {}});
   }
   return code;
 }

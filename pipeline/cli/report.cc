@@ -58,7 +58,8 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   size_t best_distance = std::max<size_t>(1, (name.size() + 2) / 3) + 1;
   for (const std::string& candidate : known) {
     // Optimal string alignment: insert, delete, replace, swap neighbours; three rows are enough.
-    std::vector<size_t> before(candidate.size() + 1), previous(candidate.size() + 1), row(candidate.size() + 1);
+    std::vector<size_t> before(candidate.size() + 1), previous(candidate.size() + 1),
+        row(candidate.size() + 1);
     for (size_t j = 0; j <= candidate.size(); ++j) previous[j] = j;
     for (size_t i = 1; i <= name.size(); ++i) {
       row[0] = i;

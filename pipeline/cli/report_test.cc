@@ -8,7 +8,8 @@ namespace weft::cli {
 namespace {
 
 TEST(ErrorText, PutsEachFactOnItsOwnLine) {
-  const Error error{StatusCode::kNotFound, "no such model", "node 'a'", "a file", "nothing", "run scripts/fetch_models"};
+  const Error error{StatusCode::kNotFound,     "no such model", "node 'a'", "a file", "nothing",
+                    "run scripts/fetch_models"};
   EXPECT_EQ(error_text(error, 0),
             "weft: node 'a': no such model\n  expected: a file\n  got: nothing\n  run scripts/fetch_models");
 }

@@ -19,7 +19,8 @@ bool is_set(const char* variable) {
 size_t next_width(std::string_view text, size_t& length) {
   utf8proc_int32_t code_point = -1;
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  const utf8proc_ssize_t size = utf8proc_iterate(bytes, static_cast<utf8proc_ssize_t>(text.size()), &code_point);
+  const utf8proc_ssize_t size =
+      utf8proc_iterate(bytes, static_cast<utf8proc_ssize_t>(text.size()), &code_point);
   if (size <= 0) {
     length = 1;
     return 1;

@@ -30,7 +30,9 @@ TEST(Wrap, BreaksAtBlanksAndIndents) {
 TEST(WithoutControls, ShowsWhatWouldDriveATerminal) {
   EXPECT_EQ(without_controls("a\x1b[2Jb"), "a^[[2Jb");
   EXPECT_EQ(without_controls("a\x7f"), "a^?");
-  EXPECT_EQ(without_controls("\xc2\x9b" "2J"), "\\x9b2J");
+  EXPECT_EQ(without_controls("\xc2\x9b"
+                             "2J"),
+            "\\x9b2J");
   EXPECT_EQ(without_controls("line\n\ttab \u00e9"), "line\n\ttab \u00e9");
 }
 

@@ -59,16 +59,21 @@ void describe_machine(std::vector<Fact>& facts, std::vector<std::string>& proble
   utsname system{};
   uname(&system);
   const std::string model = proc_value("/proc/cpuinfo", "model name");
-  facts.push_back({"machine", "system", std::string(system.sysname) + " " + system.release + " " + system.machine});
+  facts.push_back(
+      {"machine", "system", std::string(system.sysname) + " " + system.release + " " + system.machine});
   facts.push_back({"machine", "processor", model.empty() ? "unknown" : model});
   facts.push_back({"machine", "threads", std::to_string(available_cpus()) + " usable by this process"});
   std::string levels;
   for (int level = 0; level < kIsaLevelCount; ++level) {
-    if (isa_available(static_cast<IsaLevel>(level))) levels += std::string(" ") + to_string(static_cast<IsaLevel>(level));
+    if (isa_available(static_cast<IsaLevel>(level)))
+      levels += std::string(" ") + to_string(static_cast<IsaLevel>(level));
   }
-  facts.push_back({"machine", "ISA level", std::string(to_string(active_isa())) + " in use; available:" + levels});
-  if (const Status request = check_isa_request(); !request.ok()) problems.push_back(to_string(request.error()));
-  facts.push_back({"machine", "memory", proc_kilobytes("MemTotal") + ", available " + proc_kilobytes("MemAvailable")});
+  facts.push_back(
+      {"machine", "ISA level", std::string(to_string(active_isa())) + " in use; available:" + levels});
+  if (const Status request = check_isa_request(); !request.ok())
+    problems.push_back(to_string(request.error()));
+  facts.push_back(
+      {"machine", "memory", proc_kilobytes("MemTotal") + ", available " + proc_kilobytes("MemAvailable")});
   facts.push_back({"machine", "address space limit", address_space_limit()});
 }
 
@@ -90,19 +95,24 @@ void describe_gpus(std::vector<Fact>& facts) {
     return;
   }
   if (const int error = init(0); error != 0) {
-    facts.push_back({"GPU", "NVIDIA driver", "present, but it finds no usable device (CUDA error " + std::to_string(error) + ")"});
+    facts.push_back({"GPU", "NVIDIA driver",
+                     "present, but it finds no usable device (CUDA error " + std::to_string(error) + ")"});
     return;
   }
   int number = 0, devices = 0;
   version(&number);
   count(&devices);
-  facts.push_back({"GPU", "NVIDIA driver", "serves CUDA " + std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10)});
+  facts.push_back(
+      {"GPU", "NVIDIA driver",
+       "serves CUDA " + std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10)});
   for (int index = 0; index < devices; ++index) {
     int device = 0;
     char text[256] = "";
     size_t size_bytes = 0;
-    if (get(&device, index) != 0 || name(text, sizeof text, device) != 0 || memory(&size_bytes, device) != 0) continue;
-    facts.push_back({"GPU", "device " + std::to_string(index), std::string(text) + ", " + format_byte_size(size_bytes)});
+    if (get(&device, index) != 0 || name(text, sizeof text, device) != 0 || memory(&size_bytes, device) != 0)
+      continue;
+    facts.push_back(
+        {"GPU", "device " + std::to_string(index), std::string(text) + ", " + format_byte_size(size_bytes)});
   }
 #ifndef WEFT_WITH_CUDA
   facts.push_back({"GPU", "in this build", "not used: built without CUDA (preset cuda builds it in)"});
@@ -113,12 +123,13 @@ std::string folder_state(const fs::path& folder) {
   if (folder.empty()) return "none: neither HOME nor the XDG variables are set";
   std::error_code error;
   fs::path existing = folder;
-  while (!existing.empty() && !fs::exists(existing, error) && existing != existing.parent_path()) existing = existing.parent_path();
+  while (!existing.empty() && !fs::exists(existing, error) && existing != existing.parent_path())
+    existing = existing.parent_path();
   const bool writable = access(existing.c_str(), W_OK) == 0;
   std::string text = folder.string();
   if (existing != folder) text += writable ? " (not there yet)" : " (not there, cannot be made)";
   else if (!writable) text += " (read-only)";
-  struct statvfs space{};
+  struct statvfs space {};
   if (writable && statvfs(existing.c_str(), &space) == 0) {
     text += ", " + format_byte_size(uint64_t{space.f_bavail} * space.f_frsize) + " free";
   }
@@ -131,11 +142,17 @@ void describe_folders(const ScanOptions& scan, std::vector<Fact>& facts, std::ve
   for (const fs::path& folder : model_folders()) {
     std::error_code error;
     size_t files = 0;
-    for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator(); it.increment(error)) ++files;
+    for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+         it.increment(error))
+      ++files;
     found += files;
-    facts.push_back({"folders", "models", folder.string() + (fs::is_directory(folder) ? ": " + std::to_string(files) + " entries" : " (not there)")});
+    facts.push_back({"folders", "models",
+                     folder.string() + (fs::is_directory(folder) ? ": " + std::to_string(files) + " entries"
+                                                                 : " (not there)")});
   }
-  if (found == 0) problems.push_back("no models are installed; in a clone of the project, scripts/fetch_models fetches small ones");
+  if (found == 0)
+    problems.push_back(
+        "no models are installed; in a clone of the project, scripts/fetch_models fetches small ones");
   for (const std::string& folder : scan.folders) {
     facts.push_back({"folders", "plugins", folder + (fs::is_directory(folder) ? "" : " (not there)")});
   }
@@ -144,9 +161,11 @@ void describe_folders(const ScanOptions& scan, std::vector<Fact>& facts, std::ve
 void describe_plugins(const ScanOptions& scan, std::vector<Fact>& facts, std::vector<std::string>& problems) {
   const Catalog catalog = scan_plugins(scan, &problems);
   for (const PluginDescriptor& plugin : catalog.plugins()) {
-    facts.push_back({"plugins", plugin.name, plugin.version + ", " + std::to_string(plugin.nodes.size()) + " nodes"});
+    facts.push_back(
+        {"plugins", plugin.name, plugin.version + ", " + std::to_string(plugin.nodes.size()) + " nodes"});
   }
-  for (const PluginProblem& problem : catalog.problems()) problems.push_back(problem.path + ": " + problem.reason);
+  for (const PluginProblem& problem : catalog.problems())
+    problems.push_back(problem.path + ": " + problem.reason);
   if (catalog.plugins().empty()) problems.push_back("no plugins are installed: no pipeline can run");
 }
 
@@ -155,7 +174,8 @@ int doctor(bool as_json) {
   std::vector<std::string> problems;
   const ScanOptions scan = default_scan_options();
   facts.push_back({"program", "weft", kVersion});
-  facts.push_back({"program", "plugin contract", std::to_string(WEFT_ABI_VERSION_MAJOR) + "." + std::to_string(WEFT_ABI_VERSION_MINOR)});
+  facts.push_back({"program", "plugin contract",
+                   std::to_string(WEFT_ABI_VERSION_MAJOR) + "." + std::to_string(WEFT_ABI_VERSION_MINOR)});
   facts.push_back({"program", "compiler", __VERSION__});
   describe_machine(facts, problems);
   describe_gpus(facts);
@@ -189,10 +209,10 @@ std::function<int()> declare(Arguments& arguments) {
 
 }  // namespace
 
-const Command kDoctorCommand = {
-    "doctor", "what this machine offers, and what is missing",
-    "Prints the processor and the ISA level in use, memory, GPU and driver or their absence, the folders that weft uses "
-    "and the plugins that it finds.",
-    "weft doctor\nweft doctor --json\nWEFT_ISA=avx2 weft doctor", declare};
+const Command kDoctorCommand = {"doctor", "what this machine offers, and what is missing",
+                                "Prints the processor and the ISA level in use, memory, GPU and driver or "
+                                "their absence, the folders that weft uses "
+                                "and the plugins that it finds.",
+                                "weft doctor\nweft doctor --json\nWEFT_ISA=avx2 weft doctor", declare};
 
 }  // namespace weft::cli

@@ -28,14 +28,17 @@ constexpr Flag kFlags[] = {{WEFT_NODE_PURE, "pure"},
 
 std::string number(double value) {
   char text[40];
-  std::snprintf(text, sizeof text, std::floor(value) == value && std::fabs(value) < 1e15 ? "%.0f" : "%.10g", value);
+  std::snprintf(text, sizeof text, std::floor(value) == value && std::fabs(value) < 1e15 ? "%.0f" : "%.10g",
+                value);
   return text;
 }
 
 /// "0 to 1", "at least 1", "" for no bounds.
 std::string range(const ParameterDescriptor& parameter) {
   const bool low = std::isfinite(parameter.minimum), high = std::isfinite(parameter.maximum);
-  if (parameter.type != "int" && parameter.type != "float" && parameter.type != "list<int>" && parameter.type != "list<float>") return "";
+  if (parameter.type != "int" && parameter.type != "float" && parameter.type != "list<int>" &&
+      parameter.type != "list<float>")
+    return "";
   if (low && high) return number(parameter.minimum) + " to " + number(parameter.maximum);
   if (low) return "at least " + number(parameter.minimum);
   if (high) return "at most " + number(parameter.maximum);
@@ -48,7 +51,8 @@ std::string parameter_facts(const ParameterDescriptor& parameter) {
   if (const std::string bounds = range(parameter); !bounds.empty()) text += ", " + bounds;
   if (!parameter.choices.empty()) {
     text += parameter.type == "model" ? " of type" : ":";
-    for (size_t i = 0; i < parameter.choices.size(); ++i) text += (i > 0 ? " | " : " ") + parameter.choices[i];
+    for (size_t i = 0; i < parameter.choices.size(); ++i)
+      text += (i > 0 ? " | " : " ") + parameter.choices[i];
   }
   if (parameter.default_json) return text + ", default " + *parameter.default_json;
   return text + (parameter.optional ? ", optional" : ", required");
@@ -67,10 +71,13 @@ void print_node(const Catalog::NodeEntry& entry, size_t width) {
   for (const Flag& flag : kFlags) {
     if (node.has(flag.bit)) flags += (flags.empty() ? "" : ", ") + std::string(flag.name);
   }
-  print(wrap("  plugin " + entry.plugin->name + " " + entry.plugin->version + ", version " + std::to_string(node.version) +
-                 (flags.empty() ? "" : "; " + flags), width, 2) + "\n");
+  print(wrap("  plugin " + entry.plugin->name + " " + entry.plugin->version + ", version " +
+                 std::to_string(node.version) + (flags.empty() ? "" : "; " + flags),
+             width, 2) +
+        "\n");
   if (!node.inputs.empty()) print("\nInputs:\n");
-  for (const PortDescriptor& port : node.inputs) print_entry(port.name, port.type + (port.optional ? ", optional" : ""), port.help, width);
+  for (const PortDescriptor& port : node.inputs)
+    print_entry(port.name, port.type + (port.optional ? ", optional" : ""), port.help, width);
   if (!node.outputs.empty()) print("\nOutputs:\n");
   for (const PortDescriptor& port : node.outputs) print_entry(port.name, port.type, port.help, width);
   if (!node.parameters.empty()) print("\nParameters:\n");
@@ -84,13 +91,16 @@ Json port_json(const PortDescriptor& port) {
 }
 
 Json parameter_json(const ParameterDescriptor& parameter) {
-  Json json{{"name", parameter.name}, {"type", parameter.type}, {"required", !parameter.optional && !parameter.default_json}};
+  Json json{{"name", parameter.name},
+            {"type", parameter.type},
+            {"required", !parameter.optional && !parameter.default_json}};
   if (parameter.default_json) json["default"] = Json::parse(*parameter.default_json, nullptr, false);
   if (!range(parameter).empty()) {
     if (std::isfinite(parameter.minimum)) json["minimum"] = parameter.minimum;
     if (std::isfinite(parameter.maximum)) json["maximum"] = parameter.maximum;
   }
-  if (!parameter.choices.empty()) json[parameter.type == "model" ? "model_types" : "choices"] = parameter.choices;
+  if (!parameter.choices.empty())
+    json[parameter.type == "model" ? "model_types" : "choices"] = parameter.choices;
   if (!parameter.unit.empty()) json["unit"] = parameter.unit;
   json["per_request"] = parameter.per_request;
   json["help"] = parameter.help;
@@ -99,14 +109,16 @@ Json parameter_json(const ParameterDescriptor& parameter) {
 
 Json node_json(const Catalog::NodeEntry& entry) {
   const NodeTypeDescriptor& node = *entry.node;
-  Json json{{"name", node.name}, {"plugin", entry.plugin->name}, {"version", node.version}, {"help", node.help},
-            {"flags", Json::array()}, {"inputs", Json::array()}, {"outputs", Json::array()}, {"parameters", Json::array()}};
+  Json json{{"name", node.name},        {"plugin", entry.plugin->name}, {"version", node.version},
+            {"help", node.help},        {"flags", Json::array()},       {"inputs", Json::array()},
+            {"outputs", Json::array()}, {"parameters", Json::array()}};
   for (const Flag& flag : kFlags) {
     if (node.has(flag.bit)) json["flags"].push_back(flag.name);
   }
   for (const PortDescriptor& port : node.inputs) json["inputs"].push_back(port_json(port));
   for (const PortDescriptor& port : node.outputs) json["outputs"].push_back(port_json(port));
-  for (const ParameterDescriptor& parameter : node.parameters) json["parameters"].push_back(parameter_json(parameter));
+  for (const ParameterDescriptor& parameter : node.parameters)
+    json["parameters"].push_back(parameter_json(parameter));
   return json;
 }
 
@@ -119,20 +131,26 @@ int nodes(const Options& options) {
   std::vector<std::string> warnings;
   const Catalog catalog = scan_plugins(default_scan_options(), &warnings);
   for (const std::string& warning : warnings) report_warning(warning);
-  for (const PluginProblem& problem : catalog.problems()) report_warning("left out: " + problem.path + ": " + problem.reason);
+  for (const PluginProblem& problem : catalog.problems())
+    report_warning("left out: " + problem.path + ": " + problem.reason);
 
   const std::vector<std::string> known = catalog.node_names();
   for (const std::string& name : options.names) {
     if (catalog.find_node(name).node != nullptr) continue;
     const std::string near = nearest_name(name, known);
-    return report_error(Error{StatusCode::kNotFound, "no plugin has a node type '" + name + "'", {}, {}, {},
+    return report_error(Error{StatusCode::kNotFound,
+                              "no plugin has a node type '" + name + "'",
+                              {},
+                              {},
+                              {},
                               near.empty() ? "weft nodes lists them all" : "did you mean " + near + "?"});
   }
   const Terminal terminal(STDOUT_FILENO);
   const size_t width = terminal.interactive() ? terminal.width() : 100;
   if (options.as_json) {
     Json json = Json::array();
-    for (const std::string& name : options.names.empty() ? known : options.names) json.push_back(node_json(catalog.find_node(name)));
+    for (const std::string& name : options.names.empty() ? known : options.names)
+      json.push_back(node_json(catalog.find_node(name)));
     print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else if (options.names.empty()) {
     for (const std::string& name : known) {
@@ -158,7 +176,8 @@ std::function<int()> declare(Arguments& arguments) {
 
 }  // namespace
 
-const Command kNodesCommand = {"nodes", "node types: ports, parameters, ranges, defaults, units", "",
-                               "weft nodes\nweft nodes text.generate\nweft nodes text.generate text.choose --json", declare};
+const Command kNodesCommand = {
+    "nodes", "node types: ports, parameters, ranges, defaults, units", "",
+    "weft nodes\nweft nodes text.generate\nweft nodes text.generate text.choose --json", declare};
 
 }  // namespace weft::cli

@@ -17,9 +17,14 @@ void print_json(const Catalog& catalog) {
     Json nodes = Json::array(), models = Json::array();
     for (const NodeTypeDescriptor& node : plugin.nodes) nodes.push_back(node.name);
     for (const ModelTypeDescriptor& model : plugin.models) models.push_back(model.name);
-    json["plugins"].push_back({{"name", plugin.name}, {"version", plugin.version}, {"license", plugin.license},
-                               {"help", plugin.help}, {"path", plugin.path}, {"sha256", plugin.sha256},
-                               {"nodes", nodes}, {"models", models}});
+    json["plugins"].push_back({{"name", plugin.name},
+                               {"version", plugin.version},
+                               {"license", plugin.license},
+                               {"help", plugin.help},
+                               {"path", plugin.path},
+                               {"sha256", plugin.sha256},
+                               {"nodes", nodes},
+                               {"models", models}});
   }
   for (const PluginProblem& problem : catalog.problems()) {
     json["problems"].push_back({{"path", problem.path}, {"reason", problem.reason}});
@@ -40,7 +45,8 @@ void print_text(const Catalog& catalog, const std::vector<std::string>& folders)
     print("No plugins found in:\n");
     for (const std::string& folder : folders) print("  " + folder + "\n");
   }
-  for (const PluginProblem& problem : catalog.problems()) print("\nleft out: " + problem.path + "\n  " + problem.reason + "\n");
+  for (const PluginProblem& problem : catalog.problems())
+    print("\nleft out: " + problem.path + "\n  " + problem.reason + "\n");
 }
 
 std::function<int()> declare(Arguments& arguments) {
@@ -62,10 +68,11 @@ std::function<int()> declare(Arguments& arguments) {
 
 }  // namespace
 
-const Command kPluginsCommand = {
-    "plugins", "the plugins found, and those left out with the reason",
-    "Folders, in order: those in WEFT_PLUGINS, ${XDG_DATA_HOME:-~/.local/share}/weft/plugins, and lib/weft/plugins beside "
-    "the program. A broken plugin is left out; the others work.",
-    "weft plugins\nweft plugins --json\nWEFT_PLUGINS=$PWD/build weft plugins", declare};
+const Command kPluginsCommand = {"plugins", "the plugins found, and those left out with the reason",
+                                 "Folders, in order: those in WEFT_PLUGINS, "
+                                 "${XDG_DATA_HOME:-~/.local/share}/weft/plugins, and lib/weft/plugins beside "
+                                 "the program. A broken plugin is left out; the others work.",
+                                 "weft plugins\nweft plugins --json\nWEFT_PLUGINS=$PWD/build weft plugins",
+                                 declare};
 
 }  // namespace weft::cli
