@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -71,21 +72,21 @@ class MemoryService {
  public:
   /// pools: at most one a device; they outlive this.
   explicit MemoryService(std::vector<Pool*> pools);
+  ~MemoryService();
   MemoryService(const MemoryService&) = delete;
   MemoryService& operator=(const MemoryService&) = delete;
 
   const weft_memory_api* api() const { return &api_; }
-  /// Null if no pool serves the device.
+  /// The counted pool of a device; null if there is none.
   Pool* pool(weft_device device) const;
-  /// Live and peak bytes, over all pools.
-  PoolStatistics statistics() const;
+  PoolStatistics statistics(weft_device device) const;
   /// Notes bytes that the host copied on their way from one stage to the next: 0 for linked ports on one
   /// device.
   void count_copy(uint64_t bytes) { copied_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
   uint64_t copied_bytes() const { return copied_bytes_.load(std::memory_order_relaxed); }
 
  private:
-  std::vector<StatisticsPool> counted_;
+  std::vector<std::unique_ptr<StatisticsPool>> counted_;
   std::atomic<uint64_t> copied_bytes_{0};
   weft_memory_api api_;
 };

@@ -68,8 +68,5 @@ const weft_value_api* value_api();
 /// Offset of the first byte that is not part of valid UTF-8, or text.size().
 size_t find_invalid_utf8(std::string_view text);
 
-/// Whether a value of type `actual` may flow into a port of type `wanted` (the rules of weft/abi/plugin.h).
-bool type_satisfies(std::string_view actual, std::string_view wanted);
-
 }  // namespace weft
 #endif

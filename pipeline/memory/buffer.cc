@@ -1,0 +1,137 @@
+#include "pipeline/memory/buffer.h"
+
+#include <weft/sdk/error.h>
+
+#include <new>
+
+namespace weft {
+namespace {
+
+void dispose_to_pool(void* owner, weft_buffer* buffer, weft_stream* last_use) noexcept {
+  static_cast<Pool*>(owner)->deallocate(buffer->data, buffer->size_bytes, buffer->alignment, last_use);
+}
+
+void retain(weft_buffer* buffer) { buffer->references.fetch_add(1, std::memory_order_relaxed); }
+
+void release(weft_buffer* buffer, weft_stream* last_use) {
+  if (!buffer || buffer->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  buffer->dispose(buffer->owner, buffer, last_use);
+  delete buffer;
+}
+
+weft_status allocate(void* self, const weft_allocation* request, weft_stream* stream, weft_buffer** out,
+                     weft_error* error) {
+  *out = nullptr;
+  return sdk::barrier(error, [&]() -> Status {
+    Pool* pool = static_cast<MemoryService*>(self)->pool(request->device);
+    if (!pool) return Status(StatusCode::kUnsupported, "no memory pool serves this device");
+    auto buffer = allocate_buffer(*pool, request->size_bytes, request->alignment, stream, request->tag);
+    if (!buffer.ok()) return buffer.status();
+    *out = buffer->release();
+    return {};
+  });
+}
+
+// On the CPU a stream runs its work at once, so that contents are ready and readers done when these are called. A pool of
+// another device brings its own events with it.
+weft_status ready(weft_buffer*, weft_stream*) { return WEFT_OK; }
+weft_status acquire(weft_buffer*, weft_stream*, int32_t) { return WEFT_OK; }
+weft_status synchronize(weft_stream*) { return WEFT_OK; }
+
+void* data(const weft_buffer* buffer) { return buffer->data; }
+uint64_t size_bytes(const weft_buffer* buffer) { return buffer->size_bytes; }
+weft_device device(const weft_buffer* buffer) { return buffer->device; }
+weft_device stream_device(const weft_stream* stream) {
+  return stream ? stream->device : weft_device{WEFT_DEVICE_CPU, 0};
+}
+void* native_stream(const weft_stream* stream) { return stream ? stream->native : nullptr; }
+
+weft_status statistics(void* self, weft_device on, weft_memory_statistics* out) {
+  auto& service = *static_cast<MemoryService*>(self);
+  if (!service.pool(on)) return WEFT_UNSUPPORTED;
+  const PoolStatistics found = service.statistics(on);
+  out->live_bytes = found.live_bytes;
+  out->peak_bytes = found.peak_bytes;
+  out->allocation_count = found.allocation_count;
+  out->copied_bytes = service.copied_bytes();
+  return WEFT_OK;
+}
+
+bool same(weft_device a, weft_device b) { return a.kind == b.kind && a.index == b.index; }
+
+}  // namespace
+
+Buffer Buffer::share(weft_buffer* handle) {
+  if (handle) retain(handle);
+  return Buffer(handle);
+}
+
+Buffer::~Buffer() { weft::release(handle_, nullptr); }
+
+Result<Buffer> allocate_buffer(Pool& pool, uint64_t size, uint32_t alignment, weft_stream* stream,
+                               const char* tag) {
+  auto memory = pool.allocate(size, alignment, stream, tag);
+  if (!memory.ok()) return memory.status();
+  auto* buffer = new (std::nothrow) weft_buffer;
+  if (!buffer) {
+    pool.deallocate(*memory, size, alignment, stream);
+    return Status(StatusCode::kOutOfMemory, "no memory for a buffer's handle");
+  }
+  buffer->alignment = alignment;
+  buffer->device = pool.device();
+  buffer->data = *memory;
+  buffer->size_bytes = size;
+  buffer->dispose = dispose_to_pool;
+  buffer->owner = &pool;
+  return Buffer::adopt(buffer);
+}
+
+Result<Buffer> wrap_memory(void* memory, uint64_t size, weft_device on, void* owner,
+                           void (*dispose)(void* owner, weft_buffer* buffer,
+                                           weft_stream* last_use) noexcept) {
+  auto* buffer = new (std::nothrow) weft_buffer;
+  if (!buffer) return Status(StatusCode::kOutOfMemory, "no memory for a buffer's handle");
+  buffer->device = on;
+  buffer->data = memory;
+  buffer->size_bytes = size;
+  buffer->dispose = dispose;
+  buffer->owner = owner;
+  return Buffer::adopt(buffer);
+}
+
+MemoryService::MemoryService(std::vector<Pool*> pools) {
+  for (Pool* pool : pools) counted_.push_back(std::make_unique<StatisticsPool>(*pool));
+  api_ = {};
+  api_.struct_size = sizeof(api_);
+  api_.self = this;
+  api_.allocate = allocate;
+  api_.retain = retain;
+  api_.release = weft::release;
+  api_.data = data;
+  api_.size_bytes = size_bytes;
+  api_.device = device;
+  api_.ready = ready;
+  api_.acquire = acquire;
+  api_.stream_device = stream_device;
+  api_.native_stream = native_stream;
+  api_.synchronize = synchronize;
+  api_.statistics = weft::statistics;
+}
+
+MemoryService::~MemoryService() = default;
+
+Pool* MemoryService::pool(weft_device on) const {
+  for (const auto& pool : counted_) {
+    if (same(pool->device(), on)) return pool.get();
+  }
+  return nullptr;
+}
+
+PoolStatistics MemoryService::statistics(weft_device on) const {
+  for (const auto& pool : counted_) {
+    if (same(pool->device(), on)) return pool->statistics();
+  }
+  return {};
+}
+
+}  // namespace weft
