@@ -1,0 +1,201 @@
+// Products with block-quantised weights; compiled once per body.
+//
+// One order of operations per output, whatever the number of rows at once (the recipe, see README.md). For
+// each step of 32 values in ascending k, with i0, i1 the exact integer products of codes and rounded
+// activations of its halves:
+//   one scale a step:    acc = fma(fma(f32(i1), a.scale[1], f32(i0) * a.scale[0]), scale, acc)
+//                        acc = fma(offset, a.sum_both, acc)
+//   one scale a half h:  acc = fma(f32(ih) * a.scale[h], scale[h], acc); acc = fma(offset[h], a.sum[h], acc)
+
+#include "kernels/ops/matmul/matmul_bodies.h"
+#include "kernels/ops/matmul/unpack_step.h"
+
+namespace weft::WEFT_ISA_NAMESPACE {
+namespace {
+
+void round_half(const float* x, int8_t* value, float* scale, float* sum) {
+  const F32x16 v = f32_load(x);
+  const float largest = reduce_max_magnitude(v);
+  // Below this 127 / largest overflows; such values are zero beside anything else in a model. A NaN goes on
+  // as the scale.
+  const bool rounds_to_zero = largest < 0x1p-100f;
+  const I32x16 rounded = i32_round(mul(v, f32_set1(rounds_to_zero ? 0 : 127 / largest)));
+  i8_store(value, rounded);
+  *scale = rounds_to_zero ? 0 : largest / 127;
+  *sum = *scale * static_cast<float>(reduce_add_i32(rounded));
+}
+
+void round_steps(const float* x, int64_t steps, RoundedStep* out) {
+  for (int64_t s = 0; s < steps; ++s) {
+    RoundedStep& step = out[s];
+    round_half(x + s * kStep, step.value, &step.scale[0], &step.sum[0]);
+    round_half(x + s * kStep + 16, step.value + 16, &step.scale[1], &step.sum[1]);
+    step.sum_both = step.sum[0] + step.sum[1];
+  }
+}
+
+/// The recipe for one step and kRows rows of activations, `stride` steps apart.
+template <int kRows, bool kHalves, bool kWide>
+WEFT_LANE_FN void accumulate(const Step& w, const RoundedStep* a, int64_t stride, F32x16* acc) {
+  F32x16 both[kRows];
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const RoundedStep& row = a[r * stride];
+      I32x16 sum = i32_zero();
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) sum = dot4<kWide>(sum, w.code[4 * h + v], row.value + 16 * h + 4 * v);
+      const F32x16 product = f32_from_i32(sum), scale = f32_set1(row.scale[h]);
+      if constexpr (kHalves) {
+        acc[r] = fma(mul(product, scale), w.scale[h], acc[r]);
+        acc[r] = fma(w.offset[h], f32_set1(row.sum[h]), acc[r]);
+      } else {
+        both[r] = h == 0 ? mul(product, scale) : fma(product, scale, both[r]);
+      }
+    }
+  }
+  if constexpr (!kHalves) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      acc[r] = fma(both[r], w.scale[0], acc[r]);
+      acc[r] = fma(w.offset[0], f32_set1(a[r * stride].sum_both), acc[r]);
+    }
+  }
+}
+
+/// Where the parts of step s of a group are.
+template <WeightFormat kFormat>
+struct StepAddress {
+  static constexpr QuantLayout kLayout = quant_layout(kFormat);
+  const uint8_t* quants;
+  const uint8_t* scales_section;
+
+  StepAddress(const uint8_t* group, int64_t k)
+      : quants(group), scales_section(group + k / kStep * kLayout.quant_bytes) {}
+
+  __attribute__((always_inline)) void unpack(int64_t s, Step* step) const {
+    const uint8_t* header = scales_section;
+    const uint8_t* scales = scales_section + s * kLayout.scale_bytes;
+    if constexpr (kLayout.header_bytes != 0) {
+      const int64_t superblock = s / kStepsPerSuperblock;
+      header += superblock * (kLayout.header_bytes + kStepsPerSuperblock * kLayout.scale_bytes);
+      scales += (superblock + 1) * kLayout.header_bytes;
+    }
+    unpack_codes<kFormat>(quants + s * kLayout.quant_bytes, step->code);
+    unpack_scales<kFormat>(header, scales, step->scale, step->offset);
+  }
+};
+
+WEFT_LANE_FN void store_row(const GroupTask& task, int64_t row, F32x16 v) {
+  float* y = task.y + row * task.y_stride;
+  if (task.lanes == kLanes) f32_store(y, v);
+  else f32_store_n(y, task.lanes, v);
+}
+
+WEFT_LANE_FN F32x16 load_row(const GroupTask& task, int64_t row) {
+  const float* y = task.y + row * task.y_stride;
+  return task.lanes == kLanes ? f32_load(y) : f32_load_n(y, task.lanes);
+}
+
+/// Few rows: each step goes from packed bytes to registers and is used at once.
+template <WeightFormat kFormat, int kRows>
+void multiply_directly(const GroupTask& task, int64_t first_row) {
+  const StepAddress<kFormat> weights(task.group, task.k);
+  const int64_t steps = task.k / kStep;
+  const RoundedStep* a = task.rounded + first_row * steps;
+  F32x16 acc[kRows];
+  for (int r = 0; r < kRows; ++r) acc[r] = f32_zero();
+  for (int64_t s = 0; s < steps; ++s) {
+    Step step;
+    weights.unpack(s, &step);
+    accumulate<kRows, has_halves(kFormat), is_wide(kFormat)>(step, a + s, steps, acc);
+  }
+  for (int r = 0; r < kRows; ++r) store_row(task, first_row + r, acc[r]);
+}
+
+// Many rows: some steps are unpacked into this panel, which then serves every row from the first-level cache.
+// Between panels the sums wait in y; storing and loading an f32 changes no bits.
+constexpr int kPanelSteps = 24;
+
+#if defined(WEFT_ISA_AVX512)
+constexpr int kRowTile = 8;  // 8 sums, 8 partial sums, 8 codes and temporaries fill the 32 registers
+#elif defined(WEFT_ISA_AVX2)
+constexpr int kRowTile = 2;
+#else
+constexpr int kRowTile = 1;
+#endif
+
+template <int kRows, bool kHalves, bool kWide>
+void multiply_panel(const GroupTask& task, const Step* panel, int64_t first_step, int64_t n_steps,
+                    int64_t row) {
+  const int64_t steps = task.k / kStep;
+  const RoundedStep* a = task.rounded + row * steps + first_step;
+  F32x16 acc[kRows];
+  for (int r = 0; r < kRows; ++r) acc[r] = first_step == 0 ? f32_zero() : load_row(task, row + r);
+  for (int64_t s = 0; s < n_steps; ++s) accumulate<kRows, kHalves, kWide>(panel[s], a + s, steps, acc);
+  for (int r = 0; r < kRows; ++r) store_row(task, row + r, acc[r]);
+}
+
+template <bool kHalves, bool kWide>
+__attribute__((noinline)) void multiply_panel_rows(const GroupTask& task, const Step* panel,
+                                                   int64_t first_step, int64_t n_steps) {
+  int64_t row = 0;
+  for (; row + kRowTile <= task.n_rows; row += kRowTile) {
+    multiply_panel<kRowTile, kHalves, kWide>(task, panel, first_step, n_steps, row);
+  }
+  if constexpr (kRowTile > 4) {
+    for (; row + 4 <= task.n_rows; row += 4)
+      multiply_panel<4, kHalves, kWide>(task, panel, first_step, n_steps, row);
+  }
+  if constexpr (kRowTile > 2) {
+    for (; row + 2 <= task.n_rows; row += 2)
+      multiply_panel<2, kHalves, kWide>(task, panel, first_step, n_steps, row);
+  }
+  for (; row < task.n_rows; ++row) multiply_panel<1, kHalves, kWide>(task, panel, first_step, n_steps, row);
+}
+
+template <WeightFormat kFormat>
+__attribute__((noinline)) void unpack_panel(const GroupTask& task, int64_t first_step, int64_t n_steps,
+                                            Step* panel) {
+  const StepAddress<kFormat> weights(task.group, task.k);
+  for (int64_t s = 0; s < n_steps; ++s) weights.unpack(first_step + s, &panel[s]);
+}
+
+template <WeightFormat kFormat>
+void multiply_format(const GroupTask& task) {
+  if (task.n_rows == 1) return multiply_directly<kFormat, 1>(task, 0);
+  const int64_t steps = task.k / kStep;
+  Step panel[kPanelSteps];
+  for (int64_t first = 0; first < steps; first += kPanelSteps) {
+    const int64_t n = steps - first < kPanelSteps ? steps - first : kPanelSteps;
+    unpack_panel<kFormat>(task, first, n, panel);
+    multiply_panel_rows<has_halves(kFormat), is_wide(kFormat) && kWideIsSigned>(task, panel, first, n);
+  }
+}
+
+void multiply_group(const GroupTask& task) {
+  using enum WeightFormat;
+  switch (task.format) {
+    case kQ4_0: return multiply_format<kQ4_0>(task);
+    case kQ4_1: return multiply_format<kQ4_1>(task);
+    case kQ5_0: return multiply_format<kQ5_0>(task);
+    case kQ5_1: return multiply_format<kQ5_1>(task);
+    case kQ8_0: return multiply_format<kQ8_0>(task);
+    case kQ2_K: return multiply_format<kQ2_K>(task);
+    case kQ3_K: return multiply_format<kQ3_K>(task);
+    case kQ4_K: return multiply_format<kQ4_K>(task);
+    case kQ5_K: return multiply_format<kQ5_K>(task);
+    case kQ6_K: return multiply_format<kQ6_K>(task);
+    case kIQ4_XS: return multiply_format<kIQ4_XS>(task);
+    case kIQ4_NL: return multiply_format<kIQ4_NL>(task);
+    case kMXFP4: return multiply_format<kMXFP4>(task);
+    default: __builtin_unreachable();  // matmul.cc sends the float formats elsewhere and refuses the rest
+  }
+}
+
+}  // namespace
+
+extern const MatmulBodies kMatmulBodies = {WEFT_ISA_NAME, round_steps, multiply_group};
+
+}  // namespace weft::WEFT_ISA_NAMESPACE
