@@ -3,7 +3,7 @@
 # What all targets of this project are compiled with. Nothing here depends on the build machine's processor.
 add_library(weft_build_flags INTERFACE)
 target_compile_options(weft_build_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor $<$<COMPILE_LANGUAGE:C>:-Wno-non-virtual-dtor>
+  -Wall -Wextra -Wpedantic -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
   -ffp-contract=off -fno-math-errno)
 target_include_directories(weft_build_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/include)
 if(WEFT_SANITIZE)

@@ -71,6 +71,8 @@ struct PluginDescriptor {
   std::vector<std::string> extensions;
   std::vector<NodeTypeDescriptor> nodes;
   std::vector<ModelTypeDescriptor> models;
+
+  friend bool operator==(const PluginDescriptor&, const PluginDescriptor&) = default;
 };
 
 /// A library in a plugin folder that is not used, and why.

@@ -1,4 +1,4 @@
-/// Which file this is, without reading it, and what it holds, after reading it.
+/// Which file this is, without reading it.
 ///
 /// Two files with equal identity hold equal bytes, unless someone sets clocks back or writes within one tick of the file
 /// system's clock (settled_for says how to avoid that). Thread safety: values.
@@ -24,9 +24,6 @@ Result<FileIdentity> identify_file(const std::string& path);
 
 /// True if the file was last changed longer ago than `age`: before that, a further write might not change its identity.
 bool settled_for(const FileIdentity& identity, std::chrono::nanoseconds age);
-
-/// SHA-256 of the file's content, lower-case hexadecimal. Errors: kNotFound, kPermissionDenied, kIoError.
-Result<std::string> sha256_of_file(const std::string& path);
 
 }  // namespace weft
 #endif
