@@ -58,7 +58,7 @@ class Model {
   const weft_model_type* type_ = nullptr;
   void* handle_ = nullptr;
   std::filesystem::path path_;
-  std::string sha256_, tree_path_, identity_;
+  std::string source_path_, sha256_, identity_;
   std::shared_ptr<const weft_parameters> parameters_;
   weft_model_source source_{};
   weft_model_estimate estimate_{};
@@ -114,8 +114,9 @@ class ModelStore {
 
  private:
   void release(std::span<Model* const> models) noexcept;
-  Status make_room(uint64_t needed_bytes, std::unique_lock<std::mutex>& lock,
-                   const std::function<int32_t()>& cancelled);
+  // All three: with mutex_ held; load gives it up while the plugin works.
+  Status make_room(uint64_t needed_bytes, std::span<Model* const> kept);
+  Status load(std::span<Model* const> models, weft_stream* stream, std::unique_lock<std::mutex>& lock);
   void evict(Model& model);
 
   Options options_;

@@ -44,8 +44,9 @@ class PackedWeights {
   };
   Statistics statistics() const;
 
- private:
   struct State;
+
+ private:
   std::unique_ptr<State> state_;
 };
 

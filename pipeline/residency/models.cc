@@ -1,0 +1,250 @@
+#include "pipeline/residency/models.h"
+
+#include <weft/sdk/error.h>
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  return text;
+}
+
+}  // namespace
+
+Result<fs::path> find_model(const std::string& path, const fs::path& pipeline_folder,
+                            std::span<const fs::path> folders) {
+  std::error_code error;
+  if (path.empty()) return Status(StatusCode::kInvalidArgument, "a model's path is empty");
+  std::vector<fs::path> places;
+  if (fs::path(path).is_absolute()) {
+    places.push_back(path);
+  } else {
+    places.push_back(pipeline_folder.empty() ? fs::path(path) : pipeline_folder / path);
+    for (const fs::path& folder : folders) places.push_back(folder / path);
+  }
+  std::string tried;
+  for (const fs::path& place : places) {
+    if (fs::exists(place, error)) return fs::absolute(place).lexically_normal();
+    tried += (tried.empty() ? "" : ", ") + place.string();
+  }
+  return Status(StatusCode::kNotFound, "the model '" + path + "' is not there")
+      .expected("one of " + tried)
+      .hint("`weft models` lists what is found; WEFT_MODELS names folders to search, separated by ':'");
+}
+
+ModelStore::ModelStore(Options options) : options_(std::move(options)) {}
+
+ModelStore::~ModelStore() {
+  for (const auto& model : models_) {
+    if (model->state_ == Model::State::kLoaded) model->type_->evict(model->handle_);
+    model->type_->close(model->handle_);
+  }
+}
+
+Result<Model*> ModelStore::open(const ModelRequest& request) {
+  auto path = find_model(request.path, request.pipeline_folder, options_.folders);
+  if (!path.ok()) return path.status();
+  auto hash =
+      options_.hashes ? options_.hashes->sha256_of_tree(*path) : FileHashCache({}).sha256_of_tree(*path);
+  if (!hash.ok()) return hash.status();
+  if (!request.sha256.empty() && lower_case(request.sha256) != *hash) {
+    return Status(StatusCode::kCorruptData, "the model's content is not what the pipeline names")
+        .at(path->string())
+        .expected("sha256 " + lower_case(request.sha256))
+        .got(*hash)
+        .hint("fetch the file again, or change \"sha256\" in the pipeline if the new file is meant");
+  }
+  // Equal content under two names is one model: what counts is what is in it and how it is opened.
+  const std::string identity = std::string(request.type->name) + '\n' + *hash + '\n' + request.parameters_key;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& model : models_) {
+      if (model->identity_ == identity && model->type_ == request.type) return model.get();
+    }
+  }
+  auto model = std::make_unique<Model>();
+  model->type_ = request.type;
+  model->path_ = *path;
+  model->source_path_ = path->string();
+  model->sha256_ = *hash;
+  model->identity_ = identity;
+  model->parameters_ = request.parameters;
+  std::error_code error;
+  model->source_.struct_size = sizeof(model->source_);
+  model->source_.path = model->source_path_.c_str();
+  model->source_.sha256 = fs::is_directory(*path, error) ? "" : model->sha256_.c_str();
+  model->source_.parameters = model->parameters_.get();
+  Status status = sdk::checked([&](weft_error* out) {
+    return request.type->open(options_.host, &model->source_, &model->handle_, out);
+  });
+  if (!status.ok()) return std::move(status).at(path->string());
+  model->estimate_.struct_size = sizeof(model->estimate_);
+  model->estimate_.device = {WEFT_DEVICE_CPU, 0};
+  status = sdk::checked(
+      [&](weft_error* out) { return request.type->estimate(model->handle_, &model->estimate_, out); });
+  if (!status.ok()) {
+    request.type->close(model->handle_);
+    return std::move(status).at(path->string());
+  }
+  const std::lock_guard lock(mutex_);
+  models_.push_back(std::move(model));
+  statistics_.open = models_.size();
+  return models_.back().get();
+}
+
+// Loading, evicting and the plugin's other functions never run at once on one model: a model that is not kOpen or
+// kLoaded belongs to the thread that changes it, and one with users is never evicted.
+
+void ModelStore::evict(Model& model) {
+  model.type_->evict(model.handle_);
+  model.state_ = Model::State::kOpen;
+  statistics_.resident_bytes -= model.estimate_.resident_bytes;
+  ++statistics_.evictions;
+  --statistics_.loaded;
+}
+
+Status ModelStore::make_room(uint64_t needed_bytes, std::span<Model* const> kept) {
+  while (options_.limit_bytes != 0 && statistics_.resident_bytes + needed_bytes > options_.limit_bytes) {
+    Model* oldest = nullptr;
+    for (const auto& model : models_) {
+      const bool idle = model->state_ == Model::State::kLoaded && model->users_ == 0 &&
+                        std::find(kept.begin(), kept.end(), model.get()) == kept.end();
+      if (idle && model->estimate_.resident_bytes > 0 && (!oldest || model->last_use_ < oldest->last_use_)) {
+        oldest = model.get();
+      }
+    }
+    if (!oldest) {
+      return Status(StatusCode::kOutOfMemory, "the models in use leave no room for another")
+          .expected("at most " + std::to_string(options_.limit_bytes) + " bytes of weights")
+          .got(std::to_string(statistics_.resident_bytes) + " in use and " + std::to_string(needed_bytes) +
+               " more needed")
+          .hint("raise --max-memory");
+    }
+    evict(*oldest);
+  }
+  return {};
+}
+
+Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
+                        std::unique_lock<std::mutex>& lock) {
+  // All are taken before the lock is given up, so that no other thread loads one of them or uses their room.
+  for (Model* model : models) {
+    model->state_ = Model::State::kLoading;
+    statistics_.resident_bytes += model->estimate_.resident_bytes;
+  }
+  statistics_.peak_resident_bytes = std::max(statistics_.peak_resident_bytes, statistics_.resident_bytes);
+  Status first;
+  for (Model* model : models) {
+    Status status;
+    if (first.ok()) {
+      lock.unlock();  // other models load and work meanwhile
+      status = sdk::checked([&](weft_error* out) { return model->type_->load(model->handle_, stream, out); });
+      lock.lock();
+    }
+    if (first.ok() && status.ok()) {
+      model->state_ = Model::State::kLoaded;
+      ++statistics_.loads;
+      ++statistics_.loaded;
+      continue;
+    }
+    model->state_ = Model::State::kOpen;
+    statistics_.resident_bytes -= model->estimate_.resident_bytes;
+    if (first.ok()) first = std::move(status).at(model->path_.string());
+  }
+  return first;
+}
+
+Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models, weft_stream* stream,
+                                        const std::function<int32_t()>& cancelled) {
+  Use use;
+  if (models.empty()) return use;
+  uint64_t wanted = 0;
+  std::vector<Model*> distinct;
+  for (Model* model : models) {
+    if (std::find(distinct.begin(), distinct.end(), model) != distinct.end()) continue;
+    distinct.push_back(model);
+    wanted += model->estimate_.resident_bytes;
+  }
+  if (options_.limit_bytes != 0 && wanted > options_.limit_bytes) {
+    return Status(StatusCode::kOutOfMemory, "the models of one node do not fit the memory limit")
+        .expected("at most " + std::to_string(options_.limit_bytes) + " bytes of weights")
+        .got(std::to_string(wanted))
+        .hint("raise --max-memory");
+  }
+  std::unique_lock lock(mutex_);
+  std::vector<Model*> missing;
+  for (;;) {
+    uint64_t needed = 0;
+    bool loading = false;
+    missing.clear();
+    for (Model* model : distinct) {
+      loading = loading || model->state_ == Model::State::kLoading;
+      if (model->state_ != Model::State::kOpen) continue;
+      missing.push_back(model);
+      needed += model->estimate_.resident_bytes;
+    }
+    if (!loading && make_room(needed, distinct).ok()) break;
+    if (cancelled && cancelled()) return Status(StatusCode::kCancelled, "cancelled while waiting for memory");
+    // Woken by every release; the timeout is for a cancellation, which wakes nobody.
+    changed_.wait_for(lock, std::chrono::milliseconds(20));
+  }
+  // From here on nobody evicts them.
+  use.store_ = this;
+  use.models_ = distinct;
+  for (Model* model : distinct) {
+    ++model->users_;
+    model->last_use_ = ++clock_;
+  }
+  Status status = load(missing, stream, lock);
+  lock.unlock();
+  changed_.notify_all();
+  if (!status.ok()) return status;  // `use` gives its models back
+  return use;
+}
+
+void ModelStore::release(std::span<Model* const> models) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    for (Model* model : models) {
+      --model->users_;
+      model->last_use_ = ++clock_;
+    }
+  }
+  changed_.notify_all();
+}
+
+ModelStore::Statistics ModelStore::statistics() const {
+  const std::lock_guard lock(mutex_);
+  return statistics_;
+}
+
+void ModelStore::evict_idle() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& model : models_) {
+    if (model->state_ == Model::State::kLoaded && model->users_ == 0) evict(*model);
+  }
+}
+
+ModelStore::Use::Use(Use&& other) noexcept
+    : store_(std::exchange(other.store_, nullptr)), models_(std::move(other.models_)) {}
+
+ModelStore::Use& ModelStore::Use::operator=(Use&& other) noexcept {
+  std::swap(store_, other.store_);
+  std::swap(models_, other.models_);
+  return *this;
+}
+
+ModelStore::Use::~Use() {
+  if (store_) store_->release(models_);
+}
+
+}  // namespace weft

@@ -1,0 +1,234 @@
+#include "pipeline/residency/models.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <weft/sdk/error.h>
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A model type whose "weights" are as many bytes as the file says, and that notices calls that overlap.
+struct FakeModel {
+  std::string path;
+  uint64_t bytes = 0;
+  std::atomic<int> inside{0};
+  std::atomic<bool> loaded{false};
+};
+std::atomic<int> opened{0}, closed{0}, loads{0}, evictions{0}, overlaps{0};
+
+struct Inside {
+  explicit Inside(FakeModel& fake) : model(fake) { overlaps += model.inside.fetch_add(1) != 0; }
+  ~Inside() { model.inside.fetch_sub(1); }
+  FakeModel& model;
+};
+
+weft_status open_fake(const weft_host*, const weft_model_source* source, void** model, weft_error* error) {
+  auto fake = std::make_unique<FakeModel>();
+  fake->path = source->path;
+  std::ifstream(source->path) >> fake->bytes;
+  if (fake->bytes == 13) {
+    return sdk::to_c(
+        Status(StatusCode::kCorruptData, "thirteen").at(std::string(source->path) + ", offset 0"), error);
+  }
+  ++opened;
+  *model = fake.release();
+  return WEFT_OK;
+}
+weft_status estimate_fake(void* model, weft_model_estimate* out, weft_error*) {
+  out->resident_bytes = static_cast<FakeModel*>(model)->bytes;
+  return WEFT_OK;
+}
+weft_status load_fake(void* model, weft_stream*, weft_error* error) {
+  auto& fake = *static_cast<FakeModel*>(model);
+  const Inside inside(fake);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  if (fake.bytes == 14) return sdk::to_c(Status(StatusCode::kOutOfMemory, "fourteen"), error);
+  overlaps += fake.loaded.exchange(true);
+  ++loads;
+  return WEFT_OK;
+}
+void evict_fake(void* model) {
+  auto& fake = *static_cast<FakeModel*>(model);
+  const Inside inside(fake);
+  overlaps += !fake.loaded.exchange(false);
+  ++evictions;
+}
+void close_fake(void* model) {
+  ++closed;
+  delete static_cast<FakeModel*>(model);
+}
+constexpr weft_model_type kFake = {
+    sizeof(weft_model_type), 1,         "test.fake", "",        nullptr, 0, open_fake,
+    estimate_fake,           load_fake, evict_fake,  close_fake};
+
+class ModelStoreTest : public testing::Test {
+ protected:
+  ModelStoreTest() {
+    std::string pattern = (fs::temp_directory_path() / "weft-models-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    opened = closed = loads = evictions = overlaps = 0;
+  }
+  ~ModelStoreTest() override {
+    EXPECT_EQ(overlaps, 0);
+    fs::remove_all(folder_);
+  }
+  void write(const std::string& name, uint64_t bytes) const {
+    std::ofstream(folder_ / name) << bytes << " " << name;
+  }
+  ModelStore::Options options(uint64_t limit) const {
+    ModelStore::Options result;
+    result.folders = {folder_};
+    result.limit_bytes = limit;
+    return result;
+  }
+  static ModelRequest request(const std::string& path) {
+    ModelRequest result;
+    result.type = &kFake;
+    result.path = path;
+    return result;
+  }
+  fs::path folder_;
+};
+
+TEST_F(ModelStoreTest, FindsInTheOrderOfTheSearchPath) {
+  fs::create_directories(folder_ / "a");
+  fs::create_directories(folder_ / "b");
+  write("b/m", 1);
+  const std::vector<fs::path> folders{folder_ / "a", folder_ / "b"};
+  EXPECT_EQ(*find_model("m", folder_, folders), folder_ / "b/m");
+  write("a/m", 1);
+  EXPECT_EQ(*find_model("m", folder_, folders), folder_ / "a/m");
+  write("m", 1);
+  EXPECT_EQ(*find_model("m", folder_, folders), folder_ / "m");
+  EXPECT_EQ(*find_model((folder_ / "b/m").string(), folder_, folders), folder_ / "b/m");
+  const auto missing = find_model("none", folder_, folders);
+  ASSERT_EQ(missing.code(), StatusCode::kNotFound);
+  for (const fs::path& place : {folder_ / "none", folder_ / "a/none", folder_ / "b/none"}) {
+    EXPECT_NE(to_string(missing.error()).find(place.string()), std::string::npos);
+  }
+}
+
+TEST_F(ModelStoreTest, SharesEqualContentAndClosesOnce) {
+  write("m", 10);
+  fs::copy_file(folder_ / "m", folder_ / "same");
+  {
+    ModelStore store(options(0));
+    Model* first = *store.open(request("m"));
+    EXPECT_EQ(*store.open(request("m")), first);
+    EXPECT_EQ(*store.open(request("same")), first);
+    ModelRequest other = request("m");
+    other.parameters_key = "threads=2";
+    EXPECT_NE(*store.open(other), first);
+    EXPECT_EQ(opened, 2);
+    EXPECT_EQ(loads, 0) << "opening loads nothing";
+    auto use = store.use(std::vector<Model*>{first}, nullptr, {});
+    ASSERT_TRUE(use.ok());
+  }
+  EXPECT_EQ(closed, 2);
+  EXPECT_EQ(evictions, 1);
+}
+
+TEST_F(ModelStoreTest, RefusesContentThatIsNotPinned) {
+  write("m", 10);
+  ModelStore store(options(0));
+  ModelRequest pinned = request("m");
+  pinned.sha256 = std::string(64, 'a');
+  const auto refused = store.open(pinned);
+  ASSERT_EQ(refused.code(), StatusCode::kCorruptData);
+  const std::string hash = *sha256_of_file(folder_ / "m");
+  EXPECT_NE(to_string(refused.error()).find(hash), std::string::npos);
+  EXPECT_EQ(opened, 0);
+  std::string upper = hash;
+  for (char& c : upper) c = static_cast<char>(::toupper(c));
+  pinned.sha256 = upper;
+  EXPECT_TRUE(store.open(pinned).ok());
+}
+
+TEST_F(ModelStoreTest, ErrorsOfThePluginNameTheFile) {
+  write("bad", 13);
+  write("unloadable", 14);
+  ModelStore store(options(100));
+  const auto bad = store.open(request("bad"));
+  ASSERT_EQ(bad.code(), StatusCode::kCorruptData);
+  EXPECT_NE(to_string(bad.error()).find("bad, offset 0"), std::string::npos);
+  Model* model = *store.open(request("unloadable"));
+  const auto use = store.use(std::vector<Model*>{model}, nullptr, {});
+  EXPECT_EQ(use.code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(store.statistics().resident_bytes, 0u);
+}
+
+TEST_F(ModelStoreTest, EvictsTheLeastRecentlyUsed) {
+  for (const char* name : {"a", "b", "c"}) write(name, 40);
+  ModelStore store(options(100));
+  Model *a = *store.open(request("a")), *b = *store.open(request("b")), *c = *store.open(request("c"));
+  const auto touch = [&](Model* model) {
+    ASSERT_TRUE(store.use(std::vector<Model*>{model}, nullptr, {}).ok());
+  };
+  touch(a);
+  touch(b);
+  touch(a);
+  EXPECT_EQ(loads, 2);
+  touch(c);  // b goes
+  EXPECT_EQ(evictions, 1);
+  touch(a);
+  EXPECT_EQ(loads, 3);
+  touch(b);
+  EXPECT_EQ(loads, 4);
+  EXPECT_LE(store.statistics().peak_resident_bytes, 100u);
+  store.evict_idle();
+  EXPECT_EQ(store.statistics().resident_bytes, 0u);
+  EXPECT_EQ(store.statistics().loaded, 0u);
+}
+
+TEST_F(ModelStoreTest, RefusesWhatNeverFits) {
+  write("a", 60);
+  write("b", 60);
+  ModelStore store(options(100));
+  const std::vector<Model*> both{*store.open(request("a")), *store.open(request("b"))};
+  const auto use = store.use(both, nullptr, {});
+  ASSERT_EQ(use.code(), StatusCode::kOutOfMemory);
+  EXPECT_NE(to_string(use.error()).find("120"), std::string::npos);
+}
+
+TEST_F(ModelStoreTest, WaitingForMemoryCanBeCancelled) {
+  write("a", 60);
+  write("b", 60);
+  ModelStore store(options(100));
+  Model *a = *store.open(request("a")), *b = *store.open(request("b"));
+  auto held = store.use(std::vector<Model*>{a}, nullptr, {});
+  std::atomic<int> polls{0};
+  const auto use = store.use(std::vector<Model*>{b}, nullptr, [&] { return ++polls > 2; });
+  EXPECT_EQ(use.code(), StatusCode::kCancelled);
+}
+
+TEST_F(ModelStoreTest, ManyThreadsShareALimitWithoutOverlapOrDeadlock) {
+  for (const char* name : {"a", "b", "c"}) write(name, 40);
+  ModelStore store(options(80));
+  const std::vector<Model*> all{*store.open(request("a")), *store.open(request("b")),
+                                *store.open(request("c"))};
+  std::atomic<int> unloaded_uses{0};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (unsigned i = 0; i < 20; ++i) {
+        std::vector<Model*> wanted{all[(t + i) % 3]};
+        if (i % 2) wanted.push_back(all[(t + i + 1) % 3]);
+        auto use = store.use(wanted, nullptr, {});
+        ASSERT_TRUE(use.ok());
+        for (Model* model : wanted) unloaded_uses += !static_cast<FakeModel*>(model->handle())->loaded;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(unloaded_uses, 0);
+  EXPECT_LE(store.statistics().peak_resident_bytes, 80u);
+}
+
+}  // namespace
+}  // namespace weft
