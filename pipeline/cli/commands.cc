@@ -5,9 +5,7 @@ namespace weft::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kNodesCommand,
-    &kPluginsCommand,
-    &kDoctorCommand,
+    &kNodesCommand, &kPluginsCommand, &kModelsCommand, &kCacheCommand, &kDoctorCommand,
 };
 
 }  // namespace

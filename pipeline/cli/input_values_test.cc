@@ -10,7 +10,13 @@ namespace {
 
 Graph graph_with_inputs() {
   Graph graph;
-  graph.inputs = {{"topic", "text", "\"a red apple\"", "", {}}, {"file", "path", "\"x\"", "", {}}};
+  graph.inputs.resize(2);
+  graph.inputs[0].name = "topic";
+  graph.inputs[0].type = "text";
+  graph.inputs[0].default_json = "\"a red apple\"";
+  graph.inputs[1].name = "file";
+  graph.inputs[1].type = "path";
+  graph.inputs[1].default_json = "\"x\"";
   return graph;
 }
 

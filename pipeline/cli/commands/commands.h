@@ -6,7 +6,9 @@
 
 namespace weft::cli {
 
+extern const Command kCacheCommand;
 extern const Command kDoctorCommand;
+extern const Command kModelsCommand;
 extern const Command kNodesCommand;
 extern const Command kPluginsCommand;
 

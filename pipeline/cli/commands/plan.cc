@@ -1,0 +1,212 @@
+/// weft plan: shapes, workspace, model bytes and peak memory of a pipeline, before a weight is loaded.
+#include "pipeline/plan/plan.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "pipeline/cli/byte_size.h"
+#include "pipeline/cli/commands/commands.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/input_values.h"
+#include "pipeline/cli/pipeline_file.h"
+#include "pipeline/cli/report.h"
+#include "pipeline/cli/run_display.h"
+#include "pipeline/cli/run_session.h"
+
+namespace weft::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string pipeline;
+  std::vector<std::string> settings;
+  HostSettings host;
+  bool as_json = false;
+};
+
+const char* dtype_name(weft_dtype dtype) {
+  static constexpr const char* kNames[] = {"any", "bool", "u8",   "i8",  "i16", "i32",
+                                           "i64", "f16",  "bf16", "f32", "f64"};
+  return dtype >= 0 && dtype <= WEFT_DTYPE_F64 ? kNames[dtype] : "?";
+}
+
+std::string bound(int64_t value) { return value == WEFT_UNBOUNDED ? "?" : std::to_string(value); }
+
+std::string bound_bytes(int64_t value) {
+  return value == WEFT_UNBOUNDED ? "any size" : "at most " + format_byte_size(static_cast<uint64_t>(value));
+}
+
+/// "f32 [1, 768]", "at most 4 KiB", "list of at most 3 (each at most 1 KiB)".
+std::string shape_text(const weft_spec& spec) {
+  switch (spec.kind) {
+    case WEFT_KIND_BOOL: return "bool";
+    case WEFT_KIND_INT: return "int";
+    case WEFT_KIND_FLOAT: return "float";
+    case WEFT_KIND_BYTES: return bound_bytes(spec.max_bytes);
+    case WEFT_KIND_LIST:
+      return "list of " +
+             (spec.max_count == WEFT_UNBOUNDED ? "any length" : "at most " + std::to_string(spec.max_count)) +
+             " (each " + bound_bytes(spec.max_bytes) + ")";
+    case WEFT_KIND_TENSOR: break;
+    default: return "unknown";
+  }
+  std::string text = std::string(dtype_name(spec.dtype)) + " [";
+  for (int32_t i = 0; i < spec.rank; ++i) text += (i > 0 ? ", " : "") + bound(spec.shape[i]);
+  return text + "]";
+}
+
+std::string device_name(weft_device device) {
+  return device.kind == WEFT_DEVICE_CPU ? "CPU" : "CUDA device " + std::to_string(device.index);
+}
+
+std::string left_column(std::string text, size_t width) {
+  text.resize(std::max(text.size() + 2, width), ' ');
+  return text;
+}
+
+void print_node(const PlannedNode& planned, size_t depth) {
+  const Node& node = *planned.node;
+  const std::string indent(2 * depth, ' ');
+  std::string facts = node.uses;
+  if (node.for_each) facts += ", for each element, in batches of up to " + std::to_string(planned.max_batch);
+  print(indent + left_column(planned.path, 24) + facts + "\n");
+  for (size_t i = 0; i < planned.outputs.size() && i < node.output_names.size(); ++i) {
+    print(indent + "  " + left_column(node.output_names[i], 22) + node.output_types[i] + ", " +
+          shape_text(planned.outputs[i]) + "\n");
+  }
+  if (planned.workspace_bytes > 0)
+    print(indent + "  " + left_column("workspace", 22) + format_byte_size(planned.workspace_bytes) + "\n");
+  if (planned.state_bytes > 0)
+    print(indent + "  " + left_column("state", 22) + format_byte_size(planned.state_bytes) + "\n");
+  for (const PlannedNode& child : planned.children) print_node(child, depth + 1);
+}
+
+void print_plan(const Plan& plan, std::optional<uint64_t> limit_bytes) {
+  print("Nodes, with bounds of their outputs:\n");
+  for (const PlannedNode& node : plan.nodes) print_node(node, 1);
+  if (!plan.models.empty()) print("\nModels:\n");
+  for (const PlannedModelEntry& entry : plan.models) {
+    const weft_model_estimate& estimate = entry.model.estimate;
+    print("  " + left_column(entry.name, 24) + entry.type + ", " + format_byte_size(estimate.resident_bytes) +
+          " resident, " + format_byte_size(estimate.mapped_bytes) + " mapped\n  " + left_column("", 24) +
+          entry.model.path + "\n");
+  }
+  for (const DeviceMemory& memory : plan.devices) {
+    print("\nPeak memory, " + device_name(memory.device) + ": " + format_byte_size(memory.peak_bytes) + "\n");
+    const struct {
+      const char* name;
+      uint64_t bytes;
+    } parts[] = {{"weights", memory.weight_bytes},
+                 {"state of nodes", memory.state_bytes},
+                 {"workspace", memory.workspace_bytes},
+                 {"values between nodes", memory.value_bytes},
+                 {"mapped, can be dropped", memory.mapped_bytes}};
+    for (const auto& part : parts)
+      print("  " + left_column(part.name, 24) + format_byte_size(part.bytes) + "\n");
+  }
+  if (!plan.unbounded.empty()) {
+    std::string names;
+    for (const std::string& name : plan.unbounded) names += (names.empty() ? "" : ", ") + name;
+    print("\nNot counted, since their size is not known before they exist: " + names + "\n");
+  }
+  if (limit_bytes) print("\nFits --max-memory " + format_byte_size(*limit_bytes) + ".\n");
+}
+
+Json node_json(const PlannedNode& planned) {
+  const Node& node = *planned.node;
+  Json json{{"node", planned.path},
+            {"uses", node.uses},
+            {"workspace_bytes", planned.workspace_bytes},
+            {"state_bytes", planned.state_bytes},
+            {"max_batch", planned.max_batch},
+            {"outputs", Json::object()}};
+  for (size_t i = 0; i < planned.outputs.size() && i < node.output_names.size(); ++i) {
+    const weft_spec& spec = planned.outputs[i];
+    Json output{{"type", node.output_types[i]}};
+    const auto bounded = [](int64_t value) { return value == WEFT_UNBOUNDED ? Json(nullptr) : Json(value); };
+    if (spec.kind == WEFT_KIND_BYTES || spec.kind == WEFT_KIND_LIST)
+      output["max_bytes"] = bounded(spec.max_bytes);
+    if (spec.kind == WEFT_KIND_LIST) output["max_count"] = bounded(spec.max_count);
+    if (spec.kind == WEFT_KIND_TENSOR) {
+      output["dtype"] = dtype_name(spec.dtype);
+      output["shape"] = Json::array();
+      for (int32_t axis = 0; axis < spec.rank; ++axis) output["shape"].push_back(bounded(spec.shape[axis]));
+    }
+    json["outputs"][node.output_names[i]] = output;
+  }
+  for (const PlannedNode& child : planned.children) json["children"].push_back(node_json(child));
+  return json;
+}
+
+Json plan_json(const Plan& plan) {
+  Json json{{"nodes", Json::array()},
+            {"models", Json::array()},
+            {"devices", Json::array()},
+            {"unbounded", plan.unbounded}};
+  for (const PlannedNode& node : plan.nodes) json["nodes"].push_back(node_json(node));
+  for (const PlannedModelEntry& entry : plan.models) {
+    json["models"].push_back({{"name", entry.name},
+                              {"type", entry.type},
+                              {"path", entry.model.path},
+                              {"resident_bytes", entry.model.estimate.resident_bytes},
+                              {"mapped_bytes", entry.model.estimate.mapped_bytes}});
+  }
+  for (const DeviceMemory& memory : plan.devices) {
+    json["devices"].push_back({{"device", device_name(memory.device)},
+                               {"peak_bytes", memory.peak_bytes},
+                               {"weight_bytes", memory.weight_bytes},
+                               {"state_bytes", memory.state_bytes},
+                               {"workspace_bytes", memory.workspace_bytes},
+                               {"value_bytes", memory.value_bytes},
+                               {"mapped_bytes", memory.mapped_bytes}});
+  }
+  return json;
+}
+
+int show_plan(const Options& options) {
+  Cancellation cancellation;
+  const Messages messages = options.as_json ? Messages::kJson : Messages::kText;
+  PipelineFile file;
+  if (const std::optional<int> code = load_pipeline(options.pipeline, messages, file)) return *code;
+  RunDisplay display(*file.graph, messages, parse_log_level(options.host.log_level));
+  RunOptions run = run_options(options.host);
+  Result<std::map<std::string, InputValue>> inputs = read_input_values(*file.graph, options.settings);
+  if (!inputs.ok()) {
+    const bool usage = inputs.code() == StatusCode::kInvalidArgument;
+    return display.fail(inputs.error(), usage ? kUsage : exit_code_for(inputs.code()));
+  }
+  run.inputs = *std::move(inputs);
+  const std::unique_ptr<Host> host =
+      make_host(options.host, cancellation.temporaries(),
+                [&](weft_log_level level, const std::string& message) { display.log(level, message); });
+  const Result<PreparedRun> prepared = prepare_run(*file.graph, plugin_provider(), *host, run);
+  if (!prepared.ok()) return display.fail(prepared.error(), exit_code_for(prepared.code()));
+  if (options.as_json) {
+    print(plan_json(prepared->plan()).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  } else {
+    print_plan(prepared->plan(), options.host.max_memory_bytes);
+  }
+  return kSuccess;
+}
+
+std::function<int()> declare(Arguments& arguments) {
+  auto options = std::make_shared<Options>();
+  arguments.positional("PIPELINE", options->pipeline, "The pipeline file");
+  arguments.option("--set", options->settings, "NAME=VALUE", "Give an input, as with weft run");
+  options->host.declare(arguments);
+  arguments.flag("--json", options->as_json, "Print one JSON object");
+  return [options] { return show_plan(*options); };
+}
+
+}  // namespace
+
+const Command kPlanCommand = {
+    "plan", "shapes, workspaces, model bytes and peak memory, before loading",
+    "Reads the headers of models, no weights. With --max-memory it says whether the run fits; exit code 5 if "
+    "not.",
+    "weft plan assets/pipelines/hello.json\nweft plan assets/pipelines/hello.json --max-memory 4GiB --json",
+    declare};
+
+}  // namespace weft::cli

@@ -1,0 +1,52 @@
+/// weft validate: checks pipeline files against the plugins, without loading anything.
+#include "pipeline/cli/commands/commands.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/pipeline_file.h"
+#include "pipeline/cli/report.h"
+
+namespace weft::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  bool as_json = false;
+};
+
+int validate(const Options& options) {
+  const Messages messages = options.as_json ? Messages::kJson : Messages::kText;
+  const std::unique_ptr<const Catalog> catalog = find_plugins();
+  int code = kSuccess;
+  for (const std::string& file : options.files) {
+    if (const Result<std::string> text = read_pipeline_file(file); !text.ok()) {
+      code = report_error(text.status());
+      continue;
+    }
+    const ParsedPipeline parsed = parse_pipeline_file(file, *catalog);
+    const size_t n_errors = print_diagnostics(parsed, messages);
+    if (parsed.graph == nullptr) {
+      code = kInvalidPipeline;
+      if (messages == Messages::kText) {
+        report_warning(file + ": " + std::to_string(n_errors) + (n_errors == 1 ? " error" : " errors"));
+      }
+    } else if (messages == Messages::kText) {
+      print(file + ": valid, " + std::to_string(parsed.graph->nodes.size()) + " nodes\n");
+    }
+  }
+  return code;
+}
+
+std::function<int()> declare(Arguments& arguments) {
+  auto options = std::make_shared<Options>();
+  arguments.positionals("PIPELINE", options->files, 1, "Pipeline files");
+  arguments.flag("--json", options->as_json, "Print each mistake as one JSON object a line");
+  return [options] { return validate(*options); };
+}
+
+}  // namespace
+
+const Command kValidateCommand = {
+    "validate", "check pipeline files: every mistake, with line and column",
+    "Nothing is loaded or run. Exit code 3 if a file has errors.",
+    "weft validate assets/pipelines/hello.json\nweft validate --json assets/pipelines/*.json", declare};
+
+}  // namespace weft::cli
