@@ -34,6 +34,12 @@ void round_steps(const float* x, int64_t steps, RoundedStep* out) {
   }
 }
 
+/// A number of rows as a type.
+template <int kRows>
+struct Rows {
+  static constexpr int kCount = kRows;
+};
+
 /// The recipe for one step and kRows rows of activations, `stride` steps apart.
 template <int kRows, bool kHalves, bool kWide>
 WEFT_LANE_FN void accumulate(const Step& w, const RoundedStep* a, int64_t stride, F32x16* acc) {
@@ -98,6 +104,18 @@ WEFT_LANE_FN F32x16 load_row(const GroupTask& task, int64_t row) {
   return task.lanes == kLanes ? f32_load(y) : f32_load_n(y, task.lanes);
 }
 
+#if defined(WEFT_ISA_AVX512)
+constexpr int kRowTile = 8;  // 8 sums, 8 partial sums, 8 codes and temporaries fill the 32 registers
+#elif defined(WEFT_ISA_AVX2)
+constexpr int kRowTile = 2;
+#else
+constexpr int kRowTile = 1;
+#endif
+
+// How far ahead of its use a packed byte is asked for. The hardware's prefetcher stops at every 4 KiB page and sees too
+// little ahead through this much arithmetic: without this, half of the memory's bandwidth is lost.
+constexpr int64_t kPrefetchBytes = 4096;
+
 /// Few rows: each step goes from packed bytes to registers and is used at once.
 template <WeightFormat kFormat, int kRows>
 void multiply_directly(const GroupTask& task, int64_t first_row) {
@@ -106,7 +124,17 @@ void multiply_directly(const GroupTask& task, int64_t first_row) {
   const RoundedStep* a = task.rounded + first_row * steps;
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = f32_zero();
+  // A step's part of the group in lines, rounded up: the group is read ahead evenly, its scales section included.
+  constexpr QuantLayout kLayout = quant_layout(kFormat);
+  constexpr int kLines =
+      (kLayout.quant_bytes + kLayout.scale_bytes + kLayout.header_bytes / kStepsPerSuperblock + kPlane - 1) /
+      kPlane;
+  const uint8_t* ahead = task.group + kPrefetchBytes;
+  const int64_t bytes_per_step = first_row == 0 ? group_bytes(kFormat, task.k) / steps : 0;
   for (int64_t s = 0; s < steps; ++s) {
+    if (first_row == 0) {
+      for (int line = 0; line < kLines; ++line) prefetch(ahead + s * bytes_per_step + line * kPlane);
+    }
     Step step;
     weights.unpack(s, &step);
     accumulate<kRows, has_halves(kFormat), is_wide(kFormat)>(step, a + s, steps, acc);
@@ -114,17 +142,26 @@ void multiply_directly(const GroupTask& task, int64_t first_row) {
   for (int r = 0; r < kRows; ++r) store_row(task, first_row + r, acc[r]);
 }
 
+/// Calls multiply(rows, first_row) with rows = kRowTile as often as it fits into n_rows, then with smaller powers of two.
+template <typename Multiply>
+WEFT_LANE_FN void in_row_tiles(int64_t n_rows, const Multiply& multiply) {
+  int64_t row = 0;
+  for (; row + kRowTile <= n_rows; row += kRowTile) multiply(Rows<kRowTile>(), row);
+  if constexpr (kRowTile > 4) {
+    for (; row + 4 <= n_rows; row += 4) multiply(Rows<4>(), row);
+  }
+  if constexpr (kRowTile > 2) {
+    for (; row + 2 <= n_rows; row += 2) multiply(Rows<2>(), row);
+  }
+  for (; row < n_rows; ++row) multiply(Rows<1>(), row);
+}
+
 // Many rows: some steps are unpacked into this panel, which then serves every row from the first-level cache.
 // Between panels the sums wait in y; storing and loading an f32 changes no bits.
 constexpr int kPanelSteps = 24;
 
-#if defined(WEFT_ISA_AVX512)
-constexpr int kRowTile = 8;  // 8 sums, 8 partial sums, 8 codes and temporaries fill the 32 registers
-#elif defined(WEFT_ISA_AVX2)
-constexpr int kRowTile = 2;
-#else
-constexpr int kRowTile = 1;
-#endif
+// Up to so many rows it is cheaper to unpack again for every tile than to go through the panel.
+constexpr int64_t kMostDirectRows = 2 * kRowTile;
 
 template <int kRows, bool kHalves, bool kWide>
 void multiply_panel(const GroupTask& task, const Step* panel, int64_t first_step, int64_t n_steps,
@@ -140,19 +177,9 @@ void multiply_panel(const GroupTask& task, const Step* panel, int64_t first_step
 template <bool kHalves, bool kWide>
 __attribute__((noinline)) void multiply_panel_rows(const GroupTask& task, const Step* panel,
                                                    int64_t first_step, int64_t n_steps) {
-  int64_t row = 0;
-  for (; row + kRowTile <= task.n_rows; row += kRowTile) {
-    multiply_panel<kRowTile, kHalves, kWide>(task, panel, first_step, n_steps, row);
-  }
-  if constexpr (kRowTile > 4) {
-    for (; row + 4 <= task.n_rows; row += 4)
-      multiply_panel<4, kHalves, kWide>(task, panel, first_step, n_steps, row);
-  }
-  if constexpr (kRowTile > 2) {
-    for (; row + 2 <= task.n_rows; row += 2)
-      multiply_panel<2, kHalves, kWide>(task, panel, first_step, n_steps, row);
-  }
-  for (; row < task.n_rows; ++row) multiply_panel<1, kHalves, kWide>(task, panel, first_step, n_steps, row);
+  in_row_tiles(task.n_rows, [&](auto rows, int64_t row) {
+    multiply_panel<decltype(rows)::kCount, kHalves, kWide>(task, panel, first_step, n_steps, row);
+  });
 }
 
 template <WeightFormat kFormat>
@@ -164,7 +191,11 @@ __attribute__((noinline)) void unpack_panel(const GroupTask& task, int64_t first
 
 template <WeightFormat kFormat>
 void multiply_format(const GroupTask& task) {
-  if (task.n_rows == 1) return multiply_directly<kFormat, 1>(task, 0);
+  if (task.n_rows <= kMostDirectRows) {
+    return in_row_tiles(task.n_rows, [&](auto rows, int64_t row) {
+      multiply_directly<kFormat, decltype(rows)::kCount>(task, row);
+    });
+  }
   const int64_t steps = task.k / kStep;
   Step panel[kPanelSteps];
   for (int64_t first = 0; first < steps; first += kPanelSteps) {
