@@ -130,12 +130,6 @@ class Plan {
 /// The C functions of node class T.
 template <typename T>
 class NodeFunctions {
- public:
-  static constexpr weft_node_api kApi = {sizeof(weft_node_api),   0,
-                                         &NodeFunctions::create,  &NodeFunctions::prepare,
-                                         &NodeFunctions::execute, &NodeFunctions::destroy};
-
- private:
   struct Instance {
     Host host;
     std::unique_ptr<T> node;
@@ -194,6 +188,9 @@ class NodeFunctions {
   }
 
   static void destroy(void* self) noexcept { delete static_cast<Instance*>(self); }
+
+ public:
+  static constexpr weft_node_api kApi = {sizeof(weft_node_api), 0, create, prepare, execute, destroy};
 };
 
 }  // namespace weft::sdk
