@@ -41,6 +41,8 @@ class NodeConfig {
     }
     return nullptr;
   }
+  /// Most requests that one execute can get; 0 where that is not known.
+  uint32_t max_requests() const { return config_->max_requests; }
   /// Declared inputs first, then (WEFT_NODE_EXTRA_INPUTS) further ones in file order.
   size_t n_inputs() const { return config_->n_inputs; }
   std::string_view input_name(size_t port) const { return config_->inputs[port]; }

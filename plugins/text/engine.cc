@@ -1,0 +1,308 @@
+#include "plugins/text/engine.h"
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "plugins/text/stop_text.h"
+
+namespace weft::text {
+namespace {
+
+constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Shorter common beginnings are computed again: forking would copy a page to save less than one.
+constexpr int64_t kLeastSharedTokens = kPageTokens;
+
+int64_t common_beginning(std::span<const TokenId> a, std::span<const TokenId> b) {
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+}
+
+}  // namespace
+
+const char* to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop: return "stop";
+    case FinishReason::kLength: return "length";
+  }
+  return "unknown";
+}
+
+/// A job that has a sequence in the cache.
+struct Engine::Active {
+  Active(Job& owner, KvSequence stored, const Tokenizer& tokenizer)
+      : job(&owner),
+        sequence(std::move(stored)),
+        history(owner.prompt),
+        decoder(tokenizer, {.invalid_utf8 = InvalidUtf8::kReplace, .position = DecodePosition::kWithinText}),
+        stop(owner.stop) {}
+
+  int64_t total_tokens() const { return static_cast<int64_t>(job->prompt.size()) + job->max_tokens; }
+  /// Tokens that are known and not yet in the cache: the rest of the prompt, or the one drawn last.
+  std::span<const TokenId> pending() const { return std::span(history).subspan(sequence.length()); }
+  /// Free pages that this job may still take until its end.
+  int64_t pages_to_come() const { return sequence.pages_to_append(total_tokens() - sequence.length()); }
+
+  Job* job;
+  KvSequence sequence;
+  std::vector<TokenId> history;  // prompt and drawn tokens
+  StreamDecoder decoder;
+  StopText stop;
+  JobResult result;
+  std::vector<std::byte> sampling_workspace;
+};
+
+/// One pass of the decoder, and what is drawn from it.
+struct Engine::Step {
+  struct Row {
+    Active* active = nullptr;
+    std::span<const float> logits;
+    TokenRecord drawn;
+    Status status;
+  };
+  std::vector<DecoderChunk> chunks;
+  std::vector<int32_t> logits_rows;
+  std::vector<Row> rows;
+};
+
+class Engine::Schedule {
+ public:
+  Schedule(Engine& engine, std::span<Job> jobs) : engine_(engine) {
+    for (Job& job : jobs) waiting_.push_back(&job);
+  }
+
+  Status run() {
+    while (true) {
+      drop_cancelled();
+      admit();
+      if (active_.empty()) break;
+      build_step();
+      Status status = forward();
+      if (status.code() == StatusCode::kCancelled) continue;  // somebody left: try again without
+      if (!status.ok()) return fail_all(status);
+      draw();
+      advance();
+    }
+    return {};
+  }
+
+ private:
+  static bool is_cancelled(const Job& job) { return job.cancelled && job.cancelled(); }
+  static Status cancelled() { return Status(StatusCode::kCancelled, "cancelled"); }
+
+  void drop_cancelled() {
+    std::erase_if(waiting_, [](Job* job) {
+      if (!is_cancelled(*job)) return false;
+      job->on_finished(cancelled());
+      return true;
+    });
+    std::erase_if(active_, [](const std::unique_ptr<Active>& active) {
+      if (!is_cancelled(*active->job)) return false;
+      active->job->on_finished(cancelled());
+      return true;
+    });
+  }
+
+  /// Gives waiting jobs a sequence while there are places and pages, in order; one that could share the prompt of a job
+  /// that is still being read waits for it.
+  void admit() {
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+      if (static_cast<int64_t>(active_.size()) >= engine_.limits_.max_sequences) return;
+      Job& job = **next;
+      Result<KvSequence> sequence = beginning_of(job);
+      if (!sequence.ok()) {  // worth waiting for
+        ++next;
+        continue;
+      }
+      auto candidate = std::make_unique<Active>(job, *std::move(sequence), *engine_.model_.tokenizer);
+      int64_t pages = candidate->pages_to_come();
+      for (const auto& active : active_) pages += active->pages_to_come();
+      if (pages > engine_.cache_.n_free_pages()) {
+        if (!active_.empty()) return;  // pages come free when a job leaves
+        next = waiting_.erase(next);
+        job.on_finished(does_not_fit(job));
+        continue;
+      }
+      active_.push_back(std::move(candidate));
+      next = waiting_.erase(next);
+    }
+  }
+
+  /// The longest stored beginning of the job's prompt, as a sequence. Error: wait, a longer one is being computed.
+  Result<KvSequence> beginning_of(const Job& job) {
+    const int64_t usable = static_cast<int64_t>(job.prompt.size()) - 1;  // the last token's logits are needed
+    Active* donor = nullptr;
+    int64_t best = kLeastSharedTokens - 1;
+    for (const auto& active : active_) {
+      const int64_t common = std::min(usable, common_beginning(job.prompt, active->history));
+      if (common > best) {
+        best = common;
+        donor = active.get();
+      }
+    }
+    if (donor == nullptr) return engine_.cache_.new_sequence();
+    if (donor->sequence.length() < best) return Status(StatusCode::kNotFound, "not computed yet");
+    KvSequence shared = donor->sequence.fork();
+    shared.truncate(best);
+    return shared;
+  }
+
+  Status does_not_fit(const Job& job) const {
+    const int64_t tokens = static_cast<int64_t>(job.prompt.size()) + job.max_tokens;
+    return Status(StatusCode::kOutOfMemory, "the text does not fit into the KV cache")
+        .expected("at most " + std::to_string(engine_.cache_.n_pages() * kPageTokens) + " tokens")
+        .got(std::to_string(job.prompt.size()) + " prompt tokens and max_tokens " +
+             std::to_string(job.max_tokens) + ", together " + std::to_string(tokens))
+        .hint("lower max_tokens, or shorten the prompt");
+  }
+
+  void build_step() {
+    step_ = Step();
+    int64_t budget = engine_.limits_.max_step_tokens;
+    int64_t row = 0;
+    const auto add = [&](Active& active) {
+      const std::span<const TokenId> pending = active.pending();
+      const std::span<const TokenId> tokens = pending.first(std::min<size_t>(pending.size(), budget));
+      if (tokens.empty()) return;
+      step_.chunks.push_back({&active.sequence, tokens});
+      budget -= static_cast<int64_t>(tokens.size());
+      row += static_cast<int64_t>(tokens.size());
+      if (tokens.size() < pending.size()) return;
+      step_.logits_rows.push_back(static_cast<int32_t>(row - 1));
+      step_.rows.push_back({&active, {}, {}, {}});
+    };
+    // Decoding jobs first: a long prompt must not keep the others waiting.
+    for (const auto& active : active_) {
+      if (active->pending().size() == 1) add(*active);
+    }
+    for (const auto& active : active_) {
+      if (active->pending().size() > 1) add(*active);
+    }
+    const int64_t vocabulary = engine_.model_.decoder->config().vocabulary;
+    for (size_t i = 0; i < step_.rows.size(); ++i) {
+      step_.rows[i].logits = engine_.logits_.subspan(i * vocabulary, vocabulary);
+    }
+  }
+
+  Status forward() {
+    const StopRequest stop{[](void* self) { return static_cast<Schedule*>(self)->anybody_left(); }, this};
+    return engine_.model_.decoder->forward({.chunks = step_.chunks,
+                                            .logits_rows = step_.logits_rows,
+                                            .hidden_rows = {},
+                                            .adapters = engine_.model_.adapters},
+                                           {.logits = engine_.logits_.data(), .hidden = nullptr},
+                                           engine_.decoder_workspace_, engine_.executor_, stop);
+  }
+
+  bool anybody_left() const {
+    return std::ranges::any_of(active_, [](const auto& active) { return is_cancelled(*active->job); });
+  }
+
+  void draw() {
+    engine_.executor_.parallel_for(static_cast<int64_t>(step_.rows.size()), 1,
+                                   [&](int64_t begin, int64_t end) {
+                                     for (int64_t i = begin; i < end; ++i)
+                                       step_.rows[i].status = draw(step_.rows[i]);
+                                   });
+  }
+
+  static Status draw(Step::Row& row) {
+    Active& active = *row.active;
+    Job& job = *active.job;
+    std::shared_ptr<const TokenMask> mask;
+    SamplingInput input{
+        .logits = row.logits, .history = active.history, .allowed = {}, .step = active.result.tokens.size()};
+    if (job.constraint) {
+      Result<std::shared_ptr<const TokenMask>> allowed = job.constraint->allowed();
+      if (!allowed.ok()) return allowed.status();
+      mask = *std::move(allowed);
+      input.allowed = mask->words();
+    }
+    const auto vocabulary = static_cast<int64_t>(row.logits.size());
+    const int64_t needed = sampling_workspace_bytes(vocabulary, static_cast<int64_t>(active.history.size()));
+    if (static_cast<int64_t>(active.sampling_workspace.size()) < needed) {
+      active.sampling_workspace.resize(sampling_workspace_bytes(vocabulary, active.total_tokens()));
+    }
+    Result<int32_t> token = sample(job.sampling, input, active.sampling_workspace);
+    if (!token.ok()) return token.status();
+    row.drawn.token = *token;
+    if (job.top_logprobs >= 0) {
+      const double log_sum = log_sum_exp(row.logits);
+      row.drawn.logprob = static_cast<float>(row.logits[*token] - log_sum);
+      row.drawn.top.resize(std::min<int64_t>(job.top_logprobs, vocabulary));
+      top_logprobs(row.logits, log_sum, row.drawn.top);
+    }
+    return job.constraint ? job.constraint->accept(*token) : Status();
+  }
+
+  /// Appends what was drawn and lets go of the jobs that are done.
+  void advance() {
+    for (Step::Row& row : step_.rows) {
+      Active& active = *row.active;
+      if (!row.status.ok()) {
+        active.job->on_finished(row.status);
+        active.job = nullptr;
+        continue;
+      }
+      const std::optional<FinishReason> reason = append(active, std::move(row.drawn));
+      if (!reason) continue;
+      give_out(active, active.stop.push(active.decoder.finish()));
+      give_out(active, active.stop.finish());
+      active.result.reason = *reason;
+      active.job->on_finished(std::move(active.result));
+      active.job = nullptr;
+    }
+    std::erase_if(active_, [](const auto& active) { return active->job == nullptr; });
+  }
+
+  std::optional<FinishReason> append(Active& active, TokenRecord drawn) {
+    const TokenId token = drawn.token;
+    if (engine_.model_.tokenizer->ends_generation(token)) return FinishReason::kStop;
+    active.history.push_back(token);
+    active.result.tokens.push_back(token);
+    if (active.job->top_logprobs >= 0) active.result.logprobs.push_back(std::move(drawn));
+    give_out(active, active.stop.push(active.decoder.push(token)));
+    if (active.stop.found()) return FinishReason::kStop;
+    if (active.job->constraint && active.job->constraint->is_finished()) return FinishReason::kStop;
+    if (static_cast<int64_t>(active.result.tokens.size()) >= active.job->max_tokens)
+      return FinishReason::kLength;
+    return std::nullopt;
+  }
+
+  static void give_out(Active& active, const std::string& part) {
+    if (part.empty()) return;
+    active.result.text += part;
+    if (active.job->on_text) active.job->on_text(part);
+  }
+
+  Status fail_all(const Status& status) {
+    for (const auto& active : active_) active->job->on_finished(status);
+    for (Job* job : waiting_) job->on_finished(status);
+    return status;
+  }
+
+  Engine& engine_;
+  std::deque<Job*> waiting_;
+  std::vector<std::unique_ptr<Active>> active_;
+  Step step_;
+};
+
+int64_t Engine::workspace_bytes(const EngineModel& model, const EngineLimits& limits) {
+  return align64(model.decoder->workspace_bytes(limits.max_step_tokens, limits.max_sequences,
+                                                limits.max_sequences, model.adapter_rank)) +
+         limits.max_sequences * model.decoder->config().vocabulary * static_cast<int64_t>(sizeof(float));
+}
+
+Engine::Engine(const EngineModel& model, KvCache& cache, std::span<std::byte> workspace, Executor executor,
+               const EngineLimits& limits)
+    : model_(model), cache_(cache), executor_(executor), limits_(limits) {
+  const int64_t logits = limits.max_sequences * model.decoder->config().vocabulary;
+  decoder_workspace_ = workspace.first(workspace.size() - logits * sizeof(float));
+  logits_ = {reinterpret_cast<float*>(workspace.data() + decoder_workspace_.size()),
+             static_cast<size_t>(logits)};
+}
+
+Status Engine::run(std::span<Job> jobs) { return Schedule(*this, jobs).run(); }
+
+}  // namespace weft::text

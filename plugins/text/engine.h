@@ -1,0 +1,111 @@
+/// Continuous batching: many generation jobs share one decoder and one paged KV cache.
+///
+/// Each step runs the decoder once over one token of every decoding job and a chunk of the prompts that still wait; jobs
+/// join when pages for their whole length are free and leave as they finish. Jobs whose prompts begin alike share those
+/// pages. A job's result depends on itself alone: the decoder gives the same bits in every batch, and the random stream
+/// is the job's own.
+///
+/// Ownership: the engine borrows model, cache and workspace for the length of run(); jobs belong to the caller.
+/// Thread safety: one thread; the decoder uses the executor's threads.
+///
+///   Engine engine(model, cache, workspace, executor, limits);
+///   Status status = engine.run(jobs);   // on_text and on_finished of each job are called meanwhile
+#ifndef WEFT_PLUGINS_TEXT_ENGINE_H
+#define WEFT_PLUGINS_TEXT_ENGINE_H
+
+#include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/networks/decoder/decoder.h"
+#include "kernels/ops/sampling/sampling.h"
+#include "modalities/text/constraint/constraint.h"
+#include "modalities/text/tokenizer/tokenizer.h"
+
+namespace weft::text {
+
+enum class FinishReason : uint8_t {
+  kStop,    // an end-of-generation token, a stop text, or a complete constrained text
+  kLength,  // max_tokens
+};
+const char* to_string(FinishReason reason);  // "stop", "length"
+
+/// One generated token and, if asked for, the likeliest ones in its place. Natural logarithms, before any sampler.
+struct TokenRecord {
+  TokenId token = 0;
+  float logprob = 0;
+  std::vector<TokenLogprob> top;
+};
+
+struct JobResult {
+  std::string text;  // UTF-8; what on_text was given, joined; without the stop text
+  std::vector<TokenId> tokens;
+  std::vector<TokenRecord> logprobs;  // one a token, if asked for
+  FinishReason reason = FinishReason::kStop;
+};
+
+struct Job {
+  std::vector<TokenId> prompt;  // at least one
+  SamplingParameters sampling;
+  int64_t max_tokens = 0;  // at least 1; prompt.size() + max_tokens fits the cache
+  std::vector<std::string> stop;
+  std::optional<Matcher> constraint;
+  int32_t top_logprobs = -1;  // -1: none; 0: of the drawn tokens; n: of the n likeliest too
+
+  std::function<void(std::string_view)> on_text;  // a part of the text, whole UTF-8 characters; may be empty
+  std::function<bool()> cancelled;                // polled often, from run()'s threads; may be empty
+  /// Called once, as soon as the job is over: its result, or why there is none.
+  std::function<void(Result<JobResult>)> on_finished;
+};
+
+/// Bounds of one step; they size the workspace and never change results.
+struct EngineLimits {
+  int64_t max_sequences = 1;      // that decode together
+  int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
+
+  friend bool operator==(const EngineLimits&, const EngineLimits&) = default;
+};
+
+/// What the engine needs of a model.
+struct EngineModel {
+  const Decoder* decoder = nullptr;
+  const Tokenizer* tokenizer = nullptr;
+  std::span<const LoraTerm> adapters;
+  int64_t adapter_rank = 0;
+};
+
+class Engine {
+ public:
+  /// Bytes of the workspace: the decoder's, and logits of max_sequences rows.
+  static int64_t workspace_bytes(const EngineModel& model, const EngineLimits& limits);
+
+  /// workspace: workspace_bytes(), aligned to 64.
+  Engine(const EngineModel& model, KvCache& cache, std::span<std::byte> workspace, Executor executor,
+         const EngineLimits& limits);
+
+  /// Runs all jobs to their end. A job that fails or is cancelled ends alone, through on_finished; the status is an error
+  /// only if the engine itself cannot go on, and then every job that is left has ended with it.
+  Status run(std::span<Job> jobs);
+
+ private:
+  struct Active;
+  struct Step;
+  class Schedule;
+
+  EngineModel model_;
+  KvCache& cache_;
+  std::span<std::byte> decoder_workspace_;
+  std::span<float> logits_;  // [max_sequences, vocabulary]
+  Executor executor_;
+  EngineLimits limits_;
+};
+
+}  // namespace weft::text
+#endif

@@ -1,0 +1,359 @@
+#include "plugins/text/generate_node.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "plugins/text/cache_memory.h"
+#include "plugins/text/generation_parameter_table.h"
+#include "plugins/text/generation_parameters.h"
+
+namespace weft::text {
+namespace {
+
+using sdk::optional_port;
+using sdk::parameter;
+using sdk::port;
+
+enum Input : size_t { kPrompt, kMessages, kSystem, kTools };
+constexpr weft_port kInputs[] = {
+    optional_port("prompt", "text", "What to answer or continue; in a conversation the user's last turn."),
+    optional_port("messages", "json", "A conversation: [{\"role\": \"user\", \"content\": \"...\"}, ...]."),
+    optional_port("system", "text", "Instructions that stand before the conversation."),
+    optional_port("tools", "json",
+                  "Functions that the model may call, as JSON schemas; the chat template shows them.")};
+
+enum Output : size_t { kText, kTokens, kLogprobs, kFinishReason, kTexts, kConversation };
+constexpr weft_port kOutputs[] = {
+    port("text", "text", "The generated text; streams while it is made if n is 1."),
+    port("tokens", "list<int>", "Its token ids."),
+    optional_port("logprobs", "json",
+                  "With parameter logprobs: [{token, logprob, top: [{token, logprob}]}], in nats."),
+    port("finish_reason", "text",
+         "\"stop\": the model or a stop text ended it; \"length\": max_tokens or n_ctx did."),
+    port("texts", "list<text>", "All n texts."),
+    port("messages", "json", "The conversation with the answer appended.")};
+
+constexpr const char* kModelTypes[] = {"text.language_model", nullptr};
+constexpr const char* kFormats[] = {"auto", "chat", "raw", nullptr};
+constexpr const char* kTruncations[] = {"error", "left", "middle", nullptr};
+
+constexpr weft_parameter kOwnParameters[] = {
+    parameter({.name = "model", .type = "model", .choices = kModelTypes, .help = "The language model."}),
+    parameter({.name = "n_ctx",
+               .type = "int",
+               .default_json = "0",
+               .minimum = 0,
+               .maximum = 1 << 24,
+               .unit = "tokens",
+               .help = "Most tokens of prompt and answer together; 0: what the model was trained for."}),
+    parameter({.name = "kv_type",
+               .type = "choice",
+               .default_json = "\"f16\"",
+               .choices = kKvTypes,
+               .help = "How past keys and values are stored."}),
+    parameter({.name = "truncate",
+               .type = "choice",
+               .default_json = "\"error\"",
+               .choices = kTruncations,
+               .help = "What happens when the prompt leaves no room for the answer: an error, or its "
+                       "beginning or middle "
+                       "is dropped."}),
+    parameter({.name = "max_batch",
+               .type = "int",
+               .default_json = "32",
+               .minimum = 1,
+               .maximum = 1024,
+               .help = "Most texts that are generated together."}),
+    parameter(
+        {.name = "parse_special",
+         .type = "bool",
+         .default_json = "false",
+         .help =
+             "Reads control tokens such as <|im_end|> in the inputs as such. Not for text from strangers."}),
+    parameter({.name = "template_variables",
+               .type = "json",
+               .default_json = "{}",
+               .help = "Further variables of the chat template: {\"enable_thinking\": false}."})};
+constexpr weft_parameter kFormat[] = {parameter(
+    {.name = "format",
+     .type = "choice",
+     .default_json = "\"auto\"",
+     .choices = kFormats,
+     .help = "auto: the model's chat template where it has one; chat: always; raw: the prompt as it is."})};
+
+template <size_t... kSizes>
+constexpr auto joined(const weft_parameter (&... parts)[kSizes]) {
+  std::array<weft_parameter, (kSizes + ...)> all{};
+  size_t next = 0;
+  const auto append = [&](const auto& part) {
+    for (const weft_parameter& item : part) all[next++] = item;
+  };
+  (append(parts), ...);
+  return all;
+}
+constexpr auto kGenerateParameters = joined(kOwnParameters, kFormat, kGenerationParameters);
+constexpr auto kChatParameters = joined(kOwnParameters, kGenerationParameters);
+
+Truncation truncation(std::string_view name) {
+  return name == "left" ? Truncation::kLeft : name == "middle" ? Truncation::kMiddle : Truncation::kError;
+}
+
+/// What a chat template adds around a prompt, at most; a longer one makes the run ask for its exact size.
+constexpr int64_t kTemplateTokens = 1024;
+/// Together with at most one decoder pass over that many tokens, cancelling is prompt.
+constexpr int64_t kStepTokens = 512;
+
+int64_t longest_token_bytes(const Tokenizer& tokenizer) {
+  size_t longest = 1;
+  for (TokenId id = 0; id < tokenizer.vocabulary_size(); ++id) {
+    longest = std::max(longest, tokenizer.token_bytes(id).size());
+  }
+  return static_cast<int64_t>(longest);
+}
+
+nlohmann::json logprobs_json(std::span<const TokenRecord> records, const Tokenizer& tokenizer) {
+  const auto entry = [&](TokenId token, float logprob) {
+    const std::string text = tokenizer.decode({&token, 1}, {.control_tokens = ControlTokens::kSpell,
+                                                            .invalid_utf8 = InvalidUtf8::kReplace,
+                                                            .position = DecodePosition::kWithinText});
+    return nlohmann::json{{"id", token}, {"token", text}, {"logprob", logprob}};
+  };
+  nlohmann::json list = nlohmann::json::array();
+  for (const TokenRecord& record : records) {
+    nlohmann::json item = entry(record.token, record.logprob);
+    item["top"] = nlohmann::json::array();
+    for (const TokenLogprob& top : record.top) item["top"].push_back(entry(top.token, top.logprob));
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::span<const weft_port> generation_inputs() { return kInputs; }
+std::span<const weft_port> generation_outputs() { return kOutputs; }
+std::span<const weft_parameter> generate_parameters() { return kGenerateParameters; }
+std::span<const weft_parameter> chat_parameters() { return kChatParameters; }
+
+/// A request under way and the texts that it still waits for.
+struct GenerationNode::Pending {
+  sdk::Request* request = nullptr;
+  GenerationParameters parameters;
+  std::vector<TokenId> prompt;
+  std::vector<std::optional<JobResult>> results;
+  size_t waiting = 0;
+  Status failure;
+};
+
+GenerateNode::GenerateNode(const sdk::NodeConfig& config)
+    : GenerationNode(config, config.parameters().get_text("format") == "raw"    ? PromptFormat::kRaw
+                             : config.parameters().get_text("format") == "chat" ? PromptFormat::kChat
+                                                                                : PromptFormat::kAuto) {}
+
+GenerationNode::GenerationNode(const sdk::NodeConfig& config, PromptFormat format)
+    : host_(config.host()),
+      parameters_(config.parameters()),
+      model_(config.model<LanguageModel>("model")),
+      format_(format),
+      kv_layout_(model_->decoder().kv_layout(kv_format(parameters_.get_text("kv_type")))),
+      context_(parameters_.get_int("n_ctx")),
+      max_tokens_(parameters_.get_int("max_tokens")),
+      n_(parameters_.get_int("n")),
+      max_requests_(config.max_requests()),
+      truncation_(truncation(parameters_.get_text("truncate"))) {
+  const int64_t trained = model_->decoder().config().context_length;
+  if (context_ == 0) context_ = trained;
+}
+
+Result<int64_t> GenerationNode::prompt_bound(const sdk::Specs& inputs) const {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].kind == 0) continue;  // not connected
+    if (inputs[i].max_bytes == WEFT_UNBOUNDED) return context_;
+    bytes += inputs[i].max_bytes;
+  }
+  return std::min(context_, bytes + kTemplateTokens);  // a token is at least one byte
+}
+
+Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
+  if (context_ < 2)
+    return Status(StatusCode::kInvalidArgument, "n_ctx leaves no room").expected("at least 2 tokens");
+  const DecoderConfig& config = model_->decoder().config();
+  if (config.learned_positions && context_ > config.context_length) {
+    return Status(StatusCode::kInvalidArgument, "n_ctx is beyond the model's learned positions")
+        .expected("at most " + std::to_string(config.context_length))
+        .got(std::to_string(context_));
+  }
+  Result<int64_t> prompt_tokens = prompt_bound(inputs);
+  if (!prompt_tokens.ok()) return prompt_tokens.status();
+  const int64_t text_tokens = std::min(context_, *prompt_tokens + max_tokens_);
+  const int64_t max_batch = parameters_.get_int("max_batch");
+  const int64_t texts = max_requests_ == 0 ? max_batch : std::min<int64_t>(max_batch, max_requests_ * n_);
+  limits_.max_sequences = std::max<int64_t>(texts, 1);
+  limits_.max_step_tokens =
+      std::max<int64_t>(limits_.max_sequences, std::min<int64_t>(kStepTokens, *prompt_tokens * texts));
+  n_pages_ = kv_pages(text_tokens) * limits_.max_sequences;
+
+  const int64_t text_bytes =
+      3 * max_tokens_ * longest_token_bytes(model_->tokenizer());  // 3: U+FFFD for one byte
+  plan.set_output(kText, sdk::bytes_spec(text_bytes));
+  plan.set_output(kTokens, sdk::list_spec(max_tokens_, WEFT_UNBOUNDED));
+  plan.set_output(kLogprobs, sdk::bytes_spec(WEFT_UNBOUNDED));
+  plan.set_output(kFinishReason, sdk::bytes_spec(8));
+  plan.set_output(kTexts, sdk::list_spec(n_, text_bytes));
+  plan.set_output(kConversation, sdk::bytes_spec(WEFT_UNBOUNDED));
+  plan.set_max_batch(std::numeric_limits<uint32_t>::max());  // the engine takes them in turns
+  plan.set_workspace_bytes(static_cast<uint64_t>(Engine::workspace_bytes(
+      {&model_->decoder(), &model_->tokenizer(), {}, model_->adapter_rank()}, limits_)));
+  plan.set_state_bytes(static_cast<uint64_t>(n_pages_ * kv_layout_.page_bytes()));
+  const double weights = static_cast<double>(model_->decoder().packed_weights_bytes());
+  plan.set_cost_seconds(weights / 20e9 *
+                        static_cast<double>(max_tokens_ * n_));  // decoding reads all weights a token
+  return {};
+}
+
+Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request) const {
+  const sdk::Value prompt = request.input(kPrompt), messages = request.input(kMessages);
+  const sdk::Value system = request.input(kSystem), tools = request.input(kTools);
+  const auto text = [](const sdk::Value& value) { return value ? value.as_text() : std::string_view(); };
+  Result<std::vector<TokenId>> tokens = make_prompt(
+      *model_,
+      {.prompt = text(prompt),
+       .messages_json = text(messages),
+       .system = text(system),
+       .tools_json = text(tools),
+       .template_variables_json = parameters_.get_text("template_variables"),
+       .format = format_,
+       .control_text = parameters_.get_bool("parse_special") ? ControlText::kIsToken : ControlText::kIsText});
+  if (!tokens.ok()) return tokens;
+  if (tokens->empty()) return Status(StatusCode::kInvalidArgument, "the prompt has no tokens");
+  // Without truncation the answer may be cut short; with it, there is room for all of it.
+  const int64_t room = truncation_ == Truncation::kError ? 1 : std::min(max_tokens_, context_ / 2);
+  Status status = fit_prompt(*tokens, context_ - room, truncation_, model_->tokenizer());
+  if (!status.ok()) return status;
+  return tokens;
+}
+
+/// Reads a request and adds its jobs. On an error there are none.
+Status GenerationNode::start(Pending& pending, std::vector<Job>& jobs) const {
+  sdk::Request& request = *pending.request;
+  Result<GenerationParameters> parameters =
+      read_generation_parameters(request.parameters(), model_->tokenizer());
+  if (!parameters.ok()) return parameters.status();
+  pending.parameters = *std::move(parameters);
+  Result<std::vector<TokenId>> tokens = prompt(request);
+  if (!tokens.ok()) return tokens.status();
+  pending.prompt = *std::move(tokens);
+  std::shared_ptr<const TokenTrie> trie;
+  if (pending.parameters.grammar) {
+    Result<std::shared_ptr<const TokenTrie>> built = model_->token_trie();
+    if (!built.ok()) return built.status();
+    trie = *std::move(built);
+  }
+  pending.results.resize(n_);
+  pending.waiting = n_;
+  const int64_t max_tokens = std::min(max_tokens_, context_ - static_cast<int64_t>(pending.prompt.size()));
+  for (int64_t i = 0; i < n_; ++i) {
+    Job job;
+    job.prompt = pending.prompt;
+    job.sampling = pending.parameters.sampling;
+    job.sampling.seed += static_cast<uint64_t>(i);
+    job.max_tokens = max_tokens;
+    job.stop = pending.parameters.stop;
+    if (trie) job.constraint.emplace(*pending.parameters.grammar, trie);
+    job.top_logprobs = pending.parameters.top_logprobs;
+    job.cancelled = [&request] { return request.cancelled(); };
+    if (n_ == 1) {
+      job.on_text = [&request](std::string_view part) {
+        // A part that the host cannot take is not lost: the whole text is set at the end.
+        static_cast<void>(request.emit_text(kText, part).ok());
+      };
+    }
+    job.on_finished = [this, &pending, i](Result<JobResult> result) {
+      if (result.ok()) {
+        pending.results[i] = *std::move(result);
+      } else if (pending.failure.ok()) {
+        pending.failure = result.status();
+      }
+      if (--pending.waiting == 0) finish(pending);
+    };
+    jobs.push_back(std::move(job));
+  }
+  return {};
+}
+
+Status GenerationNode::set_outputs(Pending& pending) const {
+  const sdk::Request& request = *pending.request;
+  const JobResult& first = *pending.results.front();
+  std::vector<sdk::Value> tokens, texts;
+  for (TokenId token : first.tokens) {
+    Result<sdk::Value> value = host_.make_int(token);
+    if (!value.ok()) return value.status();
+    tokens.push_back(*std::move(value));
+  }
+  for (const std::optional<JobResult>& result : pending.results) {
+    Result<sdk::Value> value = host_.make_text(result->text);
+    if (!value.ok()) return value.status();
+    texts.push_back(*std::move(value));
+  }
+  const sdk::Value prompt = request.input(kPrompt), messages = request.input(kMessages),
+                   system = request.input(kSystem);
+  const auto text = [](const sdk::Value& value) { return value ? value.as_text() : std::string_view(); };
+  PromptSource source;
+  source.prompt = text(prompt);
+  source.messages_json = text(messages);
+  source.system = text(system);
+  Result<std::string> conversation = conversation_json(source);
+  if (!conversation.ok()) return conversation.status();
+  nlohmann::json all = nlohmann::json::parse(*conversation);
+  all.push_back({{"role", "assistant"}, {"content", first.text}});
+
+  if (Status status = request.set_output(kText, texts.front()); !status.ok()) return status;
+  if (Status status = request.set_output(kTokens, host_.make_list(tokens, "int")); !status.ok())
+    return status;
+  if (Status status = request.set_output(kTexts, host_.make_list(texts, "text")); !status.ok()) return status;
+  if (Status status = request.set_output(kFinishReason, host_.make_text(to_string(first.reason)));
+      !status.ok())
+    return status;
+  if (Status status = request.set_output(kConversation, host_.make_json(all.dump())); !status.ok())
+    return status;
+  if (pending.parameters.top_logprobs < 0) return {};
+  return request.set_output(kLogprobs,
+                            host_.make_json(logprobs_json(first.logprobs, model_->tokenizer()).dump()));
+}
+
+void GenerationNode::finish(Pending& pending) const {
+  Status status = pending.failure;
+  if (status.ok()) status = sdk::guarded([&] { return set_outputs(pending); });
+  pending.request->complete(status);
+}
+
+Status GenerationNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
+  std::vector<Pending> pending(requests.size());
+  std::vector<Job> jobs;
+  jobs.reserve(requests.size() * n_);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    pending[i].request = &requests[i];
+    Status status = start(pending[i], jobs);
+    if (!status.ok()) requests[i].complete(status);
+  }
+  if (jobs.empty()) return {};
+  int64_t pages = 0;  // what these jobs need, which is often less than the plan's bound
+  for (const Job& job : jobs) pages += kv_pages(static_cast<int64_t>(job.prompt.size()) + job.max_tokens);
+  Result<CacheMemory> memory =
+      allocate_cache(host_, execution.stream(), kv_layout_, std::min(pages, n_pages_));
+  if (!memory.ok()) return memory.status();
+  const EngineModel model{&model_->decoder(), &model_->tokenizer(), model_->adapters(),
+                          model_->adapter_rank()};
+  Engine engine(model, memory->cache,
+                {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
+                host_.executor(), limits_);
+  return engine.run(jobs);
+}
+
+}  // namespace weft::text

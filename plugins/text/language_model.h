@@ -1,0 +1,80 @@
+/// The model type "text.language_model": a decoder with its tokenizer and chat template, shared by every node that names
+/// it.
+///
+/// open() maps the file and reads headers, vocabulary and template; load() packs the weights, or maps them from the
+/// host's packed-weight cache, and reads the adapters. Ownership: the host's residency owns it; nodes borrow it.
+/// Thread safety: const members of a loaded model may be used by several nodes at once.
+#ifndef WEFT_PLUGINS_TEXT_LANGUAGE_MODEL_H
+#define WEFT_PLUGINS_TEXT_LANGUAGE_MODEL_H
+
+#include <weft/sdk/plugin.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/networks/decoder/decoder.h"
+#include "kernels/networks/decoder/lora.h"
+#include "modalities/text/chat_template/chat_template.h"
+#include "modalities/text/constraint/constraint.h"
+#include "modalities/text/tokenizer/tokenizer.h"
+#include "modalities/weights/weight_file.h"
+
+namespace weft::text {
+
+/// An adapter as the pipeline's "models" entry names it.
+struct AdapterSource {
+  std::string path;  // absolute, or beside the model
+  float scale = 1;
+};
+
+class LanguageModel {
+ public:
+  /// Parameters of the "models" entry.
+  static std::span<const weft_parameter> parameters();
+
+  static Result<std::unique_ptr<LanguageModel>> open(const sdk::ModelSource& source);
+  ~LanguageModel();
+  Result<weft_model_estimate> estimate() const;
+  Status load(weft_stream* stream);
+  void evict();
+
+  const std::string& path() const { return path_; }
+  const Decoder& decoder() const { return *decoder_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// Null if the model has none.
+  const ChatTemplate* chat_template() const { return chat_template_ ? &*chat_template_ : nullptr; }
+  std::span<const LoraTerm> adapters() const { return adapter_terms_; }
+  /// Ranks of all adapters together, for Decoder::workspace_bytes.
+  int64_t adapter_rank() const { return adapter_rank_; }
+  /// How long the last load() took.
+  double load_seconds() const { return load_seconds_; }
+  /// The vocabulary for constrained output; built at the first call and kept. Any thread.
+  Result<std::shared_ptr<const TokenTrie>> token_trie() const;
+
+ private:
+  LanguageModel(sdk::Host host, std::string path, std::string sha256);
+
+  sdk::Host host_;
+  std::string path_;
+  std::string sha256_;
+  std::vector<AdapterSource> adapter_sources_;
+  int64_t adapter_rank_ = 0;
+  uint64_t adapter_bytes_ = 0;
+  double load_seconds_ = 0;
+  std::optional<WeightFile> file_;
+  std::optional<Decoder> decoder_;
+  std::optional<Tokenizer> tokenizer_;
+  std::optional<ChatTemplate> chat_template_;
+  std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
+  std::vector<LoraAdapter> adapters_;
+  std::vector<LoraTerm> adapter_terms_;
+  mutable std::mutex trie_mutex_;
+  mutable std::shared_ptr<const TokenTrie> trie_;
+};
+
+}  // namespace weft::text
+#endif

@@ -1,0 +1,62 @@
+/// What the nodes that read a text with a language model share: model, KV cache for one text at a time, workspace.
+#ifndef WEFT_PLUGINS_TEXT_READING_NODE_H
+#define WEFT_PLUGINS_TEXT_READING_NODE_H
+
+#include <weft/sdk/plugin.h>
+
+#include <algorithm>
+
+#include "plugins/text/cache_memory.h"
+#include "plugins/text/evaluator.h"
+#include "plugins/text/language_model.h"
+
+namespace weft::text {
+
+inline constexpr const char* kLanguageModels[] = {"text.language_model", nullptr};
+inline constexpr weft_parameter kModelParameter = sdk::parameter(
+    {.name = "model", .type = "model", .choices = kLanguageModels, .help = "The language model."});
+inline constexpr weft_parameter kKvTypeParameter =
+    sdk::parameter({.name = "kv_type",
+                    .type = "choice",
+                    .default_json = "\"f16\"",
+                    .choices = kKvTypes,
+                    .help = "How past keys and values are stored."});
+
+class ReadingNode {
+ protected:
+  explicit ReadingNode(const sdk::NodeConfig& config)
+      : model_(config.model<LanguageModel>("model")),
+        kv_layout_(model_->decoder().kv_layout(kv_format(config.parameters().get_text("kv_type")))) {}
+
+  EngineModel engine_model() const {
+    return {&model_->decoder(), &model_->tokenizer(), model_->adapters(), model_->adapter_rank()};
+  }
+  int64_t context_length() const { return model_->decoder().config().context_length; }
+
+  /// `input`: bounds of the text. Longer texts than the model's context are refused when they come.
+  void plan_memory(const weft_spec& input, int64_t extra_tokens, const sdk::Plan& plan) const {
+    int64_t tokens = context_length();
+    if (input.max_bytes != WEFT_UNBOUNDED) tokens = std::min(tokens, input.max_bytes + extra_tokens);
+    plan.set_workspace_bytes(static_cast<uint64_t>(Evaluator::workspace_bytes(engine_model())));
+    plan.set_state_bytes(static_cast<uint64_t>(kv_pages(tokens) * kv_layout_.page_bytes()));
+  }
+
+  Status check_length(int64_t tokens) const {
+    if (tokens <= context_length()) return {};
+    return Status(StatusCode::kOutOfRange, "the text is too long for the model")
+        .expected("at most " + std::to_string(context_length()) + " tokens")
+        .got(std::to_string(tokens) + " tokens");
+  }
+
+  Evaluator evaluator(const sdk::Request& request, const sdk::Execution& execution) const {
+    return Evaluator(engine_model(),
+                     {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
+                     request.host().executor(), [&request] { return request.cancelled(); });
+  }
+
+  LanguageModel* model_;
+  KvLayout kv_layout_;
+};
+
+}  // namespace weft::text
+#endif
