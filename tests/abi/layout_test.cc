@@ -81,7 +81,7 @@ const Struct kStructs[] = {
            FIELD(weft_spec, device), FIELD(weft_spec, rank), FIELD(weft_spec, shape),
            FIELD(weft_spec, max_bytes), FIELD(weft_spec, max_count), FIELD(weft_spec, value)),
     STRUCT(weft_named_model, FIELD(weft_named_model, parameter), FIELD(weft_named_model, model)),
-    STRUCT(weft_node_config, FIELD(weft_node_config, struct_size), FIELD(weft_node_config, reserved),
+    STRUCT(weft_node_config, FIELD(weft_node_config, struct_size), FIELD(weft_node_config, max_requests),
            FIELD(weft_node_config, name), FIELD(weft_node_config, parameters),
            FIELD(weft_node_config, models), FIELD(weft_node_config, n_models),
            FIELD(weft_node_config, inputs), FIELD(weft_node_config, n_inputs),
