@@ -19,8 +19,8 @@ function(weft_isa_sources target)
       target_compile_options(${objects} PRIVATE ${WEFT_ISA_FLAGS_${body}} -fvisibility=hidden)
       # -Wpsabi: wide vectors pass between static functions only. The others: GCC 12's AVX-512 header builds its
       # "undefined" operands from uninitialized variables (GCC bug 105593).
-      target_compile_options(${objects} PRIVATE
-        $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-uninitialized -Wno-maybe-uninitialized>)
+      target_compile_options(${objects} PRIVATE -Wno-psabi
+        $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized -Wno-maybe-uninitialized>)
       target_compile_definitions(${objects} PRIVATE WEFT_ISA_NAMESPACE=isa_${body} WEFT_ISA_NAME="${body}"
                                  WEFT_ISA_${upper}=1)
       set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)

@@ -16,12 +16,12 @@ namespace {
 void round_half(const float* x, int8_t* value, float* scale, float* sum) {
   const F32x16 v = f32_load(x);
   const float largest = reduce_max_magnitude(v);
-  // Below this 127 / largest overflows; such values are zero beside anything else in a model. A NaN goes on
-  // as the scale.
-  const bool rounds_to_zero = largest < 0x1p-100f;
-  const I32x16 rounded = i32_round(mul(v, f32_set1(rounds_to_zero ? 0 : 127 / largest)));
+  // Below 2^-100 the quotient could overflow; such values are zero beside anything else in a model. With an infinity or a NaN
+  // all values are zero too: zero times the scale, which is not finite, makes the output NaN.
+  const bool is_finite = largest <= 0x1.fffffep127f, is_zero = largest < 0x1p-100f;
+  const I32x16 rounded = is_finite && !is_zero ? i32_round(mul(v, f32_set1(127 / largest))) : i32_zero();
   i8_store(value, rounded);
-  *scale = rounds_to_zero ? 0 : largest / 127;
+  *scale = is_zero ? 0 : largest / 127;
   *sum = *scale * static_cast<float>(reduce_add_i32(rounded));
 }
 
