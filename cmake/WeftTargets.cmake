@@ -10,6 +10,10 @@ if(WEFT_SANITIZE)
   target_compile_options(weft_build_flags INTERFACE -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all -g1)
   target_link_options(weft_build_flags INTERFACE -fsanitize=${WEFT_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    target_compile_options(weft_build_flags INTERFACE
+                           -fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/cmake/sanitizer_ignorelist.txt)
+  endif()
 endif()
 
 find_program(WEFT_CCACHE ccache)

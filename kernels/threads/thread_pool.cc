@@ -13,20 +13,26 @@
 namespace weft {
 namespace {
 
-// Long enough to span the serial code between two products of a decode step, short enough not to be noticed.
-constexpr auto kSpin = std::chrono::microseconds(100);
+// A waiting thread first watches the word, then lets other threads run between looks, then sleeps until woken. The whole is
+// long enough to span the serial code between two products of a decode step, short enough not to be noticed; the first part is
+// a barrier's usual wait, and short, because on a machine with more to do it keeps a core from the thread that is waited for.
+constexpr auto kWatch = std::chrono::microseconds(20);
+constexpr auto kYield = std::chrono::microseconds(200);
 constexpr int kPausesBetweenClockReads = 32;
 
-/// Waits until `word` differs from `old`: spins, then sleeps. Acquires what the writer released.
+/// Waits until `word` differs from `old`. Acquires what the writer released.
 void wait_for_change(const std::atomic<uint32_t>& word, uint32_t old) {
   if (word.load(std::memory_order_acquire) != old) return;
-  const auto deadline = std::chrono::steady_clock::now() + kSpin;
-  do {
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
     for (int i = 0; i < kPausesBetweenClockReads; ++i) {
       if (word.load(std::memory_order_acquire) != old) return;
       _mm_pause();
     }
-  } while (std::chrono::steady_clock::now() < deadline);
+    const auto waited = std::chrono::steady_clock::now() - start;
+    if (waited > kYield) break;
+    if (waited > kWatch) std::this_thread::yield();
+  }
   while (word.load(std::memory_order_acquire) == old) word.wait(old, std::memory_order_acquire);
 }
 

@@ -41,7 +41,7 @@ struct ChatInput {
   std::string_view extra_json =
       {};  ///< object: one variable a member, for example {"enable_thinking": false}
   GenerationPrompt generation_prompt = GenerationPrompt::kNone;  ///< `add_generation_prompt`
-  std::string_view bos_token = {};  ///< counts as template text, as do the next two
+  std::string_view bos_token = {};  ///< counts as template text; undefined if empty; likewise the next two
   std::string_view eos_token = {};
   std::string_view pad_token = {};
   /// What strftime_now() tells, as seconds since 1970-01-01T00:00:00 of the wanted time zone. Given, never
@@ -50,7 +50,7 @@ struct ChatInput {
 };
 
 struct RenderLimits {
-  int64_t max_steps = 10'000'000;       ///< of evaluation; 16 bytes or 1 list element handled count as one
+  int64_t max_steps = 5'000'000;        ///< of evaluation; 16 bytes or 1 list element handled count as one
   size_t max_output_bytes = 16u << 20;  ///< of the output, and of any one string on the way
   int max_depth = 256;                  ///< nested statements, expressions and macro calls
 };
@@ -73,7 +73,7 @@ class ChatTemplate {
   struct Tree;
 
   /// `name` stands for the template in errors: "name:line:column".
-  /// Errors: kCorruptData (syntax), kUnsupported (a tag, filter or test outside the subset; the known ones
+  /// Errors: kCorruptData (syntax), kUnsupported (a tag outside the subset; those within
   /// are listed), kOutOfRange (over 1 MiB, or nested deeper than 100 levels).
   static Result<ChatTemplate> parse(std::string_view source, std::string_view name = "chat template");
 
