@@ -289,8 +289,7 @@ class Engine::Schedule {
 };
 
 int64_t Engine::workspace_bytes(const EngineModel& model, const EngineLimits& limits) {
-  return align64(model.decoder->workspace_bytes(limits.max_step_tokens, limits.max_sequences,
-                                                limits.max_sequences, model.adapter_rank)) +
+  return align64(model.decoder->workspace_bytes(limits.max_step_tokens, model.adapter_rank)) +
          limits.max_sequences * model.decoder->config().vocabulary * static_cast<int64_t>(sizeof(float));
 }
 

@@ -24,7 +24,7 @@ int64_t row_bytes(const DecoderConfig& config) {
 }  // namespace
 
 int64_t Evaluator::workspace_bytes(const EngineModel& model) {
-  const int64_t decoder = model.decoder->workspace_bytes(kPassTokens, 1, kPassTokens, model.adapter_rank);
+  const int64_t decoder = model.decoder->workspace_bytes(kPassTokens, model.adapter_rank);
   return (decoder + 63) / 64 * 64 + row_bytes(model.decoder->config());
 }
 

@@ -57,13 +57,13 @@ struct LoraTerm {
 
 struct DecoderBatch {
   /// Each sequence at most once. Row r of the batch is the r-th token in the order of the chunks.
-  std::span<const DecoderChunk> chunks;
+  std::span<const DecoderChunk> chunks = {};
   /// Rows whose logits are wanted, ascending.
-  std::span<const int32_t> logits_rows;
+  std::span<const int32_t> logits_rows = {};
   /// Rows whose final hidden states (after the last norm) are wanted, ascending.
-  std::span<const int32_t> hidden_rows;
+  std::span<const int32_t> hidden_rows = {};
   /// Applied to every row of the batch.
-  std::span<const LoraTerm> adapters;
+  std::span<const LoraTerm> adapters = {};
 };
 
 struct DecoderOutputs {
@@ -95,11 +95,9 @@ class Decoder {
   /// Bytes of the file that stay mapped and are read row by row: the token embeddings.
   int64_t mapped_bytes() const;
   KvLayout kv_layout(KvFormat format) const;
-  /// Exact bytes of forward()'s workspace for a batch of up to `n_tokens` tokens in up to `n_chunks` chunks with
-  /// `n_outputs` wanted rows of either kind. Precondition: all >= 0 and below 2^24.
-  int64_t workspace_bytes(int64_t n_tokens, int64_t n_chunks, int64_t n_outputs) const;
-  /// The same for batches with adapters, whose ranks sum to `total_rank`.
-  int64_t workspace_bytes(int64_t n_tokens, int64_t n_chunks, int64_t n_outputs, int64_t total_rank) const;
+  /// Exact bytes of forward()'s workspace for a batch of up to `n_tokens` tokens with adapters whose ranks sum
+  /// to `total_rank`. Precondition: both >= 0 and below 2^24.
+  int64_t workspace_bytes(int64_t n_tokens, int64_t total_rank = 0) const;
 
   /// Packs all weights into one entry of `store`. source_key: identifies the file's content (its SHA-256); part
   /// of the entry's key. Errors: the store's, kOutOfMemory.

@@ -23,7 +23,7 @@ enum class MlpKind : uint8_t {
 /// Where a block's sub-layers read from.
 enum class BlockKind : uint8_t {
   kSequential,  // x += attention(norm(x)); x += mlp(norm(x))
-  kParallel,    // x += attention(norm(x)) + mlp(norm(x))
+  kParallel,    // x += attention(norm(x)) + mlp(norm2(x)); the two norms may share their weights
 };
 
 struct DecoderConfig {
@@ -44,7 +44,6 @@ struct DecoderConfig {
   float norm_epsilon = 1e-5f;
   bool query_key_norm = false;  // RMS norm of each head's query and key before the rotation
   bool post_norms = false;      // a norm after attention and after the MLP too, before the sum
-  bool norm_before_mlp = true;  // false: parallel blocks with one norm for both sub-layers
 
   // Attention.
   BlockKind block = BlockKind::kSequential;

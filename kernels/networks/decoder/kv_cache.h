@@ -2,8 +2,8 @@
 ///
 /// A page holds kPageTokens consecutive positions of one sequence, for all layers. Pages are reference-counted:
 /// fork() shares them, so that sequences with a common prefix store it once; the last, partly filled page is
-/// copied when one of its owners appends. Memory is taken once, at create(); nothing allocates afterwards except
-/// a sequence's own list of pages, which is reserved for the pool's size when the sequence is made.
+/// copied when one of its owners appends. Memory for pages is taken once, at create(); afterwards only a
+/// sequence's own list of page addresses grows.
 ///
 /// Ownership: the cache owns the pool and outlives its sequences; a KvSequence owns a reference to each of its
 /// pages and gives them back when destroyed. Thread safety: none; one thread at a time uses a cache and its
@@ -77,6 +77,8 @@ class KvSequence {
 
   /// Tokens stored: the position of the next one.
   int64_t length() const { return length_; }
+  /// Of the cache that it belongs to.
+  const KvLayout& layout() const;
   /// Pages referred to, shared ones included.
   int64_t n_pages() const { return static_cast<int64_t>(pages_.size()); }
 

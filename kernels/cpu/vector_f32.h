@@ -1,0 +1,123 @@
+/// Vectors of f32 for sources that weft_isa_sources() compiles per body: 16 lanes with AVX-512, 8 with AVX2, 4
+/// without either. Arithmetic and comparisons are the compiler's vector operators; here is what operators lack.
+///
+/// Everything is in an unnamed namespace, as isa_bodies.h demands. multiply_add() rounds once where the body
+/// has FMA and twice in the scalar body: results agree within a level, not across levels.
+#ifndef WEFT_KERNELS_CPU_VECTOR_F32_H
+#define WEFT_KERNELS_CPU_VECTOR_F32_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+namespace weft::WEFT_ISA_NAMESPACE {
+namespace {
+
+#if defined(WEFT_ISA_AVX512)
+constexpr int kLanes = 16;
+#elif defined(WEFT_ISA_AVX2)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+typedef float F32 __attribute__((vector_size(kLanes * 4)));
+typedef int32_t I32 __attribute__((vector_size(kLanes * 4)));
+
+#define WEFT_INLINE inline __attribute__((always_inline, unused))
+
+WEFT_INLINE F32 load(const float* p) {
+  F32 v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+WEFT_INLINE void store(float* p, F32 v) { __builtin_memcpy(p, &v, sizeof v); }
+/// The first n lanes from p, the others 0. 0 <= n <= kLanes.
+WEFT_INLINE F32 load_first(const float* p, int64_t n) {
+  F32 v = {};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+WEFT_INLINE void store_first(float* p, F32 v, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+WEFT_INLINE F32 broadcast(float x) { return x - F32{}; }  // x - 0 keeps every bit pattern's value, -0 too
+
+WEFT_INLINE F32 multiply_add(F32 a, F32 b, F32 c) {
+#if defined(WEFT_ISA_AVX512)
+  return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(WEFT_ISA_AVX2)
+  return (F32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+// The masked forms with a full mask: GCC 12 warns about the plain ones (an operand that is never read).
+
+/// The larger; b where either is not a number.
+WEFT_INLINE F32 maximum(F32 a, F32 b) {
+#if defined(WEFT_ISA_AVX512)
+  return (F32)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+#elif defined(WEFT_ISA_AVX2)
+  return (F32)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return (F32)_mm_max_ps((__m128)a, (__m128)b);
+#endif
+}
+WEFT_INLINE F32 minimum(F32 a, F32 b) {
+#if defined(WEFT_ISA_AVX512)
+  return (F32)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+#elif defined(WEFT_ISA_AVX2)
+  return (F32)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return (F32)_mm_min_ps((__m128)a, (__m128)b);
+#endif
+}
+/// x where `mask` (the result of a comparison) is true, 0 elsewhere.
+WEFT_INLINE F32 keep_where(I32 mask, F32 x) { return (F32)(mask & (I32)x); }
+WEFT_INLINE F32 choose(I32 mask, F32 yes, F32 no) { return (F32)((mask & (I32)yes) | (~mask & (I32)no)); }
+
+/// The sum of all lanes, halves first.
+WEFT_INLINE float sum_lanes(F32 v) {
+  float x[kLanes];
+  store(x, v);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) x[i] += x[i + half];
+  return x[0];
+}
+WEFT_INLINE float max_lanes(F32 v) {
+  float x[kLanes];
+  store(x, v);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
+  return x[0];
+}
+
+/// e^x to about 1 ulp; 0 below -87.3, infinity above 88.7, NaN for NaN. Source: the polynomial of Cephes' expf.
+WEFT_INLINE F32 exponential(F32 x) {
+  const F32 clamped = minimum(broadcast(88.72f), maximum(broadcast(-87.3f), x));
+  const F32 shifter = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  const F32 shifted = multiply_add(clamped, broadcast(1.44269504088896341f), shifter);
+  const F32 n = shifted - shifter;
+  F32 r = multiply_add(n, broadcast(-0.693359375f), clamped);
+  r = multiply_add(n, broadcast(2.12194440e-4f), r);
+  F32 p = broadcast(1.9875691500e-4f);
+  p = multiply_add(p, r, broadcast(1.3981999507e-3f));
+  p = multiply_add(p, r, broadcast(8.3334519073e-3f));
+  p = multiply_add(p, r, broadcast(4.1665795894e-2f));
+  p = multiply_add(p, r, broadcast(1.6666665459e-1f));
+  p = multiply_add(p, r, broadcast(5.0000001201e-1f));
+  p = multiply_add(p, r * r, r + broadcast(1.0f));
+  // 2^n in two factors, so that n = 128 does not overflow the exponent of one.
+  const I32 exponent = (I32)shifted - (I32)shifter;
+  const I32 half = exponent >> 1;
+  const F32 low = (F32)((half + 127) << 23);
+  const F32 high = (F32)((exponent - half + 127) << 23);
+  const F32 result = p * low * high;
+  const F32 infinity = broadcast(__builtin_inff());
+  const F32 bounded = choose(x > broadcast(88.72f), infinity, result);
+  return choose(x < broadcast(-87.3f), F32{}, choose(x != x, x, bounded));
+}
+
+}  // namespace
+}  // namespace weft::WEFT_ISA_NAMESPACE
+#endif

@@ -1,0 +1,194 @@
+// Compiled once per instruction set; see kernels/cpu/isa_bodies.h.
+//
+// A tile holds R (row, head) pairs. Whatever R, each pair goes through the same operations in the same order, so
+// that a row's bits do not depend on its neighbours: sharing only saves loads. Where the rows of a tile see
+// different tokens of a page (its ends), they are done one by one.
+#include "kernels/cpu/vector_f32.h"
+#include "kernels/ops/attention/attention_bodies.h"
+#include "kernels/ops/attention/kv_formats.h"
+
+namespace weft::WEFT_ISA_NAMESPACE {
+namespace {
+
+constexpr int64_t kMaxPadded = 256;
+
+struct Running {
+  float largest;  // score so far
+  float sum;      // of exp(score - largest)
+};
+
+// scores[r][slot] = q[r] . key[slot] for all slots of a page.
+template <typename Format, int R>
+WEFT_INLINE void score_page(const char* keys, int64_t head_dim, const float* const* q, float* const* scores) {
+  for (int64_t slot = 0; slot < kSlots; slot += 2 * kLanes) {
+    F32 sum[R][2] = {};
+    for (int64_t d = 0; d < head_dim; ++d) {
+      const F32 k0 = Format::key(keys, d, slot, head_dim);
+      const F32 k1 = Format::key(keys, d, slot + kLanes, head_dim);
+      for (int r = 0; r < R; ++r) {
+        const F32 component = broadcast(q[r][d]);
+        sum[r][0] = multiply_add(component, k0, sum[r][0]);
+        sum[r][1] = multiply_add(component, k1, sum[r][1]);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      store(scores[r] + slot, sum[r][0]);
+      store(scores[r] + slot + kLanes, sum[r][1]);
+    }
+  }
+}
+
+// Scores become weights relative to the largest score so far; slots outside [low, high] become 0. Returns the
+// factor by which what was summed before shrinks.
+float soften_page(const AttentionTile& tile, float* scores, int64_t low, int64_t high, Running* running) {
+  I32 slot;
+  for (int i = 0; i < kLanes; ++i) slot[i] = i;
+  const F32 nothing = broadcast(-__builtin_inff());
+  F32 largest = broadcast(running->largest);
+  for (int64_t i = 0; i < kSlots; i += kLanes) {
+    F32 s = load(scores + i) * broadcast(tile.scale);
+    if (tile.softcap > 0) {
+      const F32 e = exponential(s * broadcast(2.0f / tile.softcap));  // tanh(u) = 1 - 2 / (e^2u + 1)
+      s = broadcast(tile.softcap) * (broadcast(1.0f) - broadcast(2.0f) / (e + broadcast(1.0f)));
+    }
+    const I32 at = slot + static_cast<int32_t>(i);
+    const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
+    s = choose(seen, s, nothing);
+    store(scores + i, s);
+    largest = maximum(s, largest);
+  }
+  const float new_largest = max_lanes(largest);
+  F32 sum = {};
+  for (int64_t i = 0; i < kSlots; i += kLanes) {
+    const I32 at = slot + static_cast<int32_t>(i);
+    const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
+    const F32 weight = keep_where(seen, exponential(load(scores + i) - broadcast(new_largest)));
+    store(scores + i, weight);
+    sum += weight;
+  }
+  const float shrink = exponential(broadcast(running->largest - new_largest))[0];
+  running->sum = running->sum * shrink + sum_lanes(sum);
+  running->largest = new_largest;
+  return shrink;
+}
+
+template <typename Format, int R, int V>
+WEFT_INLINE void add_value_columns(const char* values, int64_t d, int64_t padded, const float* const* weights,
+                                   float* const* y, int64_t begin, int64_t end) {
+  F32 sum[R][V];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) sum[r][v] = load(y[r] + d + v * kLanes);
+  for (int64_t slot = begin; slot < end; ++slot) {
+    F32 value[V];
+    for (int v = 0; v < V; ++v) value[v] = Format::value(values, slot, d + v * kLanes, padded);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) sum[r][v] = multiply_add(broadcast(weights[r][slot]), value[v], sum[r][v]);
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) store(y[r] + d + v * kLanes, sum[r][v]);
+}
+
+// y[r] += sum over slots in [begin, end), ascending, of weights[r][slot] * value[slot].
+template <typename Format, int R>
+void add_values(const char* values, int64_t padded, const float* const* weights, float* const* y,
+                int64_t begin, int64_t end) {
+  constexpr int kColumns = kLanes == 16 ? 4 : 2;  // fits the registers with R = 4
+  int64_t d = 0;
+  for (; d + kColumns * kLanes <= padded; d += kColumns * kLanes)
+    add_value_columns<Format, R, kColumns>(values, d, padded, weights, y, begin, end);
+  for (; d < padded; d += kLanes) add_value_columns<Format, R, 1>(values, d, padded, weights, y, begin, end);
+}
+
+template <typename Format, int R>
+void attend(const AttentionTile& tile) {
+  alignas(64) float sums[R][kMaxPadded];
+  alignas(64) float page_scores[R][kSlots];
+  float* y[R];
+  float* scores[R];
+  Running running[R];
+  int64_t first = tile.first[0], last = tile.last[0];
+  for (int r = 0; r < R; ++r) {
+    y[r] = sums[r];
+    scores[r] = page_scores[r];
+    running[r] = {-__builtin_inff(), 0};
+    for (int64_t d = 0; d < tile.padded; ++d) sums[r][d] = 0;
+    if (tile.first[r] < first) first = tile.first[r];
+    if (tile.last[r] > last) last = tile.last[r];
+  }
+  for (int64_t page = first / kSlots; page <= last / kSlots; ++page) {
+    const char* keys = tile.pages[page] + tile.key_offset;
+    const char* values = tile.pages[page] + tile.value_offset;
+    int64_t low[R], high[R];
+    int64_t common_low = 0, common_high = kSlots - 1;
+    int n_seeing = 0;
+    for (int r = 0; r < R; ++r) {
+      low[r] = tile.first[r] - page * kSlots;
+      high[r] = tile.last[r] - page * kSlots;
+      if (low[r] < 0) low[r] = 0;
+      if (high[r] > kSlots - 1) high[r] = kSlots - 1;
+      if (low[r] <= high[r]) ++n_seeing;
+      if (low[r] > common_low) common_low = low[r];
+      if (high[r] < common_high) common_high = high[r];
+    }
+    if (n_seeing == R) score_page<Format, R>(keys, tile.head_dim, tile.q, scores);
+    for (int r = 0; r < R; ++r) {
+      if (low[r] > high[r]) continue;
+      if (n_seeing != R) score_page<Format, 1>(keys, tile.head_dim, tile.q + r, scores + r);
+      const float shrink = soften_page(tile, scores[r], low[r], high[r], &running[r]);
+      for (int64_t d = 0; d < tile.padded; d += kLanes) store(y[r] + d, load(y[r] + d) * broadcast(shrink));
+    }
+    if (n_seeing == R && common_low <= common_high) {
+      for (int r = 0; r < R; ++r)
+        if (low[r] < common_low)
+          add_values<Format, 1>(values, tile.padded, scores + r, y + r, low[r], common_low);
+      add_values<Format, R>(values, tile.padded, scores, y, common_low, common_high + 1);
+      for (int r = 0; r < R; ++r)
+        if (high[r] > common_high)
+          add_values<Format, 1>(values, tile.padded, scores + r, y + r, common_high + 1, high[r] + 1);
+    } else {
+      for (int r = 0; r < R; ++r)
+        if (low[r] <= high[r])
+          add_values<Format, 1>(values, tile.padded, scores + r, y + r, low[r], high[r] + 1);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    const float inverse = 1.0f / running[r].sum;
+    for (int64_t d = 0; d < tile.head_dim; ++d) tile.y[r][d] = sums[r][d] * inverse;
+  }
+}
+
+template <typename Format>
+void attend_any(const AttentionTile& tile) {
+  switch (tile.n) {
+    case 1: return attend<Format, 1>(tile);
+    case 2: return attend<Format, 2>(tile);
+    case 3: return attend<Format, 3>(tile);
+    case 4: return attend<Format, 4>(tile);
+  }
+}
+
+void attend_tile(uint8_t format, const AttentionTile& tile) {
+  switch (format) {
+    case 0: return attend_any<PlainFormat<F32Element>>(tile);
+    case 1: return attend_any<PlainFormat<F16Element>>(tile);
+    case 2: return attend_any<PlainFormat<BF16Element>>(tile);
+    case 3: return attend_any<Q8Format>(tile);
+  }
+}
+
+void store_token(uint8_t format, const float* k, const float* v, char* keys, char* values, int64_t slot,
+                 int64_t head_dim, int64_t padded) {
+  switch (format) {
+    case 0: return PlainFormat<F32Element>::encode(k, v, keys, values, slot, head_dim, padded);
+    case 1: return PlainFormat<F16Element>::encode(k, v, keys, values, slot, head_dim, padded);
+    case 2: return PlainFormat<BF16Element>::encode(k, v, keys, values, slot, head_dim, padded);
+    case 3: return Q8Format::encode(k, v, keys, values, slot, head_dim, padded);
+  }
+}
+
+}  // namespace
+
+extern const AttentionBodies kAttentionBodies;
+const AttentionBodies kAttentionBodies = {WEFT_ISA_NAME, attend_tile, store_token};
+
+}  // namespace weft::WEFT_ISA_NAMESPACE
