@@ -17,18 +17,20 @@ namespace weft {
 
 /// The text that a reference inserts: text, path and json as they are, numbers and bools as JSON.
 using ReferenceText = std::function<Result<std::string>(const Source& source)>;
+/// True for sources whose value exists already.
+using IsKnown = std::function<bool(const Source& source)>;
 
-/// JSON text of the literal's value for a port or parameter of type `type`. For text, path, choice and bytes a template
-/// makes a JSON string; for the others its text must be JSON of that type, and for json a reference to a text makes a
-/// string. Errors: those of `reference`; kInvalidArgument if the text is not of the type.
+/// JSON text of the literal's value for a port or parameter of type `type`: a constant as it is, kText as a JSON string,
+/// kJson with the references filled in, kValue as JSON of the type.
+/// Errors: those of `reference`; kInvalidArgument if the text of a kValue template is not of the type.
 Result<std::string> render(const Literal& literal, std::string_view type, const ReferenceText& reference);
 
 /// Every node and input that the literal refers to, in order, with repetitions.
 std::vector<Source> references(const Literal& literal);
-/// True if it refers to no node, so that it can be rendered before the run.
-bool known_before_run(const Literal& literal);
+/// True if all references are.
+bool is_known(const Literal& literal, const IsKnown& known);
 
-/// `text` as a JSON string with its quotes; invalid UTF-8 is replaced.
+/// `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string json_string(std::string_view text);
 
 }  // namespace weft

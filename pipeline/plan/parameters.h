@@ -2,7 +2,7 @@
 ///
 /// Ownership: a value; pointers that the API hands out live as long as it. Thread safety: const access from any thread.
 ///
-///   Result<weft_parameters> parameters = make_parameters(type.parameters, node.parameters, Unknown::kRefuse, text_of);
+///   Result<weft_parameters> parameters = make_parameters(type.parameters, node.parameters, known, text_of);
 ///   host.parameters = &parameter_api();
 #ifndef WEFT_PIPELINE_PLAN_PARAMETERS_H
 #define WEFT_PIPELINE_PLAN_PARAMETERS_H
@@ -33,17 +33,12 @@ namespace weft {
 /// The functions over the struct above, constant for the life of the process.
 const weft_parameter_api& parameter_api();
 
-/// What happens to a parameter that refers to nodes, whose values exist only during the run.
-enum class Unknown {
-  kDefault,  // it takes its default, or has no value: for create and prepare
-  kRefuse    // `reference` is asked: for a request
-};
-
-/// bindings: of a Node or a ModelEntry; declared ones without a binding take their default. Every value is checked.
-/// Errors: kInvalidArgument naming the parameter, with its range; those of `reference`; a parameter that has neither
-/// binding nor default nor the optional flag (a seed counts as such until it is drawn).
+/// bindings: of a Node or a ModelEntry. A binding with a reference that is not `known` counts as absent (create and prepare
+/// see the default of a per-request parameter); absent ones take the declared default. Every value is checked.
+/// Errors: kInvalidArgument naming the parameter, with its range; those of `reference`; a parameter that has neither value
+/// nor default and is not optional, unless it is a seed or has a binding whose value is not known.
 Result<weft_parameters> make_parameters(const std::vector<ParameterDescriptor>& declared,
-                                        const std::vector<ParameterBinding>& bindings, Unknown unknown,
+                                        const std::vector<ParameterBinding>& bindings, const IsKnown& known,
                                         const ReferenceText& reference);
 
 /// Adds or replaces one value: the drawn seed, say.
