@@ -1,0 +1,313 @@
+#include "kernels/ops/sampling/sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace weft {
+namespace {
+
+constexpr float kForbidden = -std::numeric_limits<float>::infinity();
+
+struct Candidate {
+  float logit;
+  int32_t token;
+};
+struct Repetition {
+  int32_t token;
+  int32_t length;
+};
+
+// Likelier first; the smaller id among equals.
+bool before(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
+// The parts of the workspace; the same arithmetic as sampling_workspace_bytes().
+struct Buffers {
+  std::span<float> scores;            // [vocabulary]
+  std::span<Candidate> candidates;    // [vocabulary]
+  std::span<double> probabilities;    // [vocabulary]
+  std::span<int32_t> recent;          // [history]
+  std::span<Repetition> repetitions;  // [history]
+
+  int64_t place(std::byte* base, size_t vocabulary, size_t history) {
+    size_t at = 0;
+    const auto take = [&](auto& part, size_t count) {
+      using Element = typename std::remove_reference_t<decltype(part)>::element_type;
+      part = {reinterpret_cast<Element*>(base + at), count};
+      at += (count * sizeof(Element) + 7) / 8 * 8;
+    };
+    take(probabilities, vocabulary);
+    take(candidates, vocabulary);
+    take(scores, vocabulary);
+    take(recent, history);
+    take(repetitions, history);
+    return static_cast<int64_t>(at);
+  }
+};
+
+std::span<const int32_t> last(std::span<const int32_t> history, int32_t n) {
+  const size_t count = n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(n));
+  return history.last(count);
+}
+
+void copy_allowed(const SamplingInput& input, std::span<float> scores) {
+  for (size_t t = 0; t < scores.size(); ++t) {
+    const bool allowed = input.allowed.empty() || (input.allowed[t / 64] >> t % 64 & 1) != 0;
+    const float logit = input.logits[t];
+    scores[t] = allowed && !std::isnan(logit) ? logit : kForbidden;
+  }
+}
+
+bool in_vocabulary(int32_t token, std::span<const float> scores) {
+  return token >= 0 && static_cast<size_t>(token) < scores.size();
+}
+
+void penalize_seen(const SamplingParameters& p, std::span<const int32_t> history, const Buffers& buffers) {
+  if (p.repeat_penalty == 1 && p.presence_penalty == 0 && p.frequency_penalty == 0) return;
+  const std::span<const int32_t> window = last(history, p.penalty_last_n);
+  const std::span<int32_t> sorted = buffers.recent.first(window.size());
+  std::copy(window.begin(), window.end(), sorted.begin());
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t begin = 0, end; begin < sorted.size(); begin = end) {
+    end = begin + 1;
+    while (end < sorted.size() && sorted[end] == sorted[begin]) ++end;
+    if (!in_vocabulary(sorted[begin], buffers.scores)) continue;
+    float& score = buffers.scores[static_cast<size_t>(sorted[begin])];
+    score = score > 0 ? score / p.repeat_penalty : score * p.repeat_penalty;
+    score -= static_cast<float>(end - begin) * p.frequency_penalty + p.presence_penalty;
+  }
+}
+
+bool is_breaker(const SamplingParameters& p, int32_t token) {
+  return std::binary_search(p.dry_breakers.begin(), p.dry_breakers.end(), token);
+}
+
+// For each place in the window whose preceding tokens repeat the window's end, the token that followed it there would
+// extend the repetition: it is penalised by the length of the longest such match. Match lengths by the Z-algorithm
+// on the reversed window, in linear time.
+void penalize_repetitions(const SamplingParameters& p, std::span<const int32_t> history,
+                          const Buffers& buffers) {
+  if (p.dry_multiplier == 0) return;
+  const std::span<const int32_t> window = last(history, p.dry_penalty_last_n);
+  const int64_t n = static_cast<int64_t>(window.size());
+  const auto reversed = [&](int64_t i) { return window[static_cast<size_t>(n - 1 - i)]; };
+  int64_t limit = 0;  // no repetition extends over a breaker
+  while (limit < n && !is_breaker(p, reversed(limit))) ++limit;
+  const std::span<int32_t> match = buffers.recent.first(window.size());
+  size_t found = 0;
+  int64_t left = 0, right = 0;
+  for (int64_t i = 1; i < n; ++i) {
+    int64_t length = i < right ? std::min<int64_t>(right - i, match[static_cast<size_t>(i - left)]) : 0;
+    while (i + length < n && reversed(length) == reversed(i + length)) ++length;
+    match[static_cast<size_t>(i)] = static_cast<int32_t>(length);
+    if (i + length > right) {
+      left = i;
+      right = i + length;
+    }
+    const int32_t repeated = static_cast<int32_t>(std::min(length, limit));
+    const int32_t next = reversed(i - 1);
+    if (repeated >= p.dry_allowed_length && repeated > 0 && !is_breaker(p, next) &&
+        in_vocabulary(next, buffers.scores))
+      buffers.repetitions[found++] = {next, repeated};
+  }
+  const std::span<Repetition> repetitions = buffers.repetitions.first(found);
+  std::sort(repetitions.begin(), repetitions.end(), [](const Repetition& a, const Repetition& b) {
+    return a.token != b.token ? a.token < b.token : a.length > b.length;
+  });
+  for (size_t i = 0; i < found; ++i) {
+    if (i > 0 && repetitions[i].token == repetitions[i - 1].token) continue;
+    const double over = repetitions[i].length - p.dry_allowed_length;
+    const double penalty = p.dry_multiplier * std::pow(double{p.dry_base}, over);
+    buffers.scores[static_cast<size_t>(repetitions[i].token)] -=
+        static_cast<float>(std::min(penalty, 1e30));  // finite: the token stays possible
+  }
+}
+
+// The candidates that are possible at all, best first; at most `top_k` of them.
+std::span<Candidate> gather(int32_t top_k, const Buffers& buffers) {
+  const std::span<Candidate> all = buffers.candidates;
+  size_t count = 0;
+  const auto possible = [](float score) { return score > kForbidden; };
+  if (top_k <= 0 || static_cast<size_t>(top_k) >= all.size()) {
+    for (size_t t = 0; t < buffers.scores.size(); ++t)
+      if (possible(buffers.scores[t])) all[count++] = {buffers.scores[t], static_cast<int32_t>(t)};
+    std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), before);
+    return all.first(count);
+  }
+  // A heap whose front is the worst of the best seen so far: most tokens cost one comparison.
+  const size_t most = static_cast<size_t>(top_k);
+  const auto end = [&] { return all.begin() + static_cast<ptrdiff_t>(count); };
+  for (size_t t = 0; t < buffers.scores.size(); ++t) {
+    const Candidate candidate = {buffers.scores[t], static_cast<int32_t>(t)};
+    if (!possible(candidate.logit)) continue;
+    if (count == most) {
+      if (!before(candidate, all[0])) continue;
+      std::pop_heap(all.begin(), end(), before);
+      --count;
+    }
+    all[count++] = candidate;
+    std::push_heap(all.begin(), end(), before);
+  }
+  std::sort_heap(all.begin(), end(), before);
+  return all.first(count);
+}
+
+// softmax(logits / temperature); candidates are best first.
+void soften(std::span<const Candidate> candidates, double temperature, std::span<double> probabilities) {
+  double sum = 0;
+  for (size_t i = 0; i < candidates.size(); ++i)
+    sum += probabilities[i] = std::exp((double{candidates[i].logit} - candidates[0].logit) / temperature);
+  for (size_t i = 0; i < candidates.size(); ++i) probabilities[i] /= sum;
+}
+
+// Keeps the tokens whose information is nearest to the entropy, until their probabilities reach typical_p.
+std::span<Candidate> keep_typical(double typical_p, std::span<Candidate> candidates, const Buffers& buffers) {
+  if (typical_p >= 1 || candidates.size() < 2) return candidates;
+  soften(candidates, 1, buffers.probabilities);
+  double entropy = 0;
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (buffers.probabilities[i] > 0)
+      entropy -= buffers.probabilities[i] * std::log(buffers.probabilities[i]);
+  // The information of a candidate is log_sum - logit.
+  const double log_sum = double{candidates[0].logit} - std::log(buffers.probabilities[0]);
+  const auto surprise = [&](const Candidate& c) { return std::abs(log_sum - c.logit - entropy); };
+  std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+    return surprise(a) != surprise(b) ? surprise(a) < surprise(b) : a.token < b.token;
+  });
+  double sum = 0;
+  size_t kept = 0;
+  while (kept < candidates.size() && (kept == 0 || sum < typical_p))
+    sum += std::exp(candidates[kept++].logit - log_sum);
+  std::sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(kept), before);
+  return candidates.first(kept);
+}
+
+std::span<Candidate> keep_top_p(double top_p, std::span<Candidate> candidates, const Buffers& buffers) {
+  if (top_p >= 1) return candidates;
+  soften(candidates, 1, buffers.probabilities);
+  double sum = 0;
+  size_t kept = 0;
+  while (kept < candidates.size() && (kept == 0 || sum < top_p)) sum += buffers.probabilities[kept++];
+  return candidates.first(kept);
+}
+
+std::span<Candidate> keep_min_p(double min_p, std::span<Candidate> candidates) {
+  if (min_p <= 0) return candidates;
+  const double least = candidates[0].logit + std::log(min_p);
+  size_t kept = 1;
+  while (kept < candidates.size() && candidates[kept].logit >= least) ++kept;
+  return candidates.first(kept);
+}
+
+int32_t draw(const SamplingParameters& p, uint64_t step, std::span<const Candidate> candidates,
+             const Buffers& buffers) {
+  soften(candidates, p.temperature, buffers.probabilities);
+  const PhiloxWords words = philox(p.seed, step, 0);
+  const uint64_t bits = uint64_t{words.word[0]} << 32 | words.word[1];
+  double left = static_cast<double>(bits >> 11) * 0x1p-53;  // uniform in [0, 1)
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    left -= buffers.probabilities[i];
+    if (left < 0) return candidates[i].token;
+  }
+  return candidates[0].token;  // the probabilities' sum was rounded below the drawn number
+}
+
+Status refuse(const char* name, const char* range, double got) {
+  return Status(StatusCode::kInvalidArgument, std::string(name) + " is out of range")
+      .expected(range)
+      .got(std::to_string(got));
+}
+
+}  // namespace
+
+Status check(const SamplingParameters& p, int64_t vocabulary) {
+  const auto within = [](float x, float low, float high) { return x >= low && x <= high; };
+  constexpr float kMost = std::numeric_limits<float>::max();
+  if (!within(p.temperature, 0, kMost)) return refuse("temperature", "0 or more", p.temperature);
+  if (!(p.top_p > 0 && p.top_p <= 1)) return refuse("top_p", "above 0, up to 1", p.top_p);
+  if (!within(p.min_p, 0, 1)) return refuse("min_p", "0 to 1", p.min_p);
+  if (!(p.typical_p > 0 && p.typical_p <= 1)) return refuse("typical_p", "above 0, up to 1", p.typical_p);
+  if (p.penalty_last_n < -1) return refuse("penalty_last_n", "-1 (all), 0 (none) or more", p.penalty_last_n);
+  if (!(p.repeat_penalty > 0 && p.repeat_penalty <= kMost))
+    return refuse("repeat_penalty", "above 0", p.repeat_penalty);
+  if (!within(p.presence_penalty, -kMost, kMost))
+    return refuse("presence_penalty", "a finite number", p.presence_penalty);
+  if (!within(p.frequency_penalty, -kMost, kMost))
+    return refuse("frequency_penalty", "a finite number", p.frequency_penalty);
+  if (!within(p.dry_multiplier, 0, kMost)) return refuse("dry_multiplier", "0 or more", p.dry_multiplier);
+  if (!within(p.dry_base, 1, kMost)) return refuse("dry_base", "1 or more", p.dry_base);
+  if (p.dry_allowed_length < 0) return refuse("dry_allowed_length", "0 or more", p.dry_allowed_length);
+  if (p.dry_penalty_last_n < -1)
+    return refuse("dry_penalty_last_n", "-1 (all), 0 (none) or more", p.dry_penalty_last_n);
+  if (!std::is_sorted(p.dry_breakers.begin(), p.dry_breakers.end()))
+    return Status(StatusCode::kInvalidArgument, "dry_breakers must ascend");
+  for (const LogitBias& bias : p.logit_bias) {
+    if (bias.token < 0 || bias.token >= vocabulary)
+      return Status(StatusCode::kInvalidArgument, "logit_bias names a token that the model does not have")
+          .expected("0 to " + std::to_string(vocabulary - 1))
+          .got(std::to_string(bias.token));
+    if (std::isnan(bias.bias)) return refuse("logit_bias", "a number", bias.bias);
+  }
+  return Status();
+}
+
+int64_t sampling_workspace_bytes(int64_t vocabulary, int64_t history_length) {
+  Buffers buffers;
+  return buffers.place(nullptr, static_cast<size_t>(vocabulary), static_cast<size_t>(history_length));
+}
+
+Result<int32_t> sample(const SamplingParameters& p, const SamplingInput& input,
+                       std::span<std::byte> workspace) {
+  Buffers buffers;
+  buffers.place(workspace.data(), input.logits.size(), input.history.size());
+  copy_allowed(input, buffers.scores);
+  for (const LogitBias& bias : p.logit_bias) buffers.scores[static_cast<size_t>(bias.token)] += bias.bias;
+  penalize_seen(p, input.history, buffers);
+  penalize_repetitions(p, input.history, buffers);
+  std::span<Candidate> candidates = gather(p.temperature == 0 ? 1 : p.top_k, buffers);
+  if (candidates.empty())
+    return Status(StatusCode::kInvalidArgument, "no token can be chosen")
+        .expected("at least one allowed token with a logit above -infinity");
+  // Infinite logits leave nothing to weigh.
+  if (p.temperature == 0 || std::isinf(candidates[0].logit)) return candidates[0].token;
+  candidates = keep_typical(p.typical_p, candidates, buffers);
+  candidates = keep_top_p(p.top_p, candidates, buffers);
+  candidates = keep_min_p(p.min_p, candidates);
+  return draw(p, input.step, candidates, buffers);
+}
+
+double log_sum_exp(std::span<const float> logits) {
+  float largest = kForbidden;
+  for (float logit : logits) largest = std::max(largest, logit);
+  if (std::isinf(largest)) return largest;
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(double{logit} - largest);
+  return largest + std::log(sum);
+}
+
+void top_logprobs(std::span<const float> logits, double log_sum, std::span<TokenLogprob> top) {
+  if (top.empty()) return;
+  const auto better = [](const TokenLogprob& a, const TokenLogprob& b) {
+    return a.logprob != b.logprob ? a.logprob > b.logprob : a.token < b.token;
+  };
+  size_t count = 0;  // a heap of logits whose front is the worst kept
+  const auto end = [&] { return top.begin() + static_cast<ptrdiff_t>(count); };
+  for (size_t t = 0; t < logits.size(); ++t) {
+    const TokenLogprob candidate = {static_cast<int32_t>(t), std::isnan(logits[t]) ? kForbidden : logits[t]};
+    if (count == top.size()) {
+      if (!better(candidate, top[0])) continue;
+      std::pop_heap(top.begin(), end(), better);
+      --count;
+    }
+    top[count++] = candidate;
+    std::push_heap(top.begin(), end(), better);
+  }
+  std::sort_heap(top.begin(), end(), better);
+  for (TokenLogprob& entry : top.first(count))
+    entry.logprob = static_cast<float>(double{entry.logprob} - log_sum);
+}
+
+}  // namespace weft
