@@ -4,9 +4,11 @@
 /// Gemma) and SentencePiece unigram (T5 and its like). Text is any byte string; UTF-8 is what models know,
 /// other bytes are encoded byte by byte.
 ///
-/// decode(encode(x)) == x for every byte string x, with one exception that SentencePiece models themselves
-/// make: where the model asks for a space before the text, a first space that decode() sees is taken to be
-/// that one.
+/// decode(encode(x)) == x for every byte string x, as far as the model goes; these exceptions are the models' own:
+/// - Where a SentencePiece model asks for a space before the text, a first space that decode() sees is taken to be it.
+/// - SentencePiece spells a space as U+2581, so that this character itself comes back as a space.
+/// - Qwen's tokenizers compose characters first (NFC).
+/// - A few byte-level vocabularies (SmolLM2, Falcon) lack rare bytes; these are left out, as the reference does.
 ///
 /// Ownership: a value; copies share one immutable vocabulary. Thread safety: const members may be called from
 /// any thread.
@@ -84,7 +86,7 @@ class Tokenizer {
   static Result<Tokenizer> from_folder(const std::filesystem::path& folder);
 
   /// Ids of `text`. Linear in its length, up to a logarithm.
-  /// Errors: kInvalidArgument if the vocabulary has no token for a byte of it and no unknown token.
+  /// Errors: kOutOfRange (more than 1 GiB at once).
   Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options = {}) const;
   /// The text of `ids`; an id outside the vocabulary adds nothing.
   std::string decode(std::span<const TokenId> ids, const DecodeOptions& options = {}) const;

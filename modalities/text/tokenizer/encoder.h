@@ -1,0 +1,48 @@
+/// Turns text without added tokens into ids: normalisation, words, merges. One object an encode() call: it keeps the
+/// working memory.
+#ifndef WEFT_MODALITIES_TEXT_TOKENIZER_ENCODER_H
+#define WEFT_MODALITIES_TEXT_TOKENIZER_ENCODER_H
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "modalities/text/tokenizer/merge.h"
+#include "modalities/text/tokenizer/vocabulary.h"
+
+namespace weft {
+
+class Encoder {
+ public:
+  /// Both outlive this object; ids are appended.
+  Encoder(const Tokenizer::Vocabulary& vocabulary, std::vector<TokenId>& ids)
+      : vocabulary_(vocabulary), ids_(ids) {}
+
+  /// What stands before a part of the text.
+  enum class Before : uint8_t { kNothing, kTokens, kText };
+  void encode_part(std::string_view part, Before before);
+
+ private:
+  void normalize(std::string_view part, Before before);
+  void encode_byte_level(std::string_view text);
+  void encode_blocks(std::string_view text);
+  void encode_characters(std::string_view word);
+  void encode_unigram(std::string_view text);
+  void emit(std::string_view word, const Symbol& symbol);
+  void emit_unknown(std::string_view character);
+  Merge sentencepiece_merge(std::string_view word, const Symbol& left, const Symbol& right);
+
+  const Tokenizer::Vocabulary& vocabulary_;
+  std::vector<TokenId>& ids_;
+  bool last_was_unknown_ = false;
+  std::string normalized_;
+  std::string spelled_;
+  std::vector<std::string_view> words_;
+  std::vector<Symbol> symbols_;
+  MergeScratch scratch_;
+  std::vector<std::pair<std::string_view, uint32_t>>
+      unused_splits_;  // unused pieces that were made, and their left part
+};
+
+}  // namespace weft
+#endif
