@@ -5,7 +5,8 @@ namespace weft::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kNodesCommand, &kPluginsCommand, &kModelsCommand, &kCacheCommand, &kDoctorCommand,
+    &kValidateCommand, &kNodesCommand, &kPluginsCommand, &kNewPluginCommand,
+    &kModelsCommand,   &kCacheCommand, &kDoctorCommand,
 };
 
 }  // namespace
