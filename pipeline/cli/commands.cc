@@ -5,8 +5,7 @@ namespace weft::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kValidateCommand, &kNodesCommand, &kPluginsCommand, &kNewPluginCommand,
-    &kModelsCommand,   &kCacheCommand, &kDoctorCommand,
+    &kNodesCommand, &kPluginsCommand, &kModelsCommand, &kCacheCommand, &kDoctorCommand,
 };
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <filesystem>
 
 #include "pipeline/cli/report.h"
-#include "pipeline/graph/diagnostic.h"
 
 namespace weft::cli {
 namespace {

@@ -6,15 +6,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <csignal>
+#include <cstdio>
 #include <string>
 
+#include "pipeline/loader/child_process.h"
 #include "pipeline/loader/descriptor_json.h"
 #include "pipeline/loader/descriptor_reader.h"
 #include "pipeline/loader/library_loading.h"
 
 namespace {
-
-constexpr int kAnswer = 3;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kLimitMemory = false;  // a sanitizer's shadow memory is larger than any sensible limit
@@ -47,7 +47,7 @@ void limit_this_process() {
 void answer(const weft::Description& description) {
   const std::string json = weft::description_to_json(description);
   for (size_t written = 0; written < json.size();) {
-    const ssize_t n = ::write(kAnswer, json.data() + written, json.size() - written);
+    const ssize_t n = ::write(weft::kAnswerDescriptor, json.data() + written, json.size() - written);
     if (n <= 0) ::_exit(2);
     written += static_cast<size_t>(n);
   }
@@ -57,8 +57,8 @@ void answer(const weft::Description& description) {
 
 int main(int argc, char** argv) {
   if (argc != 2) {
-    static constexpr char kUsage[] = "usage: weft-describe-plugin LIBRARY 3>answer.json\n";
-    return ::write(STDERR_FILENO, kUsage, sizeof kUsage - 1) < 0 ? 2 : 2;
+    std::fputs("usage: weft-describe-plugin LIBRARY 3>answer.json\n", stderr);
+    return 2;
   }
   limit_this_process();
   const weft::Result<const weft_plugin*> plugin = weft::load_and_enter(argv[1]);

@@ -20,7 +20,7 @@ static weft_status plain_prepare(void* node, const weft_spec* inputs, size_t n_i
   (void)node, (void)n_inputs, (void)error;
   plan->max_batch = 1;
   plan->outputs[0].kind = WEFT_KIND_BYTES;
-  plan->outputs[0].max_bytes = inputs[0].max_bytes;
+  plan->outputs[0].max_bytes = inputs[0].max_bytes < 0 ? WEFT_UNBOUNDED : inputs[0].max_bytes + 16;
   return WEFT_OK;
 }
 
@@ -59,5 +59,43 @@ static const weft_plugin plain_plugin = {sizeof(weft_plugin),
                                          NULL,
                                          0,
                                          NULL};
+
+/* The plain plugin with other functions; outputs: NULL for its own port. */
+static inline const weft_plugin* plain_plugin_with(const weft_node_api* api, const weft_port* outputs) {
+  static weft_node_type node = PLAIN_NODE;
+  static weft_plugin plugin;
+  node.api = api;
+  if (outputs != NULL) node.outputs = outputs;
+  plugin = plain_plugin;
+  plugin.nodes = &node;
+  return &plugin;
+}
+
+/* The plain plugin whose requests are each answered by `answer`, which also completes them. */
+static void (*plain_answer)(weft_request* request, const weft_execution* execution, size_t n);
+
+static weft_status plain_execute_answers(void* node, weft_request* const* requests, size_t n,
+                                         const weft_execution* execution, weft_error* error) {
+  (void)node, (void)error;
+  for (size_t i = 0; i < n; ++i) plain_answer(requests[i], execution, n);
+  return WEFT_OK;
+}
+
+static inline const weft_plugin* plain_plugin_answering(void (*answer)(weft_request*, const weft_execution*,
+                                                                       size_t)) {
+  static const weft_node_api api = {
+      sizeof(weft_node_api), 0, plain_create, plain_prepare, plain_execute_answers, plain_destroy};
+  plain_answer = answer;
+  return plain_plugin_with(&api, NULL);
+}
+
+/* Answers with a text. */
+static inline void plain_complete_with_text(weft_request* request, const char* text, size_t size) {
+  weft_value* value = NULL;
+  weft_status status = plain_host->values->make_bytes(text, size, "text", NULL, &value);
+  if (status == WEFT_OK) status = plain_host->requests->set_output(request, 0, value);
+  plain_host->values->release(value);
+  plain_host->requests->complete(request, status, NULL);
+}
 
 #endif

@@ -9,10 +9,8 @@ namespace weft::cli {
 extern const Command kCacheCommand;
 extern const Command kDoctorCommand;
 extern const Command kModelsCommand;
-extern const Command kNewPluginCommand;
 extern const Command kNodesCommand;
 extern const Command kPluginsCommand;
-extern const Command kValidateCommand;
 
 }  // namespace weft::cli
 #endif

@@ -1,0 +1,10 @@
+/* Never comes back. */
+#include <unistd.h>
+#include "../plain_plugin.h"
+
+static void answer(weft_request* request, const weft_execution* execution, size_t n) {
+  (void)request, (void)execution, (void)n;
+  for (;;) pause();
+}
+
+const weft_plugin* weft_plugin_entry(uint32_t host) { return (void)host, plain_plugin_answering(answer); }
