@@ -7,15 +7,23 @@ set(package_files ${CMAKE_SOURCE_DIR}/cmake/weftConfig.cmake ${CMAKE_SOURCE_DIR}
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/weftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 set(template_files ${CMAKE_SOURCE_DIR}/plugins/template/template.cc ${CMAKE_SOURCE_DIR}/plugins/template/CMakeLists.txt)
 
+foreach(folder lib/cmake/weft share/weft/template) # a build folder of before these were folders
+  if(EXISTS ${CMAKE_BINARY_DIR}/${folder} AND NOT IS_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
+    file(REMOVE ${CMAKE_BINARY_DIR}/${folder})
+  endif()
+endforeach()
 foreach(file IN LISTS package_files)
-  configure_file(${file} ${CMAKE_BINARY_DIR}/lib/cmake/weft/ COPYONLY)
+  get_filename_component(name ${file} NAME)
+  configure_file(${file} ${CMAKE_BINARY_DIR}/lib/cmake/weft/${name} COPYONLY)
 endforeach()
 foreach(file IN LISTS template_files)
-  configure_file(${file} ${CMAKE_BINARY_DIR}/share/weft/template/ COPYONLY)
+  get_filename_component(name ${file} NAME)
+  configure_file(${file} ${CMAKE_BINARY_DIR}/share/weft/template/${name} COPYONLY)
 endforeach()
 
-install(FILES ${package_files} DESTINATION lib/cmake/weft)
-install(FILES ${template_files} DESTINATION share/weft/template)
+# Component plugin_sdk: all that building and checking a plugin takes, without the program and its plugins.
+install(FILES ${package_files} DESTINATION lib/cmake/weft COMPONENT plugin_sdk)
+install(FILES ${template_files} DESTINATION share/weft/template COMPONENT plugin_sdk)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/pipeline/abi ${CMAKE_SOURCE_DIR}/pipeline/sdk DESTINATION include/weft
-        FILES_MATCHING PATTERN "*.h" PATTERN "*.map")
+        COMPONENT plugin_sdk FILES_MATCHING PATTERN "*.h" PATTERN "*.map")
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/weft)

@@ -103,7 +103,7 @@ TEST_P(DescribePluginRefuses, WithTheReason) {
   EXPECT_THAT(to_string(description.error()), HasSubstr(GetParam().library));
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__)
 #define WEFT_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
