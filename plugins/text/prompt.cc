@@ -3,89 +3,12 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "plugins/text/language_model.h"
 
 namespace weft::text {
 namespace {
-
-/// Control tokens by their spelling; the longest spelling that matches wins.
-std::map<std::string_view, TokenId> control_tokens(const Tokenizer& tokenizer) {
-  std::map<std::string_view, TokenId> tokens;
-  for (TokenId id = 0; id < tokenizer.vocabulary_size(); ++id) {
-    const TokenType type = tokenizer.token_type(id);
-    if (type == TokenType::kControl && !tokenizer.token_piece(id).empty())
-      tokens[tokenizer.token_piece(id)] = id;
-  }
-  return tokens;
-}
-
-/// Collects ids: text between control tokens is encoded as one piece, so that merges see it whole.
-class PromptWriter {
- public:
-  PromptWriter(const Tokenizer& tokenizer, ControlText content) : tokenizer_(tokenizer), content_(content) {
-    for (const auto& [spelling, id] : control_tokens(tokenizer)) {
-      longest_ = std::max(longest_, spelling.size());
-      spellings_[spelling] = id;
-    }
-  }
-
-  Status write(std::string_view text, TextOrigin origin) {
-    if (origin == TextOrigin::kContent && content_ == ControlText::kIsText) {
-      plain_ += text;
-      return {};
-    }
-    for (size_t i = 0; i < text.size();) {
-      const auto found = control_at(text.substr(i));
-      if (found == spellings_.end()) {
-        plain_ += text[i++];
-        continue;
-      }
-      if (Status status = flush(); !status.ok()) return status;
-      ids_.push_back(found->second);
-      i += found->first.size();
-    }
-    return {};
-  }
-
-  Result<std::vector<TokenId>> finish() {
-    if (Status status = flush(); !status.ok()) return status;
-    return std::move(ids_);
-  }
-
- private:
-  using Spellings = std::map<std::string_view, TokenId>;
-
-  Spellings::const_iterator control_at(std::string_view text) const {
-    // Spellings that begin `text` sort before it; among those the longest comes last.
-    const std::string_view head = text.substr(0, longest_);
-    auto next = spellings_.upper_bound(head);
-    while (next != spellings_.begin()) {
-      --next;
-      if (head.starts_with(next->first)) return next;
-      if (next->first.empty() || next->first.front() != head.front()) break;
-    }
-    return spellings_.end();
-  }
-
-  Status flush() {
-    if (plain_.empty()) return {};
-    Result<std::vector<TokenId>> ids = tokenizer_.encode(plain_);
-    if (!ids.ok()) return ids.status();
-    ids_.insert(ids_.end(), ids->begin(), ids->end());
-    plain_.clear();
-    return {};
-  }
-
-  const Tokenizer& tokenizer_;
-  ControlText content_;
-  Spellings spellings_;
-  size_t longest_ = 0;
-  std::string plain_;
-  std::vector<TokenId> ids_;
-};
 
 std::string_view spelling(const Tokenizer& tokenizer, const std::optional<TokenId>& id) {
   return id ? tokenizer.token_piece(*id) : std::string_view();
@@ -107,12 +30,14 @@ Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const Promp
                                      .pad_token = spelling(tokenizer, special.padding),
                                      .now_seconds = 0});
   if (!chat.ok()) return chat.status();
-  PromptWriter writer(tokenizer, source.control_text);
+  std::vector<TextRange> template_text;
   for (const RenderedChat::Run& run : chat->runs) {
-    const std::string_view text = std::string_view(chat->text).substr(run.begin, run.end - run.begin);
-    if (Status status = writer.write(text, run.origin); !status.ok()) return status;
+    const bool trusted = run.origin == TextOrigin::kTemplate || source.control_text == ControlText::kIsToken;
+    if (trusted) template_text.push_back({run.begin, run.end});
   }
-  return writer.finish();
+  // An empty list would mean that control tokens may stand anywhere.
+  const ControlText control_text = template_text.empty() ? ControlText::kIsText : ControlText::kIsToken;
+  return tokenizer.encode(chat->text, {.control_text = control_text, .control_ranges = template_text});
 }
 
 }  // namespace

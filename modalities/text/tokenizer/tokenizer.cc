@@ -106,11 +106,17 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, const Enco
   const bool finds_control = options.control_text == ControlText::kIsToken && !v.control.empty();
   // Where spaces are blocks, user-defined tokens are found after normalisation: the encoder does it.
   const bool finds_user_defined = v.algorithm == Algorithm::kByteLevelBpe && !v.user_defined.empty();
+  const TextRange everything{0, text.size()};
+  std::span<const TextRange> ranges = options.control_ranges;
+  if (ranges.empty()) ranges = {&everything, 1};
   size_t begin = 0;
   for (size_t at = 0; (finds_control || finds_user_defined) && at < text.size();) {
     const std::string_view rest = text.substr(at);
     PieceTrie::Match match;
-    if (finds_control) match = v.control.longest(rest);
+    while (!ranges.empty() && ranges.front().end <= at) ranges = ranges.subspan(1);
+    if (finds_control && !ranges.empty() && ranges.front().begin <= at) {
+      match = v.control.longest(rest.substr(0, ranges.front().end - at));
+    }
     if (finds_user_defined)
       if (const PieceTrie::Match other = v.user_defined.longest(rest); other.size > match.size) match = other;
     if (match.size == 0) {

@@ -21,6 +21,7 @@
 
 #include <weft/sdk/status.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -49,9 +50,16 @@ enum class TokenType : uint8_t {
 enum class AddSpecial : uint8_t { kNone, kAsModelDeclares };
 /// Whether a control token's spelling within the text becomes that token. Text from users must stay text.
 enum class ControlText : uint8_t { kIsText, kIsToken };
+/// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0, end = 0;
+};
 struct EncodeOptions {
   AddSpecial add_special = AddSpecial::kNone;
   ControlText control_text = ControlText::kIsText;
+  /// With kIsToken: spellings become tokens only where they lie within one of these, ascending and disjoint. Empty:
+  /// everywhere. A chat template's own text is such a range, what a user wrote is not.
+  std::span<const TextRange> control_ranges = {};
 };
 
 /// What decoding makes of control tokens, and of bytes that are not UTF-8.
