@@ -107,20 +107,28 @@ WEFT_LANE_FN F32x16 f32_from_exponents(const uint8_t* p) {
   const I32x16 e = i32_from_u8(p);
   return {f32_from_exponents_8(e.lo), f32_from_exponents_8(e.hi)};
 }
-WEFT_LANE_FN int32_t reduce_add_i32(I32x16 v) {
-  const __m256i a = _mm256_add_epi32(v.lo, v.hi);
-  const __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+/// Eight lanes of a and eight of b.
+WEFT_LANE_FN F32x16 f32_halves(float a, float b) { return {_mm256_set1_ps(a), _mm256_set1_ps(b)}; }
+WEFT_LANE_FN int32_t reduce_add_8(__m256i v) {
+  const __m128i b = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   const __m128i c = _mm_add_epi32(b, _mm_unpackhi_epi64(b, b));
   return _mm_cvtsi128_si32(_mm_add_epi32(c, _mm_shuffle_epi32(c, 1)));
 }
-/// The largest of |v| by bit pattern: a NaN if there is one, else the largest magnitude.
-WEFT_LANE_FN float reduce_max_magnitude(F32x16 v) {
-  const __m256i mask = _mm256_set1_epi32(0x7fffffff);
-  const __m256i a = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(v.lo), mask),
-                                     _mm256_and_si256(_mm256_castps_si256(v.hi), mask));
-  const __m128i b = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+/// sums[0] = lane 0 + ... + lane 7, sums[1] = lane 8 + ... + lane 15.
+WEFT_LANE_FN void add_halves(I32x16 v, int32_t* sums) {
+  sums[0] = reduce_add_8(v.lo);
+  sums[1] = reduce_add_8(v.hi);
+}
+WEFT_LANE_FN float largest_magnitude_8(__m256 v) {
+  const __m256i bits = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7fffffff));
+  const __m128i b = _mm_max_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
   const __m128i c = _mm_max_epi32(b, _mm_unpackhi_epi64(b, b));
   return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(c, _mm_shuffle_epi32(c, 1))));
+}
+/// The largest |lane| of lanes 0 to 7, and of lanes 8 to 15, by bit pattern: a NaN if there is one.
+WEFT_LANE_FN void largest_magnitude_of_halves(F32x16 v, float* largest) {
+  largest[0] = largest_magnitude_8(v.lo);
+  largest[1] = largest_magnitude_8(v.hi);
 }
 /// (lane 0 + lane 8) + ... pairwise, the same tree in every body.
 WEFT_LANE_FN float reduce_add(F32x16 v) {

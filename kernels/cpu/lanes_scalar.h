@@ -129,19 +129,21 @@ WEFT_LANE_FN F32x16 f32_from_exponents(const uint8_t* p) {
   for (int i = 0; i < 16; ++i) bits[i] = p[i] < 2 ? 0x00200000u << p[i] : (p[i] - 1u) << 23;
   return f32_from_bits(bits);
 }
-WEFT_LANE_FN int32_t reduce_add_i32(I32x16 v) {
-  int32_t sum = 0;
-  for (int i = 0; i < 16; ++i) sum += v[i];
-  return sum;
+/// Eight lanes of a and eight of b.
+WEFT_LANE_FN F32x16 f32_halves(float a, float b) {
+  return F32x16{a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b};
 }
-/// The largest of |v| by bit pattern: a NaN if there is one, else the largest magnitude.
-WEFT_LANE_FN float reduce_max_magnitude(F32x16 v) {
+/// sums[0] = lane 0 + ... + lane 7, sums[1] = lane 8 + ... + lane 15.
+WEFT_LANE_FN void add_halves(I32x16 v, int32_t* sums) {
+  sums[0] = sums[1] = 0;
+  for (int i = 0; i < 16; ++i) sums[i / 8] += v[i];
+}
+/// The largest |lane| of lanes 0 to 7, and of lanes 8 to 15, by bit pattern: a NaN if there is one.
+WEFT_LANE_FN void largest_magnitude_of_halves(F32x16 v, float* largest) {
   const U32x16 bits = bits_of(v) & 0x7fffffff;
-  uint32_t most = 0;
-  for (int i = 0; i < 16; ++i) most = bits[i] > most ? bits[i] : most;
-  float result;
-  __builtin_memcpy(&result, &most, 4);
-  return result;
+  uint32_t most[2] = {};
+  for (int i = 0; i < 16; ++i) most[i / 8] = bits[i] > most[i / 8] ? bits[i] : most[i / 8];
+  __builtin_memcpy(largest, most, sizeof(most));
 }
 /// (lane 0 + lane 8) + ... pairwise, the same tree in every body.
 WEFT_LANE_FN float reduce_add(F32x16 v) {

@@ -1,11 +1,11 @@
 // Products with block-quantised weights; compiled once per body.
 //
-// One order of operations per output, whatever the number of rows at once (the recipe, see README.md). For
-// each step of 32 values in ascending k, with i0, i1 the exact integer products of codes and rounded
-// activations of its halves:
-//   one scale a step:    acc = fma(fma(f32(i1), a.scale[1], f32(i0) * a.scale[0]), scale, acc)
-//                        acc = fma(offset, a.sum_both, acc)
-//   one scale a half h:  acc = fma(f32(ih) * a.scale[h], scale[h], acc); acc = fma(offset[h], a.sum[h], acc)
+// One order of operations per output, whatever the number of rows at once (the recipe, see README.md). Activations are
+// rounded in blocks of 8, so a step of 32 values has four; i[b] are the exact integer products of codes and rounded
+// activations. For each step in ascending k, and each group of blocks that share a weight scale (all four, or each half):
+//   partial = f32(i[first]) * a.scale[first]; partial = fma(f32(i[b]), a.scale[b], partial) for the others in order
+//   acc = fma(partial, scale, acc)
+//   acc = fma(offset, sum of the group's a.scale[b] * (sum of the block's values), acc)
 
 #include "kernels/ops/matmul/matmul_bodies.h"
 #include "kernels/ops/matmul/unpack_step.h"
@@ -13,23 +13,36 @@
 namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
 
-void round_half(const float* x, int8_t* value, float* scale, float* sum) {
+/// What a block's values are multiplied by: 127 / largest. Below 2^-100 it could overflow; such values become zero, as they
+/// are beside anything else in a model. Zero also where the scale, not being finite, decides the output anyway.
+WEFT_LANE_FN float inverse_scale(float largest) {
+  return largest >= 0x1p-100f && largest <= 0x1.fffffep127f ? 127 / largest : 0;
+}
+
+/// Two blocks: half a step. Returns their scale * (sum of the values), added.
+float round_half(const float* x, int8_t* value, float* scale) {
   const F32x16 v = f32_load(x);
-  const float largest = reduce_max_magnitude(v);
-  // Below 2^-100 the quotient could overflow; such values are zero beside anything else in a model. With an infinity or a NaN
-  // all values are zero too: zero times the scale, which is not finite, makes the output NaN.
-  const bool is_finite = largest <= 0x1.fffffep127f, is_zero = largest < 0x1p-100f;
-  const I32x16 rounded = is_finite && !is_zero ? i32_round(mul(v, f32_set1(127 / largest))) : i32_zero();
+  float largest[2];
+  largest_magnitude_of_halves(v, largest);
+  const F32x16 scaled = mul(v, f32_halves(inverse_scale(largest[0]), inverse_scale(largest[1])));
+  // The maximum also gives a NaN a defined value.
+  const I32x16 rounded = i32_round(max(scaled, f32_set1(-127)));
   i8_store(value, rounded);
-  *scale = is_zero ? 0 : largest / 127;
-  *sum = *scale * static_cast<float>(reduce_add_i32(rounded));
+  int32_t sums[2];
+  add_halves(rounded, sums);
+  float weighted = 0;
+  for (int b = 0; b < 2; ++b) {
+    scale[b] = largest[b] < 0x1p-100f ? 0 : largest[b] / 127;
+    weighted += scale[b] * static_cast<float>(sums[b]);
+  }
+  return weighted;
 }
 
 void round_steps(const float* x, int64_t steps, RoundedStep* out) {
   for (int64_t s = 0; s < steps; ++s) {
     RoundedStep& step = out[s];
-    round_half(x + s * kStep, step.value, &step.scale[0], &step.sum[0]);
-    round_half(x + s * kStep + 16, step.value + 16, &step.scale[1], &step.sum[1]);
+    step.sum[0] = round_half(x + s * kStep, step.value, &step.scale[0]);
+    step.sum[1] = round_half(x + s * kStep + 16, step.value + 16, &step.scale[2]);
     step.sum_both = step.sum[0] + step.sum[1];
   }
 }
@@ -43,28 +56,30 @@ struct Rows {
 /// The recipe for one step and kRows rows of activations, `stride` steps apart.
 template <int kRows, bool kHalves, bool kWide>
 WEFT_LANE_FN void accumulate(const Step& w, const RoundedStep* a, int64_t stride, F32x16* acc) {
-  F32x16 both[kRows];
-#pragma GCC unroll 2
-  for (int h = 0; h < 2; ++h) {
+  F32x16 partial[kRows];
+#pragma GCC unroll 4
+  for (int b = 0; b < kBlocksPerStep; ++b) {
+    // The first block of what shares a weight scale starts a partial sum.
+    const bool first = b % (kHalves ? kBlocksPerStep / 2 : kBlocksPerStep) == 0;
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const RoundedStep& row = a[r * stride];
       I32x16 sum = i32_zero();
-#pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) sum = dot4<kWide>(sum, w.code[4 * h + v], row.value + 16 * h + 4 * v);
-      const F32x16 product = f32_from_i32(sum), scale = f32_set1(row.scale[h]);
-      if constexpr (kHalves) {
-        acc[r] = fma(mul(product, scale), w.scale[h], acc[r]);
-        acc[r] = fma(w.offset[h], f32_set1(row.sum[h]), acc[r]);
-      } else {
-        both[r] = h == 0 ? mul(product, scale) : fma(product, scale, both[r]);
+#pragma GCC unroll 2
+      for (int v = kRoundedBlock / 4 * b; v < kRoundedBlock / 4 * (b + 1); ++v)
+        sum = dot4<kWide>(sum, w.code[v], row.value + 4 * v);
+      const F32x16 product = f32_from_i32(sum), scale = f32_set1(row.scale[b]);
+      partial[r] = first ? mul(product, scale) : fma(product, scale, partial[r]);
+      if (kHalves && b % 2 == 1) {
+        acc[r] = fma(partial[r], w.scale[b / 2], acc[r]);
+        acc[r] = fma(w.offset[b / 2], f32_set1(row.sum[b / 2]), acc[r]);
       }
     }
   }
   if constexpr (!kHalves) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      acc[r] = fma(both[r], w.scale[0], acc[r]);
+      acc[r] = fma(partial[r], w.scale[0], acc[r]);
       acc[r] = fma(w.offset[0], f32_set1(a[r * stride].sum_both), acc[r]);
     }
   }

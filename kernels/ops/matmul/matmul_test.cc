@@ -73,12 +73,12 @@ class MatmulFormats : public ::testing::TestWithParam<WeightFormat> {
   int64_t block() const { return block_layout(GetParam()).elements; }
 };
 
-/// The most that rounding x [k] to int8 blocks of 16 can change one output: half a step of each value, times its weight.
+/// The most that rounding x [k] to int8 blocks of 8 can change one output: half a step of each value, times its weight.
 double rounding_bound(const float* x, const float* w, int64_t k) {
   double bound = 0;
-  for (int64_t first = 0; first < k; first += 16) {
+  for (int64_t first = 0; first < k; first += 8) {
     double largest = 0, weights = 0;
-    for (int64_t i = first; i < first + 16; ++i) {
+    for (int64_t i = first; i < first + 8; ++i) {
       largest = std::max(largest, std::fabs(double{x[i]}));
       weights += std::fabs(double{w[i]});
     }
@@ -138,7 +138,7 @@ TEST_P(MatmulFormats, IsExactUpToF32ForActivationsThatRoundToThemselves) {
   testing::Random random(5);
   std::vector<float> x(static_cast<size_t>(m * k));
   for (size_t i = 0; i < x.size(); ++i) {
-    x[i] = i % 16 == 0 ? 127.0f / 64 : (static_cast<float>(random.below(255)) - 127) / 64;
+    x[i] = i % 8 == 0 ? 127.0f / 64 : (static_cast<float>(random.below(255)) - 127) / 64;
   }
   std::vector<float> want(static_cast<size_t>(m * n));
   matmul_reference(format(), n, k, w.file.data(), {x.data(), m, k, k, nullptr}, want.data());

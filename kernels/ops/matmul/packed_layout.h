@@ -41,32 +41,19 @@ struct QuantLayout {
 constexpr QuantLayout quant_layout(WeightFormat format) {
   switch (format) {
     case WeightFormat::kQ4_0:
-    case WeightFormat::kIQ4_NL:
-      return {4 * kPlane, 32, 0};
-    case WeightFormat::kQ4_1:
-      return {4 * kPlane, 64, 0};
-    case WeightFormat::kQ5_0:
-      return {5 * kPlane, 32, 0};
-    case WeightFormat::kQ5_1:
-      return {5 * kPlane, 64, 0};
-    case WeightFormat::kQ8_0:
-      return {8 * kPlane, 32, 0};
-    case WeightFormat::kMXFP4:
-      return {4 * kPlane, 16, 0};
-    case WeightFormat::kQ2_K:
-      return {2 * kPlane, 32, 64};
-    case WeightFormat::kQ3_K:
-      return {3 * kPlane, 32, 32};
-    case WeightFormat::kQ4_K:
-      return {4 * kPlane, 32, 64};
-    case WeightFormat::kQ5_K:
-      return {5 * kPlane, 32, 64};
-    case WeightFormat::kQ6_K:
-      return {6 * kPlane, 32, 32};
-    case WeightFormat::kIQ4_XS:
-      return {4 * kPlane, 16, 32};
-    default:
-      return {0, 0, 0};
+    case WeightFormat::kIQ4_NL: return {4 * kPlane, 32, 0};
+    case WeightFormat::kQ4_1: return {4 * kPlane, 64, 0};
+    case WeightFormat::kQ5_0: return {5 * kPlane, 32, 0};
+    case WeightFormat::kQ5_1: return {5 * kPlane, 64, 0};
+    case WeightFormat::kQ8_0: return {8 * kPlane, 32, 0};
+    case WeightFormat::kMXFP4: return {4 * kPlane, 16, 0};
+    case WeightFormat::kQ2_K: return {2 * kPlane, 32, 64};
+    case WeightFormat::kQ3_K: return {3 * kPlane, 32, 32};
+    case WeightFormat::kQ4_K: return {4 * kPlane, 32, 64};
+    case WeightFormat::kQ5_K: return {5 * kPlane, 32, 64};
+    case WeightFormat::kQ6_K: return {6 * kPlane, 32, 32};
+    case WeightFormat::kIQ4_XS: return {4 * kPlane, 16, 32};
+    default: return {0, 0, 0};
   }
 }
 
@@ -90,14 +77,18 @@ constexpr int64_t group_bytes(WeightFormat format, int64_t k) {
   return round_up(k / kStep * quant_layout(format).quant_bytes + scales_section_bytes(format, k), kPlane);
 }
 
-/// 32 values of one row of activations, rounded: x[k] ~ scale[k / 16] * value[k]. One cache line.
-/// Each half: scale = largest magnitude / 127, value = x / scale rounded to nearest even.
+// Activations are rounded in blocks of so many values: smaller blocks round less (README.md has what it costs).
+inline constexpr int kRoundedBlock = 8;
+inline constexpr int kBlocksPerStep = kStep / kRoundedBlock;
+
+/// 32 values of one row of activations, rounded: x[k] ~ scale[k / 8] * value[k]. One cache line.
+/// Each block: scale = largest magnitude / 127, value = x / scale rounded to nearest even.
 struct alignas(64) RoundedStep {
   int8_t value[kStep];
-  float scale[2];
-  float sum[2];    // scale * (sum of the values), of each half
+  float scale[kBlocksPerStep];
+  float sum[2];    // of each half: its blocks' scale * (sum of the values), added
   float sum_both;  // sum[0] + sum[1]
-  float unused[3];
+  float unused;
 };
 static_assert(sizeof(RoundedStep) == 64);
 

@@ -105,22 +105,15 @@ WEFT_LANE_FN void unpack_codes(const uint8_t* quants, U8x64* code) {
 constexpr float zero_point(WeightFormat f) {
   using enum WeightFormat;
   switch (f) {
-    case kQ4_0:
-      return 8;
-    case kQ5_0:
-      return 16;
-    case kQ3_K:
-      return 4;
-    case kQ6_K:
-      return 32;
-    case kMXFP4:
-      return 12;
+    case kQ4_0: return 8;
+    case kQ5_0: return 16;
+    case kQ3_K: return 4;
+    case kQ6_K: return 32;
+    case kMXFP4: return 12;
     case kQ8_0:
     case kIQ4_NL:
-    case kIQ4_XS:
-      return kWideIsSigned ? 0 : 128;
-    default:
-      return 0;
+    case kIQ4_XS: return kWideIsSigned ? 0 : 128;
+    default: return 0;
   }
 }
 
