@@ -1,4 +1,6 @@
 /// weft validate: checks pipeline files against the plugins, without loading anything.
+#include <unistd.h>
+
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/pipeline_file.h"
@@ -26,10 +28,11 @@ int validate(const Options& options) {
     if (parsed.graph == nullptr) {
       code = kInvalidPipeline;
       if (messages == Messages::kText) {
-        report_warning(file + ": " + std::to_string(n_errors) + (n_errors == 1 ? " error" : " errors"));
+        write_all(STDERR_FILENO, file + ": " + std::to_string(n_errors) + (n_errors == 1 ? " error\n" : " errors\n"));
       }
     } else if (messages == Messages::kText) {
-      print(file + ": valid, " + std::to_string(parsed.graph->nodes.size()) + " nodes\n");
+      const size_t n_nodes = parsed.graph->nodes.size();
+      print(file + ": valid, " + std::to_string(n_nodes) + (n_nodes == 1 ? " node\n" : " nodes\n"));
     }
   }
   return code;
