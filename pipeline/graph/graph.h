@@ -119,6 +119,7 @@ struct ModelEntry {
   Literal path;                           // may refer to inputs
   std::string sha256;                     // lower case; "" if the file does not pin it
   std::string type;                       // model type, from the parameters that name it; "" if none does
+  Catalog::ModelEntry offered;            // the type and its plugin; null if the type is ""
   std::vector<ParameterBinding> options;  // parameters of the model type, defaults included
   SourcePosition position;
 };

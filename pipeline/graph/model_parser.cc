@@ -77,7 +77,7 @@ void FileParser::resolve_model_type(size_t index) {
   const std::vector<ModelUser>& users = model_users_[index];
   if (users.empty()) {
     report_.warning_at_name(model_ids_[index], {"nothing uses " + what, {}, {}, {}});
-    if (model.type.empty()) return;
+    if (model.type.empty()) return;  // nothing says what its options mean
   }
   std::vector<std::string> types;
   if (!model.type.empty()) types.push_back(model.type);
@@ -111,7 +111,8 @@ void FileParser::resolve_model_type(size_t index) {
     report_.error(id, {what + " could be of several types", "\"type\": one of " + joined(offered), {}, {}});
   } else {
     model.type = offered[0];
-    parse_model_options(index, *catalog_.find_model(model.type).model);
+    model.offered = catalog_.find_model(model.type);
+    parse_model_options(index, *model.offered.model);
   }
 }
 

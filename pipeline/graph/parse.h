@@ -32,7 +32,7 @@ inline constexpr size_t kMaxPipelineBytes = 16 << 20;
 inline constexpr size_t kMaxPipelineDepth = 64;  // of nested JSON arrays and objects
 inline constexpr size_t kMaxPipelineStringBytes = 1 << 20;
 inline constexpr size_t kMaxPipelineValues = 2'000'000;  // JSON values in a file
-inline constexpr size_t kMaxPipelineNodes = 65'536;
+inline constexpr size_t kMaxPipelineNodes = 32'768;
 inline constexpr size_t kMaxSubgraphDepth = 16;
 inline constexpr size_t kMaxDiagnostics = 100;  // further ones are counted, not kept
 

@@ -145,7 +145,7 @@ TEST(ParsePipeline, RefusesWhatIsTooLarge) {
   EXPECT_EQ(first_message(values + "]"), "more than 2000000 values");
   std::string nodes = "{\"weft\":1,\"nodes\":{\"a\":{}";
   for (size_t i = 0; i < kMaxPipelineNodes; ++i) nodes += ",\"n" + std::to_string(i) + "\":{}";
-  EXPECT_EQ(first_message(nodes + "}}"), "65537 nodes");
+  EXPECT_EQ(first_message(nodes + "}}"), "32769 nodes");
 }
 
 TEST(ParsePipeline, RefusesSubgraphsThatMultiply) {

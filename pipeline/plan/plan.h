@@ -84,9 +84,8 @@ struct PlannedNode {
   std::vector<sdk::Value> constants;
   std::vector<weft_spec> inputs, outputs;  // bounds; of one element where the node runs for_each
   uint32_t max_batch = 1;
-  uint64_t workspace_bytes = 0;  // of one execute; of a subgraph: the arena of its own nodes
-  uint64_t workspace_offset =
-      0;  // in the device's arena; within a subgraph: relative to the subgraph's own offset
+  uint64_t workspace_bytes = 0;   // of one execute; 0 for a subgraph, whose nodes have their own
+  uint64_t workspace_offset = 0;  // in the device's arena
   uint64_t state_bytes = 0;
   weft_device device{WEFT_DEVICE_CPU, 0};
   double cost_seconds = 0;            // a guess, on one core, of one element where the node runs for_each
@@ -106,7 +105,7 @@ struct DeviceMemory {
   uint64_t mapped_bytes = 0;     // file pages that the system may drop
   uint64_t state_bytes = 0;      // what nodes hold between calls
   uint64_t workspace_bytes = 0;  // the arena
-  uint64_t value_bytes = 0;      // bound on the values alive at once
+  uint64_t value_bytes = 0;      // bound on the values alive at once, of those whose size is bounded
   uint64_t peak_bytes = 0;
 };
 

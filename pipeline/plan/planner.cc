@@ -1,0 +1,253 @@
+#include "pipeline/plan/planner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/plan/bounds.h"
+
+namespace weft {
+namespace {
+
+std::string place(const Graph& graph, const SourcePosition& position, const std::string& what) {
+  return graph.file + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) + ", " +
+         what;
+}
+
+}  // namespace
+
+Result<Plan> Planner::plan(const Graph& graph, std::span<const sdk::Value> inputs) {
+  if (inputs.size() != graph.inputs.size()) {
+    return Status(StatusCode::kInvalidArgument, "values for another number of inputs")
+        .expected(std::to_string(graph.inputs.size()))
+        .got(std::to_string(inputs.size()));
+  }
+  plan_.devices.push_back({{WEFT_DEVICE_CPU, 0}, 0, 0, 0, 0, 0, 0});
+  Scope scope{graph, {}, add_step({}, 0), 1, {}, {}, {}, {}};
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Flow flow;
+    flow.known = inputs[i];
+    flow.spec = inputs[i] ? spec_of_value(values_, inputs[i].get()) : unknown_spec(graph.inputs[i].type);
+    flow.block = add_block(flow.spec, scope.entry);
+    if (flow.block != kNoBlock) value_blocks_[flow.block].stays = true;  // the caller holds them
+    scope.inputs.push_back(std::move(flow));
+  }
+  Status status = plan_nodes(scope, plan_.nodes);
+  if (!status.ok()) return status;
+  for (const PipelineOutput& output : graph.outputs) {
+    const Flow& flow = flow_of(scope, output.source);
+    if (flow.block != kNoBlock) value_blocks_[flow.block].stays = true;
+  }
+  finish();
+  return std::move(plan_);
+}
+
+Status Planner::plan_nodes(Scope& scope, std::vector<PlannedNode>& nodes) {
+  const Graph& graph = scope.graph;
+  nodes.reserve(graph.nodes.size());  // plugins get pointers to names: nothing may move
+  scope.outputs.resize(graph.nodes.size());
+  scope.done.resize(graph.nodes.size());
+  for (const Node& node : graph.nodes) {
+    PlannedNode& planned = nodes.emplace_back();
+    planned.node = &node;
+    planned.path = scope.prefix + node.name;
+    Status status = bind_inputs(scope, node, planned);
+    if (status.ok())
+      status = node.subgraph ? plan_subgraph(scope, node, planned) : plan_leaf(scope, node, planned);
+    if (!status.ok()) {
+      // Errors inside a subgraph have their own place already; the outermost comes first.
+      return std::move(status).at(place(graph, node.position, "node '" + planned.path + "'"));
+    }
+  }
+  // What is read and has no bound.
+  std::vector<std::vector<uint8_t>> read(graph.nodes.size());
+  const auto note = [&](const Source& source) {
+    if (source.node < 0) return;
+    std::vector<uint8_t>& ports = read[source.node];
+    ports.resize(graph.nodes[source.node].output_names.size());
+    if (std::exchange(ports[source.port], uint8_t{1}) != 0) return;
+    if (graph.nodes[source.node].subgraph || bounded_bytes(flow_of(scope, source).spec)) return;
+    plan_.unbounded.push_back(nodes[source.node].path + "." +
+                              graph.nodes[source.node].output_names[source.port]);
+  };
+  for (const Node& node : graph.nodes) {
+    for (const InputBinding& input : node.inputs) {
+      if (input.source) note(*input.source);
+    }
+  }
+  for (const PipelineOutput& output : graph.outputs) note(output.source);
+  return {};
+}
+
+const Planner::Flow& Planner::flow_of(const Scope& scope, const Source& source) const {
+  return source.node < 0 ? scope.inputs[source.port] : scope.outputs[source.node][source.port];
+}
+
+IsKnown Planner::known_in(const Scope& scope, const std::optional<Source>& for_each) const {
+  return [&scope, for_each](const Source& source) {
+    return source.node < 0 && source != for_each && scope.inputs[source.port].known;
+  };
+}
+
+ReferenceText Planner::text_in(const Scope& scope) const {
+  return [this, &scope](const Source& source) -> Result<std::string> {
+    const sdk::Value& known = scope.inputs[source.port].known;
+    if (source.node < 0 && known) return environment_.reference_text(known.get());
+    return Status(StatusCode::kInvalidArgument, "a reference whose value is not known before the run");
+  };
+}
+
+// WEFT_UNBOUNDED if it is not known; 1 without for_each.
+int64_t Planner::elements_of(const Scope& scope, const Node& node) const {
+  return node.for_each ? flow_of(scope, *node.for_each).spec.max_count : 1;
+}
+
+std::vector<uint32_t> Planner::predecessors(const Scope& scope, const Node& node) const {
+  std::vector<uint32_t> steps{scope.entry};
+  for (uint32_t producer : node.depends_on) steps.push_back(scope.done[producer]);
+  return steps;
+}
+
+uint32_t Planner::add_step(std::vector<uint32_t> depends_on, double cost_seconds) {
+  depends_on_.push_back(std::move(depends_on));
+  costs_.push_back(cost_seconds);
+  return static_cast<uint32_t>(costs_.size() - 1);
+}
+
+uint32_t Planner::add_block(const weft_spec& spec, uint32_t step) {
+  constexpr uint64_t kLargest = uint64_t{1} << 56;  // so that sums of many stay below 2^64
+  const std::optional<uint64_t> bytes = bounded_bytes(spec);
+  if (!bytes || *bytes == 0) return kNoBlock;
+  value_blocks_.push_back({std::min(*bytes, kLargest), step, {}, false});
+  value_devices_.push_back(spec.device.kind == WEFT_DEVICE_CUDA ? spec.device
+                                                                : weft_device{WEFT_DEVICE_CPU, 0});
+  return static_cast<uint32_t>(value_blocks_.size() - 1);
+}
+
+// The values that the node reads live at least until `step` has finished.
+void Planner::use_sources(const Scope& scope, const Node& node, uint32_t step) {
+  const auto use = [&](const Source& source) {
+    const Flow& flow = flow_of(scope, source);
+    if (flow.block != kNoBlock) value_blocks_[flow.block].last.push_back(step);
+  };
+  for (const InputBinding& input : node.inputs) {
+    if (input.source) use(*input.source);
+    if (!input.literal) continue;
+    for (const Source& source : references(*input.literal)) use(source);
+  }
+  for (const ParameterBinding& parameter : node.parameters) {
+    for (const Source& source : references(parameter.value)) use(source);
+  }
+  if (node.for_each) use(*node.for_each);
+  if (node.when) use(node.when->source);
+}
+
+Planner::Flow Planner::list_of(Flow element, int64_t count, uint32_t step) {
+  Flow list;
+  list.spec = list_spec(element.spec, count);
+  list.block = add_block(list.spec, step);
+  return list;
+}
+
+Status Planner::bind_inputs(Scope& scope, const Node& node, PlannedNode& planned) {
+  const IsKnown known = known_in(scope, node.for_each);
+  planned.constants.resize(node.inputs.size());
+  planned.inputs.reserve(node.inputs.size());
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const InputBinding& input = node.inputs[i];
+    sdk::Value& constant = planned.constants[i];
+    if (input.source) {
+      const Flow& flow = flow_of(scope, *input.source);
+      if (input.source == node.for_each) {
+        planned.inputs.push_back(element_spec(flow.spec, input.type == "any" ? "" : input.type));
+      } else {
+        planned.inputs.push_back(flow.spec);
+        constant = flow.known;
+      }
+      continue;
+    }
+    if (input.literal && is_known(*input.literal, known)) {
+      Result<std::string> json = render(*input.literal, input.type, text_in(scope));
+      if (!json.ok()) return json.status().at("input '" + input.name + "'");
+      Result<sdk::Value> value = environment_.make_value(*json, input.type);
+      if (!value.ok()) return value.status().at("input '" + input.name + "'");
+      constant = *std::move(value);
+      planned.inputs.push_back(spec_of_value(values_, constant.get()));
+      continue;
+    }
+    planned.inputs.push_back(unknown_spec(input.literal ? std::string_view(input.type) : std::string_view()));
+  }
+  return {};
+}
+
+Status Planner::fill_parameters(Scope& scope, const Node& node, PlannedNode& planned) {
+  const std::vector<ParameterDescriptor>& declared = node.type.node->parameters;
+  const IsKnown known = known_in(scope, node.for_each);
+  // A parameter that may not vary between requests needs its value here.
+  for (const ParameterBinding& binding : node.parameters) {
+    if (is_known(binding.value, known)) continue;
+    const auto descriptor = std::find_if(declared.begin(), declared.end(), [&](const ParameterDescriptor& d) {
+      return d.name == binding.name;
+    });
+    if (descriptor == declared.end() || descriptor->per_request) continue;
+    for (const Source& source : references(binding.value)) {
+      if (known(source)) continue;
+      return Status(StatusCode::kInvalidArgument, "the value is not known before the run")
+          .at("parameter '" + binding.name + "'")
+          .hint(source.node < 0 ? "give a value to the input '" + scope.graph.inputs[source.port].name + "'"
+                                : std::string());
+    }
+  }
+  Result<weft_parameters> parameters = make_parameters(declared, node.parameters, known, text_in(scope));
+  if (!parameters.ok()) return parameters.status();
+  for (const ParameterDescriptor& descriptor : declared) {
+    const bool bound =
+        std::any_of(node.parameters.begin(), node.parameters.end(),
+                    [&](const ParameterBinding& binding) { return binding.name == descriptor.name; });
+    if (descriptor.type != "seed" || bound || parameters->find(descriptor.name) != nullptr) continue;
+    set_parameter(*parameters, descriptor.name, environment_.seed(planned.path, descriptor.name));
+  }
+  planned.parameters = std::make_shared<const weft_parameters>(*std::move(parameters));
+  return {};
+}
+
+Status Planner::open_models(Scope& scope, const Node& node, PlannedNode& planned) {
+  for (const ModelUse& use : node.models) {
+    if (!scope.models.contains(use.model)) {
+      Status status = open_model(scope, use.model);
+      if (!status.ok()) return status;
+    }
+    planned.models.push_back({use.parameter, scope.models[use.model]});
+  }
+  return {};
+}
+
+Status Planner::open_model(Scope& scope, uint32_t index) {
+  const ModelEntry& entry = scope.graph.models[index];
+  const auto located = [&](Status status) {
+    return Status(std::move(status).at(place(scope.graph, entry.position, "model '" + entry.name + "'")));
+  };
+  const IsKnown known = known_in(scope, std::nullopt);
+  if (!is_known(entry.path, known)) {
+    return located({StatusCode::kInvalidArgument, "the path depends on an input without a value"});
+  }
+  const Result<std::string> json = render(entry.path, "path", text_in(scope));
+  if (!json.ok()) return located(json.status());
+  const Result<ParameterValue> path = parse_value(*json, "path");
+  if (!path.ok()) return located(path.status());
+  const Result<weft_parameters> options =
+      make_parameters(entry.offered.model->parameters, entry.options, known, text_in(scope));
+  if (!options.ok()) return located(options.status());
+  Result<OpenModel> opened =
+      environment_.open_model(scope.graph, entry, std::get<std::string>(*path), *options);
+  if (!opened.ok()) return located(opened.status());
+  const auto shared =
+      std::find_if(plan_.models.begin(), plan_.models.end(),
+                   [&](const PlannedModelEntry& other) { return other.model.handle == opened->handle; });
+  scope.models[index] = static_cast<uint32_t>(shared - plan_.models.begin());
+  if (shared == plan_.models.end()) {
+    plan_.models.push_back({scope.prefix + entry.name, entry.type, *std::move(opened)});
+  }
+  return {};
+}
+
+}  // namespace weft

@@ -1,0 +1,89 @@
+/// The work of create_plan: walks a graph and its subgraphs, makes nodes, and flattens everything into one list of steps
+/// whose order and memory can be analysed. Internal to plan/.
+///
+/// A subgraph becomes an entry step, the steps of its own nodes, and an exit step that waits for all of them, so that
+/// reachability between steps is what the run guarantees.
+#ifndef WEFT_PIPELINE_PLAN_PLANNER_H
+#define WEFT_PIPELINE_PLAN_PLANNER_H
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pipeline/plan/lifetime.h"
+#include "pipeline/plan/plan.h"
+
+namespace weft {
+
+class Planner {
+ public:
+  explicit Planner(PlanEnvironment& environment)
+      : environment_(environment), values_(*environment.host()->values) {}
+
+  Result<Plan> plan(const Graph& graph, std::span<const sdk::Value> inputs);
+
+ private:
+  static constexpr uint32_t kNoBlock = UINT32_MAX;
+
+  /// What is known about the output of a node or an input of a graph.
+  struct Flow {
+    weft_spec spec{};
+    uint32_t block = kNoBlock;  // of its memory, in value_blocks_
+    sdk::Value known;
+  };
+  /// A graph while it is walked.
+  struct Scope {
+    const Graph& graph;
+    std::string prefix;                      // "outer/" in a subgraph
+    uint32_t entry = 0;                      // the step that its nodes wait for
+    double runs = 1;                         // how often it runs, as far as that is known
+    std::vector<Flow> inputs;                // of the graph
+    std::vector<std::vector<Flow>> outputs;  // by node and port
+    std::vector<uint32_t> done;              // by node: the step with which it has finished
+    std::map<uint32_t, uint32_t> models;     // index in the graph -> index in the plan
+  };
+
+  Status plan_nodes(Scope& scope, std::vector<PlannedNode>& nodes);
+  Status plan_leaf(Scope& scope, const Node& node, PlannedNode& planned);
+  Status plan_subgraph(Scope& scope, const Node& node, PlannedNode& planned);
+
+  Status bind_inputs(Scope& scope, const Node& node, PlannedNode& planned);
+  Status fill_parameters(Scope& scope, const Node& node, PlannedNode& planned);
+  Status open_models(Scope& scope, const Node& node, PlannedNode& planned);
+  Status open_model(Scope& scope, uint32_t index);
+  Status create_node(const Node& node, PlannedNode& planned);
+  Status prepare_node(const Node& node, PlannedNode& planned);
+
+  const Flow& flow_of(const Scope& scope, const Source& source) const;
+  IsKnown known_in(const Scope& scope, const std::optional<Source>& for_each) const;
+  ReferenceText text_in(const Scope& scope) const;
+  int64_t elements_of(const Scope& scope, const Node& node) const;
+  std::vector<uint32_t> predecessors(const Scope& scope, const Node& node) const;
+  uint32_t add_step(std::vector<uint32_t> depends_on, double cost_seconds);
+  uint32_t add_block(const weft_spec& spec, uint32_t step);
+  void use_sources(const Scope& scope, const Node& node, uint32_t step);
+  Flow list_of(Flow element, int64_t count, uint32_t step);
+
+  void finish();
+  void count_costs();
+  DeviceMemory& memory_of(weft_device device);
+
+  PlanEnvironment& environment_;
+  const weft_value_api& values_;
+  Plan plan_;
+  std::vector<std::vector<uint32_t>> depends_on_;  // by step: smaller steps
+  std::vector<double> costs_;                      // by step
+  std::vector<MemoryBlock> value_blocks_;
+  std::vector<weft_device> value_devices_;  // by block
+  struct Leaf {
+    PlannedNode* node;
+    uint32_t step;
+  };
+  std::vector<Leaf> leaves_;
+};
+
+}  // namespace weft
+#endif
