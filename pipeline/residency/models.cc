@@ -78,6 +78,7 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   model->sha256_ = *hash;
   model->identity_ = identity;
   model->parameters_ = request.parameters;
+  model->parameters_key_ = request.parameters_key;
   std::error_code error;
   model->source_.struct_size = sizeof(model->source_);
   model->source_.path = model->source_path_.c_str();
@@ -174,13 +175,13 @@ Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models, weft_str
     distinct.push_back(model);
     wanted += model->estimate_.resident_bytes;
   }
+  std::unique_lock lock(mutex_);
   if (options_.limit_bytes != 0 && wanted > options_.limit_bytes) {
     return Status(StatusCode::kOutOfMemory, "the models of one node do not fit the memory limit")
         .expected("at most " + std::to_string(options_.limit_bytes) + " bytes of weights")
         .got(std::to_string(wanted))
         .hint("raise --max-memory");
   }
-  std::unique_lock lock(mutex_);
   std::vector<Model*> missing;
   for (;;) {
     uint64_t needed = 0;
@@ -225,6 +226,11 @@ void ModelStore::release(std::span<Model* const> models) noexcept {
 ModelStore::Statistics ModelStore::statistics() const {
   const std::lock_guard lock(mutex_);
   return statistics_;
+}
+
+void ModelStore::set_limit_bytes(uint64_t limit_bytes) {
+  const std::lock_guard lock(mutex_);
+  options_.limit_bytes = limit_bytes;
 }
 
 void ModelStore::evict_idle() {

@@ -52,13 +52,14 @@ class Model {
   /// Of the file's content; of a folder, see FileHashCache::sha256_of_tree.
   const std::string& sha256() const { return sha256_; }
   const weft_model_estimate& estimate() const { return estimate_; }
+  const std::string& parameters_key() const { return parameters_key_; }
 
  private:
   friend class ModelStore;
   const weft_model_type* type_ = nullptr;
   void* handle_ = nullptr;
   std::filesystem::path path_;
-  std::string source_path_, sha256_, identity_;
+  std::string source_path_, sha256_, identity_, parameters_key_;
   std::shared_ptr<const weft_parameters> parameters_;
   weft_model_source source_{};
   weft_model_estimate estimate_{};
@@ -102,6 +103,9 @@ class ModelStore {
   /// kOutOfMemory if they do not fit the limit even alone, kCancelled, those of load. [worker]
   Result<Use> use(std::span<Model* const> models, weft_stream* stream,
                   const std::function<int32_t()>& cancelled);
+
+  /// For the runs from now on; 0: none. Nothing is evicted at once. [main]
+  void set_limit_bytes(uint64_t limit_bytes);
 
   struct Statistics {
     uint64_t resident_bytes = 0, peak_resident_bytes = 0;

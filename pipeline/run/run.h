@@ -9,7 +9,7 @@
 ///   auto prepared = prepare_run(graph, plugins, host, options);
 ///   auto result = execute(*prepared, options, print_event, &cancel);
 ///
-/// Ownership: graph, plugins and host outlive the PreparedRun. Thread safety: one thread; cancel from
+/// Ownership: graph and host outlive the PreparedRun. Thread safety: one thread; cancel from
 /// anywhere.
 #ifndef WEFT_PIPELINE_RUN_RUN_H
 #define WEFT_PIPELINE_RUN_RUN_H
@@ -87,7 +87,7 @@ class PreparedRun {
   PreparedRun& operator=(PreparedRun&&) noexcept;
   ~PreparedRun();
 
-  const Graph& graph() const;  // with the seeds filled in
+  const Graph& graph() const;
   const Plan& plan() const;
   const std::vector<DrawnSeed>& drawn_seeds() const;
 

@@ -1,0 +1,159 @@
+#include "pipeline/run/compiled_graph.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/graph/literal.h"
+
+namespace weft {
+namespace {
+
+enum class Level { kRoot, kSubgraph };
+
+bool refers_to(const Literal& literal, const Source& wanted) {
+  const std::vector<Source> sources = references(literal);
+  return std::find(sources.begin(), sources.end(), wanted) != sources.end();
+}
+
+/// Whether the literal's value is known only when the node runs: it refers to a node, to the list that the node runs
+/// over, or, in a subgraph, to an input, which the outer pipeline fills.
+bool varies(const Literal& literal, const Node& node, Level level) {
+  const std::vector<Source> sources = references(literal);
+  return std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
+    return source.node >= 0 || level == Level::kSubgraph || (node.for_each && source == *node.for_each);
+  });
+}
+
+/// A value as the JSON literal of a binding.
+Literal literal_of(const ParameterValue& value) {
+  struct ToJson {
+    std::string operator()(bool truth) const { return truth ? "true" : "false"; }
+    std::string operator()(int64_t number) const { return std::to_string(number); }
+    std::string operator()(double number) const { return std::to_string(number); }
+    std::string operator()(const std::string& text) const { return json_string(text); }
+  };
+  return Literal(std::in_place_index<0>, std::visit(ToJson{}, value));
+}
+
+/// The node's bindings and the seeds that were drawn for it; nothing if no parameter varies.
+std::vector<ParameterBinding> varying_bindings(const Node& node, const PlannedNode& planned, Level level) {
+  const bool any =
+      std::any_of(node.parameters.begin(), node.parameters.end(),
+                  [&](const ParameterBinding& binding) { return varies(binding.value, node, level); });
+  if (!any || !node.type.node || !planned.parameters) return {};
+  std::vector<ParameterBinding> bindings = node.parameters;
+  for (const ParameterDescriptor& declared : node.type.node->parameters) {
+    const ParameterValue* drawn = declared.type == "seed" ? planned.parameters->find(declared.name) : nullptr;
+    const auto bound = std::find_if(bindings.begin(), bindings.end(), [&](const ParameterBinding& binding) {
+      return binding.name == declared.name;
+    });
+    if (drawn && bound == bindings.end()) {
+      bindings.push_back({declared.name, literal_of(*drawn), node.position});
+    } else if (drawn && !varies(bound->value, node, level)) {
+      bound->value = literal_of(*drawn);
+    }
+  }
+  return bindings;
+}
+
+CompiledGraph compile(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
+                      const CompileOptions& options, uint32_t& next_flat, uint64_t workspace_base,
+                      Level level);
+
+CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Plan& plan,
+                          const CompileOptions& options, uint32_t& next_flat, uint64_t workspace_base,
+                          Level level) {
+  CompiledNode compiled;
+  compiled.node = &node;
+  compiled.planned = &planned;
+  compiled.flat = next_flat++;
+  compiled.n_dependencies = static_cast<uint32_t>(node.depends_on.size());
+  compiled.workspace_offset = workspace_base + planned.workspace_offset;
+  for (size_t port = 0; port < node.output_names.size(); ++port) {
+    // The type of one element where the node runs for_each: that is what a request sets.
+    const std::string& type = node.type.node  ? node.type.node->outputs[port].type
+                              : node.subgraph ? node.subgraph->outputs[port].type
+                                              : node.output_types[port];
+    const bool bounded = node.type.node && port < planned.outputs.size();
+    compiled.ports.push_back({node.output_names[port], type, bounded ? &planned.outputs[port] : nullptr});
+    compiled.optional_outputs.push_back(!node.type.node || node.type.node->outputs[port].optional);
+  }
+  compiled.bindings = varying_bindings(node, planned, level);
+  for (const InputBinding& input : node.inputs) {
+    const bool linked = node.for_each && input.source == node.for_each;
+    compiled.per_element.push_back(
+        linked || (node.for_each && input.literal && refers_to(*input.literal, *node.for_each)));
+  }
+  for (const ParameterBinding& binding : compiled.bindings) {
+    if (node.for_each && refers_to(binding.value, *node.for_each)) compiled.parameters_per_element = true;
+  }
+  for (const PlannedModel& model : planned.models) {
+    compiled.models.push_back(options.model_of(plan.models[model.model].model.handle));
+    compiled.model_parameters.push_back(model.parameter);
+  }
+  if (node.subgraph) {
+    compiled.child =
+        std::make_unique<CompiledGraph>(compile(*node.subgraph, planned.children, plan, options, next_flat,
+                                                compiled.workspace_offset, Level::kSubgraph));
+  } else {
+    compiled.cache_key = options.cache_key(compiled);
+  }
+  return compiled;
+}
+
+CompiledGraph compile(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
+                      const CompileOptions& options, uint32_t& next_flat, uint64_t workspace_base,
+                      Level level) {
+  CompiledGraph compiled;
+  compiled.graph = &graph;
+  uint32_t n_slots = 0;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    compiled.nodes.push_back(
+        compile_node(graph.nodes[i], planned[i], plan, options, next_flat, workspace_base, level));
+    compiled.nodes[i].first_slot = n_slots;
+    n_slots += static_cast<uint32_t>(graph.nodes[i].output_names.size());
+    if (graph.nodes[i].depends_on.empty()) compiled.roots.push_back(static_cast<uint32_t>(i));
+  }
+  compiled.slot_readers.assign(n_slots, 0);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    CompiledNode& node = compiled.nodes[i];
+    for (const uint32_t dependency : graph.nodes[i].depends_on) {
+      compiled.nodes[dependency].dependents.push_back(static_cast<uint32_t>(i));
+    }
+    for (const Source& source : sources_of(graph.nodes[i])) {
+      if (source.node >= 0) node.reads.push_back(compiled.slot(source));
+    }
+    std::sort(node.reads.begin(), node.reads.end());
+    node.reads.erase(std::unique(node.reads.begin(), node.reads.end()), node.reads.end());
+    for (const uint32_t slot : node.reads) ++compiled.slot_readers[slot];
+  }
+  for (const PipelineOutput& output : graph.outputs) {
+    if (output.source.node >= 0) ++compiled.slot_readers[compiled.slot(output.source)];
+  }
+  return compiled;
+}
+
+}  // namespace
+
+std::vector<Source> sources_of(const Node& node) {
+  std::vector<Source> sources;
+  const auto add_literal = [&](const Literal& literal) {
+    const std::vector<Source> found = references(literal);
+    sources.insert(sources.end(), found.begin(), found.end());
+  };
+  for (const InputBinding& input : node.inputs) {
+    if (input.source) sources.push_back(*input.source);
+    if (input.literal) add_literal(*input.literal);
+  }
+  for (const ParameterBinding& parameter : node.parameters) add_literal(parameter.value);
+  if (node.when) sources.push_back(node.when->source);
+  if (node.for_each) sources.push_back(*node.for_each);
+  return sources;
+}
+
+CompiledGraph compile_graph(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
+                            const CompileOptions& options, uint32_t& next_flat) {
+  return compile(graph, planned, plan, options, next_flat, 0, Level::kRoot);
+}
+
+}  // namespace weft

@@ -1,0 +1,117 @@
+/// One execution of a compiled graph: the whole pipeline, or a subgraph for one element.
+///
+/// A node starts when its last dependency is done, on whichever thread finished that one or on another. Its requests go
+/// to the plugin in batches; the last completion of a batch, on any thread, moves the node on. Outputs are held in slots
+/// and released with their last reader. The first error stops the graph: nodes that run are told to cancel, the others are
+/// passed over.
+/// Ownership: compiled graph and RunContext outlive it. Thread safety: internal.
+#ifndef WEFT_PIPELINE_RUN_GRAPH_RUN_H
+#define WEFT_PIPELINE_RUN_GRAPH_RUN_H
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include <weft/sdk/status.h>
+
+#include "pipeline/memory/buffer.h"
+#include "pipeline/memory/value.h"
+#include "pipeline/run/cancel.h"
+#include "pipeline/run/compiled_graph.h"
+#include "pipeline/run/event_queue.h"
+#include "pipeline/run/output_folder.h"
+#include "pipeline/run/result_cache.h"
+#include "pipeline/run/run.h"
+#include "pipeline/run/scheduler.h"
+#include "pipeline/run/trace.h"
+
+namespace weft {
+
+class Host;
+class NodeCall;
+
+/// What all graphs of one run share.
+struct RunContext {
+  using Clock = std::chrono::steady_clock;
+
+  RunContext(Host& of, const RunOptions& with, EventQueue& to, OutputFolder& into, std::filesystem::path from)
+      : host(of), options(with), events(to), output_folder(into), input_folder(std::move(from)) {}
+
+  Host& host;
+  const RunOptions& options;
+  EventQueue& events;
+  OutputFolder& output_folder;
+  std::filesystem::path input_folder;
+  const CancelToken* cancel = nullptr;
+  Trace* trace = nullptr;
+  Scheduler* scheduler = nullptr;
+  char* arena = nullptr;  // workspaces of all nodes
+  struct Timing {
+    std::atomic<int64_t> nanoseconds{0};
+    std::atomic<uint32_t> computed{0}, cached{0};
+  };
+  std::vector<Timing> timings;  // by flat number
+  std::atomic<uint64_t> live_bytes{0}, peak_live_bytes{0}, copied_bytes{0};
+  std::mutex input_files_mutex;
+  std::unordered_set<std::string> input_files;
+
+  bool cancelled() const { return cancel && cancel->cancelled(); }
+  void add_live(uint64_t bytes);
+  void count_copy(uint64_t bytes);
+};
+
+class GraphRun {
+ public:
+  using Clock = RunContext::Clock;
+  /// parent: the call of the subgraph's node, null for the pipeline. done: called once, by the thread that finished the
+  /// last node; it may destroy the run and returns a task for that thread, or null.
+  GraphRun(RunContext& context, const CompiledGraph& graph, std::vector<Value> inputs, const NodeCall* parent,
+           std::function<Task*(uint32_t worker)> done);
+  ~GraphRun();
+  GraphRun(const GraphRun&) = delete;
+  GraphRun& operator=(const GraphRun&) = delete;
+
+  /// Makes the first nodes ready; returns one of them for the calling worker, or null.
+  Task* start(uint32_t worker) noexcept;
+  // After done:
+  Status take_status();
+  /// By output of the graph; null for one whose node was skipped.
+  std::vector<Value> take_outputs();
+
+  /// Whether its nodes should stop: it failed, or what it is part of did or was cancelled. Any thread.
+  bool stopping() const;
+
+ private:
+  friend class NodeCall;
+  struct NodeState;
+
+  Task* start_node(NodeState& state, uint32_t worker) noexcept;
+  Task* resume_node(NodeState& state, uint32_t worker) noexcept;
+  Task* finish_node(NodeState& state, uint32_t worker) noexcept;
+  void fail(const CompiledNode& node, const Status& status) noexcept;
+  const Value& read(Source source) const;
+  void release(uint32_t slot);
+
+  RunContext& context_;
+  const CompiledGraph& graph_;
+  std::vector<Value> inputs_;
+  const NodeCall* parent_;
+  std::function<Task*(uint32_t)> done_;
+  std::unique_ptr<NodeState[]> states_;
+  std::vector<Value> slots_;
+  std::unique_ptr<std::atomic<uint32_t>[]> readers_;  // by slot: how many are still to come
+  std::atomic<size_t> remaining_;
+  std::atomic<bool> failed_{false};
+  std::mutex status_mutex_;
+  Status status_;
+};
+
+}  // namespace weft
+#endif

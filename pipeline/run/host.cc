@@ -1,0 +1,118 @@
+#include "pipeline/run/host.h"
+
+#include <weft/abi/draft/packed_weights.h>
+
+#include <cstring>
+#include <utility>
+
+#include "kernels/threads/cpu_limits.h"
+#include "kernels/threads/thread_pool.h"
+#include "pipeline/files/content_hash.h"
+#include "pipeline/files/durable_file.h"
+#include "pipeline/memory/buffer.h"
+#include "pipeline/memory/value.h"
+#include "pipeline/plan/parameters.h"
+#include "pipeline/residency/models.h"
+#include "pipeline/residency/packed_weights.h"
+#include "pipeline/run/request.h"
+
+namespace weft {
+namespace {
+
+std::filesystem::path below(const std::filesystem::path& folder, const char* name) {
+  return folder.empty() ? folder : folder / name;
+}
+
+ModelStore::Options model_options(const HostOptions& options, const weft_host* table,
+                                  const FileHashCache& hashes) {
+  ModelStore::Options result;
+  result.host = table;
+  result.folders = options.model_folders;
+  result.limit_bytes = options.max_memory_bytes;
+  result.hashes = &hashes;
+  return result;
+}
+
+}  // namespace
+
+struct Host::State {
+  explicit State(HostOptions given)
+      : options(std::move(given)),
+        own_temporaries(file_system),
+        temporaries(options.temporaries ? *options.temporaries : own_temporaries),
+        threads(options.threads != 0 ? options.threads : available_cpus()),
+        limited(system, options.max_memory_bytes != 0 ? options.max_memory_bytes : UINT64_MAX),
+        guarded(options.guards == HostOptions::Guards::kOn ? std::make_unique<GuardPool>(limited) : nullptr),
+        memory({guarded ? static_cast<Pool*>(guarded.get()) : &limited}),
+        hashes(below(options.cache_folder, "hashes")),
+        packed(packed_options()),
+        models(model_options(options, &table, hashes)) {}
+
+  PackedWeights::Options packed_options() {
+    PackedWeights::Options result;
+    result.folder = below(options.cache_folder, "packed");
+    result.limit_bytes = options.packed_limit_bytes;
+    result.temporaries = &temporaries;
+    result.warning = [this](const std::string& text) {
+      if (options.log) options.log(WEFT_LOG_WARNING, text);
+    };
+    return result;
+  }
+
+  HostOptions options;
+  FileSystem file_system;
+  TemporaryFiles own_temporaries;
+  TemporaryFiles& temporaries;
+  ThreadPool threads;
+  CpuPool system;
+  LimitPool limited;
+  std::unique_ptr<GuardPool> guarded;
+  MemoryService memory;
+  FileHashCache hashes;
+  PackedWeights packed;
+  weft_host table{};
+  ModelStore models;  // last: closing a model may use everything above
+};
+
+Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(options))) {
+  weft_host& table = state_->table;
+  table.struct_size = sizeof(table);
+  table.abi_version = WEFT_ABI_VERSION;
+  table.self = state_.get();
+  table.memory = state_->memory.api();
+  table.values = value_api();
+  table.parameters = &parameter_api();
+  table.requests = request_api();
+  table.executor = state_->threads.executor();
+  table.log = [](void* self, weft_log_level level, const char* message) {
+    const auto& log = static_cast<State*>(self)->options.log;
+    if (!log || !message) return;
+    try {
+      log(level, message);
+    } catch (...) {
+      // A message that cannot be shown must not end the plugin that wrote it.
+    }
+  };
+  table.extension = [](void* self, const char* id) -> const void* {
+    if (id && std::strcmp(id, WEFT_PACKED_WEIGHTS_ID) == 0) return static_cast<State*>(self)->packed.api();
+    return nullptr;
+  };
+}
+
+Host::~Host() = default;
+
+const weft_host* Host::table() const { return &state_->table; }
+const HostOptions& Host::options() const { return state_->options; }
+uint32_t Host::threads() const { return state_->threads.executor()->max_threads; }
+MemoryService& Host::memory() { return state_->memory; }
+Pool& Host::cpu_pool() { return *state_->memory.pool({WEFT_DEVICE_CPU, 0}); }
+GuardPool* Host::guards() { return state_->guarded.get(); }
+ModelStore& Host::models() { return state_->models; }
+PackedWeights& Host::packed_weights() { return state_->packed; }
+const FileHashCache& Host::hashes() const { return state_->hashes; }
+TemporaryFiles& Host::temporaries() { return state_->temporaries; }
+void Host::log(weft_log_level level, const std::string& message) const {
+  if (state_->options.log) state_->options.log(level, message);
+}
+
+}  // namespace weft

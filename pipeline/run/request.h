@@ -1,0 +1,94 @@
+/// One request as the node sees it: the data behind weft_request, and the table that nodes call.
+///
+/// The run and the one-node runner both fill requests and take part in them through RequestHost.
+/// Thread safety: a request from one thread at a time, as the contract says of nodes; cancelled() from any.
+#ifndef WEFT_PIPELINE_RUN_REQUEST_H
+#define WEFT_PIPELINE_RUN_REQUEST_H
+
+#include <weft/abi/node.h>
+#include <weft/sdk/status.h>
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/memory/value.h"
+
+namespace weft {
+
+class OutputFolder;
+
+/// Whoever runs the request.
+class RequestHost {
+ public:
+  virtual ~RequestHost() = default;
+  virtual bool cancelled(const weft_request& request) const = 0;
+  virtual void on_part(const weft_request& request, uint32_t port, const Value& part) = 0;
+  virtual void on_progress(const weft_request& request, int64_t done, int64_t total, const char* unit) = 0;
+  virtual void on_file(const weft_request& request, const std::string& relative_path,
+                       uint64_t size_bytes) = 0;
+  virtual void on_input_file(const std::filesystem::path& path) = 0;
+  /// The node did what the contract forbids; the request fails with it unless it fails anyway.
+  virtual void on_breach(weft_request& request, const Status& breach) = 0;
+  /// The last call for a request, whose status and outputs are final.
+  virtual void on_complete(weft_request& request) = 0;
+
+  virtual OutputFolder& output_folder() = 0;
+  virtual const std::filesystem::path& input_folder() const = 0;
+};
+
+struct OutputPort {
+  std::string name;
+  std::string type;
+  const weft_spec* bound = nullptr;  // what prepare promised; null: nothing
+};
+
+}  // namespace weft
+
+/// The handle that nodes see.
+struct weft_request {
+  weft::RequestHost* host = nullptr;
+  const std::vector<weft::OutputPort>* ports = nullptr;
+  const std::string* node = nullptr;  // path, for messages
+  uint32_t element = 0;               // of a for_each
+  std::vector<weft::Value> inputs;    // by port; null: absent
+  std::shared_ptr<const weft_parameters> parameters;
+
+  std::vector<weft::Value> outputs;  // by port
+  struct Parts {
+    uint32_t count = 0;
+    std::string bytes;               // of text-like parts
+    std::vector<weft::Value> items;  // of list parts
+    std::string type;
+  };
+  std::vector<Parts> parts;   // by port; empty until the first emit
+  weft::Status status;        // valid once completed
+  weft::Status breach;        // the first thing that the contract forbids
+  bool began_files = false;   // output files that may need to be discarded
+  uint64_t joined_bytes = 0;  // of parts that became outputs
+  std::atomic<bool> completed{false};
+
+  weft_request() = default;
+  weft_request(weft_request&& other) noexcept;
+  /// "node 'a'" or "node 'a', element 3".
+  std::string describe() const;
+  /// Who begins output files.
+  std::string writer() const;
+  /// Forgets outputs, parts and status, for another attempt.
+  void reset();
+  /// Turns parts into the output of ports that have none. Errors: kOutOfMemory.
+  weft::Status join_parts();
+};
+
+namespace weft {
+
+const weft_request_api* request_api();
+
+/// Whether `value` keeps within `bound`. Errors: kOutOfRange with what was declared and what came.
+Status check_bound(const Value& value, const weft_spec& bound);
+
+}  // namespace weft
+#endif

@@ -1,0 +1,65 @@
+#include "pipeline/run/scheduler.h"
+
+#include <algorithm>
+#include <system_error>
+
+namespace weft {
+
+Scheduler::Scheduler(uint32_t max_threads) : max_threads_(std::max(max_threads, 1u)) {
+  threads_.reserve(max_threads_);
+  threads_.emplace_back([this] { work(0); });
+}
+
+Scheduler::~Scheduler() {
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = State::kClosing;
+  }
+  ready_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Scheduler::push(Task* task) noexcept {
+  TaskList one;
+  one.push(task);
+  push_all(one);
+}
+
+void Scheduler::push_all(TaskList& tasks) noexcept {
+  if (tasks.empty()) return;
+  uint32_t wake = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.append(tasks);
+    wake = static_cast<uint32_t>(std::min<size_t>(queue_.size(), idle_));
+    // One thread more at a time: each that finds work left behind it is followed by another push soon enough.
+    if (queue_.size() > idle_ && threads_.size() < max_threads_) {
+      const auto worker = static_cast<uint32_t>(threads_.size());
+      try {
+        threads_.emplace_back([this, worker] { work(worker); });
+      } catch (const std::system_error&) {
+        // The system has no more threads: those that there are do the work.
+      }
+    }
+  }
+  for (uint32_t i = 0; i < wake; ++i) ready_.notify_one();
+}
+
+void Scheduler::work(uint32_t worker) noexcept {
+  for (;;) {
+    Task* task = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      if (queue_.empty()) {
+        ++idle_;
+        ready_.wait(lock, [this] { return !queue_.empty() || state_ == State::kClosing; });
+        --idle_;
+      }
+      task = queue_.pop();
+      if (!task) return;  // closing
+    }
+    while (task) task = task->run(worker);
+  }
+}
+
+}  // namespace weft
