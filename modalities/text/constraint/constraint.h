@@ -143,7 +143,7 @@ class Matcher {
   /// Whether the text so far is a sentence of the grammar.
   bool is_complete() const;
   /// Whether an end was accepted, or nothing but an end can follow.
-  bool is_finished();
+  bool is_finished() const;
 
  private:
   struct State;
