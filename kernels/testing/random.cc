@@ -18,9 +18,7 @@ int f16_offsets(WeightFormat format, int offsets[2]) {
     case WeightFormat::kQ5_0:
     case WeightFormat::kQ8_0:
     case WeightFormat::kIQ4_NL:
-    case WeightFormat::kIQ4_XS:
-      offsets[0] = 0;
-      return 1;
+    case WeightFormat::kIQ4_XS: offsets[0] = 0; return 1;
     case WeightFormat::kQ4_1:
     case WeightFormat::kQ5_1:
     case WeightFormat::kQ4_K:
@@ -32,14 +30,9 @@ int f16_offsets(WeightFormat format, int offsets[2]) {
       offsets[0] = 80;
       offsets[1] = 82;
       return 2;
-    case WeightFormat::kQ3_K:
-      offsets[0] = 108;
-      return 1;
-    case WeightFormat::kQ6_K:
-      offsets[0] = 208;
-      return 1;
-    default:
-      return 0;
+    case WeightFormat::kQ3_K: offsets[0] = 108; return 1;
+    case WeightFormat::kQ6_K: offsets[0] = 208; return 1;
+    default: return 0;
   }
 }
 

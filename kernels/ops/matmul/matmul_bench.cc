@@ -6,7 +6,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "kernels/ops/matmul/matmul.h"
+#include "kernels/testing/peaks.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/threads/cpu_limits.h"
@@ -36,27 +36,15 @@ Executor threads() {
   return threads.executor();
 }
 
-/// Bytes a second that all threads together read from memory far larger than the caches.
-double read_peak() {
-  static const double peak = [] {
-    constexpr int64_t kBytes = int64_t{256} << 20;
-    const Memory memory = allocate(kBytes);
-    std::memset(memory.get(), 1, kBytes);
-    double best = 0;
-    for (int round = 0; round < 4; ++round) {
-      const auto start = std::chrono::steady_clock::now();
-      threads().parallel_for(kBytes / 64, 1, [&](int64_t begin, int64_t end) {
-        uint64_t sum = 0;
-        const uint64_t* words = reinterpret_cast<const uint64_t*>(memory.get());
-        for (int64_t i = begin * 8; i < end * 8; ++i) sum += words[i];
-        benchmark::DoNotOptimize(sum);
-      });
-      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      best = std::max(best, kBytes / seconds);
-    }
-    return best;
-  }();
-  return peak;
+struct Peaks {
+  double read, f32, int8;  // bytes, operations, operations a second
+};
+
+const Peaks& peaks() {
+  static const Peaks peaks = {testing::read_bytes_per_second(threads()),
+                              testing::f32_operations_per_second(threads(), active_isa()),
+                              testing::int8_operations_per_second(threads(), active_isa())};
+  return peaks;
 }
 
 struct Shape {
@@ -85,13 +73,15 @@ void multiply(benchmark::State& state, Shape s) {
     if (!status.ok()) return state.SkipWithError("matmul");
     benchmark::DoNotOptimize(y.data());
   }
-  const double iterations = static_cast<double>(state.iterations());
-  state.counters["GB/s"] =
-      benchmark::Counter(static_cast<double>(bytes) * iterations / 1e9, benchmark::Counter::kIsRate);
-  state.counters["%read"] = benchmark::Counter(100 * static_cast<double>(bytes) * iterations / read_peak(),
-                                               benchmark::Counter::kIsRate);
-  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * static_cast<double>(s.m * s.n * s.k) * iterations,
-                                                 benchmark::Counter::kIsRate);
+  const auto rate = [&](double amount) {
+    return benchmark::Counter(amount * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  };
+  const double operations = 2 * static_cast<double>(s.m * s.n * s.k);
+  const double compute_peak = rounds_activations(s.format) ? peaks().int8 : peaks().f32;
+  state.counters["GB/s"] = rate(static_cast<double>(bytes) / 1e9);
+  state.counters["%read"] = rate(100 * static_cast<double>(bytes) / peaks().read);
+  state.counters["GFLOP/s"] = rate(operations / 1e9);
+  state.counters["%compute"] = rate(100 * operations / compute_peak);
 }
 
 /// Packing, as at the first load of a model: bytes of the file a second.
@@ -150,9 +140,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", weft::to_string(status.error()).c_str());
     return 2;
   }
-  std::printf("level %s (body %s), %u threads, %.1f GB/s read by all threads\n",
-              weft::to_string(weft::active_isa()), weft::matmul_body_name(weft::active_isa()),
-              weft::threads().max_threads(), weft::read_peak() / 1e9);
+  const weft::Peaks& peaks = weft::peaks();
+  std::printf(
+      "level %s (body %s), %u threads; measured peaks: read %.1f GB/s, f32 %.0f GFLOP/s, int8 %.0f Gop/s\n",
+      weft::to_string(weft::active_isa()), weft::matmul_body_name(weft::active_isa()),
+      weft::threads().max_threads(), peaks.read / 1e9, peaks.f32 / 1e9, peaks.int8 / 1e9);
   weft::register_all();
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -1,0 +1,68 @@
+#include "kernels/testing/peaks.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/testing/peaks_bodies.h"
+
+namespace weft::testing {
+namespace {
+
+constexpr int kLanesOfABody = 16;
+
+/// The shortest of several runs of body(Team) on all threads, in seconds.
+template <typename Body>
+double best_seconds(Executor executor, Body body) {
+  double best = 1e9;
+  for (int round = 0; round < 5; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    executor.run(body);
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+double operations_per_second(Executor executor, float (*loop)(int64_t), int operations_a_lane) {
+  constexpr int64_t kRounds = 2'000'000;
+  std::atomic<float> sink{0};
+  std::atomic<uint32_t> n_threads{1};
+  const double seconds = best_seconds(executor, [&](Team team) {
+    n_threads.store(team.n_threads());
+    sink.store(loop(kRounds));
+  });
+  return static_cast<double>(kRounds * kPeakChains * kLanesOfABody * operations_a_lane) * n_threads.load() /
+         seconds;
+}
+
+}  // namespace
+
+double read_bytes_per_second(Executor executor) {
+  constexpr int64_t kBytes = int64_t{256} << 20;
+  const std::vector<uint64_t> memory(kBytes / 8, 1);
+  std::atomic<uint64_t> sink{0};
+  const double seconds = best_seconds(executor, [&](Team team) {
+    const int64_t part = kBytes / 8 / team.n_threads();
+    const uint64_t* words = memory.data() + part * team.thread();
+    uint64_t sums[8] = {};
+    for (int64_t i = 0; i + 8 <= part; i += 8) {
+      for (int j = 0; j < 8; ++j) sums[j] += words[i + j];
+    }
+    for (const uint64_t sum : sums) sink.fetch_add(sum);
+  });
+  return static_cast<double>(kBytes) / seconds;
+}
+
+double f32_operations_per_second(Executor executor, IsaLevel level) {
+  const PeakBodies& body = WEFT_ISA_BODY(kPeakBodies, level);
+  return operations_per_second(executor, body.f32, 2);
+}
+
+double int8_operations_per_second(Executor executor, IsaLevel level) {
+  const PeakBodies& body = WEFT_ISA_BODY(kPeakBodies, level);
+  return operations_per_second(executor, body.int8, 8);
+}
+
+}  // namespace weft::testing
