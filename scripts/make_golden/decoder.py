@@ -36,10 +36,9 @@ def configurations():
     yield "mistral", t.MistralConfig(**SHAPE, head_dim=12, sliding_window=9)
     yield "qwen2", t.Qwen2Config(**SHAPE)
     yield "qwen3", t.Qwen3Config(**SHAPE, head_dim=16)
-    kinds = ["sliding_attention", "sliding_attention", "full_attention"]
-    yield "gemma3", t.Gemma3TextConfig(**{**SHAPE, "num_hidden_layers": 3}, head_dim=16, sliding_window=9,
-                                       layer_types=kinds, query_pre_attn_scalar=20,
-                                       final_logit_softcapping=None)
+    small = {**SHAPE, "num_hidden_layers": 6, "num_attention_heads": 2, "num_key_value_heads": 1,
+             "intermediate_size": 32}
+    yield "gemma3", t.Gemma3TextConfig(**small, head_dim=16, sliding_window=9, query_pre_attn_scalar=16)
     yield "gpt2", t.GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=4, n_positions=64)
     falcon = dict(vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, bias=False,
                   max_position_embeddings=64)

@@ -1,5 +1,5 @@
-// Every architecture against transformers, on the reduced random models of scripts/make_golden/decoder.py; and the
-// promise that a row's bits do not depend on the batch, the chunking or the threads.
+// Every architecture against transformers, on the reduced random models of scripts/make_golden/decoder.py, from
+// safetensors and from GGUF (scripts/make_golden/decoder_gguf.py); and the promise that a row's bits do not depend on the batch, the chunking or the threads.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -104,6 +104,38 @@ TEST_P(DecoderGolden, AgreesWithTransformers) {
   EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())), kTolerance);
 }
 
+class DecoderGguf : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(DecoderGguf, AgreesWithTransformers) {
+  Loaded model(folder(GetParam()) + ".gguf");
+  const WeightFile expected = Loaded::open_file(folder(GetParam()) + "/expected.safetensors");
+  const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
+  const std::vector<float> want = read<float>(expected, "logits");
+  const std::vector<float> got = all_logits(model, tokens, tokens.size());
+  ASSERT_EQ(got.size(), want.size());
+  EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, DecoderGguf,
+                         ::testing::Values("llama", "llama_yarn", "qwen2", "qwen3", "gemma3", "gpt2",
+                                           "falcon_first", "falcon_grouped"),
+                         [](const auto& model) { return std::string(model.param); });
+
+// What each format of the KV cache costs in accuracy: about its number of bits.
+TEST(DecoderKvFormats, StayNearFloat32) {
+  Loaded model(folder("gemma3"));
+  const WeightFile expected = Loaded::open_file(folder("gemma3") + "/expected.safetensors");
+  const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
+  const std::vector<float> want = read<float>(expected, "logits");
+  const int64_t count = static_cast<int64_t>(want.size());
+  const std::vector<float> half = all_logits(model, tokens, 9, {}, KvFormat::kF16);
+  EXPECT_LT(testing::relative_error(half.data(), want.data(), count), 2e-3);
+  const std::vector<float> brain = all_logits(model, tokens, 9, {}, KvFormat::kBF16);
+  EXPECT_LT(testing::relative_error(brain.data(), want.data(), count), 2e-2);
+  EXPECT_EQ(
+      std::memcmp(half.data(), all_logits(model, tokens, 40, {}, KvFormat::kF16).data(), half.size() * 4), 0);
+}
+
 TEST_P(DecoderGolden, BitsDoNotDependOnChunksOrThreads) {
   Loaded model(folder(GetParam()));
   const WeightFile expected = Loaded::open_file(folder(GetParam()) + "/expected.safetensors");
@@ -177,6 +209,20 @@ TEST(DecoderLora, AgreesWithMergedWeights) {
   const std::vector<float> off = all_logits(model, tokens, 40, {&none, 1});
   EXPECT_LT(testing::relative_error(off.data(), without.data(), count), kTolerance);
   EXPECT_EQ(std::memcmp(got.data(), all_logits(model, tokens, 1, {&full, 1}).data(), got.size() * 4), 0);
+}
+
+// The same adapter, in Hugging Face's order of rows, on the model in GGUF's.
+TEST(DecoderLora, FitsAModelFromTheOtherContainer) {
+  Loaded model(folder("llama") + ".gguf");
+  const WeightFile file = Loaded::open_file(folder("llama/adapter"));
+  Result<LoraAdapter> adapter = LoraAdapter::load(model.decoder, file, model.threads.executor());
+  ASSERT_TRUE(adapter.ok()) << to_string(adapter.error());
+  const WeightFile plain = Loaded::open_file(folder("llama/expected.safetensors"));
+  const WeightFile adapted = Loaded::open_file(folder("llama/adapter/expected.safetensors"));
+  const std::vector<float> want = read<float>(adapted, "logits");
+  const LoraTerm full{&*adapter, 1};
+  const std::vector<float> got = all_logits(model, read<int32_t>(plain, "tokens"), 40, {&full, 1});
+  EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())), kTolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, DecoderGolden,
