@@ -19,16 +19,21 @@ struct GeluTanh {
 };
 struct Gelu {
   static WEFT_INLINE F32 f(F32 x) {
-    // erfc(a) = t p(t) exp(-a^2) for a = |x| / sqrt(2), t = 1 / (1 + 0.3275911 a), to 1.5e-7.
-    // Source: Abramowitz & Stegun 1964, 7.1.26.
+    // erfc(a) = t exp(-a^2 + p(t)) for a = |x| / sqrt(2), t = 1 / (1 + a / 2), to 1.2e-7 of its value.
+    // Source: Press et al. 1992, Numerical Recipes, section 6.2 (a Chebyshev fit).
     const F32 a = maximum(x, -x) * broadcast(0.70710678118654752f);
-    const F32 t = broadcast(1.0f) / multiply_add(a, broadcast(0.3275911f), broadcast(1.0f));
-    F32 p = broadcast(1.061405429f);
-    p = multiply_add(p, t, broadcast(-1.453152027f));
-    p = multiply_add(p, t, broadcast(1.421413741f));
-    p = multiply_add(p, t, broadcast(-0.284496736f));
-    p = multiply_add(p, t, broadcast(0.254829592f));
-    const F32 half_erfc = broadcast(0.5f) * t * p * exponential(-(a * a));
+    const F32 t = broadcast(1.0f) / multiply_add(a, broadcast(0.5f), broadcast(1.0f));
+    F32 p = broadcast(0.17087277f);
+    p = multiply_add(p, t, broadcast(-0.82215223f));
+    p = multiply_add(p, t, broadcast(1.48851587f));
+    p = multiply_add(p, t, broadcast(-1.13520398f));
+    p = multiply_add(p, t, broadcast(0.27886807f));
+    p = multiply_add(p, t, broadcast(-0.18628806f));
+    p = multiply_add(p, t, broadcast(0.09678418f));
+    p = multiply_add(p, t, broadcast(0.37409196f));
+    p = multiply_add(p, t, broadcast(1.00002368f));
+    p = multiply_add(p, t, broadcast(-1.26551223f));
+    const F32 half_erfc = broadcast(0.5f) * t * exponential(multiply_add(-a, a, p));
     return x * choose(x < F32{}, half_erfc, broadcast(1.0f) - half_erfc);
   }
 };

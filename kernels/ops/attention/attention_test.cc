@@ -1,0 +1,172 @@
+#include "kernels/ops/attention/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "kernels/testing/random.h"
+#include "kernels/testing/tolerance.h"
+
+namespace weft {
+namespace {
+
+constexpr KvFormat kFormats[] = {KvFormat::kF32, KvFormat::kF16, KvFormat::kBF16, KvFormat::kQ8_0};
+
+std::vector<IsaLevel> levels() {
+  std::vector<IsaLevel> available;
+  for (int i = 0; i < kIsaLevelCount; ++i)
+    if (isa_available(static_cast<IsaLevel>(i))) available.push_back(static_cast<IsaLevel>(i));
+  return available;
+}
+
+// A sequence of random keys and values in pages of two layers, of which the second is used, and its queries.
+class Fixture {
+ public:
+  Fixture(const AttentionShape& shape, int64_t n_tokens, IsaLevel level) : shape_(shape), n_(n_tokens) {
+    const int64_t layer_bytes = shape.n_kv_heads * 2 * kv_block_bytes(shape.format, shape.head_dim);
+    shape_.layer_offset = layer_bytes;
+    for (int64_t p = 0; p * kPageTokens < n_tokens; ++p) {
+      memory_.emplace_back(
+          static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(2 * layer_bytes))), &std::free);
+      std::memset(memory_.back().get(), 0xff, static_cast<size_t>(2 * layer_bytes));  // NaN
+      pages_.push_back(memory_.back().get());
+    }
+    const int64_t kv = shape.n_kv_heads * shape.head_dim;
+    k_ = testing::random_normal(n_tokens * kv, 1);
+    v_ = testing::random_normal(n_tokens * kv, 2);
+    q_ = testing::random_normal(n_tokens * width(), 3);
+    for (int64_t t = 0; t < n_tokens; ++t)
+      store_kv(shape_, k_.data() + t * kv, v_.data() + t * kv, pages_.data(), t, level);
+  }
+
+  int64_t width() const { return shape_.n_heads * shape_.head_dim; }
+  // The rows of tokens [begin, end), computed by `n_threads` in turn.
+  std::vector<float> attend(int64_t begin, int64_t end, IsaLevel level, uint32_t n_threads = 1) const {
+    std::vector<float> y(static_cast<size_t>((end - begin) * width()));
+    std::vector<AttentionRow> rows;
+    for (int64_t t = begin; t < end; ++t)
+      rows.push_back({q_.data() + t * width(), y.data() + (t - begin) * width(), pages_.data(), t});
+    for (uint32_t i = 0; i < n_threads; ++i)
+      attention_share(shape_, rows.data(), end - begin, i, n_threads, level);
+    return y;
+  }
+  std::vector<float> reference(int64_t begin, int64_t end) const {
+    std::vector<float> y(static_cast<size_t>((end - begin) * width()));
+    for (int64_t t = begin; t < end; ++t)
+      attention_reference(shape_,
+                          {q_.data() + t * width(), y.data() + (t - begin) * width(), pages_.data(), t});
+    return y;
+  }
+  std::vector<std::byte*>& pages() { return pages_; }
+  const AttentionShape& shape() const { return shape_; }
+
+ private:
+  AttentionShape shape_;
+  int64_t n_;
+  std::vector<std::unique_ptr<std::byte, void (*)(void*)>> memory_;
+  std::vector<std::byte*> pages_;
+  std::vector<float> k_, v_, q_;
+};
+
+AttentionShape shape_of(KvFormat format, int64_t heads, int64_t kv_heads, int64_t head_dim,
+                        int64_t window = 0) {
+  AttentionShape shape;
+  shape.n_heads = heads;
+  shape.n_kv_heads = kv_heads;
+  shape.head_dim = head_dim;
+  shape.format = format;
+  shape.scale = 1 / std::sqrt(static_cast<float>(head_dim));
+  shape.window = window;
+  return shape;
+}
+
+TEST(Attention, AgreesWithTheReferenceAtEveryLevelAndFormat) {
+  struct Case {
+    int64_t heads, kv_heads, head_dim, window;
+  };
+  const Case cases[] = {{2, 1, 32, 0}, {9, 3, 64, 0}, {4, 1, 256, 13}, {3, 3, 96, 33}, {5, 1, 32, 1}};
+  for (IsaLevel level : levels()) {
+    for (KvFormat format : kFormats) {
+      for (const Case& c : cases) {
+        Fixture fixture(shape_of(format, c.heads, c.kv_heads, c.head_dim, c.window), 71, level);
+        const std::vector<float> got = fixture.attend(0, 71, level), want = fixture.reference(0, 71);
+        EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())),
+                  testing::tolerance(DType::kF32))
+            << to_string(level) << " " << to_string(format) << " head_dim " << c.head_dim;
+      }
+    }
+  }
+}
+
+TEST(Attention, ServesOddHeadSizes) {
+  for (IsaLevel level : levels()) {
+    for (int64_t head_dim : {1, 7, 8, 17, 40, 255}) {
+      Fixture fixture(shape_of(KvFormat::kF16, 2, 2, head_dim), 35, level);
+      const std::vector<float> got = fixture.attend(0, 35, level), want = fixture.reference(0, 35);
+      EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())),
+                testing::tolerance(DType::kF32))
+          << to_string(level) << " " << head_dim;
+    }
+  }
+}
+
+TEST(Attention, SoftCapAgreesWithTheReference) {
+  AttentionShape shape = shape_of(KvFormat::kF32, 2, 1, 16);
+  shape.scale = 4;
+  shape.softcap = 5;
+  Fixture fixture(shape, 40, active_isa());
+  const std::vector<float> got = fixture.attend(0, 40, active_isa()), want = fixture.reference(0, 40);
+  EXPECT_LT(testing::relative_error(got.data(), want.data(), 40 * 32), 4 * testing::tolerance(DType::kF32));
+}
+
+TEST(Attention, BitsOfARowDoNotDependOnItsNeighboursOrTheThreads) {
+  for (IsaLevel level : levels()) {
+    for (KvFormat format : kFormats) {
+      for (int64_t window : {0, 10}) {
+        Fixture fixture(shape_of(format, 6, 2, 64, window), 100, level);
+        const std::vector<float> together = fixture.attend(0, 100, level);
+        const size_t width = static_cast<size_t>(fixture.width());
+        for (int64_t t = 0; t < 100; ++t) {
+          const std::vector<float> alone = fixture.attend(t, t + 1, level, t % 2 == 0 ? 1 : 5);
+          ASSERT_EQ(std::memcmp(alone.data(), together.data() + static_cast<size_t>(t) * width, width * 4), 0)
+              << to_string(level) << " " << to_string(format) << " row " << t;
+        }
+        const std::vector<float> shared = fixture.attend(0, 100, level, 3);
+        EXPECT_EQ(std::memcmp(shared.data(), together.data(), together.size() * 4), 0);
+      }
+    }
+  }
+}
+
+// Whatever lies behind a row's own position, NaN included, is not seen.
+TEST(Attention, LaterTokensAreNotRead) {
+  for (IsaLevel level : levels()) {
+    for (KvFormat format : kFormats) {
+      Fixture fixture(shape_of(format, 4, 2, 32), 50, level);
+      const std::vector<float> before = fixture.attend(0, 41, level);
+      const std::vector<float> poison(2 * 32, std::numeric_limits<float>::quiet_NaN());
+      for (int64_t t = 41; t < 50; ++t)
+        store_kv(fixture.shape(), poison.data(), poison.data(), fixture.pages().data(), t, level);
+      const std::vector<float> after = fixture.attend(0, 50, level);
+      EXPECT_EQ(std::memcmp(before.data(), after.data(), before.size() * 4), 0) << to_string(format);
+      EXPECT_TRUE(std::isnan(after.back())) << "a key that is not a number stays visible";
+    }
+  }
+}
+
+TEST(Attention, ExtremeScoresStayFinite) {
+  for (IsaLevel level : levels()) {
+    AttentionShape shape = shape_of(KvFormat::kF32, 1, 1, 16);
+    shape.scale = 1000;
+    Fixture fixture(shape, 64, level);
+    for (float y : fixture.attend(0, 64, level)) EXPECT_TRUE(std::isfinite(y));
+  }
+}
+
+}  // namespace
+}  // namespace weft
