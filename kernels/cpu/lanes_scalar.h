@@ -195,8 +195,7 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   return acc + __builtin_convertvector(sum, I32x16);
 }
 
-/// Asks for the line at p, which need not be a valid address, in the second-level cache.
-WEFT_LANE_FN void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
+WEFT_LANE_FN void prefetch(const void* p) { __builtin_prefetch(p); }
 
 }  // namespace
 }  // namespace weft::WEFT_ISA_NAMESPACE

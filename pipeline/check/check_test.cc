@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"behaviour/exits_at_work", checks::kExecution, "ended the process"},
         Broken{"behaviour/wrong_shape", checks::kRequests, "bound"},
         Broken{"behaviour/wrong_type", checks::kRequests, "type"},
-        Broken{"behaviour/sets_nothing", checks::kRequests, "did not set output 'text'"},
+        Broken{"behaviour/sets_nothing", checks::kRequests, "output 'text' is not optional and was not set"},
         Broken{"behaviour/completes_twice", checks::kRequests, "twice"},
         Broken{"behaviour/never_completes", checks::kRequests, "never completed"},
         Broken{"behaviour/overruns_output", checks::kMemory, "numbers"},

@@ -16,7 +16,7 @@ Result<std::shared_ptr<const weft_parameters>> default_parameters(const weft_plu
   const PluginDescriptor descriptor = read_descriptor(&plugin).descriptor;
   for (const ModelTypeDescriptor& model : descriptor.models) {
     if (model.name != name) continue;
-    Result<weft_parameters> made = make_parameters(model.parameters, {}, Unknown::kDefault, {});
+    Result<weft_parameters> made = make_parameters(model.parameters, {}, {}, {});
     if (!made.ok()) return made.status();
     return std::make_shared<const weft_parameters>(*std::move(made));
   }

@@ -24,7 +24,7 @@
 
 namespace weft::sdk {
 
-/// What a node is created from. Everything it refers to lives until the node is destroyed.
+/// What a node is created from; for the duration of creation. Parameters and models live until the node is destroyed.
 class NodeConfig {
  public:
   NodeConfig(const weft_host* host, const weft_node_config* config) : host_(host), config_(config) {}
