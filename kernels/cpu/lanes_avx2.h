@@ -190,7 +190,8 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   return {dot4_half<kWide>(acc.lo, w.lo, bytes), dot4_half<kWide>(acc.hi, w.hi, bytes)};
 }
 
-WEFT_LANE_FN void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+/// Asks for the line at p, which need not be a valid address, in the second-level cache.
+WEFT_LANE_FN void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 }  // namespace
 }  // namespace weft::WEFT_ISA_NAMESPACE

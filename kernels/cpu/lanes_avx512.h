@@ -134,7 +134,8 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
 /// Weights of 8 bits are bytes with an offset of 128 in this body; dot4 takes them as they are.
 inline constexpr bool kWideIsSigned = false;
 
-WEFT_LANE_FN void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+/// Asks for the line at p, which need not be a valid address, in the second-level cache.
+WEFT_LANE_FN void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 }  // namespace
 }  // namespace weft::WEFT_ISA_NAMESPACE

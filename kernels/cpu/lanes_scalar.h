@@ -195,7 +195,8 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   return acc + __builtin_convertvector(sum, I32x16);
 }
 
-WEFT_LANE_FN void prefetch(const void* p) { __builtin_prefetch(p); }
+/// Asks for the line at p, which need not be a valid address, in the second-level cache.
+WEFT_LANE_FN void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 }  // namespace
 }  // namespace weft::WEFT_ISA_NAMESPACE

@@ -8,9 +8,8 @@
 namespace weft {
 namespace {
 
-std::string place(const Graph& graph, const SourcePosition& position, const std::string& what) {
-  return graph.file + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) + ", " +
-         what;
+std::string place(const Graph& graph, const SourcePosition& position) {
+  return graph.file + ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
 }
 
 }  // namespace
@@ -55,7 +54,7 @@ Status Planner::plan_nodes(Scope& scope, std::vector<PlannedNode>& nodes) {
       status = node.subgraph ? plan_subgraph(scope, node, planned) : plan_leaf(scope, node, planned);
     if (!status.ok()) {
       // Errors inside a subgraph have their own place already; the outermost comes first.
-      return std::move(status).at(place(graph, node.position, "node '" + planned.path + "'"));
+      return std::move(status).at(place(graph, node.position) + ", node '" + planned.path + "'");
     }
   }
   // What is read and has no bound.
@@ -224,7 +223,8 @@ Status Planner::open_models(Scope& scope, const Node& node, PlannedNode& planned
 Status Planner::open_model(Scope& scope, uint32_t index) {
   const ModelEntry& entry = scope.graph.models[index];
   const auto located = [&](Status status) {
-    return Status(std::move(status).at(place(scope.graph, entry.position, "model '" + entry.name + "'")));
+    return Status(
+        std::move(status).at("model '" + entry.name + "' (" + place(scope.graph, entry.position) + ")"));
   };
   const IsKnown known = known_in(scope, std::nullopt);
   if (!is_known(entry.path, known)) {

@@ -129,7 +129,7 @@ constexpr int kRowTile = 1;
 
 // How far ahead of its use a packed byte is asked for. The hardware's prefetcher stops at every 4 KiB page and sees too
 // little ahead through this much arithmetic: without this, half of the memory's bandwidth is lost.
-constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kPrefetchBytes = 8192;
 
 /// Few rows: each step goes from packed bytes to registers and is used at once.
 template <WeightFormat kFormat, int kRows>
@@ -148,7 +148,7 @@ void multiply_directly(const GroupTask& task, int64_t first_row) {
   const int64_t bytes_per_step = first_row == 0 ? group_bytes(kFormat, task.k) / steps : 0;
   for (int64_t s = 0; s < steps; ++s) {
     if (first_row == 0) {
-      for (int line = 0; line < kLines; ++line) prefetch(ahead + s * bytes_per_step + line * kPlane);
+      for (int line = 0; line < kLines; ++line) prefetch_l2(ahead + s * bytes_per_step + line * kPlane);
     }
     Step step;
     weights.unpack(s, &step);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "modalities/unicode/char_class.h"
 #include "modalities/unicode/utf8.h"
 
 namespace weft {
@@ -24,30 +25,47 @@ uint8_t character_size(std::string_view text) {
   return step.state == Utf8::kValid ? step.size : 1;
 }
 
+// Sorting the marks on one character takes the square of their number: a hostile text could have a million. Real ones
+// stay below 30 (Unicode's stream-safe text format); a longer row is composed in parts.
+constexpr int kMaxMarks = 256;
+
+// How much of `text` can be composed at once, and whether it needs to be.
+size_t composable_size(std::string_view text, bool& needs_work) {
+  int marks = 0;
+  needs_work = false;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = utf8_step(text.substr(at));
+    if (step.state != Utf8::kValid) return at;
+    needs_work =
+        needs_work || step.code_point >= 0x300;  // nothing below takes part in composition with what precedes
+    marks = step.code_point >= 0x300 && (char_class(step.code_point) & kMark) ? marks + 1 : 0;
+    at += step.size;
+    if (marks == kMaxMarks) return at;
+  }
+  return text.size();
+}
+
 // Canonical composition of the parts that are UTF-8; other bytes stay.
 void append_nfc(std::string& out, std::string_view text) {
   while (!text.empty()) {
-    size_t valid = 0;
-    bool needs_work = false;  // nothing below U+0300 takes part in composition with what precedes it
-    while (valid < text.size()) {
-      const Utf8Step step = utf8_step(text.substr(valid));
-      if (step.state != Utf8::kValid) break;
-      needs_work = needs_work || step.code_point >= 0x300;
-      valid += step.size;
+    bool needs_work = false;
+    const size_t size = composable_size(text, needs_work);
+    if (size == 0) {  // not UTF-8
+      out += text.front();
+      text.remove_prefix(1);
+      continue;
     }
     utf8proc_uint8_t* composed = nullptr;
-    utf8proc_ssize_t size = -1;
+    utf8proc_ssize_t composed_size = -1;
     if (needs_work)
-      size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                          static_cast<utf8proc_ssize_t>(valid), &composed,
-                          static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+      composed_size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                   static_cast<utf8proc_ssize_t>(size), &composed,
+                                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
     const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
-    if (size >= 0) out.append(reinterpret_cast<const char*>(composed), static_cast<size_t>(size));
-    else out.append(text.substr(0, valid));
-    text.remove_prefix(valid);
-    if (text.empty()) return;
-    out += text.front();
-    text.remove_prefix(1);
+    if (composed_size >= 0)
+      out.append(reinterpret_cast<const char*>(composed), static_cast<size_t>(composed_size));
+    else out.append(text.substr(0, size));
+    text.remove_prefix(size);
   }
 }
 
@@ -114,8 +132,8 @@ void Encoder::encode_byte_level(std::string_view text) {
 void Encoder::encode_blocks(std::string_view text) {
   const auto encode = [&](std::string_view word) {
     if (word.empty()) return;
-    if (vocabulary_.algorithm == Algorithm::kUnigram) encode_unigram(word);
-    else encode_characters(word);
+    if (vocabulary_.algorithm != Algorithm::kUnigram) return encode_characters(word);
+    return vocabulary_.adds_in_double ? encode_unigram<double>(word) : encode_unigram<float>(word);
   };
   // Cutting early saves work; it may not change what can merge, nor the order in which Viterbi adds up.
   const bool cuts_words = vocabulary_.spaces_are_blocks && vocabulary_.algorithm != Algorithm::kUnigram;
@@ -151,7 +169,7 @@ Merge Encoder::sentencepiece_merge(std::string_view word, const Symbol& left, co
   if (id < 0) return {};
   if (vocabulary_.types[static_cast<size_t>(id)] == TokenType::kUnused)
     unused_splits_.emplace_back(piece, left.size);
-  return {priority_of_score(vocabulary_.scores[static_cast<size_t>(id)]), id};
+  return {priority_of_score(static_cast<float>(vocabulary_.scores[static_cast<size_t>(id)])), id};
 }
 
 void Encoder::encode_characters(std::string_view word) {
@@ -188,6 +206,11 @@ void Encoder::encode_characters(std::string_view word) {
 
 // Tokens marked unused are taken apart again the way they were merged, as SentencePiece does.
 void Encoder::emit(std::string_view word, const Symbol& symbol) {
+  if (symbol.id >= 0 && vocabulary_.types[static_cast<size_t>(symbol.id)] != TokenType::kUnused) {
+    ids_.push_back(symbol.id);
+    last_was_unknown_ = false;
+    return;
+  }
   std::vector<Symbol> pending = {symbol};
   while (!pending.empty()) {
     const Symbol next = pending.back();
@@ -226,29 +249,30 @@ void Encoder::emit_unknown(std::string_view character) {
   last_was_unknown_ = true;
 }
 
-// Viterbi over the pieces that begin at each character; float sums in SentencePiece's order, so that ties fall its way.
+// Viterbi over the pieces that begin at each character; sums in the reference's order and precision, so that ties fall its way.
+template <typename Score>
 void Encoder::encode_unigram(std::string_view text) {
   struct Node {
-    float score = 0;
+    Score score = 0;
     int32_t id = -1;  // -1: an unknown character
     int64_t begin = -1;
   };
   std::vector<Node> nodes(text.size() + 1);
   nodes[0].begin = 0;
   for (size_t at = 0; at < text.size();) {
-    const float here = nodes[at].score;
+    const Score here = nodes[at].score;
     const size_t one = character_size(text.substr(at));
     bool has_one = false;
-    const auto relax = [&](size_t size, int32_t id, float score) {
+    const auto relax = [&](size_t size, int32_t id, Score score) {
       Node& node = nodes[at + size];
       if (node.begin >= 0 && !(here + score > node.score)) return;
       node = {here + score, id, static_cast<int64_t>(at)};
     };
     vocabulary_.unigram.for_each_prefix(text.substr(at), [&](int32_t id, size_t size) {
-      relax(size, id, vocabulary_.scores[static_cast<size_t>(id)]);
+      relax(size, id, static_cast<Score>(vocabulary_.scores[static_cast<size_t>(id)]));
       has_one = has_one || size == one;
     });
-    if (!has_one) relax(one, -1, vocabulary_.unknown_score);
+    if (!has_one) relax(one, -1, static_cast<Score>(vocabulary_.unknown_score));
     at += one;
   }
   symbols_.clear();

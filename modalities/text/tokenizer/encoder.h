@@ -27,6 +27,7 @@ class Encoder {
   void encode_byte_level(std::string_view text);
   void encode_blocks(std::string_view text);
   void encode_characters(std::string_view word);
+  template <typename Score>
   void encode_unigram(std::string_view text);
   void emit(std::string_view word, const Symbol& symbol);
   void emit_unknown(std::string_view character);

@@ -219,6 +219,7 @@ class TokenizerJsonReader {
 
   Status read_unigram(const Value& model) {
     v_.algorithm = Algorithm::kUnigram;
+    v_.adds_in_double = true;
     const Value* vocab = member(model, "vocab");
     if (!vocab || !vocab->IsArray()) return corrupt("the Unigram model has no 'vocab' array");
     std::vector<std::pair<TokenId, ScoredPiece>> entries;
@@ -227,8 +228,7 @@ class TokenizerJsonReader {
       const Value& entry = (*vocab)[i];
       if (!entry.IsArray() || entry.Size() != 2 || !entry[0].IsString() || !entry[1].IsNumber())
         return corrupt("token " + std::to_string(i) + " is not a pair of piece and score");
-      entries.push_back(
-          {static_cast<TokenId>(i), {text_of(entry[0]), static_cast<float>(entry[1].GetDouble())}});
+      entries.push_back({static_cast<TokenId>(i), {text_of(entry[0]), entry[1].GetDouble()}});
     }
     if (Status status = set_pieces(entries, added_, source_, v_); !status.ok()) return status;
     const Value* unknown = member(model, "unk_id");

@@ -29,7 +29,7 @@ Status read_added_token(const rapidjson::Value& value, TokenId id, const std::st
 /// or beyond what the number of tokens allows).
 struct ScoredPiece {
   std::string_view piece;
-  float score = 0;
+  double score = 0;
 };
 Status set_pieces(const std::vector<std::pair<TokenId, ScoredPiece>>& entries, const AddedTokens& added,
                   const std::string& source, Tokenizer::Vocabulary& vocabulary);

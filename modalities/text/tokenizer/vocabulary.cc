@@ -145,7 +145,7 @@ Status Tokenizer::Vocabulary::finish(const std::string& source) {
   if (Status status = check_special_ids(special, count, source); !status.ok()) return status;
   index_pieces();
 
-  float lowest = 0;
+  double lowest = 0;
   bool any_score = false;
   for (size_t i = 0; i < count; ++i) {
     const std::string_view piece = pieces[i];
@@ -184,7 +184,7 @@ Status Tokenizer::Vocabulary::finish(const std::string& source) {
          at = piece.find(kSpaceBlock, at + 1))
       if (!piece.substr(0, at).ends_with(kSpaceBlock)) joins_block.set(static_cast<uint8_t>(piece[at - 1]));
   }
-  constexpr float kUnknownPenalty = 10;  // SentencePiece's kUnkPenalty
+  constexpr double kUnknownPenalty = 10;  // SentencePiece's kUnkPenalty
   unknown_score = lowest - kUnknownPenalty;
 
   if (algorithm == Algorithm::kByteLevelBpe) {

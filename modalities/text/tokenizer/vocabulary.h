@@ -48,7 +48,8 @@ struct Tokenizer::Vocabulary {
   Algorithm algorithm = Algorithm::kByteLevelBpe;
   PieceTable pieces;             ///< as spelled in the file
   std::vector<TokenType> types;  ///< one a piece
-  std::vector<float> scores;     ///< one a piece; SentencePiece kinds
+  std::vector<double> scores;    ///< one a piece; SentencePiece kinds
+  bool adds_in_double = false;   ///< unigram: Hugging Face adds scores in double, SentencePiece in float
   PreTokenizer pre_tokenizer;
   MergeTable merges;  ///< the ranked kinds
   SpacePrefix space_prefix;
@@ -72,7 +73,7 @@ struct Tokenizer::Vocabulary {
   std::array<TokenId, 256> byte_tokens;  ///< -1: none
   PieceTrie user_defined, control, unigram;
   std::bitset<256> joins_block;  ///< last bytes of characters that some piece puts before a ▁
-  float unknown_score = 0;
+  double unknown_score = 0;
   size_t longest_piece = 0;
 
   Vocabulary() { byte_tokens.fill(-1); }
