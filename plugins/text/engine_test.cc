@@ -13,12 +13,14 @@
 namespace weft::text {
 namespace {
 
-/// Decoder and tokenizer of the default model, loaded once for all tests.
+/// The default model, loaded once for all tests. The decoder refers to the file where it lies.
 struct LoadedModel {
+  explicit LoadedModel(WeightFile opened)
+      : file(std::move(opened)), decoder(Decoder::open(file)), tokenizer(Tokenizer::from_weights(file)) {}
   WeightFile file;
-  Decoder decoder;
-  Tokenizer tokenizer;
   HeapWeightStore store;
+  Result<Decoder> decoder;
+  Result<Tokenizer> tokenizer;
 };
 
 class EngineTest : public ::testing::Test {
@@ -28,11 +30,9 @@ class EngineTest : public ::testing::Test {
     if (path.empty()) return;
     Result<WeightFile> file = WeightFile::open(path);
     ASSERT_TRUE(file.ok());
-    Result<Decoder> decoder = Decoder::open(*file);
-    Result<Tokenizer> tokenizer = Tokenizer::from_weights(*file);
-    ASSERT_TRUE(decoder.ok() && tokenizer.ok());
-    model_ = new LoadedModel{*std::move(file), *std::move(decoder), *std::move(tokenizer), {}};
-    ASSERT_TRUE(model_->decoder.load(model_->store, "test", weft::testing::Threads(2).executor()).ok());
+    model_ = new LoadedModel(*std::move(file));
+    ASSERT_TRUE(model_->decoder.ok() && model_->tokenizer.ok());
+    ASSERT_TRUE(model_->decoder->load(model_->store, "test", weft::testing::Threads(2).executor()).ok());
   }
   static void TearDownTestSuite() { delete model_; }
   void SetUp() override {
@@ -42,7 +42,7 @@ class EngineTest : public ::testing::Test {
 
   static Job job(const std::string& prompt, int64_t max_tokens, uint64_t seed = 7) {
     Job job;
-    job.prompt = *model_->tokenizer.encode(prompt);
+    job.prompt = *model_->tokenizer->encode(prompt);
     job.max_tokens = max_tokens;
     job.sampling.seed = seed;
     return job;
@@ -56,8 +56,8 @@ class EngineTest : public ::testing::Test {
   static Outcome run(std::vector<Job> jobs, const EngineLimits& limits, int64_t n_pages,
                      uint32_t n_threads = 2) {
     const weft::testing::Threads threads(n_threads);
-    const EngineModel model{&model_->decoder, &model_->tokenizer, {}, 0};
-    const KvLayout layout = model_->decoder.kv_layout(KvFormat::kF16);
+    const EngineModel model{&*model_->decoder, &*model_->tokenizer, {}, 0};
+    const KvLayout layout = model_->decoder->kv_layout(KvFormat::kF16);
     Result<KvCache> cache = KvCache::create(layout, n_pages * layout.page_bytes());
     EXPECT_TRUE(cache.ok());
     const int64_t size_bytes = Engine::workspace_bytes(model, limits);
@@ -116,7 +116,7 @@ TEST_F(EngineTest, SharesPagesOfCommonBeginningsWithoutChangingResults) {
   std::string beginning;
   for (int i = 0; i < 20; ++i) beginning += "Answer every question in one short sentence. ";
   std::vector<Job> jobs;
-  const int64_t shared_tokens = static_cast<int64_t>(model_->tokenizer.encode(beginning)->size());
+  const int64_t shared_tokens = static_cast<int64_t>(model_->tokenizer->encode(beginning)->size());
   for (const char* prompt : kPrompts) jobs.push_back(job(beginning + prompt, 6));
   // Too few pages for all of them without sharing.
   const int64_t n_pages = kv_pages(shared_tokens) + 4 * static_cast<int64_t>(std::size(kPrompts));
@@ -181,14 +181,14 @@ TEST_F(EngineTest, RecordsLogprobsOfDrawnAndLikeliestTokens) {
 }
 
 TEST_F(EngineTest, KeepsToAGrammar) {
-  std::vector<std::string_view> tokens(model_->tokenizer.vocabulary_size());
+  std::vector<std::string_view> tokens(model_->tokenizer->vocabulary_size());
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (model_->tokenizer.token_type(static_cast<TokenId>(id)) != TokenType::kControl) {
-      tokens[id] = model_->tokenizer.token_bytes(static_cast<TokenId>(id));
+    if (model_->tokenizer->token_type(static_cast<TokenId>(id)) != TokenType::kControl) {
+      tokens[id] = model_->tokenizer->token_bytes(static_cast<TokenId>(id));
     }
   }
   Result<std::shared_ptr<const TokenTrie>> trie =
-      TokenTrie::build(tokens, model_->tokenizer.special().end_of_generation);
+      TokenTrie::build(tokens, model_->tokenizer->special().end_of_generation);
   ASSERT_TRUE(trie.ok());
   Result<Grammar> grammar = compile_regex("(red|green|blue)( [0-9]{2})?");
   ASSERT_TRUE(grammar.ok());

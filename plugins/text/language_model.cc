@@ -124,7 +124,6 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
   }
   if (Status status = decoder_->load(*store_, sha256_, executor); !status.ok())
     return std::move(status).at(path_);
-  for (const WeightTensor& tensor : file_->tensors()) file_->drop_pages(tensor);  // read again if ever needed
   for (const AdapterSource& source : adapter_sources_) {
     Result<WeightFile> file = WeightFile::open(source.path);
     if (!file.ok()) return file.status();

@@ -56,7 +56,7 @@ Result<std::string> conversation_json(const PromptSource& source) {
     }
   }
   if (!source.system.empty()) {
-    messages.insert(messages.begin(), {{"role", "system"}, {"content", source.system}});
+    messages.insert(messages.begin(), nlohmann::json{{"role", "system"}, {"content", source.system}});
   }
   if (!source.prompt.empty()) messages.push_back({{"role", "user"}, {"content", source.prompt}});
   return messages.dump();
