@@ -24,6 +24,12 @@ typedef float F32 __attribute__((vector_size(kLanes * 4)));
 typedef int32_t I32 __attribute__((vector_size(kLanes * 4)));
 
 #define WEFT_INLINE inline __attribute__((always_inline, unused))
+/// Before a loop over a few registers, so that they stay registers.
+#if defined(__clang__)
+#define WEFT_UNROLL _Pragma("unroll")
+#else
+#define WEFT_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 WEFT_INLINE F32 load(const float* p) {
   F32 v;
@@ -76,20 +82,41 @@ WEFT_INLINE F32 minimum(F32 a, F32 b) {
 WEFT_INLINE F32 keep_where(I32 mask, F32 x) { return (F32)(mask & (I32)x); }
 WEFT_INLINE F32 choose(I32 mask, F32 yes, F32 no) { return (F32)((mask & (I32)yes) | (~mask & (I32)no)); }
 
+/// Lane i gets lane i + half; the lanes from `half` on are not used.
+template <int kHalf>
+WEFT_INLINE F32 upper_half(F32 v) {
+#if defined(WEFT_ISA_AVX512)
+  return __builtin_shufflevector(v, v, kHalf, kHalf + 1, kHalf + 2, kHalf + 3, kHalf + 4, kHalf + 5,
+                                 kHalf + 6, kHalf + 7, 0, 0, 0, 0, 0, 0, 0, 0);
+#elif defined(WEFT_ISA_AVX2)
+  return __builtin_shufflevector(v, v, kHalf, kHalf + 1, kHalf + 2, kHalf + 3, 0, 0, 0, 0);
+#else
+  return __builtin_shufflevector(v, v, kHalf, kHalf + 1, 0, 0);
+#endif
+}
+
 /// The sum of all lanes, halves first.
 WEFT_INLINE float sum_lanes(F32 v) {
-  float x[kLanes];
-  store(x, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) x[i] += x[i + half];
-  return x[0];
+#if defined(WEFT_ISA_AVX512)
+  v += upper_half<8>(v);
+#endif
+#if defined(WEFT_ISA_AVX512) || defined(WEFT_ISA_AVX2)
+  v += upper_half<4>(v);
+#endif
+  v += upper_half<2>(v);
+  v += upper_half<1>(v);
+  return v[0];
 }
 WEFT_INLINE float max_lanes(F32 v) {
-  float x[kLanes];
-  store(x, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
-  return x[0];
+#if defined(WEFT_ISA_AVX512)
+  v = maximum(v, upper_half<8>(v));
+#endif
+#if defined(WEFT_ISA_AVX512) || defined(WEFT_ISA_AVX2)
+  v = maximum(v, upper_half<4>(v));
+#endif
+  v = maximum(v, upper_half<2>(v));
+  v = maximum(v, upper_half<1>(v));
+  return v[0];
 }
 
 /// e^x to about 1 ulp; 0 below -87.3, infinity above 88.7, NaN for NaN. Source: the polynomial of Cephes' expf.

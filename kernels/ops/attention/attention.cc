@@ -33,9 +33,13 @@ void attention_share(const AttentionShape& shape, const AttentionRow* rows, int6
   const AttentionBodies& bodies = WEFT_ISA_BODY(kAttentionBodies, level);
   const int64_t block = kv_block_bytes(shape.format, shape.head_dim);
   const int64_t heads_per_group = shape.n_heads / shape.n_kv_heads;
-  // Wide tiles share reading; with few pairs in all, narrow ones share the work better.
-  const bool few = n_rows * shape.n_heads < kTileRows * 4 * static_cast<int64_t>(n_threads);
-  const int64_t tile_width = few ? 1 : kTileRows;
+  // Wide tiles share reading; narrower ones let every thread have its part where there are few rows.
+  int64_t tile_width = kTileRows;
+  const auto enough = [&] {
+    const int64_t tiles_a_group = (heads_per_group + tile_width - 1) / tile_width;
+    return n_rows * shape.n_kv_heads * tiles_a_group >= static_cast<int64_t>(n_threads);
+  };
+  while (tile_width > 1 && !enough()) tile_width /= 2;
   AttentionTile tile;
   tile.head_dim = shape.head_dim;
   tile.padded = padded_head_dim(shape.head_dim);

@@ -8,7 +8,7 @@
 /// component of many keys), and one of values ([kPageTokens][padded_head_dim]).
 ///
 /// Numerics: online softmax in f32, page after page from the first that the window reaches; a score is summed in
-/// ascending component, a value in ascending position. The bits of a row depend on its query, its position and
+/// ascending component (with AVX-512 even and odd ones apart), a value in ascending position. The bits of a row depend on its query, its position and
 /// the pages alone. A page's tokens past the row's own position are not read into any result, whatever they hold.
 /// Source: Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691 (tiling);
 /// Kwon et al. 2023, arXiv:2309.06180 (pages).

@@ -17,23 +17,40 @@ struct Running {
   float sum;      // of exp(score - largest)
 };
 
+// Even and odd components are summed apart: twice the independent sums for a single row, where the registers allow it.
+constexpr int kChains = kLanes == 16 ? 2 : 1;
+
 // scores[r][slot] = q[r] . key[slot] for all slots of a page.
 template <typename Format, int R>
 WEFT_INLINE void score_page(const char* keys, int64_t head_dim, const float* const* q, float* const* scores) {
   for (int64_t slot = 0; slot < kSlots; slot += 2 * kLanes) {
-    F32 sum[R][2] = {};
-    for (int64_t d = 0; d < head_dim; ++d) {
-      const F32 k0 = Format::key(keys, d, slot, head_dim);
-      const F32 k1 = Format::key(keys, d, slot + kLanes, head_dim);
-      for (int r = 0; r < R; ++r) {
-        const F32 component = broadcast(q[r][d]);
-        sum[r][0] = multiply_add(component, k0, sum[r][0]);
-        sum[r][1] = multiply_add(component, k1, sum[r][1]);
+    F32 sum[kChains][R][2] = {};
+    int64_t d = 0;
+    for (; d + kChains <= head_dim; d += kChains) {
+      WEFT_UNROLL
+      for (int c = 0; c < kChains; ++c) {
+        const F32 k0 = Format::key(keys, d + c, slot, head_dim);
+        const F32 k1 = Format::key(keys, d + c, slot + kLanes, head_dim);
+        WEFT_UNROLL
+        for (int r = 0; r < R; ++r) {
+          const F32 component = broadcast(q[r][d + c]);
+          sum[c][r][0] = multiply_add(component, k0, sum[c][r][0]);
+          sum[c][r][1] = multiply_add(component, k1, sum[c][r][1]);
+        }
       }
     }
+    if (d < head_dim) {
+      WEFT_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const F32 component = broadcast(q[r][d]);
+        sum[0][r][0] = multiply_add(component, Format::key(keys, d, slot, head_dim), sum[0][r][0]);
+        sum[0][r][1] = multiply_add(component, Format::key(keys, d, slot + kLanes, head_dim), sum[0][r][1]);
+      }
+    }
+    WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
-      store(scores[r] + slot, sum[r][0]);
-      store(scores[r] + slot + kLanes, sum[r][1]);
+      store(scores[r] + slot, kChains == 2 ? sum[0][r][0] + sum[kChains - 1][r][0] : sum[0][r][0]);
+      store(scores[r] + slot + kLanes, kChains == 2 ? sum[0][r][1] + sum[kChains - 1][r][1] : sum[0][r][1]);
     }
   }
 }
@@ -76,16 +93,27 @@ template <typename Format, int R, int V>
 WEFT_INLINE void add_value_columns(const char* values, int64_t d, int64_t padded, const float* const* weights,
                                    float* const* y, int64_t begin, int64_t end) {
   F32 sum[R][V];
-  for (int r = 0; r < R; ++r)
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
     for (int v = 0; v < V; ++v) sum[r][v] = load(y[r] + d + v * kLanes);
+  }
   for (int64_t slot = begin; slot < end; ++slot) {
     F32 value[V];
+    WEFT_UNROLL
     for (int v = 0; v < V; ++v) value[v] = Format::value(values, slot, d + v * kLanes, padded);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) sum[r][v] = multiply_add(broadcast(weights[r][slot]), value[v], sum[r][v]);
+    WEFT_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const F32 weight = broadcast(weights[r][slot]);
+      WEFT_UNROLL
+      for (int v = 0; v < V; ++v) sum[r][v] = multiply_add(weight, value[v], sum[r][v]);
+    }
   }
-  for (int r = 0; r < R; ++r)
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
     for (int v = 0; v < V; ++v) store(y[r] + d + v * kLanes, sum[r][v]);
+  }
 }
 
 // y[r] += sum over slots in [begin, end), ascending, of weights[r][slot] * value[slot].

@@ -35,6 +35,9 @@ WEFT_INLINE F32 load_f16(const uint16_t* p) {
 }
 
 WEFT_INLINE float f16_to_f32(uint16_t h) {
+#if defined(WEFT_ISA_AVX512) || defined(WEFT_ISA_AVX2)
+  return _cvtsh_ss(h);
+#else
   uint32_t bits = static_cast<uint32_t>(h & 0x7fff) << 13;
   float magnitude;
   __builtin_memcpy(&magnitude, &bits, 4);
@@ -45,6 +48,7 @@ WEFT_INLINE float f16_to_f32(uint16_t h) {
   float result;
   __builtin_memcpy(&result, &bits, 4);
   return result;
+#endif
 }
 
 /// Round to nearest even, in integers.
