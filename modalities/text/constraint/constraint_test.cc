@@ -412,10 +412,10 @@ TEST(Matcher, AllowsExactlyTheTokensThatTheGrammarCanTake) {
       R"({"properties": {"name": {"type": "string"}, "on": {"type": "boolean"}}, "required": ["name"]})");
   ASSERT_TRUE(grammar.ok());
   std::mt19937 random(11);
-  for (int walk = 0; walk < 30; ++walk) {
+  for (int walk = 0; walk < 12; ++walk) {
     Matcher matcher(*grammar, vocabulary.trie);
     std::string text;
-    for (int step = 0; step < 60 && !matcher.is_finished(); ++step) {
+    for (int step = 0; step < 40 && !matcher.is_finished(); ++step) {
       const auto mask = matcher.allowed();
       ASSERT_TRUE(mask.ok()) << to_string(mask.error());
       std::vector<int32_t> choices;
@@ -531,27 +531,33 @@ TEST(Matcher, RandomWalksWriteJsonThatAnIndependentValidatorAccepts) {
 }
 
 TEST(Matcher, RenewsItsCacheWhenASequenceVisitsManyStates) {
-  // Nesting never repeats a state, so the cache fills.
-  const SmallVocabulary vocabulary;
+  // Nesting never repeats a state, and each state's mask takes 12 KiB: some 8000 fill a cache.
+  std::vector<std::string_view> tokens(100'000);
+  const std::string bytes = "[](x)";
+  for (size_t i = 0; i < bytes.size(); ++i) tokens[i] = std::string_view(bytes).substr(i, 1);
+  const auto trie = TokenTrie::build(tokens, std::vector<int32_t>{99'999});
+  const auto token_of = [&](char c) { return static_cast<int32_t>(bytes.find(c)); };
   const Result<Grammar> grammar = compile_gbnf("root ::= \"[\" root \"]\" | \"(\" root \")\" | \"x\"");
-  Matcher matcher(*grammar, vocabulary.trie);
-  std::string closing;
+  Matcher matcher(*grammar, *trie);
+  std::string opening;
   std::mt19937 random(2);
-  for (int i = 0; i < 3000; ++i) {
-    const bool square = random() % 2 == 0;
+  for (int i = 0; i < 10'000; ++i) {
+    opening += "[("[random() % 2];
     ASSERT_TRUE(matcher.allowed().ok());
-    ASSERT_TRUE(matcher.accept(square ? '[' : '(').ok());
-    closing.insert(closing.begin(), square ? ']' : ')');
+    ASSERT_TRUE(matcher.accept(token_of(opening.back())).ok());
   }
-  ASSERT_TRUE(matcher.accept('x').ok());
-  for (const char c : closing) {
-    const auto mask = matcher.allowed();
-    ASSERT_TRUE(mask.ok());
-    EXPECT_TRUE((*mask)->allows(c));
-    EXPECT_FALSE((*mask)->allows(c == ']' ? ')' : ']'));
-    ASSERT_TRUE(matcher.accept(c).ok());
+  Matcher copy = matcher;
+  for (Matcher* each : {&matcher, &copy}) {
+    ASSERT_TRUE(each->accept(token_of('x')).ok());
+    for (auto open = opening.rbegin(); open != opening.rend(); ++open) {
+      const auto mask = each->allowed();
+      ASSERT_TRUE(mask.ok());
+      EXPECT_EQ((*mask)->count(), 1u);
+      ASSERT_TRUE((*mask)->allows(token_of(*open == '[' ? ']' : ')')));
+      ASSERT_TRUE(each->accept(token_of(*open == '[' ? ']' : ')')).ok());
+    }
+    EXPECT_TRUE(each->is_finished());
   }
-  EXPECT_TRUE(matcher.is_finished());
 }
 
 }  // namespace

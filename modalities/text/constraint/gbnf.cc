@@ -153,6 +153,7 @@ class GbnfParser {
         parts.push_back(group());
       } else if (now() == '<' || now() == '!') {
         fail_at(position_, StatusCode::kUnsupported, "tokens in a grammar are not supported", "text");
+        break;
       } else if (is_name_character(now())) {
         const size_t begin = position_;
         const std::string rule_name = name();

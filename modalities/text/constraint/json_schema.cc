@@ -283,7 +283,7 @@ class SchemaCompiler {
   static size_t assertions(const Json& json) {
     return static_cast<size_t>(
         std::count_if(json.members.begin(), json.members.end(),
-                      [](const auto& member) { return !holds(kAnnotations, member.first); }));
+                      [](const auto& member) { return !holds(kAnnotations, member.name); }));
   }
 
   // ---- references and merging
@@ -348,7 +348,7 @@ class SchemaCompiler {
     if (ref == nullptr && all == nullptr) return schema;
     Json rest = Json::object({});
     for (const auto& member : schema.json->members) {
-      if (member.first != "$ref" && member.first != "allOf" && !holds(kAnnotations, member.first))
+      if (member.name != "$ref" && member.name != "allOf" && !holds(kAnnotations, member.name))
         rest.members.push_back(member);
     }
     Schema merged = own(std::move(rest), schema);
@@ -393,7 +393,7 @@ class SchemaCompiler {
       if (holds(kAnnotations, key)) continue;
       const Json* other = y.find(key);
       if (other == nullptr) {
-        out.members.emplace_back(key, value);
+        out.members.push_back({key, value});
         continue;
       }
       auto both = merge_keyword(key, value, *other);
@@ -403,13 +403,13 @@ class SchemaCompiler {
              to_json_text(*other).substr(0, 100));
         return std::nullopt;
       }
-      out.members.emplace_back(key, *std::move(both));
+      out.members.push_back({key, *std::move(both)});
     }
     for (const auto& [key, value] : y.members) {
-      if (!holds(kAnnotations, key) && x.find(key) == nullptr) out.members.emplace_back(key, value);
+      if (!holds(kAnnotations, key) && x.find(key) == nullptr) out.members.push_back({key, value});
     }
     if (const Json* type = out.find("type"); type != nullptr && type->is_array() && type->items.empty()) {
-      return Json{Json::Kind::kFalse, {}, {}, {}};
+      return Json(Json::Kind::kFalse);
     }
     if ((x.find("prefixItems") != nullptr) != (y.find("prefixItems") != nullptr) &&
         x.find("items") != nullptr && y.find("items") != nullptr) {
@@ -423,7 +423,7 @@ class SchemaCompiler {
       if (additional == nullptr || others == nullptr || additional->kind == Json::Kind::kTrue) continue;
       std::unordered_set<std::string_view> named;
       if (const Json* own_properties = closed->find("properties"); own_properties != nullptr) {
-        for (const auto& member : own_properties->members) named.insert(member.first);
+        for (const auto& member : own_properties->members) named.insert(member.name);
       }
       for (auto& [key, value] : out.members) {
         if (key != "properties") continue;
@@ -445,13 +445,13 @@ class SchemaCompiler {
       Json out = Json::object({});
       for (const auto& [name, schema] : a.members) {
         const auto other = others.find(name);
-        out.members.emplace_back(
-            name, other == others.end() ? schema
-                                        : Json::object({{"allOf", Json::array({schema, *other->second})}}));
+        const bool common = other != others.end();
+        out.members.push_back(
+            {name, common ? Json::object({{"allOf", Json::array({schema, *other->second})}}) : schema});
         if (other != others.end()) others.erase(other);
       }
       for (const auto& [name, schema] : b.members) {
-        if (others.find(name) != others.end()) out.members.emplace_back(name, schema);
+        if (others.find(name) != others.end()) out.members.push_back({name, schema});
       }
       return out;
     }
@@ -515,7 +515,7 @@ class SchemaCompiler {
     }
     Json rest = Json::object({});
     for (const auto& member : schema.json->members) {
-      if (member.first != keyword && !holds(kAnnotations, member.first)) rest.members.push_back(member);
+      if (member.name != keyword && !holds(kAnnotations, member.name)) rest.members.push_back(member);
     }
     std::vector<Schema> branches;
     const Schema common = own(std::move(rest), schema);
@@ -672,7 +672,7 @@ class SchemaCompiler {
     } else {  // the types that the keywords speak of
       const auto speaks = [&](const auto& keywords) {
         return std::any_of(schema.json->members.begin(), schema.json->members.end(),
-                           [&](const auto& m) { return holds(keywords, m.first); });
+                           [&](const auto& m) { return holds(keywords, m.name); });
       };
       if (speaks(kObjectKeywords)) types.emplace_back("object");
       if (speaks(kArrayKeywords)) types.emplace_back("array");
@@ -883,7 +883,7 @@ class SchemaCompiler {
                   "required is not a list of names", "an array of strings",
                   to_json_text(*required).substr(0, 50));
     }
-    static const Json kTrue = {Json::Kind::kTrue, {}, {}, {}};
+    static const Json kTrue(Json::Kind::kTrue);
     // Only what is named, unless nothing is or the schema says otherwise.
     const bool open = additional != nullptr ? additional->kind != Json::Kind::kFalse : named == nullptr;
     const Schema others = additional != nullptr ? below(schema, "additionalProperties", additional)

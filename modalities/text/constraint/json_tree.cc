@@ -17,10 +17,10 @@ class TreeBuilder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, TreeB
  public:
   explicit TreeBuilder(int max_depth) : max_depth_(max_depth) {}
 
-  bool Null() { return add({Json::Kind::kNull, {}, {}, {}}); }
-  bool Bool(bool b) { return add({b ? Json::Kind::kTrue : Json::Kind::kFalse, {}, {}, {}}); }
+  bool Null() { return add(Json()); }
+  bool Bool(bool b) { return add(Json(b ? Json::Kind::kTrue : Json::Kind::kFalse)); }
   bool RawNumber(const char* text, rapidjson::SizeType size, bool) {
-    return add({Json::Kind::kNumber, std::string(text, size), {}, {}});
+    return add(Json(Json::Kind::kNumber, std::string(text, size)));
   }
   bool String(const char* text, rapidjson::SizeType size, bool) {
     return add(Json::string(std::string(text, size)));
@@ -42,7 +42,7 @@ class TreeBuilder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, TreeB
  private:
   bool open(Json::Kind kind) {
     too_deep_ = open_.size() >= static_cast<size_t>(max_depth_);
-    open_.push_back({kind, {}, {}, {}});
+    open_.emplace_back(kind);
     keys_.emplace_back();
     seen_.emplace_back();
     return !too_deep_;
@@ -60,7 +60,7 @@ class TreeBuilder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, TreeB
     } else if (open_.back().is_array()) {
       open_.back().items.push_back(std::move(value));
     } else {
-      open_.back().members.emplace_back(keys_.back(), std::move(value));
+      open_.back().members.push_back({keys_.back(), std::move(value)});
     }
     return true;
   }
@@ -111,9 +111,9 @@ void append_json(const Json& json, std::string* out) {
       *out += '{';
       for (size_t i = 0; i < json.members.size(); ++i) {
         if (i > 0) *out += ',';
-        append_string(json.members[i].first);
+        append_string(json.members[i].name);
         *out += ':';
-        append_json(json.members[i].second, out);
+        append_json(json.members[i].value, out);
       }
       *out += '}';
       break;
@@ -121,6 +121,34 @@ void append_json(const Json& json, std::string* out) {
 }
 
 }  // namespace
+
+Json::Json(Kind of_kind, std::string of_text) : kind(of_kind), text(std::move(of_text)) {}
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+
+Json Json::string(std::string text) { return Json(Kind::kString, std::move(text)); }
+
+Json Json::array(std::vector<Json> items) {
+  Json out(Kind::kArray);
+  out.items = std::move(items);
+  return out;
+}
+
+Json Json::object(std::vector<JsonMember> members) {
+  Json out(Kind::kObject);
+  out.members = std::move(members);
+  return out;
+}
+
+const Json* Json::find(std::string_view name) const {
+  for (const JsonMember& member : members) {
+    if (member.name == name) return &member.value;
+  }
+  return nullptr;
+}
 
 bool equal(const Json& a, const Json& b) {
   if (a.kind != b.kind) return false;
@@ -135,8 +163,8 @@ bool equal(const Json& a, const Json& b) {
     case Json::Kind::kObject:
       return a.members.size() == b.members.size() &&
              std::all_of(a.members.begin(), a.members.end(), [&](const auto& m) {
-               const Json* other = b.find(m.first);
-               return other != nullptr && equal(m.second, *other);
+               const Json* other = b.find(m.name);
+               return other != nullptr && equal(m.value, *other);
              });
     case Json::Kind::kNull:
     case Json::Kind::kFalse:

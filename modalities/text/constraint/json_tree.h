@@ -12,27 +12,35 @@
 
 namespace weft::constraint {
 
+struct JsonMember;
+
 struct Json {
   enum class Kind : uint8_t { kNull, kFalse, kTrue, kNumber, kString, kArray, kObject };
   Kind kind = Kind::kNull;
   std::string text;  ///< a string's value, a number's spelling
   std::vector<Json> items;
-  std::vector<std::pair<std::string, Json>> members;
+  std::vector<JsonMember> members;
+
+  // Defined where JsonMember is complete.
+  explicit Json(Kind of_kind = Kind::kNull, std::string of_text = {});
+  Json(const Json&);
+  Json(Json&&) noexcept;
+  Json& operator=(const Json&);
+  Json& operator=(Json&&) noexcept;
+  ~Json();
+  static Json string(std::string text);
+  static Json array(std::vector<Json> items);
+  static Json object(std::vector<JsonMember> members);
 
   bool is_object() const { return kind == Kind::kObject; }
   bool is_array() const { return kind == Kind::kArray; }
   bool is_string() const { return kind == Kind::kString; }
-  const Json* find(std::string_view name) const {
-    for (const auto& [key, value] : members) {
-      if (key == name) return &value;
-    }
-    return nullptr;
-  }
-  static Json array(std::vector<Json> items) { return {Kind::kArray, {}, std::move(items), {}}; }
-  static Json object(std::vector<std::pair<std::string, Json>> members) {
-    return {Kind::kObject, {}, {}, std::move(members)};
-  }
-  static Json string(std::string text) { return {Kind::kString, std::move(text), {}, {}}; }
+  const Json* find(std::string_view name) const;
+};
+
+struct JsonMember {
+  std::string name;
+  Json value;
 };
 
 /// Whether two values are equal as JSON Schema compares them: numbers by value, objects whatever their order.
