@@ -57,18 +57,15 @@ std::vector<ParameterBinding> varying_bindings(const Node& node, const PlannedNo
 }
 
 CompiledGraph compile(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
-                      const CompileOptions& options, uint32_t& next_flat, uint64_t workspace_base,
-                      Level level);
+                      const CompileOptions& options, uint32_t& next_flat, Level level);
 
 CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Plan& plan,
-                          const CompileOptions& options, uint32_t& next_flat, uint64_t workspace_base,
-                          Level level) {
+                          const CompileOptions& options, uint32_t& next_flat, Level level) {
   CompiledNode compiled;
   compiled.node = &node;
   compiled.planned = &planned;
   compiled.flat = next_flat++;
   compiled.n_dependencies = static_cast<uint32_t>(node.depends_on.size());
-  compiled.workspace_offset = workspace_base + planned.workspace_offset;
   for (size_t port = 0; port < node.output_names.size(); ++port) {
     // The type of one element where the node runs for_each: that is what a request sets.
     const std::string& type = node.type.node  ? node.type.node->outputs[port].type
@@ -92,9 +89,8 @@ CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Pl
     compiled.model_parameters.push_back(model.parameter);
   }
   if (node.subgraph) {
-    compiled.child =
-        std::make_unique<CompiledGraph>(compile(*node.subgraph, planned.children, plan, options, next_flat,
-                                                compiled.workspace_offset, Level::kSubgraph));
+    compiled.child = std::make_unique<CompiledGraph>(
+        compile(*node.subgraph, planned.children, plan, options, next_flat, Level::kSubgraph));
   } else {
     compiled.cache_key = options.cache_key(compiled);
   }
@@ -102,14 +98,12 @@ CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Pl
 }
 
 CompiledGraph compile(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
-                      const CompileOptions& options, uint32_t& next_flat, uint64_t workspace_base,
-                      Level level) {
+                      const CompileOptions& options, uint32_t& next_flat, Level level) {
   CompiledGraph compiled;
   compiled.graph = &graph;
   uint32_t n_slots = 0;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    compiled.nodes.push_back(
-        compile_node(graph.nodes[i], planned[i], plan, options, next_flat, workspace_base, level));
+    compiled.nodes.push_back(compile_node(graph.nodes[i], planned[i], plan, options, next_flat, level));
     compiled.nodes[i].first_slot = n_slots;
     n_slots += static_cast<uint32_t>(graph.nodes[i].output_names.size());
     if (graph.nodes[i].depends_on.empty()) compiled.roots.push_back(static_cast<uint32_t>(i));
@@ -153,7 +147,7 @@ std::vector<Source> sources_of(const Node& node) {
 
 CompiledGraph compile_graph(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
                             const CompileOptions& options, uint32_t& next_flat) {
-  return compile(graph, planned, plan, options, next_flat, 0, Level::kRoot);
+  return compile(graph, planned, plan, options, next_flat, Level::kRoot);
 }
 
 }  // namespace weft

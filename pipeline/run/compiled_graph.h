@@ -38,7 +38,6 @@ struct CompiledNode {
   std::vector<uint8_t> per_element;  // by input: whether it refers to the list of for_each
   bool parameters_per_element = false;
   std::vector<Model*> models;
-  uint64_t workspace_offset = 0;              // in the arena of the whole run
   std::optional<ResultKey> cache_key;         // without parameters and inputs; nothing: results are not kept
   std::vector<std::string> model_parameters;  // names; they do not enter the key: the models' hashes do
 };

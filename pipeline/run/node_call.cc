@@ -257,7 +257,8 @@ void NodeCall::execute_batch(uint32_t worker) {
     execution.struct_size = sizeof(execution);
     execution.stream = &stream_;
     execution.workspace_bytes = node_.planned->workspace_bytes;
-    execution.workspace = execution.workspace_bytes ? context_.arena + node_.workspace_offset : nullptr;
+    execution.workspace =
+        execution.workspace_bytes ? context_.arena + node_.planned->workspace_offset : nullptr;
     status = sdk::guarded([&] {
       return sdk::checked([&](weft_error* error) {
         return api.execute(node_.planned->instance.get(), batch_.data(), batch_size_, &execution, error);

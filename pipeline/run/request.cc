@@ -291,6 +291,7 @@ Status check_bound(const Value& value, const weft_spec& bound) {
     if (bound.dtype != 0 && view.dtype != bound.dtype) {
       return beyond("dtype " + std::to_string(bound.dtype), "dtype " + std::to_string(view.dtype));
     }
+    if (bound.rank == 0) return {};  // no rank declared
     if (view.rank != bound.rank)
       return beyond("rank " + std::to_string(bound.rank), "rank " + std::to_string(view.rank));
     for (int i = 0; i < view.rank; ++i) {

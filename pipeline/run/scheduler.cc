@@ -32,14 +32,13 @@ void Scheduler::push_all(TaskList& tasks) noexcept {
     const std::lock_guard lock(mutex_);
     queue_.append(tasks);
     wake = static_cast<uint32_t>(std::min<size_t>(queue_.size(), idle_));
-    // One thread more at a time: each that finds work left behind it is followed by another push soon enough.
-    if (queue_.size() > idle_ && threads_.size() < max_threads_) {
-      const auto worker = static_cast<uint32_t>(threads_.size());
-      try {
+    try {
+      for (size_t served = idle_; served < queue_.size() && threads_.size() < max_threads_; ++served) {
+        const auto worker = static_cast<uint32_t>(threads_.size());
         threads_.emplace_back([this, worker] { work(worker); });
-      } catch (const std::system_error&) {
-        // The system has no more threads: those that there are do the work.
       }
+    } catch (const std::system_error&) {
+      // The system has no more threads: those that there are do the work.
     }
   }
   for (uint32_t i = 0; i < wake; ++i) ready_.notify_one();

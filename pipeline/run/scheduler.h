@@ -17,11 +17,9 @@ namespace weft {
 
 class Task {
  public:
+  virtual ~Task() = default;
   /// Returns a task to run next on this thread, or null. worker: from 0.
   virtual Task* run(uint32_t worker) noexcept = 0;
-
- protected:
-  ~Task() = default;
 
  private:
   friend class TaskList;
