@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "pipeline/plan/bounds.h"
@@ -40,7 +41,7 @@ std::string breach(const weft_node_plan& plan, size_t n_outputs) {
 Status Planner::plan_leaf(Scope& scope, const Node& node, PlannedNode& planned) {
   Status status = fill_parameters(scope, node, planned);
   if (status.ok()) status = open_models(scope, node, planned);
-  if (status.ok()) status = create_node(node, planned);
+  if (status.ok()) status = create_node(scope, node, planned);
   if (status.ok()) status = prepare_node(node, planned);
   if (!status.ok()) return status;
 
@@ -99,7 +100,7 @@ Status Planner::plan_subgraph(Scope& scope, const Node& node, PlannedNode& plann
   return {};
 }
 
-Status Planner::create_node(const Node& node, PlannedNode& planned) {
+Status Planner::create_node(const Scope& scope, const Node& node, PlannedNode& planned) {
   const Result<const weft_node_api*> api = environment_.node_api(node.type);
   if (!api.ok()) return api.status();
   std::vector<weft_named_model> models;
@@ -114,6 +115,9 @@ Status Planner::create_node(const Node& node, PlannedNode& planned) {
   }
   weft_node_config config{};
   config.struct_size = sizeof config;
+  const int64_t elements = elements_of(scope, node);
+  const bool counted = elements != WEFT_UNBOUNDED && elements <= std::numeric_limits<uint32_t>::max();
+  config.max_requests = counted ? static_cast<uint32_t>(std::max<int64_t>(elements, 1)) : 0;
   config.name = planned.path.c_str();
   config.parameters = planned.parameters.get();
   config.models = models.data();

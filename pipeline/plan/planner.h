@@ -54,7 +54,7 @@ class Planner {
   Status fill_parameters(Scope& scope, const Node& node, PlannedNode& planned);
   Status open_models(Scope& scope, const Node& node, PlannedNode& planned);
   Status open_model(Scope& scope, uint32_t index);
-  Status create_node(const Node& node, PlannedNode& planned);
+  Status create_node(const Scope& scope, const Node& node, PlannedNode& planned);
   Status prepare_node(const Node& node, PlannedNode& planned);
 
   const Flow& flow_of(const Scope& scope, const Source& source) const;
