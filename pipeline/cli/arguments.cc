@@ -9,6 +9,7 @@
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/report.h"
 #include "pipeline/cli/terminal.h"
+#include "pipeline/graph/diagnostic.h"
 
 namespace weft::cli {
 namespace {

@@ -5,8 +5,9 @@ namespace weft::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kNodesCommand, &kPluginsCommand, &kModelsCommand, &kCacheCommand, &kDoctorCommand,
-};
+    &kRunCommand,   &kValidateCommand, &kPlanCommand,   &kGraphCommand,  &kChatCommand,
+    &kNodesCommand, &kPluginsCommand,  &kModelsCommand, &kSchemaCommand, &kNewPluginCommand,
+    &kCheckCommand, &kVerifyCommand,   &kBenchCommand,  &kCacheCommand,  &kDoctorCommand};
 
 }  // namespace
 

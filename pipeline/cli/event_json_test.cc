@@ -28,7 +28,9 @@ TEST(EventLine, IsOneLineOfJsonForEveryEvent) {
   }
 }
 
-TEST(EventLine, SurvivesInvalidUtf8) { EXPECT_EQ(Json::parse(event_line(NodeSkipped{"a", "\xff"})).at("reason"), "\uFFFD"); }
+TEST(EventLine, SurvivesInvalidUtf8) {
+  EXPECT_EQ(Json::parse(event_line(NodeSkipped{"a", "\xff"})).at("reason"), "\uFFFD");
+}
 
 TEST(FinishedLine, CarriesOutputsWholeAndOnOneLine) {
   RunResult result;

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "pipeline/cli/report.h"
+#include "pipeline/graph/diagnostic.h"
 
 namespace weft::cli {
 namespace {

@@ -12,6 +12,7 @@
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/report.h"
 #include "pipeline/cli/version.h"
+#include "pipeline/graph/diagnostic.h"
 
 namespace weft::cli {
 namespace {

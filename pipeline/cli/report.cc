@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -52,34 +51,6 @@ int report_usage(std::string_view command, std::string_view message) {
 }
 
 void report_warning(std::string_view message) { print_error_line("warning: " + without_controls(message)); }
-
-std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
-  std::string best;
-  size_t best_distance = std::max<size_t>(1, (name.size() + 2) / 3) + 1;
-  for (const std::string& candidate : known) {
-    // Optimal string alignment: insert, delete, replace, swap neighbours; three rows are enough.
-    std::vector<size_t> before(candidate.size() + 1), previous(candidate.size() + 1),
-        row(candidate.size() + 1);
-    for (size_t j = 0; j <= candidate.size(); ++j) previous[j] = j;
-    for (size_t i = 1; i <= name.size(); ++i) {
-      row[0] = i;
-      for (size_t j = 1; j <= candidate.size(); ++j) {
-        const size_t replace = previous[j - 1] + (name[i - 1] == candidate[j - 1] ? 0 : 1);
-        row[j] = std::min({previous[j] + 1, row[j - 1] + 1, replace});
-        if (i > 1 && j > 1 && name[i - 1] == candidate[j - 2] && name[i - 2] == candidate[j - 1]) {
-          row[j] = std::min(row[j], before[j - 2] + 1);
-        }
-      }
-      before.swap(previous);
-      previous.swap(row);
-    }
-    if (previous[candidate.size()] < best_distance) {
-      best_distance = previous[candidate.size()];
-      best = candidate;
-    }
-  }
-  return best;
-}
 
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {

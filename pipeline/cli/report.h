@@ -20,10 +20,6 @@ int report_usage(std::string_view command, std::string_view message);
 /// "warning: ..." on standard error.
 void report_warning(std::string_view message);
 
-/// The known name that is most like a mistyped one: at most a third of it differs, counting swapped neighbours once.
-/// "" if none is.
-std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
-
 /// Writes all of `text` to a descriptor. False if that failed; a closed pipe counts as that.
 bool write_all(int fd, std::string_view text);
 /// To standard output; remembers a failure, which main() turns into kInputOutput.

@@ -24,16 +24,6 @@ TEST(ErrorText, DoesNotPassEscapeSequencesOn) {
   EXPECT_EQ(error_text(error, 0), "weft: ^[[31mred");
 }
 
-TEST(NearestName, FindsTyposAndOnlyThose) {
-  const std::vector<std::string> known = {"run", "validate", "plan", "nodes", "text.generate"};
-  EXPECT_EQ(nearest_name("rnu", known), "run");
-  EXPECT_EQ(nearest_name("valdate", known), "validate");
-  EXPECT_EQ(nearest_name("text.genrate", known), "text.generate");
-  EXPECT_EQ(nearest_name("node", known), "nodes");
-  EXPECT_EQ(nearest_name("frobnicate", known), "");
-  EXPECT_EQ(nearest_name("", {}), "");
-}
-
 TEST(ExitCode, IsNeverSuccessForAnError) {
   for (int code = WEFT_INVALID_ARGUMENT; code <= WEFT_INTERNAL; ++code) {
     const int exit_code = exit_code_for(static_cast<StatusCode>(code));

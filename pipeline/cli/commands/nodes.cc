@@ -8,6 +8,7 @@
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/report.h"
 #include "pipeline/cli/terminal.h"
+#include "pipeline/graph/diagnostic.h"
 #include "pipeline/loader/scan.h"
 
 namespace weft::cli {

@@ -28,7 +28,8 @@ int validate(const Options& options) {
     if (parsed.graph == nullptr) {
       code = kInvalidPipeline;
       if (messages == Messages::kText) {
-        write_all(STDERR_FILENO, file + ": " + std::to_string(n_errors) + (n_errors == 1 ? " error\n" : " errors\n"));
+        write_all(STDERR_FILENO,
+                  file + ": " + std::to_string(n_errors) + (n_errors == 1 ? " error\n" : " errors\n"));
       }
     } else if (messages == Messages::kText) {
       const size_t n_nodes = parsed.graph->nodes.size();

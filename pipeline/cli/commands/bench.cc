@@ -1,0 +1,137 @@
+/// weft bench text: how fast a language model reads and writes on this machine. A pipeline of one text.bench node.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "kernels/cpu/isa.h"
+#include "pipeline/cli/byte_size.h"
+#include "pipeline/cli/commands/commands.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/pipeline_file.h"
+#include "pipeline/cli/process_clock.h"
+#include "pipeline/cli/report.h"
+#include "pipeline/cli/run_display.h"
+#include "pipeline/cli/run_session.h"
+
+namespace weft::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string what = "text", model = "SmolLM2-135M-Instruct.Q4_1.gguf";
+  int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, depth = 0, repetitions = 3;
+  HostSettings host;
+  bool as_json = false;
+};
+
+std::string bench_pipeline(const Options& options) {
+  std::error_code error;
+  std::string path = options.model;
+  if (std::filesystem::exists(path, error)) path = std::filesystem::absolute(path, error).string();
+  const Json with{{"model", "model"},
+                  {"prompt_tokens", options.prompt_tokens},
+                  {"gen_tokens", options.gen_tokens},
+                  {"batch", options.batch},
+                  {"depth", options.depth},
+                  {"repetitions", options.repetitions}};
+  const Json pipeline{{"weft", 1},
+                      {"models", {{"model", {{"path", path}}}}},
+                      {"nodes", {{"bench", {{"uses", "text.bench"}, {"with", with}}}}},
+                      {"outputs", {{"report", "bench.report"}}}};
+  return pipeline.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The node's report with what only the process knows.
+Json complete_report(const Json& measured, const Options& options, uint32_t threads) {
+  Json report{{"model", std::filesystem::path(options.model).filename().string()},
+              {"prompt_tokens", options.prompt_tokens},
+              {"gen_tokens", options.gen_tokens},
+              {"batch", options.batch},
+              {"depth", options.depth},
+              {"threads", threads},
+              {"isa", to_string(active_isa())}};
+  for (const auto& [name, value] : measured.items()) {
+    if (name != "first_token_monotonic_ns") report[name] = value;
+  }
+  const int64_t first_token_ns =
+      measured.at("first_token_monotonic_ns").get<int64_t>() - process_start_monotonic_ns();
+  report["first_token_ms"] = static_cast<double>(first_token_ns) * 1e-6;
+  report["peak_rss_bytes"] = peak_resident_bytes();
+  return report;
+}
+
+void print_report(const Json& report) {
+  char line[160];
+  std::snprintf(line, sizeof line, "prefill      %10.1f tokens/s\ndecode       %10.1f tokens/s\n",
+                report.at("prefill_tps").get<double>(), report.at("decode_tps").get<double>());
+  print(line);
+  std::snprintf(line, sizeof line,
+                "load         %10.1f ms\nfirst token  %10.1f ms after the start of the process\n",
+                report.at("load_ms").get<double>(), report.at("first_token_ms").get<double>());
+  print(line);
+  print("peak memory  " + format_byte_size(report.at("peak_rss_bytes").get<uint64_t>()) + "\n");
+}
+
+int bench(const Options& options) {
+  Cancellation cancellation;
+  if (const Status isa = check_isa_request(); !isa.ok()) return report_error(isa), kUsage;
+  const std::unique_ptr<const Catalog> catalog = find_plugins();
+  const ParsedPipeline parsed = parse_pipeline(bench_pipeline(options), "bench", *catalog);
+  if (parsed.graph == nullptr) {
+    print_diagnostics(parsed, Messages::kText);
+    return kInvalidPipeline;
+  }
+  const std::unique_ptr<Host> host = make_host(options.host, cancellation.temporaries(),
+                                               [](weft_log_level level, const std::string& message) {
+                                                 if (level >= WEFT_LOG_WARNING) report_warning(message);
+                                               });
+  RunOptions run = run_options(options.host);
+  run.manifest = RunOptions::WriteManifest::kNo;
+  Result<PreparedRun> prepared = prepare_run(*parsed.graph, plugin_provider(), *host, run);
+  if (!prepared.ok()) return report_error(prepared.status());
+  const Result<RunResult> result = execute(
+      *prepared, run, [](const Event&) {}, &cancellation.token());
+  if (const int interrupted = cancellation.exit_code(); interrupted != 0 && !result.ok()) return interrupted;
+  if (!result.ok()) return report_error(result.status());
+  const Json report =
+      complete_report(Json::parse(result->outputs_json.at("report")), options, host->threads());
+  if (options.as_json) {
+    print(report.dump() + "\n");
+  } else {
+    print_report(report);
+  }
+  return kSuccess;
+}
+
+std::function<int()> declare(Arguments& arguments) {
+  auto options = std::make_shared<Options>();
+  arguments.choice("WHAT", options->what, {"text"}, "What to measure: text, a language model");
+  arguments.option("--model", options->model, "MODEL",
+                   "A model file, or its name in a model folder; default: SmolLM2");
+  arguments.option("--prompt-tokens", options->prompt_tokens, 1, 1 << 20, "N",
+                   "Length of each prompt; default: 512");
+  arguments.option("--gen-tokens", options->gen_tokens, 1, 1 << 20, "N",
+                   "Tokens that each sequence writes; default: 64");
+  arguments.option("--batch", options->batch, 1, 1024, "N",
+                   "Sequences at once, with different prompts; default: 1");
+  arguments.option("--depth", options->depth, 0, 1 << 20, "N",
+                   "Context that writing starts from; default: 0");
+  arguments.option("--repetitions", options->repetitions, 1, 100, "N",
+                   "Measurements; the median is reported; default: 3");
+  options->host.declare(arguments);
+  arguments.flag("--json", options->as_json, "Print one JSON object");
+  return [options] { return bench(*options); };
+}
+
+}  // namespace
+
+const Command kBenchCommand = {
+    "bench", "measure how fast a model reads and writes here",
+    "prefill_tps: tokens of the prompt a second. decode_tps: generated tokens a second, from a context of "
+    "--depth tokens. With "
+    "--batch, totals over all sequences. first_token_ms counts from the start of the process.",
+    "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --threads 2\n"
+    "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json",
+    declare};
+
+}  // namespace weft::cli
