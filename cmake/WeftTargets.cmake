@@ -31,6 +31,9 @@ function(weft_library name)
     add_library(${name} STATIC ${ARG_SOURCES})
   endif()
   target_link_libraries(${name} PUBLIC weft_build_flags ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  if(WEFT_FUZZERS)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)  # so that fuzzers see which code they reach
+  endif()
 endfunction()
 
 # weft_test(NAME SOURCES ... [DEPS ...] [TIMEOUT s] [LABELS ...]): a GoogleTest program; each case is a ctest case.
