@@ -35,7 +35,7 @@ struct CheckOptions {
   DescribeOptions describe;
   std::string check_program;                  // absolute path of weft-check-node
   std::vector<std::string> models;            // files or folders to try for parameters of type model
-  std::chrono::seconds node_time_limit{120};  // for all checks of one node
+  std::chrono::seconds node_time_limit{600};  // for all checks of one node
 };
 
 /// From the place of the running program, as default_scan_options().

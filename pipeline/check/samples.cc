@@ -202,11 +202,11 @@ Value large_value(const std::string& type, Pool& pool) {
 
 std::vector<ParameterSample> sample_parameters(const NodeTypeDescriptor& node) {
   const ParameterJson base = base_parameters(node);
-  std::vector<ParameterSample> samples = {{"defaults", base}};
+  std::vector<ParameterSample> samples = {{"defaults", base, {}}};
   for (const ParameterDescriptor& parameter : node.parameters) {
     for (std::string& json : variations(parameter)) {
       if (parameter.default_json && *parameter.default_json == json) continue;
-      ParameterSample sample{parameter.name + " = " + json, base};
+      ParameterSample sample{parameter.name + " = " + json, base, parameter.name};
       sample.parameters_json[parameter.name] = std::move(json);
       samples.push_back(std::move(sample));
     }
@@ -215,7 +215,7 @@ std::vector<ParameterSample> sample_parameters(const NodeTypeDescriptor& node) {
 }
 
 ParameterSample largest_parameters(const NodeTypeDescriptor& node) {
-  ParameterSample sample{"largest numbers", base_parameters(node)};
+  ParameterSample sample{"largest numbers", base_parameters(node), {}};
   for (const ParameterDescriptor& parameter : node.parameters) {
     if (is_number(parameter.type) && parameter.type != "seed") {
       sample.parameters_json[parameter.name] = number_json(largest(parameter), is_integer(parameter.type));

@@ -27,6 +27,7 @@ using ParameterJson = std::map<std::string, std::string>;  // JSON text by name
 struct ParameterSample {
   std::string description;
   ParameterJson parameters_json;
+  std::string varied;  // the parameter that is not as in the defaults; empty for none or all
 };
 
 /// First the defaults (with made-up values where there is none), then for each parameter its smallest, largest and every
