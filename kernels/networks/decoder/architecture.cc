@@ -73,17 +73,17 @@ FileLayout Architecture::layout(WeightContainer container) const {
   return result;
 }
 
-int64_t MetadataReader::size(std::string_view key) {
+int64_t MetadataReader::size(std::string_view key, int64_t most) {
   const std::string full = prefix_ + std::string(key);
   Result<int64_t> value = metadata_.integer(full);
   if (!value.ok()) {
     keep(value.status());
     return 1;
   }
-  if (*value < 1 || *value > INT32_MAX) {
+  if (*value < 1 || *value > most) {
     keep(Status(StatusCode::kCorruptData, "a size is out of range")
              .at(metadata_.source() + ", key '" + full + "'")
-             .expected("1 to 2147483647")
+             .expected("1 to " + std::to_string(most))
              .got(std::to_string(*value)));
     return 1;
   }
@@ -138,7 +138,7 @@ void MetadataReader::unsupported(std::string_view key, std::string_view value, s
 
 void read_gguf_shapes(MetadataReader& reader, DecoderConfig& config) {
   config.width = reader.size("embedding_length");
-  config.n_layers = reader.size("block_count");
+  config.n_layers = reader.size("block_count", kMaxLayers);
   config.n_heads = reader.size("attention.head_count");
   config.n_kv_heads = reader.size_or("attention.head_count_kv", config.n_heads);
   config.head_dim = reader.size_or("attention.key_length", config.width / config.n_heads);
@@ -175,7 +175,7 @@ void read_gguf_shapes(MetadataReader& reader, DecoderConfig& config) {
 
 void read_hugging_face_shapes(MetadataReader& reader, DecoderConfig& config) {
   config.width = reader.size("hidden_size");
-  config.n_layers = reader.size("num_hidden_layers");
+  config.n_layers = reader.size("num_hidden_layers", kMaxLayers);
   config.n_heads = reader.size("num_attention_heads");
   config.n_kv_heads = reader.size_or("num_key_value_heads", config.n_heads);
   config.head_dim = reader.size_or("head_dim", config.width / config.n_heads);
@@ -196,8 +196,8 @@ void read_hugging_face_rope(MetadataReader& reader, std::string_view kind, int64
   std::string at = newer ? "rope_parameters." : "rope_scaling.";
   if (newer && !kind.empty()) at += std::string(kind) + ".";
   rope.base = reader.positive_or(at + "rope_theta", base);
-  rope.n_rotated = static_cast<int64_t>(static_cast<double>(n_rotated) *
-                                        reader.positive_or(at + "partial_rotary_factor", 1));
+  const double part = std::min(reader.positive_or(at + "partial_rotary_factor", 1), 1.0);
+  rope.n_rotated = static_cast<int64_t>(static_cast<double>(n_rotated) * part);
   const std::string type = reader.text_or(at + "rope_type", reader.text_or(at + "type", "default"));
   if (type == "default") return;
   rope.factor = reader.positive(at + "factor");

@@ -55,6 +55,9 @@ struct PartName {
   std::string_view name;
 };
 
+/// More layers than this are a damaged file.
+inline constexpr int64_t kMaxLayers = 4096;
+
 enum class MatrixOrder : uint8_t { kOutIn, kInOut };
 /// The rows of kQkv: all queries, all keys, all values; or for each KV head its queries, its key, its value.
 enum class QkvOrder : uint8_t { kConcatenated, kGrouped };
@@ -92,8 +95,8 @@ class MetadataReader {
       : metadata_(metadata), prefix_(std::move(prefix)) {}
 
   bool has(std::string_view key) const { return metadata_.contains(prefix_ + std::string(key)); }
-  /// A whole number of 1 to 2^31 - 1.
-  int64_t size(std::string_view key);
+  /// A whole number of 1 to `most`.
+  int64_t size(std::string_view key, int64_t most = INT32_MAX);
   int64_t size_or(std::string_view key, int64_t fallback) { return has(key) ? size(key) : fallback; }
   /// A finite number above 0.
   double positive(std::string_view key);

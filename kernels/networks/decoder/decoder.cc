@@ -32,13 +32,12 @@ Status refuse(const WeightFile& file, std::string message, std::string expected,
 
 // What the forward pass relies on, whatever the file says.
 Status check(const WeightFile& file, const DecoderConfig& c) {
-  constexpr int64_t kMostWidth = int64_t{1} << 24, kMostLayers = 4096, kMostHeads = 65536;
-  if (c.n_layers > kMostLayers || c.width > kMostWidth || c.mlp_width > kMostWidth ||
-      c.n_heads > kMostHeads || c.query_width() > kMostWidth)
-    return refuse(file, "the model's shape is out of range",
-                  "at most 4096 layers, 65536 heads, widths of 2^24",
-                  std::to_string(c.n_layers) + " layers, " + std::to_string(c.n_heads) + " heads, width " +
-                      std::to_string(c.width) + ", MLP width " + std::to_string(c.mlp_width));
+  constexpr int64_t kMostWidth = int64_t{1} << 24, kMostHeads = 65536;
+  if (c.width > kMostWidth || c.mlp_width > kMostWidth || c.n_heads > kMostHeads ||
+      c.query_width() > kMostWidth)
+    return refuse(file, "the model's shape is out of range", "at most 65536 heads, widths of 2^24",
+                  std::to_string(c.n_heads) + " heads, width " + std::to_string(c.width) + ", MLP width " +
+                      std::to_string(c.mlp_width));
   if (c.head_dim < 1 || c.head_dim > kMaxHeadDim)
     return refuse(file, "the size of a head is out of range", "1 to " + std::to_string(kMaxHeadDim),
                   std::to_string(c.head_dim));

@@ -47,7 +47,7 @@ Status configure(const Metadata& metadata, WeightContainer container, DecoderCon
   }
   MetadataReader reader(metadata);
   config.width = reader.size("hidden_size");
-  config.n_layers = reader.size("num_hidden_layers");
+  config.n_layers = reader.size("num_hidden_layers", kMaxLayers);
   config.n_heads = reader.size("num_attention_heads");
   const bool new_architecture = reader.flag_or("new_decoder_architecture", false);
   if (new_architecture) config.n_kv_heads = reader.size_or("num_kv_heads", config.n_heads);

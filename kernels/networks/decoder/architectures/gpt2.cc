@@ -26,7 +26,7 @@ Status configure(const Metadata& metadata, WeightContainer container, DecoderCon
   }
   MetadataReader reader(metadata);
   config.width = reader.size("n_embd");
-  config.n_layers = reader.size("n_layer");
+  config.n_layers = reader.size("n_layer", kMaxLayers);
   config.n_heads = config.n_kv_heads = reader.size("n_head");
   config.head_dim = config.width / config.n_heads;
   config.mlp_width = reader.size_or("n_inner", 4 * config.width);
