@@ -20,37 +20,64 @@ struct Running {
 // Even and odd components are summed apart: twice the independent sums for a single row, where the registers allow it.
 constexpr int kChains = kLanes == 16 ? 2 : 1;
 
+// sum[r][v] = sum over d in [begin, end) of q[r][d] * key d of the v-th kLanes tokens from `slot`.
+template <typename Format, int R>
+WEFT_INLINE void multiply_keys(const char* keys, int64_t slot, const float* const* q, int64_t begin,
+                               int64_t end, F32 (&sum)[R][2]) {
+  F32 part[kChains][R][2] = {};
+  int64_t d = begin;
+  for (; d + kChains <= end; d += kChains) {
+    WEFT_UNROLL
+    for (int c = 0; c < kChains; ++c) {
+      const F32 k0 = Format::key(keys, d + c, slot);
+      const F32 k1 = Format::key(keys, d + c, slot + kLanes);
+      WEFT_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const F32 component = broadcast(q[r][d + c]);
+        part[c][r][0] = multiply_add(component, k0, part[c][r][0]);
+        part[c][r][1] = multiply_add(component, k1, part[c][r][1]);
+      }
+    }
+  }
+  if (d < end) {
+    WEFT_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const F32 component = broadcast(q[r][d]);
+      part[0][r][0] = multiply_add(component, Format::key(keys, d, slot), part[0][r][0]);
+      part[0][r][1] = multiply_add(component, Format::key(keys, d, slot + kLanes), part[0][r][1]);
+    }
+  }
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    sum[r][0] = kChains == 2 ? part[0][r][0] + part[kChains - 1][r][0] : part[0][r][0];
+    sum[r][1] = kChains == 2 ? part[0][r][1] + part[kChains - 1][r][1] : part[0][r][1];
+  }
+}
+
 // scores[r][slot] = q[r] . key[slot] for all slots of a page.
 template <typename Format, int R>
 WEFT_INLINE void score_page(const char* keys, int64_t head_dim, const float* const* q, float* const* scores) {
   for (int64_t slot = 0; slot < kSlots; slot += 2 * kLanes) {
-    F32 sum[kChains][R][2] = {};
-    int64_t d = 0;
-    for (; d + kChains <= head_dim; d += kChains) {
-      WEFT_UNROLL
-      for (int c = 0; c < kChains; ++c) {
-        const F32 k0 = Format::key(keys, d + c, slot, head_dim);
-        const F32 k1 = Format::key(keys, d + c, slot + kLanes, head_dim);
+    F32 sum[R][2] = {};
+    if constexpr (Format::kScaled) {
+      for (int64_t group = 0; group < head_dim / kScaleGroup; ++group) {
+        F32 part[R][2];
+        multiply_keys<Format, R>(keys, slot, q, group * kScaleGroup, (group + 1) * kScaleGroup, part);
+        const F32 s0 = Format::key_scales(keys, group, slot, head_dim);
+        const F32 s1 = Format::key_scales(keys, group, slot + kLanes, head_dim);
         WEFT_UNROLL
         for (int r = 0; r < R; ++r) {
-          const F32 component = broadcast(q[r][d + c]);
-          sum[c][r][0] = multiply_add(component, k0, sum[c][r][0]);
-          sum[c][r][1] = multiply_add(component, k1, sum[c][r][1]);
+          sum[r][0] = multiply_add(part[r][0], s0, sum[r][0]);
+          sum[r][1] = multiply_add(part[r][1], s1, sum[r][1]);
         }
       }
-    }
-    if (d < head_dim) {
-      WEFT_UNROLL
-      for (int r = 0; r < R; ++r) {
-        const F32 component = broadcast(q[r][d]);
-        sum[0][r][0] = multiply_add(component, Format::key(keys, d, slot, head_dim), sum[0][r][0]);
-        sum[0][r][1] = multiply_add(component, Format::key(keys, d, slot + kLanes, head_dim), sum[0][r][1]);
-      }
+    } else {
+      multiply_keys<Format, R>(keys, slot, q, 0, head_dim, sum);
     }
     WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
-      store(scores[r] + slot, kChains == 2 ? sum[0][r][0] + sum[kChains - 1][r][0] : sum[0][r][0]);
-      store(scores[r] + slot + kLanes, kChains == 2 ? sum[0][r][1] + sum[kChains - 1][r][1] : sum[0][r][1]);
+      store(scores[r] + slot, sum[r][0]);
+      store(scores[r] + slot + kLanes, sum[r][1]);
     }
   }
 }
@@ -102,11 +129,19 @@ WEFT_INLINE void add_value_columns(const char* values, int64_t d, int64_t padded
     F32 value[V];
     WEFT_UNROLL
     for (int v = 0; v < V; ++v) value[v] = Format::value(values, slot, d + v * kLanes, padded);
+    float scale[V];
+    if constexpr (Format::kScaled) {
+      WEFT_UNROLL
+      for (int v = 0; v < V; ++v)
+        scale[v] = Format::value_scale(values, slot, d / kScaleGroup + v * kLanes / kScaleGroup, padded);
+    }
     WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
-      const F32 weight = broadcast(weights[r][slot]);
       WEFT_UNROLL
-      for (int v = 0; v < V; ++v) sum[r][v] = multiply_add(weight, value[v], sum[r][v]);
+      for (int v = 0; v < V; ++v) {
+        const float weight = Format::kScaled ? weights[r][slot] * scale[v] : weights[r][slot];
+        sum[r][v] = multiply_add(broadcast(weight), value[v], sum[r][v]);
+      }
     }
   }
   WEFT_UNROLL

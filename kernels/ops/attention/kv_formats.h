@@ -81,12 +81,14 @@ WEFT_INLINE uint16_t f32_to_bf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// Each format: key(block, d, slot, ...) is component d of kLanes tokens from `slot`; value(block, slot, d, ...) is
-// kLanes components from d of one token; encode() stores one token.
+// Each format: key(block, d, slot) is component d of kLanes tokens from `slot`; value(block, slot, d, padded) is
+// kLanes components from d of one token; encode() stores one token. Where kScaled, they are yet to be multiplied:
+// keys by key_scales() of their group and slots, values by value_scale() of their slot and group.
 
 template <typename Element>
 struct PlainFormat {
-  static WEFT_INLINE F32 key(const char* block, int64_t d, int64_t slot, int64_t /*head_dim*/) {
+  static constexpr bool kScaled = false;
+  static WEFT_INLINE F32 key(const char* block, int64_t d, int64_t slot) {
     return Element::load(block + (d * kSlots + slot) * Element::kBytes);
   }
   static WEFT_INLINE F32 value(const char* block, int64_t slot, int64_t d, int64_t padded) {
@@ -127,17 +129,32 @@ struct BF16Element {
 
 // int8 first, then the f16 scales: of keys [head_dim / 32][kSlots], of values [kSlots][head_dim / 32].
 struct Q8Format {
-  static WEFT_INLINE F32 key(const char* block, int64_t d, int64_t slot, int64_t head_dim) {
-    const uint16_t* scales = reinterpret_cast<const uint16_t*>(block + head_dim * kSlots);
-    const I8 q = load_as<I8>(block + d * kSlots + slot);
-    return __builtin_convertvector(__builtin_convertvector(q, I32), F32) *
-           load_f16(scales + d / kScaleGroup * kSlots + slot);
+  static constexpr bool kScaled = true;
+  // GCC 12 widens int8 lane by lane without the intrinsics.
+  static WEFT_INLINE F32 numbers(const char* p) {
+#if defined(WEFT_ISA_AVX512)
+    const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return (F32)_mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, q));
+#elif defined(WEFT_ISA_AVX2)
+    const __m128i q = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return (F32)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
+#else
+    return __builtin_convertvector(__builtin_convertvector(load_as<I8>(p), I32), F32);
+#endif
+  }
+  static WEFT_INLINE F32 key(const char* block, int64_t d, int64_t slot) {
+    return numbers(block + d * kSlots + slot);
   }
   static WEFT_INLINE F32 value(const char* block, int64_t slot, int64_t d, int64_t padded) {
+    return numbers(block + slot * padded + d);
+  }
+  static WEFT_INLINE F32 key_scales(const char* block, int64_t group, int64_t slot, int64_t head_dim) {
+    const uint16_t* scales = reinterpret_cast<const uint16_t*>(block + head_dim * kSlots);
+    return load_f16(scales + group * kSlots + slot);
+  }
+  static WEFT_INLINE float value_scale(const char* block, int64_t slot, int64_t group, int64_t padded) {
     const uint16_t* scales = reinterpret_cast<const uint16_t*>(block + padded * kSlots);
-    const I8 q = load_as<I8>(block + slot * padded + d);
-    return __builtin_convertvector(__builtin_convertvector(q, I32), F32) *
-           broadcast(f16_to_f32(scales[slot * (padded / kScaleGroup) + d / kScaleGroup]));
+    return f16_to_f32(scales[slot * (padded / kScaleGroup) + group]);
   }
   static uint16_t round_group(const float* x, int8_t* q) {
     float largest = 0;
