@@ -1,7 +1,7 @@
 /// Renders the chat template that comes with a model: a strict subset of Jinja2, in a sandbox.
 ///
 /// The language is the part of Jinja2 that chat templates use, with the settings that Hugging Face
-/// transformers uses (trim_blocks, lstrip_blocks, break and continue, immutable values); docs/text.md lists
+/// transformers uses (trim_blocks, lstrip_blocks, break and continue, immutable values); README.md lists
 /// it. A template sees the values given here and nothing else: no files, no clock, no attributes of the
 /// host's objects. Steps, nesting, and bytes of output are bounded, so a hostile template ends with an error.
 ///

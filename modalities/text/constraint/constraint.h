@@ -63,7 +63,7 @@ class Grammar {
 Result<Grammar> compile_gbnf(std::string_view source, const GrammarLimits& limits = {});
 
 /// A JSON Schema (2020-12): the texts are JSON that the schema accepts, members in the order of `properties`,
-/// free white space limited to one line break with up to 20 blanks. docs/text.md lists the keywords. An
+/// free white space limited to one line break with up to 20 blanks. README.md lists the keywords. An
 /// object with `properties` but without `additionalProperties` has no others. A keyword outside the subset is
 /// an error, never ignored. Errors, with JSON pointer: kCorruptData (not JSON, or not a schema), kUnsupported
 /// (a keyword or combination), kInvalidArgument (no value satisfies it), kOutOfRange (limits).

@@ -275,12 +275,24 @@ TEST(JsonSchema, AcceptsWhatTheSchemaAccepts) {
        {"+{}", R"(+{"a":1})", R"(-{"b":2})"}},
       {R"({"$ref": "#/$defs/i", "maximum": 5, "$defs": {"i": {"type": "integer", "minimum": 3}}})",
        {"+3", "+5", "-6", "-2"}},
+      {R"({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"properties": {"x": {"$ref": "#/$defs/a"}}}, {"properties": {"x": {"$ref": "#/$defs/a"}}}], "type": "object"}}})",
+       {"+{}", R"(+{"x":{"x":{"x":{}}}})", R"(-{"x":1)"}},
       {R"({"type": "integer", "multipleOf": 1, "title": "t", "description": "d", "default": 5})",
        {"+1", "-1.5"}},
       {R"({"type": "object", "properties": {"gone": false, "a": {"const": 1}}})",
        {"+{}", R"(+{"a":1})", R"(-{"gone")"}},
   };
   for (const Table& table : tables) check(table, compile_json_schema(table.source));
+}
+
+// Each definition applies the next one twice.
+std::string laughing_schema(int levels) {
+  std::string out = R"({"$ref": "#/$defs/d0", "$defs": {)";
+  for (int i = 0; i < levels; ++i) {
+    const std::string next = R"({"$ref": "#/$defs/d)" + std::to_string(i + 1) + "\"}";
+    out += "\"d" + std::to_string(i) + R"(": {"allOf": [)" + next + ", " + next + "]}, ";
+  }
+  return out + "\"d" + std::to_string(levels) + R"(": {"type": "integer"}}})";
 }
 
 TEST(JsonSchema, NamesThePointerOfWhatItCannotDo) {
@@ -320,6 +332,7 @@ TEST(JsonSchema, NamesThePointerOfWhatItCannotDo) {
         "no text can satisfy"},
        {R"({"minLength": 999999})", StatusCode::kOutOfRange, "too large"},
        {R"({"minLength": 99999999})", StatusCode::kOutOfRange, "too large"},
+       {laughing_schema(20), StatusCode::kOutOfRange, "too many schemas apply together"},
        {repeat("[", 5000), StatusCode::kOutOfRange, "too deeply"}},
       [](const std::string& source) { return compile_json_schema(source); });
 }

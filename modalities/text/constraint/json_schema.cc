@@ -2,14 +2,11 @@
 //
 // Every schema becomes a rule, made when something first refers to it; so recursion through $ref is recursion of rules.
 // Schemas that apply together (allOf, $ref or anyOf with siblings) are merged into one first. Where JSON Schema leaves
-// freedom that a grammar cannot follow, the grammar has fewer texts than the schema, never more: see docs/text.md.
+// freedom that a grammar cannot follow, the grammar has fewer texts than the schema, never more: see README.md.
 #include <algorithm>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
-#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -18,6 +15,8 @@
 
 #include "modalities/text/constraint/grammar_builder.h"
 #include "modalities/text/constraint/json_number_range.h"
+#include "modalities/text/constraint/json_schema_keywords.h"
+#include "modalities/text/constraint/json_schema_merge.h"
 #include "modalities/text/constraint/json_tree.h"
 #include "modalities/text/constraint/regex.h"
 #include "modalities/unicode/utf8.h"
@@ -26,61 +25,13 @@ namespace weft {
 namespace constraint {
 namespace {
 
-constexpr int kMaxMerges = 64;  // nested: a chain of $ref and allOf
 constexpr size_t kMaxRules = 100'000;
 constexpr uint32_t kMaxCount = 1'000'000;
 
-constexpr std::string_view kAnnotations[] = {
-    "$schema",  "$id",      "$comment",  "$defs",       "definitions", "title",  "default",
-    "examples", "readOnly", "writeOnly", "description", "deprecated",  "$anchor"};
-constexpr std::string_view kObjectKeywords[] = {"properties", "required", "additionalProperties",
-                                                "minProperties", "maxProperties"};
-constexpr std::string_view kArrayKeywords[] = {"items",    "prefixItems", "additionalItems",
-                                               "minItems", "maxItems",    "uniqueItems"};
-constexpr std::string_view kStringKeywords[] = {"minLength", "maxLength", "pattern", "format"};
-constexpr std::string_view kNumberKeywords[] = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-                                                "multipleOf"};
-constexpr std::string_view kGeneralKeywords[] = {"type", "enum", "const", "$ref", "allOf", "anyOf", "oneOf"};
-
-template <typename Names>
-bool holds(const Names& names, std::string_view name) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
-// RFC 3339 and other formats, as regular expressions.
-constexpr std::string_view kDate =
-    R"((?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29))";
-constexpr std::string_view kTime =
-    R"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))";
-constexpr std::string_view kLabel = R"([A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)";
-constexpr std::string_view kByte = R"((?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9]))";
-
-const std::map<std::string, std::string, std::less<>>& formats() {
-  static const auto* const kFormats = [] {
-    const std::string date(kDate), time(kTime), label(kLabel), byte(kByte);
-    const std::string host = label + R"((?:\.)" + label + "){0,7}";
-    return new const std::map<std::string, std::string, std::less<>>{
-        {"date", date},
-        {"time", time},
-        {"date-time", date + "T" + time},
-        {"duration",
-         R"(P(?:[0-9]{1,9}W|(?:[0-9]{1,9}Y)(?:[0-9]{1,9}M)?(?:[0-9]{1,9}D)?|(?:[0-9]{1,9}M)(?:[0-9]{1,9}D)?|[0-9]{1,9}D|T(?:[0-9]{1,9}H(?:[0-9]{1,9}M)?(?:[0-9]{1,9}S)?|[0-9]{1,9}M(?:[0-9]{1,9}S)?|[0-9]{1,9}S)))"},
-        {"uuid", "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"},
-        {"hostname", host},
-        {"email", R"([A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,32}){0,3}@)" + host},
-        {"ipv4", byte + R"((?:\.)" + byte + "){3}"},
-        {"ipv6", "[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){7}"},
-        {"uri",
-         R"([a-z][a-z0-9+.-]{0,15}://)" + host +
-             R"((?::[0-9]{1,4})?(?:/[A-Za-z0-9._~-]{0,64}){0,16}(?:\?[A-Za-z0-9._~=&-]{0,256})?(?:#[A-Za-z0-9._~-]{0,64})?)"},
-    };
-  }();
-  return *kFormats;
-}
-
 class SchemaCompiler {
  public:
-  SchemaCompiler(const Json& root, const GrammarLimits& limits) : root_(root), limits_(limits) {}
+  SchemaCompiler(const Json& root, const GrammarLimits& limits)
+      : root_(root), limits_(limits), merger_(root) {}
 
   Result<Grammar> run() {
     const ExpressionId start = reference({&root_, ""});
@@ -96,32 +47,15 @@ class SchemaCompiler {
   }
 
  private:
-  /// A schema and where it stands, as a JSON pointer.
-  struct Schema {
-    const Json* json;
-    std::string pointer;
-  };
   enum class Member : uint8_t { kOptional, kRequired };
 
-  ExpressionId fail(const Schema& schema, StatusCode code, std::string message, std::string expected = {},
-                    std::string got = {}) {
-    if (status_.ok()) {
-      status_ = Status(code, std::move(message))
-                    .at("schema, " + (schema.pointer.empty() ? std::string("root") : schema.pointer))
-                    .expected(std::move(expected))
-                    .got(std::move(got));
-    }
+  ExpressionId fail(Status status) {
+    if (status_.ok()) status_ = std::move(status);
     return GrammarBuilder::kEmpty;
   }
-
-  static Schema below(const Schema& schema, std::string_view key, const Json* json) {
-    std::string escaped;
-    for (const char c : key) escaped += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-    return {json, schema.pointer + "/" + escaped};
-  }
-  Schema own(Json json, const Schema& at) {
-    owned_.push_back(std::move(json));
-    return {&owned_.back(), at.pointer};
+  ExpressionId fail(const Schema& schema, StatusCode code, std::string message, std::string expected = {},
+                    std::string got = {}) {
+    return fail(schema.error(code, std::move(message), std::move(expected), std::move(got)));
   }
 
   // ---- rules that schemas share
@@ -226,14 +160,25 @@ class SchemaCompiler {
 
   // ---- schemas
 
+  // Schemas of equal text are one rule: a recursive schema that is merged with another at each level makes new schemas
+  // for ever, but the same ones. Longer texts than this are told apart by their place alone.
+  static constexpr size_t kMaxKeyBytes = 4096;
+
   ExpressionId reference(const Schema& schema) {
     const auto [found, added] = rules_.try_emplace(schema.json, 0);
-    if (added) {
-      if (builder_.rule_count() > kMaxRules)
-        return fail(schema, StatusCode::kOutOfRange, "a schema has too many parts");
-      found->second = builder_.add_rule("schema " + (schema.pointer.empty() ? "root" : schema.pointer));
-      queue_.emplace_back(found->second, schema);
+    if (!added) return builder_.reference(found->second);
+    const std::string text = to_json_text(*schema.json);
+    if (text.size() <= kMaxKeyBytes) {
+      const auto equal_text = rules_by_text_.find(text);
+      if (equal_text != rules_by_text_.end()) return builder_.reference(found->second = equal_text->second);
     }
+    if (builder_.rule_count() > kMaxRules) {
+      return fail(schema, StatusCode::kOutOfRange, "a schema has too many parts");
+    }
+    const std::string place = schema.pointer.empty() ? "root" : schema.pointer;
+    found->second = builder_.add_rule("schema " + place);
+    if (text.size() <= kMaxKeyBytes) rules_by_text_.emplace(text, found->second);
+    queue_.emplace_back(found->second, schema);
     return builder_.reference(found->second);
   }
 
@@ -245,259 +190,25 @@ class SchemaCompiler {
       return fail(schema, StatusCode::kCorruptData, "this is not a schema", "an object, true or false",
                   kind_name(json));
     }
-    if (!check_keywords(schema)) return GrammarBuilder::kEmpty;
+    if (Status status = check_keywords(schema); !status.ok()) return fail(std::move(status));
     if (json.find("$ref") != nullptr || json.find("allOf") != nullptr) {
       // A plain reference stays one; anything beside it is merged.
       if (const Json* ref = json.find("$ref"); ref != nullptr && assertions(json) == 1) {
-        const auto target = resolve(below(schema, "$ref", ref));
-        return target ? reference(*target) : GrammarBuilder::kEmpty;
+        const Result<Schema> target = merger_.resolve(schema.below("$ref", ref));
+        return target.ok() ? reference(*target) : fail(target.status());
       }
-      const auto flat = flatten(schema, 0);
-      return flat ? compile(*flat) : GrammarBuilder::kEmpty;
+      const Result<Schema> flat = merger_.flatten(schema);
+      return flat.ok() ? compile(*flat) : fail(flat.status());
     }
     if (json.find("anyOf") != nullptr || json.find("oneOf") != nullptr) return compile_choice(schema);
     if (json.find("const") != nullptr || json.find("enum") != nullptr) return compile_enum(schema);
     return compile_types(schema);
   }
 
-  bool check_keywords(const Schema& schema) {
-    for (const auto& [key, value] : schema.json->members) {
-      if (holds(kAnnotations, key) || holds(kGeneralKeywords, key) || holds(kObjectKeywords, key) ||
-          holds(kArrayKeywords, key) || holds(kStringKeywords, key) || holds(kNumberKeywords, key)) {
-        continue;
-      }
-      std::string known;
-      for (const auto names : {std::span<const std::string_view>(kGeneralKeywords),
-                               std::span<const std::string_view>(kObjectKeywords),
-                               std::span<const std::string_view>(kArrayKeywords),
-                               std::span<const std::string_view>(kStringKeywords),
-                               std::span<const std::string_view>(kNumberKeywords)}) {
-        for (const std::string_view name : names) known += (known.empty() ? "" : ", ") + std::string(name);
-      }
-      fail(below(schema, key, &value), StatusCode::kUnsupported, "this keyword is not supported", known, key);
-      return false;
-    }
-    return true;
-  }
-
   static size_t assertions(const Json& json) {
-    return static_cast<size_t>(
-        std::count_if(json.members.begin(), json.members.end(),
-                      [](const auto& member) { return !holds(kAnnotations, member.name); }));
-  }
-
-  // ---- references and merging
-
-  std::optional<Schema> resolve(const Schema& ref) {
-    const auto unresolved = [&](StatusCode code, const char* message) {
-      fail(ref, code, message, "\"#\" or \"#/$defs/name\"",
-           ref.json->is_string() ? ref.json->text : kind_name(*ref.json));
-      return std::nullopt;
-    };
-    if (!ref.json->is_string()) return unresolved(StatusCode::kCorruptData, "a reference is not a string");
-    const std::string& text = ref.json->text;
-    if (text.empty() || text[0] != '#')
-      return unresolved(StatusCode::kUnsupported, "a reference leaves this schema");
-    if (text.size() > 1 && text[1] != '/')
-      return unresolved(StatusCode::kUnsupported, "references by anchor are not supported");
-    Schema target{&root_, ""};
-    for (size_t begin = std::min<size_t>(2, text.size()); begin <= text.size() && text.size() > 1;) {
-      const size_t end = std::min(text.find('/', begin), text.size());
-      const std::string key = unescape(text.substr(begin, end - begin));
-      const Json* next = target.json->find(key);
-      if (target.json->is_array() && !key.empty() && key.size() < 7 &&
-          key.find_first_not_of("0123456789") == key.npos) {
-        const size_t index = std::stoul(key);
-        if (index < target.json->items.size()) next = &target.json->items[index];
-      }
-      if (next == nullptr) return unresolved(StatusCode::kCorruptData, "a reference leads nowhere");
-      target = below(target, key, next);
-      begin = end + 1;
-    }
-    return target;
-  }
-
-  // ~1 and ~0 of JSON pointers, %XX of URI fragments.
-  static std::string unescape(const std::string& part) {
-    std::string out;
-    for (size_t i = 0; i < part.size(); ++i) {
-      const std::string_view rest = std::string_view(part).substr(i);
-      if (rest.starts_with("~0") || rest.starts_with("~1")) {
-        out += rest[1] == '0' ? '~' : '/';
-        ++i;
-      } else if (rest.size() > 2 && rest[0] == '%' && std::isxdigit(static_cast<unsigned char>(rest[1])) &&
-                 std::isxdigit(static_cast<unsigned char>(rest[2]))) {
-        out += static_cast<char>(std::stoi(std::string(rest.substr(1, 2)), nullptr, 16));
-        i += 2;
-      } else {
-        out += part[i];
-      }
-    }
-    return out;
-  }
-
-  // The schema with its $ref and allOf merged into it.
-  std::optional<Schema> flatten(const Schema& schema, int depth) {
-    if (depth > kMaxMerges) {
-      fail(schema, StatusCode::kUnsupported, "schemas that apply together refer to each other without end");
-      return std::nullopt;
-    }
-    if (!schema.json->is_object()) return schema;
-    if (!check_keywords(schema)) return std::nullopt;
-    const Json *ref = schema.json->find("$ref"), *all = schema.json->find("allOf");
-    if (ref == nullptr && all == nullptr) return schema;
-    Json rest = Json::object({});
-    for (const auto& member : schema.json->members) {
-      if (member.name != "$ref" && member.name != "allOf" && !holds(kAnnotations, member.name))
-        rest.members.push_back(member);
-    }
-    Schema merged = own(std::move(rest), schema);
-    const auto include = [&](const Schema& part) {
-      const auto flat = flatten(part, depth + 1);
-      if (!flat) return false;
-      auto result = merge(merged, *flat);
-      if (!result) return false;
-      merged = own(*std::move(result), schema);
-      return true;
-    };
-    if (ref != nullptr) {
-      const auto target = resolve(below(schema, "$ref", ref));
-      if (!target || !include(*target)) return std::nullopt;
-    }
-    if (all != nullptr && !all->is_array()) {
-      fail(below(schema, "allOf", all), StatusCode::kCorruptData, "allOf is not a list",
-           "an array of schemas", kind_name(*all));
-      return std::nullopt;
-    }
-    for (size_t i = 0; all != nullptr && i < all->items.size(); ++i) {
-      if (!include(below(below(schema, "allOf", all), std::to_string(i), &all->items[i])))
-        return std::nullopt;
-    }
-    return merged;
-  }
-
-  // A schema that both hold of. What cannot be decided now is left as an allOf of a member.
-  std::optional<Json> merge(const Schema& a, const Schema& b) {
-    const Json &x = *a.json, &y = *b.json;
-    for (const Schema* schema : {&a, &b}) {
-      const Json::Kind kind = schema->json->kind;
-      if (kind == Json::Kind::kObject || kind == Json::Kind::kTrue || kind == Json::Kind::kFalse) continue;
-      fail(*schema, StatusCode::kCorruptData, "this is not a schema", "an object, true or false",
-           kind_name(*schema->json));
-      return std::nullopt;
-    }
-    if (x.kind == Json::Kind::kTrue || y.kind == Json::Kind::kFalse) return y;
-    if (y.kind == Json::Kind::kTrue || x.kind == Json::Kind::kFalse) return x;
-    Json out = Json::object({});
-    for (const auto& [key, value] : x.members) {
-      if (holds(kAnnotations, key)) continue;
-      const Json* other = y.find(key);
-      if (other == nullptr) {
-        out.members.push_back({key, value});
-        continue;
-      }
-      auto both = merge_keyword(key, value, *other);
-      if (!both) {
-        fail(below(b, key, other), StatusCode::kUnsupported,
-             "this keyword cannot be merged with another schema's", to_json_text(value).substr(0, 100),
-             to_json_text(*other).substr(0, 100));
-        return std::nullopt;
-      }
-      out.members.push_back({key, *std::move(both)});
-    }
-    for (const auto& [key, value] : y.members) {
-      if (!holds(kAnnotations, key) && x.find(key) == nullptr) out.members.push_back({key, value});
-    }
-    if (const Json* type = out.find("type"); type != nullptr && type->is_array() && type->items.empty()) {
-      return Json(Json::Kind::kFalse);
-    }
-    if ((x.find("prefixItems") != nullptr) != (y.find("prefixItems") != nullptr) &&
-        x.find("items") != nullptr && y.find("items") != nullptr) {
-      fail(b, StatusCode::kUnsupported, "prefixItems cannot be merged with another schema's items");
-      return std::nullopt;
-    }
-    // additionalProperties speaks of what its own schema's properties do not name.
-    for (const auto& [closed, other] : {std::pair(&x, &y), std::pair(&y, &x)}) {
-      const Json* additional = closed->find("additionalProperties");
-      const Json* others = other->find("properties");
-      if (additional == nullptr || others == nullptr || additional->kind == Json::Kind::kTrue) continue;
-      std::unordered_set<std::string_view> named;
-      if (const Json* own_properties = closed->find("properties"); own_properties != nullptr) {
-        for (const auto& member : own_properties->members) named.insert(member.name);
-      }
-      for (auto& [key, value] : out.members) {
-        if (key != "properties") continue;
-        for (auto& [name, property] : value.members) {
-          if (named.find(name) == named.end())
-            property = Json::object({{"allOf", Json::array({*additional, property})}});
-        }
-      }
-    }
-    return out;
-  }
-
-  static std::optional<Json> merge_keyword(const std::string& key, const Json& a, const Json& b) {
-    const auto both = [&] { return Json::object({{"allOf", Json::array({a, b})}}); };
-    if (key == "type") return merge_types(a, b);
-    if (key == "properties" && a.is_object() && b.is_object()) {
-      std::unordered_map<std::string_view, const Json*> others;
-      for (const auto& [name, schema] : b.members) others.emplace(name, &schema);
-      Json out = Json::object({});
-      for (const auto& [name, schema] : a.members) {
-        const auto other = others.find(name);
-        const bool common = other != others.end();
-        out.members.push_back(
-            {name, common ? Json::object({{"allOf", Json::array({schema, *other->second})}}) : schema});
-        if (other != others.end()) others.erase(other);
-      }
-      for (const auto& [name, schema] : b.members) {
-        if (others.find(name) != others.end()) out.members.push_back({name, schema});
-      }
-      return out;
-    }
-    if (key == "required" && a.is_array() && b.is_array()) {
-      Json out = a;
-      out.items.insert(out.items.end(), b.items.begin(), b.items.end());
-      return out;
-    }
-    if (key == "enum" && a.is_array() && b.is_array()) {
-      Json out = Json::array({});
-      for (const Json& value : a.items) {
-        if (std::any_of(b.items.begin(), b.items.end(),
-                        [&](const Json& other) { return equal(value, other); }))
-          out.items.push_back(value);
-      }
-      return out;
-    }
-    if (key == "additionalProperties" || key == "items" || key == "additionalItems") return both();
-    const bool lower = key.starts_with("min") || key == "exclusiveMinimum",
-               upper = key.starts_with("max") || key == "exclusiveMaximum";
-    if (lower || upper) {
-      const auto x = Decimal::parse(a.text), y = Decimal::parse(b.text);
-      if (a.kind != Json::Kind::kNumber || b.kind != Json::Kind::kNumber || !x || !y) return std::nullopt;
-      return (compare(*x, *y) < 0) == upper ? a : b;
-    }
-    if (equal(a, b)) return a;
-    return std::nullopt;
-  }
-
-  static Json merge_types(const Json& a, const Json& b) {
-    const auto names = [](const Json& type) {
-      std::vector<std::string> out;
-      if (type.is_string()) out.push_back(type.text);
-      for (const Json& item : type.items) out.push_back(item.text);
-      return out;
-    };
-    Json out = Json::array({});
-    const std::vector<std::string> others = names(b);
-    for (const std::string& name : names(a)) {
-      if (holds(others, name) || (name == "integer" && holds(others, "number"))) {
-        out.items.push_back(Json::string(name));
-      } else if (name == "number" && holds(others, "integer")) {
-        out.items.push_back(Json::string("integer"));
-      }
-    }
-    return out;
+    return static_cast<size_t>(std::count_if(
+        json.members.begin(), json.members.end(),
+        [](const auto& member) { return !is_keyword(KeywordGroup::kAnnotation, member.name); }));
   }
 
   // ---- anyOf, oneOf
@@ -508,28 +219,25 @@ class SchemaCompiler {
       return fail(schema, StatusCode::kUnsupported, "anyOf beside oneOf is not supported");
     const char* keyword = any != nullptr ? "anyOf" : "oneOf";
     const Json* list = any != nullptr ? any : one;
-    const Schema at = below(schema, keyword, list);
+    const Schema at = schema.below(keyword, list);
     if (!list->is_array() || list->items.empty()) {
       return fail(at, StatusCode::kCorruptData, "this is not a list of schemas",
                   "an array with one schema or more", kind_name(*list));
     }
-    Json rest = Json::object({});
-    for (const auto& member : schema.json->members) {
-      if (member.name != keyword && !holds(kAnnotations, member.name)) rest.members.push_back(member);
-    }
+    const Result<Schema> common = merger_.without(schema, keyword);
+    if (!common.ok()) return fail(common.status());
     std::vector<Schema> branches;
-    const Schema common = own(std::move(rest), schema);
     for (size_t i = 0; i < list->items.size(); ++i) {
-      const Schema branch = below(at, std::to_string(i), &list->items[i]);
-      if (common.json->members.empty() && one == nullptr) {
+      const Schema branch = at.below(std::to_string(i), &list->items[i]);
+      if (common->json->members.empty()) {
         branches.push_back(branch);
         continue;
       }
-      const auto flat = flatten(branch, 0);
-      if (!flat) return GrammarBuilder::kEmpty;
-      auto merged = merge(common, *flat);
-      if (!merged) return GrammarBuilder::kEmpty;
-      branches.push_back(own(*std::move(merged), branch));
+      const Result<Schema> flat = merger_.flatten(branch);
+      if (!flat.ok()) return fail(flat.status());
+      const Result<Schema> merged = merger_.merge(*common, *flat);
+      if (!merged.ok()) return fail(merged.status());
+      branches.push_back({merged->json, branch.pointer});
     }
     if (one != nullptr && !check_disjoint(branches)) return GrammarBuilder::kEmpty;
     std::vector<ExpressionId> choices;
@@ -539,11 +247,11 @@ class SchemaCompiler {
 
   // Whether no value can satisfy two of them, as far as types, constants and required members tell.
   bool check_disjoint(const std::vector<Schema>& branches) {
-    if (branches.size() > 1000)
+    if (branches.size() > 300)
       return fail(branches[0], StatusCode::kOutOfRange, "oneOf has too many branches"), false;
     for (size_t i = 0; i < branches.size(); ++i) {
       for (size_t j = i + 1; j < branches.size(); ++j) {
-        if (disjoint(branches[i], branches[j], 0)) continue;
+        if (merger_.disjoint(branches[i], branches[j])) continue;
         fail(branches[j], StatusCode::kUnsupported,
              "this branch of oneOf may hold of the same value as branch " + std::to_string(i) +
                  ", which a grammar cannot exclude",
@@ -555,87 +263,18 @@ class SchemaCompiler {
     return true;
   }
 
-  bool disjoint(const Schema& a_in, const Schema& b_in, int depth) {
-    if (depth > 4) return false;
-    const auto a = flatten(a_in, 0), b = flatten(b_in, 0);
-    if (!a || !b) return false;
-    const Json &x = *a->json, &y = *b->json;
-    if (x.kind == Json::Kind::kFalse || y.kind == Json::Kind::kFalse) return true;
-    if (!x.is_object() || !y.is_object()) return false;
-    const std::vector<Json> values_x = constants(x), values_y = constants(y);
-    if (!values_x.empty() && !values_y.empty()) {
-      return std::none_of(values_x.begin(), values_x.end(), [&](const Json& v) {
-        return std::any_of(values_y.begin(), values_y.end(), [&](const Json& w) { return equal(v, w); });
-      });
-    }
-    const std::set<std::string> types_x = kinds(x, values_x), types_y = kinds(y, values_y);
-    if (!types_x.empty() && !types_y.empty() &&
-        std::none_of(types_x.begin(), types_x.end(),
-                     [&](const std::string& t) { return types_y.count(t) > 0; })) {
-      return true;
-    }
-    // Two objects: a property that both require and whose values are disjoint.
-    if (types_x != std::set<std::string>{"object"} || types_y != std::set<std::string>{"object"})
-      return false;
-    const Json *properties_x = x.find("properties"), *properties_y = y.find("properties");
-    if (properties_x == nullptr || properties_y == nullptr) return false;
-    for (const auto& [name, property] : properties_x->members) {
-      const Json* other = properties_y->find(name);
-      if (other != nullptr && is_required(x, name) && is_required(y, name) &&
-          disjoint({&property, a->pointer}, {other, b->pointer}, depth + 1)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  static bool is_required(const Json& schema, const std::string& name) {
-    const Json* required = schema.find("required");
-    return required != nullptr && std::any_of(required->items.begin(), required->items.end(),
-                                              [&](const Json& r) { return r.text == name; });
-  }
-  static std::vector<Json> constants(const Json& schema) {
-    if (const Json* value = schema.find("const"); value != nullptr) return {*value};
-    if (const Json* values = schema.find("enum"); values != nullptr) return values->items;
-    return {};
-  }
-  // The types that a value of this schema can have, integers as numbers; none if any.
-  static std::set<std::string> kinds(const Json& schema, const std::vector<Json>& values) {
-    std::set<std::string> out;
-    for (const Json& value : values) out.insert(type_of(value));
-    const Json* type = schema.find("type");
-    if (type == nullptr || !out.empty()) return out;
-    const auto add = [&](const Json& name) { out.insert(name.text == "integer" ? "number" : name.text); };
-    if (type->is_string()) add(*type);
-    for (const Json& name : type->items) add(name);
-    return out;
-  }
-
-  static const char* type_of(const Json& value) {
-    switch (value.kind) {
-      case Json::Kind::kNull: return "null";
-      case Json::Kind::kFalse:
-      case Json::Kind::kTrue: return "boolean";
-      case Json::Kind::kNumber: return "number";
-      case Json::Kind::kString: return "string";
-      case Json::Kind::kArray: return "array";
-      case Json::Kind::kObject: return "object";
-    }
-    return "";
-  }
-
   // ---- constants
 
   ExpressionId compile_enum(const Schema& schema) {
     const Json *constant = schema.json->find("const"), *values = schema.json->find("enum");
     for (const auto& [key, value] : schema.json->members) {
-      if (key != "const" && key != "enum" && key != "type" && !holds(kAnnotations, key)) {
-        return fail(below(schema, key, &value), StatusCode::kUnsupported,
+      if (key != "const" && key != "enum" && key != "type" && !is_keyword(KeywordGroup::kAnnotation, key)) {
+        return fail(schema.below(key, &value), StatusCode::kUnsupported,
                     "this keyword beside const or enum is not supported", "type", key);
       }
     }
     if (values != nullptr && !values->is_array()) {
-      return fail(below(schema, "enum", values), StatusCode::kCorruptData, "enum is not a list", "an array",
+      return fail(schema.below("enum", values), StatusCode::kCorruptData, "enum is not a list", "an array",
                   kind_name(*values));
     }
     std::vector<ExpressionId> choices;
@@ -651,7 +290,7 @@ class SchemaCompiler {
   static bool has_type(const Json& value, const Json* type) {
     if (type == nullptr) return true;
     const auto fits = [&](const Json& name) {
-      if (name.text != "integer") return name.text == type_of(value);
+      if (name.text != "integer") return name.text == type_name(value);
       const auto number = Decimal::parse(value.text);
       return value.kind == Json::Kind::kNumber && number && number->fraction.empty();
     };
@@ -666,18 +305,14 @@ class SchemaCompiler {
       if (type->is_string()) types.push_back(type->text);
       for (const Json& name : type->items) types.push_back(name.text);
       if (!type->is_string() && (!type->is_array() || types.empty())) {
-        return fail(below(schema, "type", type), StatusCode::kCorruptData, "this is not a type",
+        return fail(schema.below("type", type), StatusCode::kCorruptData, "this is not a type",
                     "a type's name, or a list of them", kind_name(*type));
       }
     } else {  // the types that the keywords speak of
-      const auto speaks = [&](const auto& keywords) {
-        return std::any_of(schema.json->members.begin(), schema.json->members.end(),
-                           [&](const auto& m) { return holds(keywords, m.name); });
-      };
-      if (speaks(kObjectKeywords)) types.emplace_back("object");
-      if (speaks(kArrayKeywords)) types.emplace_back("array");
-      if (speaks(kStringKeywords)) types.emplace_back("string");
-      if (speaks(kNumberKeywords)) types.emplace_back("number");
+      if (mentions(*schema.json, KeywordGroup::kObject)) types.emplace_back("object");
+      if (mentions(*schema.json, KeywordGroup::kArray)) types.emplace_back("array");
+      if (mentions(*schema.json, KeywordGroup::kString)) types.emplace_back("string");
+      if (mentions(*schema.json, KeywordGroup::kNumber)) types.emplace_back("number");
       if (types.empty()) return any_value();
     }
     std::vector<ExpressionId> choices;
@@ -708,13 +343,13 @@ class SchemaCompiler {
     if (value == nullptr) return fallback;
     const auto number = value->kind == Json::Kind::kNumber ? Decimal::parse(value->text) : std::nullopt;
     if (!number || number->sign == Decimal::Sign::kNegative || !number->fraction.empty()) {
-      fail(below(schema, keyword, value), StatusCode::kCorruptData, "this is not a count",
+      fail(schema.below(keyword, value), StatusCode::kCorruptData, "this is not a count",
            "a whole number, 0 or more", to_json_text(*value).substr(0, 50));
       return fallback;
     }
     if (number->integer.size() > 6) {
       if (std::string_view(keyword).starts_with("max")) return fallback;  // as good as no bound
-      fail(below(schema, keyword, value), StatusCode::kOutOfRange, "this count is too large",
+      fail(schema.below(keyword, value), StatusCode::kOutOfRange, "this count is too large",
            "at most " + std::to_string(kMaxCount));
       return fallback;
     }
@@ -731,7 +366,7 @@ class SchemaCompiler {
     }
     const char* keyword = pattern != nullptr ? "pattern" : "format";
     const Json* value = pattern != nullptr ? pattern : format;
-    const Schema at = below(schema, keyword, value);
+    const Schema at = schema.below(keyword, value);
     if (!value->is_string())
       return fail(at, StatusCode::kCorruptData, "this is not a string", "a string", kind_name(*value));
     if ((pattern != nullptr && format != nullptr) || min > 0 || max != kUnbounded) {
@@ -740,13 +375,12 @@ class SchemaCompiler {
     }
     std::string_view regex = value->text;
     if (pattern == nullptr) {
-      const auto known = formats().find(value->text);
-      if (known == formats().end()) {
-        std::string names;
-        for (const auto& [name, unused] : formats()) names += (names.empty() ? "" : ", ") + name;
-        return fail(at, StatusCode::kUnsupported, "this format is not supported", names, value->text);
+      const std::string* known = format_pattern(value->text);
+      if (known == nullptr) {
+        return fail(at, StatusCode::kUnsupported, "this format is not supported", format_names(),
+                    value->text);
       }
-      regex = known->second;
+      regex = *known;
     }
     const Result<ExpressionId> inner =
         add_regex(builder_, regex, pattern != nullptr ? RegexScope::kAnywhere : RegexScope::kWhole,
@@ -774,13 +408,13 @@ class SchemaCompiler {
       const Json* value = schema.json->find(keyword);
       if (value == nullptr) return std::nullopt;
       if (value->kind != Json::Kind::kNumber) {
-        fail(below(schema, keyword, value), StatusCode::kCorruptData, "this is not a number", "a number",
+        fail(schema.below(keyword, value), StatusCode::kCorruptData, "this is not a number", "a number",
              kind_name(*value));
         return std::nullopt;
       }
       const auto number = Decimal::parse(value->text);
       if (!number)
-        fail(below(schema, keyword, value), StatusCode::kUnsupported, "a bound has too many digits",
+        fail(schema.below(keyword, value), StatusCode::kUnsupported, "a bound has too many digits",
              "at most 400", value->text.substr(0, 50));
       return number;
     };
@@ -799,7 +433,7 @@ class SchemaCompiler {
           multiple->kind == Json::Kind::kNumber ? Decimal::parse(multiple->text) : std::nullopt;
       if (!value || value->integer != "1" || !value->fraction.empty() ||
           value->sign == Decimal::Sign::kNegative) {
-        return fail(below(schema, "multipleOf", multiple), StatusCode::kUnsupported,
+        return fail(schema.below("multipleOf", multiple), StatusCode::kUnsupported,
                     "multiples of other numbers are not supported", "1",
                     to_json_text(*multiple).substr(0, 50));
       }
@@ -813,12 +447,12 @@ class SchemaCompiler {
 
   ExpressionId compile_array(const Schema& schema) {
     const Json *items = schema.json->find("items"), *prefix = schema.json->find("prefixItems");
-    Schema items_at = below(schema, "items", items), prefix_at = below(schema, "prefixItems", prefix);
+    Schema items_at = schema.below("items", items), prefix_at = schema.below("prefixItems", prefix);
     if (prefix == nullptr && items != nullptr && items->is_array()) {  // before 2020-12
       std::swap(prefix, items);
       prefix_at = items_at;
       items = schema.json->find("additionalItems");
-      items_at = below(schema, "additionalItems", items);
+      items_at = schema.below("additionalItems", items);
       prefix_at.json = prefix;
     }
     if (prefix != nullptr && !prefix->is_array()) {
@@ -829,7 +463,7 @@ class SchemaCompiler {
     uint32_t max = count(schema, "maxItems", kUnbounded);
     if (const Json* unique = schema.json->find("uniqueItems");
         unique != nullptr && unique->kind != Json::Kind::kFalse && max > 1) {
-      return fail(below(schema, "uniqueItems", unique), StatusCode::kUnsupported,
+      return fail(schema.below("uniqueItems", unique), StatusCode::kUnsupported,
                   "uniqueItems is not supported", "false, or maxItems of 1");
     }
     const auto fixed = static_cast<uint32_t>(prefix == nullptr ? 0 : prefix->items.size());
@@ -849,7 +483,7 @@ class SchemaCompiler {
       rest = all_of({builder_.repeat(all_of({comma(), element}), more_min, more_max), close});
     }
     for (uint32_t i = written; i-- > 0;) {
-      const ExpressionId here = reference(below(prefix_at, std::to_string(i), &prefix->items[i]));
+      const ExpressionId here = reference(prefix_at.below(std::to_string(i), &prefix->items[i]));
       const ExpressionId more = all_of({i == 0 ? GrammarBuilder::kEmpty : comma(), here, rest});
       const RuleId rule = builder_.add_rule("elements");  // a rule, so that long prefixes do not nest
       builder_.define(rule, i >= min ? any_of({close, more}) : more);
@@ -870,7 +504,7 @@ class SchemaCompiler {
     const Json *named = schema.json->find("properties"), *required = schema.json->find("required");
     const Json* additional = schema.json->find("additionalProperties");
     if (named != nullptr && !named->is_object()) {
-      return fail(below(schema, "properties", named), StatusCode::kCorruptData, "properties is not an object",
+      return fail(schema.below("properties", named), StatusCode::kCorruptData, "properties is not an object",
                   "an object of schemas", kind_name(*named));
     }
     std::unordered_set<std::string> wanted;
@@ -879,21 +513,21 @@ class SchemaCompiler {
     if (required != nullptr &&
         (!required->is_array() || std::any_of(required->items.begin(), required->items.end(),
                                               [](const Json& r) { return !r.is_string(); }))) {
-      return fail(below(schema, "required", required), StatusCode::kCorruptData,
+      return fail(schema.below("required", required), StatusCode::kCorruptData,
                   "required is not a list of names", "an array of strings",
                   to_json_text(*required).substr(0, 50));
     }
     static const Json kTrue(Json::Kind::kTrue);
     // Only what is named, unless nothing is or the schema says otherwise.
     const bool open = additional != nullptr ? additional->kind != Json::Kind::kFalse : named == nullptr;
-    const Schema others = additional != nullptr ? below(schema, "additionalProperties", additional)
+    const Schema others = additional != nullptr ? schema.below("additionalProperties", additional)
                                                 : Schema{&kTrue, schema.pointer};
     std::vector<Property> properties;
     for (size_t i = 0; named != nullptr && i < named->members.size(); ++i) {
       const auto& [name, property] = named->members[i];
       const bool is_wanted = wanted.erase(name) > 0;
       if (!is_wanted && property.kind == Json::Kind::kFalse) continue;
-      properties.push_back({name, below(below(schema, "properties", named), name, &property),
+      properties.push_back({name, schema.below("properties", named).below(name, &property),
                             is_wanted ? Member::kRequired : Member::kOptional});
     }
     for (size_t i = 0; required != nullptr && i < required->items.size();
@@ -984,8 +618,9 @@ class SchemaCompiler {
   const Json& root_;
   const GrammarLimits& limits_;
   GrammarBuilder builder_;
-  std::deque<Json> owned_;  // merged schemas; a deque, since rules point at them
+  SchemaMerger merger_;
   std::unordered_map<const Json*, RuleId> rules_;
+  std::unordered_map<std::string, RuleId> rules_by_text_;
   std::vector<std::pair<RuleId, Schema>> queue_;
   std::unordered_map<std::string, RuleId> shared_;
   std::map<CodePointSet, RuleId> spelled_;
