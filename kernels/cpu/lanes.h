@@ -6,9 +6,7 @@
 /// avx512) and a product and a sum in the scalar body, which is why bits agree within a body, not across
 /// bodies.
 ///
-///   F32x16 sum = f32_zero();
-///   for (int64_t i = 0; i < n; i += 16) sum = fma(f32_load(x + i), f32_load(w + i), sum);
-///   float total = reduce_add(sum);
+///   for (int64_t i = 0; i < n; i += kLanes) f32_store(y + i, fma(f32_load(x + i), f32_load(w + i), f32_load(y + i)));
 #ifndef WEFT_KERNELS_CPU_LANES_H
 #define WEFT_KERNELS_CPU_LANES_H
 

@@ -37,11 +37,8 @@ WEFT_LANE_FN void f32_store_n(float* p, int n, F32x16 v) {
   _mm256_maskstore_ps(p + 8, first_lanes(n - 8), v.hi);
 }
 WEFT_LANE_FN F32x16 add(F32x16 a, F32x16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
-WEFT_LANE_FN F32x16 sub(F32x16 a, F32x16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 WEFT_LANE_FN F32x16 mul(F32x16 a, F32x16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
-WEFT_LANE_FN F32x16 div(F32x16 a, F32x16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
 WEFT_LANE_FN F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
-WEFT_LANE_FN F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 /// a * b + c
 WEFT_LANE_FN F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
@@ -65,21 +62,9 @@ WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
   const __m128i bytes = load_128(p);
   return f32_from_i32({_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))});
 }
-/// f16 with round to nearest even.
-WEFT_LANE_FN void f16_store(uint16_t* p, F32x16 v) {
-  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(v.lo, kNearest));
-  _mm_storeu_si128((__m128i*)(p + 8), _mm256_cvtps_ph(v.hi, kNearest));
-}
 
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return {_mm256_set1_epi32(v), _mm256_set1_epi32(v)}; }
 WEFT_LANE_FN I32x16 i32_zero() { return i32_set1(0); }
-WEFT_LANE_FN I32x16 i32_load(const int32_t* p) {
-  return {_mm256_loadu_si256((const __m256i*)p), _mm256_loadu_si256((const __m256i*)(p + 8))};
-}
-WEFT_LANE_FN I32x16 add(I32x16 a, I32x16 b) {
-  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
-}
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) { return {_mm256_cvtps_epi32(v.lo), _mm256_cvtps_epi32(v.hi)}; }
 /// The low bytes of 16 lanes. Precondition: the lanes are in [-128, 127].
@@ -129,13 +114,6 @@ WEFT_LANE_FN float largest_magnitude_8(__m256 v) {
 WEFT_LANE_FN void largest_magnitude_of_halves(F32x16 v, float* largest) {
   largest[0] = largest_magnitude_8(v.lo);
   largest[1] = largest_magnitude_8(v.hi);
-}
-/// (lane 0 + lane 8) + ... pairwise, the same tree in every body.
-WEFT_LANE_FN float reduce_add(F32x16 v) {
-  const __m256 a = _mm256_add_ps(v.lo, v.hi);
-  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
-  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
 WEFT_LANE_FN U8x64 u8_load(const uint8_t* p) {

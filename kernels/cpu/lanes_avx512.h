@@ -21,11 +21,8 @@ WEFT_LANE_FN F32x16 f32_load_n(const float* p, int n) { return _mm512_maskz_load
 WEFT_LANE_FN void f32_store(float* p, F32x16 v) { _mm512_storeu_ps(p, v); }
 WEFT_LANE_FN void f32_store_n(float* p, int n, F32x16 v) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
 WEFT_LANE_FN F32x16 add(F32x16 a, F32x16 b) { return _mm512_add_ps(a, b); }
-WEFT_LANE_FN F32x16 sub(F32x16 a, F32x16 b) { return _mm512_sub_ps(a, b); }
 WEFT_LANE_FN F32x16 mul(F32x16 a, F32x16 b) { return _mm512_mul_ps(a, b); }
-WEFT_LANE_FN F32x16 div(F32x16 a, F32x16 b) { return _mm512_div_ps(a, b); }
 WEFT_LANE_FN F32x16 max(F32x16 a, F32x16 b) { return _mm512_max_ps(a, b); }
-WEFT_LANE_FN F32x16 min(F32x16 a, F32x16 b) { return _mm512_min_ps(a, b); }
 /// a * b + c
 WEFT_LANE_FN F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return _mm512_fmadd_ps(a, b, c); }
 
@@ -43,18 +40,12 @@ WEFT_LANE_FN F32x16 f32_from_u8(const uint8_t* p) {
 WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
 }
-/// f16 with round to nearest even.
-WEFT_LANE_FN void f16_store(uint16_t* p, F32x16 v) {
-  _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
 
 WEFT_LANE_FN I32x16 i32_zero() { return _mm512_setzero_si512(); }
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return _mm512_set1_epi32(v); }
-WEFT_LANE_FN I32x16 i32_load(const int32_t* p) { return _mm512_loadu_si512(p); }
 WEFT_LANE_FN I32x16 i32_from_u8(const uint8_t* p) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
 }
-WEFT_LANE_FN I32x16 add(I32x16 a, I32x16 b) { return _mm512_add_epi32(a, b); }
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) { return _mm512_cvtps_epi32(v); }
 /// The low bytes of 16 lanes.
@@ -97,13 +88,6 @@ WEFT_LANE_FN float largest_magnitude_8(__m256 v) {
 WEFT_LANE_FN void largest_magnitude_of_halves(F32x16 v, float* largest) {
   largest[0] = largest_magnitude_8(_mm512_castps512_ps256(v));
   largest[1] = largest_magnitude_8(_mm512_extractf32x8_ps(v, 1));
-}
-/// (lane 0 + lane 8) + ... pairwise, the same tree in every body.
-WEFT_LANE_FN float reduce_add(F32x16 v) {
-  const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
-  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
 WEFT_LANE_FN U8x64 u8_load(const uint8_t* p) { return _mm512_loadu_si512(p); }

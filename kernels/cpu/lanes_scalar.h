@@ -9,14 +9,20 @@ typedef float F32x16 __attribute__((vector_size(64)));
 typedef int32_t I32x16 __attribute__((vector_size(64)));
 typedef uint32_t U32x16 __attribute__((vector_size(64)));
 typedef uint8_t U8x64 __attribute__((vector_size(64)));
+typedef uint16_t U16x16 __attribute__((vector_size(32)));
+typedef uint8_t U8x16 __attribute__((vector_size(16)));
+typedef int8_t I8x16 __attribute__((vector_size(16)));
 
-WEFT_LANE_FN F32x16 f32_zero() { return F32x16{}; }
-WEFT_LANE_FN F32x16 f32_set1(float v) { return F32x16{} + v; }
-WEFT_LANE_FN F32x16 f32_load(const float* p) {
-  F32x16 v;
+template <typename Vector>
+WEFT_LANE_FN Vector load_vector(const void* p) {
+  Vector v;
   __builtin_memcpy(&v, p, sizeof(v));
   return v;
 }
+
+WEFT_LANE_FN F32x16 f32_zero() { return F32x16{}; }
+WEFT_LANE_FN F32x16 f32_set1(float v) { return F32x16{} + v; }
+WEFT_LANE_FN F32x16 f32_load(const float* p) { return load_vector<F32x16>(p); }
 /// The first n of 16 lanes, the others zero; reads nothing beyond. n: 0 to 16.
 WEFT_LANE_FN F32x16 f32_load_n(const float* p, int n) {
   F32x16 v = {};
@@ -28,11 +34,8 @@ WEFT_LANE_FN void f32_store_n(float* p, int n, F32x16 v) {
   for (int i = 0; i < n; ++i) p[i] = v[i];
 }
 WEFT_LANE_FN F32x16 add(F32x16 a, F32x16 b) { return a + b; }
-WEFT_LANE_FN F32x16 sub(F32x16 a, F32x16 b) { return a - b; }
 WEFT_LANE_FN F32x16 mul(F32x16 a, F32x16 b) { return a * b; }
-WEFT_LANE_FN F32x16 div(F32x16 a, F32x16 b) { return a / b; }
 WEFT_LANE_FN F32x16 max(F32x16 a, F32x16 b) { return a > b ? a : b; }
-WEFT_LANE_FN F32x16 min(F32x16 a, F32x16 b) { return a < b ? a : b; }
 /// a * b + c
 WEFT_LANE_FN F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return a * b + c; }
 
@@ -48,8 +51,7 @@ WEFT_LANE_FN U32x16 bits_of(F32x16 v) {
   return bits;
 }
 WEFT_LANE_FN F32x16 f32_from_f16(const uint16_t* p) {
-  U32x16 half;
-  for (int i = 0; i < 16; ++i) half[i] = p[i];
+  const U32x16 half = __builtin_convertvector(load_vector<U16x16>(p), U32x16);
   const U32x16 magnitude = (half & 0x7fff) << 13;
   // Rebias the exponent by a product, which also normalizes subnormals; infinities and NaNs keep a full
   // exponent.
@@ -59,52 +61,18 @@ WEFT_LANE_FN F32x16 f32_from_f16(const uint16_t* p) {
   return f32_from_bits((is_special & special) | (~is_special & finite) | (half & 0x8000) << 16);
 }
 WEFT_LANE_FN F32x16 f32_from_bf16(const uint16_t* p) {
-  U32x16 bits;
-  for (int i = 0; i < 16; ++i) bits[i] = static_cast<uint32_t>(p[i]) << 16;
-  return f32_from_bits(bits);
+  return f32_from_bits(__builtin_convertvector(load_vector<U16x16>(p), U32x16) << 16);
 }
 WEFT_LANE_FN I32x16 i32_from_u8(const uint8_t* p) {
-  I32x16 v;
-  for (int i = 0; i < 16; ++i) v[i] = p[i];
-  return v;
+  return __builtin_convertvector(load_vector<U8x16>(p), I32x16);
 }
 WEFT_LANE_FN F32x16 f32_from_u8(const uint8_t* p) { return f32_from_i32(i32_from_u8(p)); }
 WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
-  I32x16 v;
-  for (int i = 0; i < 16; ++i) v[i] = static_cast<int8_t>(p[i]);
-  return f32_from_i32(v);
-}
-/// f16 with round to nearest even.
-WEFT_LANE_FN void f16_store(uint16_t* p, F32x16 v) {
-  for (int i = 0; i < 16; ++i) {
-    const uint32_t bits = bits_of(v)[i], magnitude = bits & 0x7fffffff;
-    uint32_t half;
-    if (magnitude > 0x7f800000) {
-      half = 0x7e00 | (magnitude >> 13 & 0x3ff);
-    } else if (magnitude >= 0x477ff000) {
-      half = 0x7c00;  // rounds beyond the largest f16
-    } else if (magnitude >= 0x38800000) {
-      half = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
-    } else {
-      // Adding 0.5 puts the bits of a subnormal f16 at the end of the significand, rounded by the addition.
-      float sum;
-      __builtin_memcpy(&sum, &magnitude, 4);
-      sum += 0.5f;
-      __builtin_memcpy(&half, &sum, 4);
-      half -= 0x3f000000;
-    }
-    p[i] = static_cast<uint16_t>(half | (bits >> 16 & 0x8000));
-  }
+  return f32_from_i32(__builtin_convertvector(load_vector<I8x16>(p), I32x16));
 }
 
 WEFT_LANE_FN I32x16 i32_zero() { return I32x16{}; }
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return I32x16{} + v; }
-WEFT_LANE_FN I32x16 i32_load(const int32_t* p) {
-  I32x16 v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
-}
-WEFT_LANE_FN I32x16 add(I32x16 a, I32x16 b) { return a + b; }
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) {
   I32x16 result;
@@ -145,20 +113,8 @@ WEFT_LANE_FN void largest_magnitude_of_halves(F32x16 v, float* largest) {
   for (int i = 0; i < 16; ++i) most[i / 8] = bits[i] > most[i / 8] ? bits[i] : most[i / 8];
   __builtin_memcpy(largest, most, sizeof(most));
 }
-/// (lane 0 + lane 8) + ... pairwise, the same tree in every body.
-WEFT_LANE_FN float reduce_add(F32x16 v) {
-  float a[8];
-  for (int i = 0; i < 8; ++i) a[i] = v[i] + v[i + 8];
-  float b[4];
-  for (int i = 0; i < 4; ++i) b[i] = a[i] + a[i + 4];
-  return (b[0] + b[2]) + (b[1] + b[3]);
-}
 
-WEFT_LANE_FN U8x64 u8_load(const uint8_t* p) {
-  U8x64 v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
-}
+WEFT_LANE_FN U8x64 u8_load(const uint8_t* p) { return load_vector<U8x64>(p); }
 WEFT_LANE_FN void u8_store(uint8_t* p, U8x64 v) { __builtin_memcpy(p, &v, sizeof(v)); }
 WEFT_LANE_FN U8x64 u8_set1(uint8_t v) { return U8x64{} + v; }
 WEFT_LANE_FN U8x64 bit_and(U8x64 a, U8x64 b) { return a & b; }
