@@ -23,4 +23,8 @@ ExitCode exit_code_for(StatusCode code) {
   return kFailure;
 }
 
+ExitCode exit_code_before_run(StatusCode code) {
+  return code == StatusCode::kInvalidArgument ? kUsage : exit_code_for(code);
+}
+
 }  // namespace weft::cli

@@ -24,6 +24,9 @@ enum ExitCode : int {
 };
 
 ExitCode exit_code_for(StatusCode code);
+/// The same before a run: an invalid argument is then a value that was given on the command line, since the pipeline
+/// itself has been checked.
+ExitCode exit_code_before_run(StatusCode code);
 
 }  // namespace weft::cli
 #endif

@@ -174,15 +174,14 @@ int show_plan(const Options& options) {
   RunOptions run = run_options(options.host);
   Result<std::map<std::string, InputValue>> inputs = read_input_values(*file.graph, options.settings);
   if (!inputs.ok()) {
-    const bool usage = inputs.code() == StatusCode::kInvalidArgument;
-    return display.fail(inputs.error(), usage ? kUsage : exit_code_for(inputs.code()));
+    return display.fail(inputs.error(), exit_code_before_run(inputs.code()));
   }
   run.inputs = *std::move(inputs);
   const std::unique_ptr<Host> host =
       make_host(options.host, cancellation.temporaries(),
                 [&](weft_log_level level, const std::string& message) { display.log(level, message); });
   const Result<PreparedRun> prepared = prepare_run(*file.graph, plugin_provider(), *host, run);
-  if (!prepared.ok()) return display.fail(prepared.error(), exit_code_for(prepared.code()));
+  if (!prepared.ok()) return display.fail(prepared.error(), exit_code_before_run(prepared.code()));
   if (options.as_json) {
     print(plan_json(prepared->plan()).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {

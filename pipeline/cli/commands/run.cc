@@ -47,8 +47,7 @@ int run(const Options& options) {
   RunOptions run = run_options(options.host);
   Result<std::map<std::string, InputValue>> inputs = read_input_values(*file.graph, options.settings);
   if (!inputs.ok()) {
-    const bool usage = inputs.code() == StatusCode::kInvalidArgument;
-    return display.fail(inputs.error(), usage ? kUsage : exit_code_for(inputs.code()));
+    return display.fail(inputs.error(), exit_code_before_run(inputs.code()));
   }
   run.inputs = *std::move(inputs);
   run.out_folder = options.out;
@@ -64,6 +63,9 @@ int run(const Options& options) {
     run.cache = &*cache;
   }
   Result<PreparedRun> prepared = prepare_run(*file.graph, plugin_provider(), *host, run);
+  if (!prepared.ok() && cancellation.exit_code() == 0) {
+    return display.fail(prepared.error(), exit_code_before_run(prepared.code()));
+  }
   if (!prepared.ok()) return conclude(display, prepared.status(), cancellation);
   const auto on_event = [&](const Event& event) {
     display.on_event(event);
