@@ -48,7 +48,9 @@ class NodeResults {
   void read_line(const std::string& line) {
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_array() || json.empty() || !json[0].is_string()) return;
-    if (json[0] == "begin" && json.size() == 2 && json[1].is_number_unsigned()) {
+    if (json[0] == "end") {
+      ended_ = true;
+    } else if (json[0] == "begin" && json.size() == 2 && json[1].is_number_unsigned()) {
       begun_ = json[1].get<size_t>() + 1;
     } else if (json[0] == "result" && json.size() == 4 && json[1].is_string() &&
                json[2].is_number_unsigned() && json[2] <= static_cast<unsigned>(Verdict::kNotExercised) &&
@@ -67,11 +69,13 @@ class NodeResults {
     }
   }
   size_t begun() const { return begun_; }  // how many passes have begun
+  bool ended() const { return ended_; }    // the last one came to its end
   std::vector<CheckResult> take() { return std::move(results_); }
 
  private:
   std::string node_;
   size_t begun_ = 0;
+  bool ended_ = false;
   std::vector<CheckResult> results_;
 };
 
@@ -90,12 +94,10 @@ std::vector<CheckResult> check_in_children(const std::string& library, const std
     }
     std::istringstream lines(child->answer);
     for (std::string line; std::getline(lines, line);) results.read_line(line);
-    constexpr int kAllPasses = 0, kStuck = 3;  // exit statuses of weft-check-node
-    const bool exited = child->ending == ChildOutcome::Ending::kExited;
-    if (exited && child->code == kAllPasses && (results.begun() == passes || results.begun() <= pass)) break;
+    if (results.ended()) break;
     // The pass that had begun did not come to its end: it counts as failed, and the next one is tried.
     const size_t broken = results.begun() > pass ? results.begun() - 1 : pass;
-    if (!exited || child->code != kStuck) {
+    if (child->ending != ChildOutcome::Ending::kExited || child->code != checks::kStuckStatus) {
       results.add({node, checks::kPasses[broken], Verdict::kFailed, "the node " + child->describe()});
     }
     pass = broken + 1;

@@ -1,5 +1,5 @@
 // weft-check-node LIBRARY NODE FIRST_PASS FOLDER [MODEL...]: tries one node type and writes what it finds to file
-// descriptor 3, one JSON array a line: ["begin", pass] or ["result", check, verdict, detail]; see node_check.h.
+// descriptor 3, one JSON array a line: ["begin", pass], ["result", check, verdict, detail], ["end"]; see node_check.h.
 #include <sys/prctl.h>
 #include <unistd.h>
 #include <csignal>
@@ -47,5 +47,6 @@ int main(int argc, char** argv) {
                     [](const weft::CheckResult& result) {
                       say({"result", result.check, static_cast<int>(result.verdict), result.detail});
                     }});
+  say({"end"});
   ::_exit(0);  // destructors of the plugin are not under check
 }

@@ -20,5 +20,8 @@ inline constexpr char kCancellation[] = "cancellation";  // stops within 100 ms
 /// What weft-check-node does one after the other; a crash in one of them counts against the check of that name.
 inline constexpr const char* kPasses[] = {kExecution, kDeterminism, kBatching, kCancellation};
 
+/// Exit status of weft-check-node when the node did not come back after a cancel: said already, its thread goes on.
+inline constexpr int kStuckStatus = 3;
+
 }  // namespace weft::checks
 #endif

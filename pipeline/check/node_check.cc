@@ -33,7 +33,6 @@ constexpr milliseconds kCancelLimit{100};  // what the contract allows
 constexpr milliseconds kGivenUp{1000};     // after a cancel: the node will not come back
 constexpr int kCancelAttempts = 3;         // this machine may be busy: the best of them counts
 constexpr milliseconds kPatience{200};     // for requests that are still open when execute has returned
-constexpr int kStuckStatus = 3;
 
 milliseconds since(Clock::time_point begin) {
   return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
