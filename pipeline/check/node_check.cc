@@ -173,8 +173,8 @@ class NodeCheck {
         if (!changed.wait_for(lock, kGivenUp, done)) {
           fail(checks::kCancellation, "still at work " + std::to_string(kGivenUp.count()) +
                                           " ms after it was cancelled" + in(tried));
-          ::_exit(
-              kStuckStatus);  // its thread cannot be stopped; the checking process goes on with the next pass
+          // Its thread cannot be stopped; the checking process goes on with the next pass.
+          ::_exit(checks::kStuckStatus);
         }
         outcome.after_cancel = since(cancelled_at);
       }
