@@ -10,8 +10,10 @@
 
 #include "kernels/networks/decoder/decoder.h"
 #include "kernels/networks/decoder/lora.h"
+#include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
+#include "modalities/weights/testing/model_file_writer.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
@@ -189,6 +191,66 @@ TEST_P(DecoderGolden, BitsDoNotDependOnTheBatch) {
                         vocabulary * 4),
             0);
   EXPECT_EQ(fork.length(), static_cast<int64_t>(tokens.size()));
+}
+
+// A random llama of width 256 with two heads' groups of 32 and quantised matrices.
+std::filesystem::path write_quantised(WeightFormat format) {
+  testing::GgufWriter writer;
+  writer.add("general.architecture", "llama")
+      .add_u32("llama.block_count", 2)
+      .add_u32("llama.context_length", 64);
+  writer.add_u32("llama.embedding_length", 256).add_u32("llama.feed_forward_length", 512);
+  writer.add_u32("llama.attention.head_count", 8).add_u32("llama.attention.head_count_kv", 2);
+  writer.add_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  uint64_t seed = 1;
+  const auto matrix = [&](const std::string& name, uint64_t n, uint64_t k) {
+    const std::vector<uint8_t> bytes = testing::random_weights(format, static_cast<int64_t>(n * k), ++seed);
+    writer.add_tensor(name, format, {n, k}, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  };
+  const std::vector<float> ones(256, 1.0f);
+  const auto norm = [&](const std::string& name) {
+    writer.add_tensor(name, WeightFormat::kF32, {256}, {reinterpret_cast<const char*>(ones.data()), 1024});
+  };
+  matrix("token_embd.weight", 64, 256);
+  norm("output_norm.weight");
+  for (const std::string layer : {"blk.0.", "blk.1."}) {
+    norm(layer + "attn_norm.weight");
+    norm(layer + "ffn_norm.weight");
+    matrix(layer + "attn_q.weight", 256, 256);
+    matrix(layer + "attn_k.weight", 64, 256);
+    matrix(layer + "attn_v.weight", 64, 256);
+    matrix(layer + "attn_output.weight", 256, 256);
+    matrix(layer + "ffn_gate.weight", 512, 256);
+    matrix(layer + "ffn_up.weight", 512, 256);
+    matrix(layer + "ffn_down.weight", 256, 512);
+  }
+  const auto path =
+      testing::fresh_folder(std::string("decoder_") + block_layout(format).name) / "random.gguf";
+  writer.save(path);
+  return path;
+}
+
+TEST(DecoderQuantised, BitsDoNotDependOnChunksOrThreads) {
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < 40; ++i) tokens.push_back(i * 37 % 64);
+  for (WeightFormat format :
+       {WeightFormat::kQ4_1, WeightFormat::kQ8_0, WeightFormat::kQ4_K, WeightFormat::kQ6_K}) {
+    const std::string path = write_quantised(format).string();
+    Loaded model(path);
+    for (KvFormat kv : {KvFormat::kF16, KvFormat::kQ8_0}) {
+      const std::vector<float> whole = all_logits(model, tokens, tokens.size(), {}, kv);
+      for (float logit : whole) ASSERT_TRUE(std::isfinite(logit));
+      for (size_t chunk : {1, 3, 17, 33})
+        EXPECT_EQ(
+            std::memcmp(whole.data(), all_logits(model, tokens, chunk, {}, kv).data(), whole.size() * 4), 0)
+            << block_layout(format).name << " " << to_string(kv) << " chunk " << chunk;
+      Loaded alone(path, 1), many(path, 3);
+      for (Loaded* other : {&alone, &many})
+        EXPECT_EQ(std::memcmp(whole.data(), all_logits(*other, tokens, 13, {}, kv).data(), whole.size() * 4),
+                  0)
+            << block_layout(format).name << " " << to_string(kv);
+    }
+  }
 }
 
 TEST(DecoderLora, AgreesWithMergedWeights) {

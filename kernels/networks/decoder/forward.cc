@@ -38,11 +38,11 @@ struct Workspace {
   float* low_rank = nullptr;      // [n, total_rank]
   float* low_rank_out = nullptr;  // [n, widest output of an adapted layer]
 
-  // Lays the parts out from `base`; returns the bytes.
+  // Lays the parts out from `base`, or nowhere if it is null; returns the bytes.
   int64_t place(std::byte* base, const DecoderConfig& c, int64_t n, int64_t total_rank) {
     int64_t at = 0;
     const auto take = [&](auto*& part, int64_t bytes) {
-      part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(base + at);
+      part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(base ? base + at : nullptr);
       at += (bytes + 63) / 64 * 64;
     };
     const bool gated = c.mlp == MlpKind::kGated, parallel = c.block == BlockKind::kParallel;

@@ -27,7 +27,7 @@ std::vector<IsaLevel> levels() {
 // A sequence of random keys and values in pages of two layers, of which the second is used, and its queries.
 class Fixture {
  public:
-  Fixture(const AttentionShape& shape, int64_t n_tokens, IsaLevel level) : shape_(shape), n_(n_tokens) {
+  Fixture(const AttentionShape& shape, int64_t n_tokens, IsaLevel level) : shape_(shape) {
     const int64_t layer_bytes = shape.n_kv_heads * 2 * kv_block_bytes(shape.format, shape.head_dim);
     shape_.layer_offset = layer_bytes;
     for (int64_t p = 0; p * kPageTokens < n_tokens; ++p) {
@@ -67,7 +67,6 @@ class Fixture {
 
  private:
   AttentionShape shape_;
-  int64_t n_;
   std::vector<std::unique_ptr<std::byte, void (*)(void*)>> memory_;
   std::vector<std::byte*> pages_;
   std::vector<float> k_, v_, q_;

@@ -54,7 +54,7 @@ WEFT_INLINE float f16_to_f32(uint16_t h) {
 /// Round to nearest even, in integers.
 WEFT_INLINE uint16_t f32_to_f16(float x) {
 #if defined(WEFT_ISA_AVX512) || defined(WEFT_ISA_AVX2)
-  return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT));
+  return static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT)));
 #else
   uint32_t bits;
   __builtin_memcpy(&bits, &x, 4);

@@ -70,7 +70,8 @@ struct Activations {
       nullptr;  // activations_bytes(m, k), aligned to 64; may be null if no weight rounds_activations()
 };
 
-/// Bytes of Activations::scratch. Precondition: m, k >= 0 and m * k < 2^56.
+/// Bytes of Activations::scratch. Rows are rounded one after another: those from row r on are an Activations of their
+/// own whose scratch begins activations_bytes(r, k) later. Precondition: m, k >= 0 and m * k < 2^56.
 int64_t activations_bytes(int64_t m, int64_t k);
 
 /// Whether products with this format read the int8 rounding: true for the block-quantised formats.

@@ -36,7 +36,7 @@ struct Buffers {
     size_t at = 0;
     const auto take = [&](auto& part, size_t count) {
       using Element = typename std::remove_reference_t<decltype(part)>::element_type;
-      part = {reinterpret_cast<Element*>(base + at), count};
+      part = {reinterpret_cast<Element*>(base ? base + at : nullptr), count};
       at += (count * sizeof(Element) + 7) / 8 * 8;
     };
     take(probabilities, vocabulary);
