@@ -84,9 +84,7 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
         .got(std::to_string(model->tokenizer_->vocabulary_size()));
   }
   if (const std::string_view source_text = model->tokenizer_->chat_template(); !source_text.empty()) {
-    Result<ChatTemplate> chat_template = ChatTemplate::parse(source_text, model->path_ + ", chat template");
-    if (!chat_template.ok()) return chat_template.status();
-    model->chat_template_.emplace(*std::move(chat_template));
+    model->chat_template_ = ChatTemplate::parse(source_text, model->path_ + ", chat template");
   }
   Result<std::vector<AdapterSource>> adapters =
       read_adapters(source.parameters().get_text("lora"), model->file_->folder());

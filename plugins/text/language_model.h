@@ -45,8 +45,9 @@ class LanguageModel {
   const std::string& path() const { return path_; }
   const Decoder& decoder() const { return *decoder_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
-  /// Null if the model has none.
-  const ChatTemplate* chat_template() const { return chat_template_ ? &*chat_template_ : nullptr; }
+  /// kNotFound if the model has none; another error if it has one that this language does not cover, which hinders
+  /// chat and nothing else.
+  const Result<ChatTemplate>& chat_template() const { return chat_template_; }
   std::span<const LoraTerm> adapters() const { return adapter_terms_; }
   /// Ranks of all adapters together, for Decoder::workspace_bytes.
   int64_t adapter_rank() const { return adapter_rank_; }
@@ -68,7 +69,7 @@ class LanguageModel {
   std::optional<WeightFile> file_;
   std::optional<Decoder> decoder_;
   std::optional<Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> chat_template_;
+  Result<ChatTemplate> chat_template_ = Status(StatusCode::kNotFound, "this model has no chat template");
   std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
   std::vector<LoraAdapter> adapters_;
   std::vector<LoraTerm> adapter_terms_;

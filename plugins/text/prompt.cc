@@ -14,6 +14,29 @@ std::string_view spelling(const Tokenizer& tokenizer, const std::optional<TokenI
   return id ? tokenizer.token_piece(*id) : std::string_view();
 }
 
+// Deeper messages than any template prints; nlohmann's dump() recurses.
+constexpr int kMaxNesting = 100;
+
+// How deeply brackets nest, outside of strings; right for JSON, and an upper bound for what is not.
+int nesting(std::string_view json) {
+  int depth = 0, deepest = 0;
+  bool within_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (within_string) {
+      if (c == '\\') ++i;
+      within_string = c != '"';
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    } else {
+      within_string = c == '"';
+    }
+  }
+  return deepest;
+}
+
 Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const PromptSource& source) {
   Result<std::string> messages = conversation_json(source);
   if (!messages.ok()) return messages.status();
@@ -43,12 +66,15 @@ Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const Promp
 }  // namespace
 
 Result<std::string> conversation_json(const PromptSource& source) {
-  nlohmann::json messages = nlohmann::json::array();
+  using Json = nlohmann::ordered_json;  // templates print arguments of tool calls in their order
+  Json messages = Json::array();
   if (!source.messages_json.empty()) {
-    messages = nlohmann::json::parse(source.messages_json, nullptr, false);
-    const auto is_message = [](const nlohmann::json& item) {
-      return item.is_object() && item.contains("role");
-    };
+    if (nesting(source.messages_json) > kMaxNesting) {
+      return Status(StatusCode::kOutOfRange, "the messages nest too deeply")
+          .expected("at most " + std::to_string(kMaxNesting) + " levels");
+    }
+    messages = Json::parse(source.messages_json, nullptr, false);
+    const auto is_message = [](const Json& item) { return item.is_object() && item.contains("role"); };
     if (!messages.is_array() || !std::ranges::all_of(messages, is_message)) {
       return Status(StatusCode::kInvalidArgument, "the messages cannot be read")
           .expected("a JSON array of {\"role\": ..., \"content\": ...}")
@@ -56,10 +82,11 @@ Result<std::string> conversation_json(const PromptSource& source) {
     }
   }
   if (!source.system.empty()) {
-    messages.insert(messages.begin(), nlohmann::json{{"role", "system"}, {"content", source.system}});
+    messages.insert(messages.begin(), Json{{"role", "system"}, {"content", source.system}});
   }
   if (!source.prompt.empty()) messages.push_back({{"role", "user"}, {"content", source.prompt}});
-  return messages.dump();
+  // A prompt may hold any bytes; JSON may not, and the template works on characters.
+  return messages.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const PromptSource& source) {
@@ -68,13 +95,16 @@ Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const Promp
         .expected("a prompt or messages")
         .got("neither, or empty ones");
   }
+  const Result<ChatTemplate>& chat_template = model.chat_template();
+  // A template that cannot be read is an error, not a reason to do without one.
   const bool chat = source.format == PromptFormat::kChat ||
-                    (source.format == PromptFormat::kAuto && model.chat_template() != nullptr);
-  if (chat && model.chat_template() == nullptr) {
-    return Status(StatusCode::kInvalidArgument, "this model has no chat template")
+                    (source.format == PromptFormat::kAuto && chat_template.code() != StatusCode::kNotFound);
+  if (chat && chat_template.code() == StatusCode::kNotFound) {
+    return chat_template.status()
         .at(model.path())
         .hint("use text.generate with \"format\": \"raw\", or a model that was trained to chat");
   }
+  if (chat && !chat_template.ok()) return chat_template.status();
   if (chat) return chat_prompt(model, source);
   if (!source.messages_json.empty() || !source.system.empty() || !source.tools_json.empty()) {
     return Status(StatusCode::kInvalidArgument, "messages, system and tools need a chat template")

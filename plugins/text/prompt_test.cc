@@ -18,8 +18,35 @@ TEST(ConversationJson, PutsSystemFirstAndPromptLast) {
   source.prompt = "Bye";
   Result<std::string> json = conversation_json(source);
   ASSERT_TRUE(json.ok());
-  EXPECT_EQ(*json, R"([{"content":"Be brief.","role":"system"},{"content":"Hi","role":"user"},)"
-                   R"({"content":"Hello","role":"assistant"},{"content":"Bye","role":"user"}])");
+  EXPECT_EQ(*json, R"([{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},)"
+                   R"({"role":"assistant","content":"Hello"},{"role":"user","content":"Bye"}])");
+}
+
+TEST(ConversationJson, KeepsTheOrderOfMembers) {
+  PromptSource source;
+  source.messages_json = R"([{"role":"assistant","tool_calls":[{"arguments":{"z":1,"a":[2.0]}}]}])";
+  Result<std::string> json = conversation_json(source);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(*json, source.messages_json);
+}
+
+TEST(ConversationJson, RefusesMessagesThatNestTooDeeply) {
+  const std::string deep =
+      R"([{"role":"user","content":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}]";
+  const std::string brackets = R"([{"role":"user","content":"\")" + std::string(500, '[') + "\"}]";
+  PromptSource source;
+  source.messages_json = deep;
+  EXPECT_EQ(conversation_json(source).code(), StatusCode::kOutOfRange);
+  source.messages_json = brackets;
+  EXPECT_EQ(*conversation_json(source), brackets);
+}
+
+TEST(ConversationJson, ReplacesBytesThatAreNotUtf8) {
+  PromptSource source;
+  source.prompt = "a\xFF";
+  Result<std::string> json = conversation_json(source);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(*json, "[{\"role\":\"user\",\"content\":\"a\xEF\xBF\xBD\"}]");
 }
 
 TEST(ConversationJson, RefusesWhatIsNoListOfMessages) {

@@ -1,5 +1,6 @@
 #include "modalities/text/constraint/regex.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -254,7 +255,10 @@ class RegexParser {
     } else if (!at_end()) {
       name = spelled(pattern_[position_++]);
     }
-    const CodePointSet set = CodePointSet::category(name);
+    // Each takes a walk over all code points, so a pattern that names one often pays once.
+    const auto [known, added] = categories_.try_emplace(name);
+    if (added) known->second = CodePointSet::category(name);
+    const CodePointSet& set = known->second;
     if (set.empty()) {
       fail("an unknown Unicode category '" + name + "'", StatusCode::kUnsupported,
            "L, Lu, Ll, N, Nd, P, S, Z, ...");
@@ -308,6 +312,7 @@ class RegexParser {
   const RegexScope scope_;
   const int max_depth_;
   const CharacterSpelling& spelling_;
+  std::map<std::string, CodePointSet> categories_;
   size_t position_ = 0;
   int depth_ = 0;
   Status status_;
