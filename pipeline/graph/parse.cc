@@ -74,6 +74,10 @@ SubgraphResult Session::load(const std::string& folder, const std::string& path)
             Mistake{"pipelines nested deeper than " + std::to_string(kMaxSubgraphDepth), {}, {}, {}}};
   }
   if (const auto known = done_.find(file); known != done_.end()) return {known->second, std::nullopt};
+  if (done_.size() + open_.size() > kMaxSubgraphFiles) {
+    return {nullptr,
+            Mistake{"more than " + std::to_string(kMaxSubgraphFiles) + " pipeline files", {}, {}, {}}};
+  }
   const Result<std::string> text = read_(file);
   if (!text.ok()) {
     done_[file] = nullptr;

@@ -34,7 +34,8 @@ inline constexpr size_t kMaxPipelineStringBytes = 1 << 20;
 inline constexpr size_t kMaxPipelineValues = 2'000'000;  // JSON values in a file
 inline constexpr size_t kMaxPipelineNodes = 32'768;
 inline constexpr size_t kMaxSubgraphDepth = 16;
-inline constexpr size_t kMaxDiagnostics = 100;  // further ones are counted, not kept
+inline constexpr size_t kMaxSubgraphFiles = 256;  // read for one pipeline
+inline constexpr size_t kMaxDiagnostics = 100;    // further ones are counted, not kept
 
 /// Reads the text of a pipeline file. Errors: kNotFound, kPermissionDenied, kIoError, kOutOfRange (too large).
 using PipelineReader = std::function<Result<std::string>(const std::string& path)>;

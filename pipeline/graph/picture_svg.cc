@@ -88,6 +88,7 @@ LayoutBox size_of(const PictureBox& box) {
   size.width =
       2 * kPadding + std::max({columns(box.title) * kTitleCharacter, columns(box.subtitle) * kSmallCharacter,
                                tags_width(box), rows_width, 40.0});
+  if (!has_port_rows(box)) size.width += kPadding;  // round ends
   size.height = header_height(box) + (rows > 0 ? static_cast<double>(rows) * kPortRow + 6 : 0);
   if (box.kind == PictureBox::Kind::kOutput) size.column = LayoutBox::Column::kLast;
   return size;

@@ -21,10 +21,10 @@ Precedence::Precedence(std::span<const std::vector<uint32_t>> depends_on, std::s
   // pass from the last node to the first sees every user complete.
   std::vector<uint64_t> after(depends_on.size() * words_);
   for (size_t user = depends_on.size(); user-- > 0;) {
-    const uint64_t* of_user = &after[user * words_];
+    const uint64_t* of_user = after.data() + user * words_;
     const uint32_t column = column_of[user];
     for (uint32_t producer : depends_on[user]) {
-      uint64_t* row = &after[producer * words_];
+      uint64_t* row = after.data() + producer * words_;
       for (size_t w = 0; w < words_; ++w) row[w] |= of_user[w];
       if (column != kNone) row[column / 64] |= uint64_t{1} << (column % 64);
     }
@@ -32,8 +32,8 @@ Precedence::Precedence(std::span<const std::vector<uint32_t>> depends_on, std::s
   freed_.resize(blocks.size() * words_);
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (blocks[i].stays) continue;
-    uint64_t* row = &freed_[i * words_];
-    std::copy_n(&after[blocks[i].first * words_], words_, row);
+    uint64_t* row = freed_.data() + i * words_;
+    std::copy_n(after.data() + blocks[i].first * words_, words_, row);
     for (uint32_t node : blocks[i].last) {
       for (size_t w = 0; w < words_; ++w) row[w] &= after[node * words_ + w];
     }
