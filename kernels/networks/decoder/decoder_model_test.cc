@@ -28,7 +28,7 @@ struct Case {
 const Case kCases[] = {
     {"SmolLM2", "SmolLM2-135M-Instruct.Q4_1.gguf", "assets/golden/decoder/smollm2_logprobs.safetensors",
      0.062},
-    {"Gemma3", "gemma-3-270m-q4_k_m.gguf", "assets/golden/decoder/gemma3_270m_logprobs.safetensors", 0.095},
+    {"Gemma3", "gemma-3-270m-Q4_K_M.gguf", "assets/golden/decoder/gemma3_270m_logprobs.safetensors", 0.095},
 };
 
 // The model's path in WEFT_MODELS or the XDG data folder, or "".
