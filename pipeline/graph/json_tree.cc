@@ -3,6 +3,8 @@
 #include <rapidjson/reader.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstring>
 #include <unordered_set>
 
@@ -360,6 +362,46 @@ std::pair<std::string, uint32_t> LineIndex::excerpt(uint32_t offset, size_t widt
   while (inside_character(first)) ++first;
   while (inside_character(last)) --last;
   return {std::string(text_.substr(first, last - first)), static_cast<uint32_t>(place - first)};
+}
+
+namespace {
+
+bool same_number(std::string_view a, std::string_view b) {
+  double x = 0, y = 0;
+  const auto read_a = std::from_chars(a.data(), a.data() + a.size(), x);
+  const auto read_b = std::from_chars(b.data(), b.data() + b.size(), y);
+  constexpr double kExact = 9007199254740992.0;  // 2^53: beyond it different integers may be one double
+  const bool exact = read_a.ec == std::errc() && read_b.ec == std::errc() && std::abs(x) < kExact;
+  return exact ? x == y : a == b;
+}
+
+bool same_value(const JsonTree& a, JsonId in_a, const JsonTree& b, JsonId in_b) {
+  const JsonNode &x = a[in_a], &y = b[in_b];
+  if (x.kind != y.kind || x.n_children != y.n_children) return false;
+  if (x.kind == JsonKind::kNumber) return same_number(x.text, y.text);
+  if (x.kind == JsonKind::kObject) {
+    const std::vector<JsonId> members = a.children(in_a);
+    return std::all_of(members.begin(), members.end(), [&](JsonId member) {
+      const JsonId other = b.find(in_b, a[member].key);
+      return other != kNoJson && same_value(a, member, b, other);
+    });
+  }
+  if (x.kind != JsonKind::kArray) return x.text == y.text;
+  JsonId other = y.first_child;
+  for (JsonId item = x.first_child; item != kNoJson; item = a[item].next, other = b[other].next) {
+    if (!same_value(a, item, b, other)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool same_json(std::string_view a, std::string_view b) {
+  if (a == b) return true;
+  constexpr JsonLimits kLimits{SIZE_MAX, 1000, SIZE_MAX, SIZE_MAX};
+  const auto x = JsonTree::parse(a, kLimits), y = JsonTree::parse(b, kLimits);
+  const auto *tree_x = std::get_if<JsonTree>(&x), *tree_y = std::get_if<JsonTree>(&y);
+  return tree_x != nullptr && tree_y != nullptr && same_value(*tree_x, 0, *tree_y, 0);
 }
 
 const char* describe(JsonKind kind) {

@@ -82,6 +82,9 @@ class LineIndex {
   std::vector<uint32_t> starts_;
 };
 
+/// True if two JSON texts write the same value: numbers by value, members in any order. False if one of them is not JSON.
+bool same_json(std::string_view a, std::string_view b);
+
 /// "a text", "an object" ...
 const char* describe(JsonKind kind);
 

@@ -75,6 +75,19 @@ TEST(JsonTree, RefusesWhatIsNotStrictUtf8Json) {
   }
 }
 
+TEST(SameJson, ComparesValuesNotTheirWriting) {
+  EXPECT_TRUE(same_json("3", "3.0"));
+  EXPECT_TRUE(same_json("1e2", "100"));
+  EXPECT_TRUE(same_json("\"\\u00e9\\/\"", "\"\xC3\xA9/\""));
+  EXPECT_TRUE(same_json("{\"a\":1,\"b\":[null,true]}", " { \"b\": [ null, true ], \"a\": 1.0 }"));
+  EXPECT_FALSE(same_json("3", "\"3\""));
+  EXPECT_FALSE(same_json("9007199254740993", "9007199254740992"));
+  EXPECT_FALSE(same_json("[1,2]", "[2,1]"));
+  EXPECT_FALSE(same_json("{\"a\":1}", "{\"b\":1}"));
+  EXPECT_FALSE(same_json("[1", "[1]"));
+  EXPECT_FALSE(same_json("true", "false"));
+}
+
 TEST(LineIndex, CountsLinesAndCutsExcerptsAtCharacters) {
   const std::string text = "ab\r\n\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9 end\n";
   const LineIndex lines(text);

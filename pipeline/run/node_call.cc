@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "pipeline/graph/json_tree.h"
 #include "pipeline/graph/literal.h"
 #include "pipeline/loader/port_type.h"
 #include "pipeline/memory/value_codec.h"
@@ -107,7 +108,7 @@ Result<std::string> NodeCall::gather() {
     if (!condition) return std::string("its 'when' has no value");
     const std::string json = value_to_json(condition, 0);
     if (!node.when->equals_json && json != "true") return std::string("'when' is false");
-    if (node.when->equals_json && json != *node.when->equals_json) {
+    if (node.when->equals_json && !same_json(json, *node.when->equals_json)) {
       return "'when' is " + json.substr(0, 100) + ", not " + *node.when->equals_json;
     }
   }
