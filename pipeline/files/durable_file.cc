@@ -60,15 +60,15 @@ Result<TemporaryFiles::Opened> TemporaryFiles::open_beside(const std::filesystem
     if (state_ == State::kClosed) return ending();
     const std::string name =
         "." + stem + "." + std::to_string(::getpid()) + "-" + std::to_string(next_++) + ".tmp";
-    const std::filesystem::path path = final_path.parent_path() / name;
-    // Opened under the lock, so that remove_all_and_close never misses a file between its creation and its entry.
+    std::filesystem::path path = final_path.parent_path() / name;
+    // Entered first and opened under the lock, so that no file is ever without its entry.
+    const auto entry = paths_.insert(path.string()).first;
     const int fd =
         file_system_.open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd >= 0) {
-      paths_.insert(path.string());
-      return Opened{path, fd};
-    }
-    if (errno != EEXIST) return io_error("creating a temporary file", path, errno);
+    if (fd >= 0) return Opened{std::move(path), fd};
+    const int error_number = errno;
+    paths_.erase(entry);
+    if (error_number != EEXIST) return io_error("creating a temporary file", path, error_number);
   }
   return Status(StatusCode::kIoError, "no free name for a temporary file").at(final_path.string());
 }
@@ -78,7 +78,7 @@ Status TemporaryFiles::publish(const std::filesystem::path& temporary,
   {
     const std::lock_guard lock(mutex_);
     if (state_ == State::kClosed) return ending();
-    if (paths_.erase(temporary.string()) == 0) {
+    if (paths_.erase(temporary.native()) == 0) {
       return Status(StatusCode::kInvalidArgument, "not a temporary file of this run").at(temporary.string());
     }
     if (file_system_.rename(temporary.c_str(), final_path.c_str()) != 0) {
@@ -92,7 +92,7 @@ Status TemporaryFiles::publish(const std::filesystem::path& temporary,
 
 void TemporaryFiles::remove(const std::filesystem::path& temporary) noexcept {
   const std::lock_guard lock(mutex_);
-  if (paths_.erase(temporary.string()) != 0) file_system_.unlink(temporary.c_str());
+  if (paths_.erase(temporary.native()) != 0) file_system_.unlink(temporary.c_str());
 }
 
 void TemporaryFiles::remove_all_and_close() noexcept {

@@ -132,13 +132,13 @@ Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& 
 
 Result<RunResult> execute(PreparedRun& prepared, const RunOptions& options, const EventHandler& on_event,
                           const CancelToken* cancel) {
-  Result<RunResult> result = Status(StatusCode::kInternal, "the run ended without a result");
+  std::optional<Result<RunResult>> result;
   Status status = sdk::guarded([&] {
-    result = execute_prepared(prepared.state(), options, on_event, cancel);
+    result.emplace(execute_prepared(prepared.state(), options, on_event, cancel));
     return Status();
   });
   if (!status.ok()) return status;
-  return result;
+  return std::move(*result);
 }
 
 }  // namespace weft

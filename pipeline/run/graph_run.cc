@@ -86,7 +86,9 @@ Task* GraphRun::start(uint32_t worker) noexcept {
 Task* GraphRun::start_node(NodeState& state, uint32_t worker) noexcept {
   const CompiledNode& node = graph_.nodes[state.index];
   if (stopping()) {
-    if (!failed_.load(std::memory_order_relaxed)) fail(node, Status(StatusCode::kCancelled, "cancelled"));
+    if (!failed_.load(std::memory_order_relaxed)) {
+      fail(node, sdk::guarded([] { return Status(StatusCode::kCancelled, "cancelled"); }));
+    }
     return finish_node(state, worker);
   }
   state.begin = Clock::now();

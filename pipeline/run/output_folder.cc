@@ -37,7 +37,7 @@ Status OutputFolder::make_locked() {
   return {};
 }
 
-Result<fs::path> OutputFolder::begin(std::string_view relative, const std::string& writer) {
+Result<fs::path> OutputFolder::begin(std::string_view relative, const FileWriter& writer) {
   const std::lock_guard lock(mutex_);
   if (Status status = make_locked(); !status.ok()) return status;
   auto place = place_below(folder_, relative, created_);
@@ -46,22 +46,27 @@ Result<fs::path> OutputFolder::begin(std::string_view relative, const std::strin
   if (!fresh && owner->second != writer) {
     return Status(StatusCode::kAlreadyExists, "two nodes of this run write the same file")
         .at("path '" + std::string(relative) + "'")
-        .got(owner->second + " and " + writer)
+        .got("node '" + *owner->second.node + "' and node '" + *writer.node + "'")
         .hint("give each its own path");
   }
   auto opened = temporaries_.open_beside(*place);
   if (!opened.ok()) return opened.status();
   ::close(opened->fd);  // the node opens it by name
-  const fs::path root = fs::canonical(folder_);
-  begun_[opened->path.string()] = {*place, place->lexically_relative(root).generic_string(), writer};
+  try {
+    const fs::path root = fs::canonical(folder_);
+    begun_[opened->path] = {*place, place->lexically_relative(root).generic_string(), writer};
+  } catch (...) {
+    temporaries_.remove(opened->path);
+    throw;
+  }
   return opened->path;
 }
 
-Result<OutputFolder::Committed> OutputFolder::commit(const fs::path& temporary, const std::string& writer) {
+Result<OutputFolder::Committed> OutputFolder::commit(const fs::path& temporary, const FileWriter& writer) {
   Begun begun;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = begun_.find(temporary.string());
+    const auto found = begun_.find(temporary);
     if (found == begun_.end() || found->second.writer != writer) {
       return Status(StatusCode::kInvalidArgument, "not a temporary file that this request began")
           .at(temporary.string());
@@ -69,6 +74,11 @@ Result<OutputFolder::Committed> OutputFolder::commit(const fs::path& temporary, 
     begun = std::move(found->second);
     begun_.erase(found);
   }
+  struct Removal {  // whatever happens below; nothing is left to remove once it is published
+    ~Removal() { temporaries.remove(path); }
+    TemporaryFiles& temporaries;
+    const fs::path& path;
+  } const removal{temporaries_, temporary};
   // The node wrote through a descriptor of its own; what it wrote is synced through any.
   FileSystem& file_system = temporaries_.file_system();
   const int fd = file_system.open(temporary.c_str(), O_RDONLY | O_CLOEXEC, 0);
@@ -79,10 +89,7 @@ Result<OutputFolder::Committed> OutputFolder::commit(const fs::path& temporary, 
     if (file_system.fsync(fd) != 0) status = io_error("syncing", begun.final_path, errno);
     if (file_system.close(fd) != 0 && status.ok()) status = io_error("closing", begun.final_path, errno);
   }
-  if (!status.ok()) {
-    temporaries_.remove(temporary);
-    return status;
-  }
+  if (!status.ok()) return status;
   if (status = temporaries_.publish(temporary, begun.final_path); !status.ok()) return status;
   std::error_code error;
   const uint64_t size = fs::file_size(begun.final_path, error);
@@ -91,7 +98,7 @@ Result<OutputFolder::Committed> OutputFolder::commit(const fs::path& temporary, 
   return Committed{{begun.relative, error ? 0 : size}, begun.final_path};
 }
 
-size_t OutputFolder::discard(const std::string& writer) noexcept {
+size_t OutputFolder::discard(const FileWriter& writer) noexcept {
   const std::lock_guard lock(mutex_);
   size_t count = 0;
   for (auto it = begun_.begin(); it != begun_.end();) {

@@ -20,6 +20,13 @@
 
 namespace weft {
 
+/// Who writes a file: an element of a node.
+struct FileWriter {
+  const std::string* node = nullptr;  // its path in the pipeline; outlives the folder
+  uint32_t element = 0;
+  friend bool operator==(const FileWriter&, const FileWriter&) = default;
+};
+
 struct WrittenFile {
   std::string path;  // relative to the folder
   uint64_t size_bytes = 0;
@@ -29,17 +36,17 @@ class OutputFolder {
  public:
   OutputFolder(std::filesystem::path folder, TemporaryFiles& temporaries);
 
-  /// The temporary to write. writer: who, for messages and for ownership of the path.
+  /// The temporary to write.
   /// Errors: those of place_below; kAlreadyExists if another writer of this run has the path; kIoError.
-  Result<std::filesystem::path> begin(std::string_view relative, const std::string& writer);
+  Result<std::filesystem::path> begin(std::string_view relative, const FileWriter& writer);
   struct Committed {
     WrittenFile file;
     std::filesystem::path final_path;
   };
   /// Errors: kInvalidArgument if `temporary` was not begun by `writer`, kIoError.
-  Result<Committed> commit(const std::filesystem::path& temporary, const std::string& writer);
+  Result<Committed> commit(const std::filesystem::path& temporary, const FileWriter& writer);
   /// Removes what `writer` began and did not commit; how many they were.
-  size_t discard(const std::string& writer) noexcept;
+  size_t discard(const FileWriter& writer) noexcept;
   /// Makes the folder, for files that are not a node's. Errors: kIoError.
   Status make();
   /// Removes the folders that this run made and that are still empty.
@@ -56,12 +63,13 @@ class OutputFolder {
   mutable std::mutex mutex_;
   struct Begun {
     std::filesystem::path final_path;
-    std::string relative, writer;
+    std::string relative;
+    FileWriter writer;
   };
-  std::map<std::string, Begun> begun_;          // by temporary
-  std::map<std::string, std::string> owners_;   // final path to writer
-  std::map<std::string, uint64_t> written_;     // relative path to size
-  std::vector<std::filesystem::path> created_;  // folders, outermost first
+  std::map<std::filesystem::path, Begun> begun_;  // by temporary
+  std::map<std::string, FileWriter> owners_;      // final path to writer
+  std::map<std::string, uint64_t> written_;       // relative path to size
+  std::vector<std::filesystem::path> created_;    // folders, outermost first
 };
 
 }  // namespace weft

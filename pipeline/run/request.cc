@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "pipeline/loader/port_type.h"
-#include "pipeline/run/output_folder.h"
 
 namespace fs = std::filesystem;
 
@@ -28,10 +27,6 @@ weft_request::weft_request(weft_request&& other) noexcept
 
 std::string weft_request::describe() const {
   return "node '" + *node + "'" + (element > 0 ? ", element " + std::to_string(element) : "");
-}
-
-std::string weft_request::writer() const {
-  return "node '" + *node + "', element " + std::to_string(element);
 }
 
 void weft_request::reset() {

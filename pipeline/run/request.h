@@ -16,10 +16,9 @@
 #include <vector>
 
 #include "pipeline/memory/value.h"
+#include "pipeline/run/output_folder.h"
 
 namespace weft {
-
-class OutputFolder;
 
 /// Whoever runs the request.
 class RequestHost {
@@ -76,7 +75,7 @@ struct weft_request {
   /// "node 'a'" or "node 'a', element 3".
   std::string describe() const;
   /// Who begins output files.
-  std::string writer() const;
+  weft::FileWriter writer() const { return {node, element}; }
   /// Forgets outputs, parts and status, for another attempt.
   void reset();
   /// Turns parts into the output of ports that have none. Errors: kOutOfMemory.

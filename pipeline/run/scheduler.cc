@@ -1,7 +1,6 @@
 #include "pipeline/run/scheduler.h"
 
 #include <algorithm>
-#include <system_error>
 
 namespace weft {
 
@@ -27,21 +26,19 @@ void Scheduler::push(Task* task) noexcept {
 
 void Scheduler::push_all(TaskList& tasks) noexcept {
   if (tasks.empty()) return;
-  uint32_t wake = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.append(tasks);
-    wake = static_cast<uint32_t>(std::min<size_t>(queue_.size(), idle_));
-    try {
-      for (size_t served = idle_; served < queue_.size() && threads_.size() < max_threads_; ++served) {
-        const auto worker = static_cast<uint32_t>(threads_.size());
-        threads_.emplace_back([this, worker] { work(worker); });
-      }
-    } catch (const std::system_error&) {
-      // The system has no more threads: those that there are do the work.
+  const std::lock_guard lock(mutex_);
+  queue_.append(tasks);
+  const size_t wake = std::min<size_t>(queue_.size(), idle_);
+  try {
+    for (size_t served = idle_; served < queue_.size() && threads_.size() < max_threads_; ++served) {
+      const auto worker = static_cast<uint32_t>(threads_.size());
+      threads_.emplace_back([this, worker] { work(worker); });
     }
+  } catch (...) {
+    // The system has no more threads, or no memory for one: those that there are do the work.
   }
-  for (uint32_t i = 0; i < wake; ++i) ready_.notify_one();
+  // Notified under the lock: once it is given up, the task may run, end the run and with it this scheduler.
+  for (size_t i = 0; i < wake; ++i) ready_.notify_one();
 }
 
 void Scheduler::work(uint32_t worker) noexcept {
