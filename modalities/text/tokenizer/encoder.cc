@@ -165,7 +165,7 @@ Merge Encoder::sentencepiece_merge(std::string_view word, const Symbol& left, co
   const size_t size = size_t{left.size} + right.size;
   if (size > vocabulary_.longest_piece) return {};
   const std::string_view piece = word.substr(left.begin, size);
-  const int32_t id = vocabulary_.mergeable.find(piece);
+  const int32_t id = vocabulary_.find_mergeable(piece);
   if (id < 0) return {};
   if (vocabulary_.types[static_cast<size_t>(id)] == TokenType::kUnused)
     unused_splits_.emplace_back(piece, left.size);
@@ -181,12 +181,13 @@ void Encoder::encode_characters(std::string_view word) {
       last_was_unknown_ = false;
       return;
     }
-  const PieceIndex& index = scored ? vocabulary_.mergeable : vocabulary_.index;
   symbols_.clear();
   unused_splits_.clear();
   for (size_t at = 0; at < word.size();) {
     const uint8_t size = character_size(word.substr(at));
-    symbols_.push_back({static_cast<uint32_t>(at), size, index.find(word.substr(at, size))});
+    const std::string_view character = word.substr(at, size);
+    const int32_t id = scored ? vocabulary_.find_mergeable(character) : vocabulary_.index.find(character);
+    symbols_.push_back({static_cast<uint32_t>(at), size, id});
     at += size;
   }
   if (scored) {
@@ -227,8 +228,8 @@ void Encoder::emit(std::string_view word, const Symbol& symbol) {
       if (split != unused_splits_.end() && split->first == text) {
         const uint32_t left_size = split->second;
         pending.push_back({next.begin + left_size, next.size - left_size,
-                           vocabulary_.mergeable.find(text.substr(left_size))});
-        pending.push_back({next.begin, left_size, vocabulary_.mergeable.find(text.substr(0, left_size))});
+                           vocabulary_.find_mergeable(text.substr(left_size))});
+        pending.push_back({next.begin, left_size, vocabulary_.find_mergeable(text.substr(0, left_size))});
         continue;
       }
     }

@@ -23,7 +23,9 @@ void PieceTable::push_back(std::string_view piece) {
 }
 
 PieceIndex::PieceIndex(const PieceTable& pieces)
-    : pieces_(&pieces), slots_(std::bit_ceil(pieces.size() + pieces.size() / 2 + 1)) {}
+    : pieces_(&pieces), slots_(std::bit_ceil(pieces.size() + pieces.size() / 2 + 1)) {
+  for (size_t i = 0; i < pieces.size(); ++i) insert(static_cast<int32_t>(i));
+}
 
 void PieceIndex::insert(int32_t id) {
   const std::string_view piece = (*pieces_)[static_cast<size_t>(id)];

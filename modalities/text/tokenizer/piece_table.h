@@ -34,12 +34,7 @@ class PieceTable {
 /// Number of a string of a PieceTable; the lowest, where it holds equal strings. The table must outlive the index.
 class PieceIndex {
  public:
-  /// `take(i)` says whether string i can be found.
-  template <typename Take>
-  PieceIndex(const PieceTable& pieces, Take take) : PieceIndex(pieces) {
-    for (size_t i = 0; i < pieces.size(); ++i)
-      if (take(i)) insert(static_cast<int32_t>(i));
-  }
+  explicit PieceIndex(const PieceTable& pieces);
   PieceIndex() = default;
 
   /// -1 if there is none.
@@ -51,7 +46,6 @@ class PieceIndex {
     uint32_t hash =
         0;  // of what id spells, so that most other strings are told apart without looking at them
   };
-  explicit PieceIndex(const PieceTable& pieces);
   void insert(int32_t id);
 
   const PieceTable* pieces_ = nullptr;

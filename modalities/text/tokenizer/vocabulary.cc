@@ -117,7 +117,9 @@ std::optional<std::string> bytes_of_spelling(std::string_view spelled) {
 }
 
 void Tokenizer::Vocabulary::index_pieces() {
-  index = PieceIndex(pieces, [](size_t) { return true; });
+  if (indexed_ == pieces.size()) return;
+  index = PieceIndex(pieces);
+  indexed_ = pieces.size();
 }
 
 Status Tokenizer::Vocabulary::add_merge(std::string_view left, std::string_view right, size_t number,
@@ -194,11 +196,6 @@ Status Tokenizer::Vocabulary::finish(const std::string& source) {
       append_byte_spelling(spelled, {&byte, 1});
       byte_tokens[static_cast<size_t>(b)] = index.find(spelled);
     }
-  } else if (algorithm == Algorithm::kSentencePieceBpe) {
-    mergeable = PieceIndex(pieces, [&](size_t i) {
-      return types[i] == TokenType::kNormal || types[i] == TokenType::kUserDefined ||
-             types[i] == TokenType::kUnused;
-    });
   }
   std::vector<TokenId>& ends = special.end_of_generation;
   for (const std::optional<TokenId>& id : {special.eos, special.eot})

@@ -69,7 +69,6 @@ struct Tokenizer::Vocabulary {
   // Derived by finish().
   PieceTable texts;                      ///< what each token adds to a text
   PieceIndex index;                      ///< every piece by spelling
-  PieceIndex mergeable;                  ///< those that SentencePiece merges may make
   std::array<TokenId, 256> byte_tokens;  ///< -1: none
   PieceTrie user_defined, control, unigram;
   std::bitset<256> joins_block;  ///< last bytes of characters that some piece puts before a ▁
@@ -87,6 +86,19 @@ struct Tokenizer::Vocabulary {
   Status add_merge(std::string_view left, std::string_view right, size_t number, const std::string& source);
   /// Finds pieces by spelling from now on: for add_merge(). finish() calls it too.
   void index_pieces();
+
+  /// The piece that SentencePiece merges may make of `piece`: not a control, unknown or byte token. -1 if there is none.
+  int32_t find_mergeable(std::string_view piece) const {
+    const int32_t id = index.find(piece);
+    if (id < 0) return -1;
+    const TokenType type = types[static_cast<size_t>(id)];
+    const bool is_mergeable =
+        type == TokenType::kNormal || type == TokenType::kUserDefined || type == TokenType::kUnused;
+    return is_mergeable ? id : -1;
+  }
+
+ private:
+  size_t indexed_ = 0;  // pieces when index was built
 };
 
 /// GPT-2's spelling of bytes as printable characters, and back. The reverse gives nothing for text in another alphabet.
