@@ -678,6 +678,7 @@ behaviours("filters", """
 {{ xs | sum }} {{ people | sum(attribute='age') }} {{ xs | sum(start=10) }} {{ [] | sum }} {{ [1.5, 2] | sum }} {{ xs | min }} {{ xs | max }} {{ names | min }} {{ names | max }} [{{ [] | max }}] {{ people | max(attribute='age') }}
 {{ html | safe }} {{ d | attr('a') }} {{ -1 | abs }} {{ 5 | default(1) + 1 }} {{ 'a' ~ 'b' | upper }} {{ 'ab' + 'c' | upper }}
 {{ xs | map('nosuch') | list }}
+{{ none_value | map('upper') | list }} {{ none_value | selectattr('a') | list }} {{ 0 | reject('odd') | list }}
 {{ n | length }}
 {{ n | list }}
 {{ names | join(',', nosuch=1) }}
@@ -703,6 +704,10 @@ behaviours("methods", """
 {{ 'a-b-c'.partition('-') }} {{ 'a-b-c'.rpartition('-') }} {{ 'abc'.partition('x') }} {{ 'TestHook'.removeprefix('Test') }} {{ 'TestHook'.removesuffix('Hook') }} {{ 'x'.ljust(3) }}| {{ 'x'.rjust(3, '.') }}
 {{ '12'.isdigit() }} {{ 'ab'.isalpha() }} {{ 'a1'.isalnum() }} {{ ' '.isspace() }} {{ ''.isdigit() }} {{ 'AB'.isupper() }} {{ 'é'.isalpha() }} {{ 'a b'.islower() }}
 {{ lines.splitlines() }} {{ 'a\\r\\nb\\rc'.splitlines() }} {{ 'aXbX'.replace('X', '..', 1) }} {{ xs.index(1) }} {{ xs.count(3) }} {{ d.copy() == d }}
+{{ '<{}{}>'.format(n, s) }} {{ '{1}{0}{x}{{}}'.format('a', 'b', x=2) }} {{ ''.format() }} {{ '{0}{0}'.format(f) }}
+{{ '{}'.format() }}
+{{ '{x}'.format(1) }}
+{{ 'a}b'.format(1) }}
 {{ s.nosuch() }}
 {{ 'a'.split('') }}
 {{ ','.join([1]) }}

@@ -38,6 +38,8 @@ Text replace(Evaluator& evaluator, const Text& text, const Text& from, const Tex
 std::vector<Text> split_lines(const Text& text);
 /// Python's `format % arguments`, with %s %d %i %r and %%.
 Text percent_format(Evaluator& evaluator, const Text& format, const std::vector<Value>& arguments);
+/// Python's format.format(...), with {}, {0}, {name}, {{ and }}; no format specifications, attributes or indices.
+Text brace_format(Evaluator& evaluator, const Text& format, const Arguments& arguments);
 /// Python's strftime of a UTC time.
 std::string format_time(std::string_view format, int64_t seconds);
 

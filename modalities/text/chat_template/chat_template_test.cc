@@ -132,6 +132,7 @@ TEST(ChatTemplateOrigin, FollowsContentThroughEveryOperation) {
       {"{{ d | tojson }}{{ {'a': 1} | tojson }}{{ {'a': x} | tojson }}",
        R"(<{"k": "v"}>{"a": 1}<{"a": "Xy"}>)"},
       {"{{ xs }}", "[<'p'>, <'q'>]"},
+      {"{{ '<{}|{y}>'.format(x, y='l') }}{{ (x ~ '{}').format(1) }}", "<<Xy>|l><Xy>1"},
       {"{{ n }}{{ n + 1 }}{{ x | length }}{{ x == 'Xy' }}", "342True"},
       {"{% filter upper %}a{{ x }}{% endfilter %}{{ x | indent(2, true) }}", "A<XY>  <Xy>"},
       {"{{ '%s|%s' % (x, 'l') }}{{ x * 2 }}{{ x | default('d') }}{{ zz | default('d') }}", "<Xy>|l<XyXyXy>d"},

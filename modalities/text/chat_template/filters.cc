@@ -366,6 +366,7 @@ Value attr(Evaluator& evaluator, const Value& value, Arguments arguments) {
 }
 
 Value map(Evaluator& evaluator, const Value& value, Arguments arguments) {
+  if (!value.truthy()) return evaluator.list({});  // none, too, as Jinja has it
   std::vector<Value> out;
   if (arguments.positional.empty()) {
     const std::vector<Value> bound = evaluator.bind("map", std::move(arguments), {"attribute", "default"});
@@ -392,6 +393,7 @@ enum class Choice : uint8_t { kSelect, kReject };
 enum class Subject : uint8_t { kItem, kAttribute };
 template <Choice choice, Subject subject>
 Value choose(Evaluator& evaluator, const Value& value, Arguments arguments) {
+  if (!value.truthy()) return evaluator.list({});
   Value attribute;
   const auto take_first = [&] {
     const Value first = arguments.positional.front();

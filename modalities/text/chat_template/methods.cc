@@ -100,6 +100,11 @@ Value split_method(Evaluator& evaluator, const Value& receiver, Arguments argume
   return evaluator.list(std::move(parts));
 }
 
+Value format_method(Evaluator& evaluator, const Value& receiver, Arguments arguments) {
+  if (!evaluator.charge(receiver.weight())) return {};
+  return brace_format(evaluator, *receiver.text(), arguments);
+}
+
 Value splitlines(Evaluator& evaluator, const Value& receiver, Arguments arguments) {
   evaluator.bind("splitlines", std::move(arguments), {});
   if (evaluator.failed() || !evaluator.charge(static_cast<int64_t>(receiver.text()->size()))) return {};
@@ -309,6 +314,7 @@ constexpr Method kTextMethods[] = {
     {"count", count_in_text},
     {"endswith", affix_method<From::kRight>},
     {"find", find_in_text<From::kLeft>},
+    {"format", format_method},
     {"isalnum", all_of_class<is_alphanumeric>},
     {"isalpha", all_of_class<is_letter>},
     {"isdigit", all_of_class<is_digit>},

@@ -157,6 +157,48 @@ Text percent_format(Evaluator& evaluator, const Text& format, const std::vector<
   return out.append(format, copied, format.size()).finish();
 }
 
+Text brace_format(Evaluator& evaluator, const Text& format, const Arguments& arguments) {
+  BoundedText out(&evaluator);
+  const std::string_view bytes = format.bytes();
+  size_t copied = 0, automatic = 0;
+  for (size_t i = bytes.find_first_of("{}"); i != bytes.npos; i = bytes.find_first_of("{}", copied)) {
+    out.append(format, copied, i);
+    if (i + 1 < bytes.size() && bytes[i + 1] == bytes[i]) {  // a doubled brace is one
+      out.append(format, i, i + 1);
+      copied = i + 2;
+      continue;
+    }
+    const size_t end = bytes[i] == '{' ? bytes.find('}', i) : bytes.npos;
+    if (end == bytes.npos) {
+      evaluator.fail(StatusCode::kCorruptData, "a format has a single brace", "{}, {0}, {name}, {{ or }}");
+      return {};
+    }
+    const std::string_view field = bytes.substr(i + 1, end - i - 1);
+    copied = end + 1;
+    if (field.find_first_of(":!.[{") != field.npos) {
+      evaluator.fail(StatusCode::kUnsupported, "this replacement field is not part of the template language",
+                     "{}, {0} or {name}", "{" + std::string(field) + "}");
+      return {};
+    }
+    const bool by_index = field.find_first_not_of("0123456789") == field.npos && field.size() < 6;
+    const size_t index = field.empty() ? automatic++
+                         : by_index    ? std::stoul(std::string(field))
+                                       : arguments.positional.size();
+    const Value* value =
+        by_index && index < arguments.positional.size() ? &arguments.positional[index] : nullptr;
+    for (const auto& [name, named] : arguments.named) {
+      if (name == field) value = &named;
+    }
+    if (value == nullptr) {
+      evaluator.fail(StatusCode::kCorruptData, "a format names a value that is not given", {},
+                     "{" + std::string(field) + "}");
+      return {};
+    }
+    out.append(evaluator.text_of(*value));
+  }
+  return out.append(format, copied, format.size()).finish();
+}
+
 std::string format_time(std::string_view format, int64_t seconds) {
   static constexpr const char* kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                           "Thursday", "Friday", "Saturday"};
