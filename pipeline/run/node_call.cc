@@ -82,6 +82,7 @@ Status NodeCall::add_request(uint32_t index, const std::vector<Value>& shared,
   request.ports = &node_.ports;
   request.node = &node_.planned->path;
   request.element = index;
+  if (run_.parent_) request.outer_elements = run_.parent_->batch_[0]->mixed_element();
   request.inputs = shared;
   request.parameters = parameters;
   request.outputs.resize(node_.ports.size());

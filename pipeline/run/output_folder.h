@@ -23,7 +23,7 @@ namespace weft {
 /// Who writes a file: an element of a node.
 struct FileWriter {
   const std::string* node = nullptr;  // its path in the pipeline; outlives the folder
-  uint32_t element = 0;
+  uint64_t element = 0;               // with the elements of the subgraphs around it mixed in
   friend bool operator==(const FileWriter&, const FileWriter&) = default;
 };
 

@@ -84,6 +84,20 @@ TEST_F(OutputFiles, TwoNodesMayNotWriteOneFile) {
   EXPECT_THAT(to_string(result.error()), HasSubstr("give each its own path"));
 }
 
+TEST_F(OutputFiles, TwoElementsOfASubgraphMayNotWriteOneFileButARetryMay) {
+  write("inner.json", R"({"weft": 1, "name": "inner", "inputs": {"t": {"type": "text"}}, "nodes": {
+      "w": {"uses": "test.write", "with": {"text": "${inputs.t}", "path": "same"}},
+      "f": {"uses": "test.fails", "in": {"x": "w.path"}}}, "outputs": {"r": "f.text"}})");
+  const auto members = [](const char* texts) {
+    return std::string(R"("inputs": {"l": {"type": "list<text>", "default": )") + texts +
+           R"(}}, "nodes": {"o": {"uses": "pipeline:inner.json", "in": {"t": "inputs.l"}, "for_each": "inputs.l", "retry": 1}},
+              "outputs": {"y": "o.r"})";
+  };
+  EXPECT_EQ(output(members(R"(["one"])")), R"(["try"])");
+  EXPECT_EQ(read(folder() / "out/same"), "one");
+  EXPECT_EQ(run(members(R"(["one", "two"])")).code(), StatusCode::kAlreadyExists);
+}
+
 TEST_F(OutputFiles, AnEarlierRunsFileIsReplaced) {
   ASSERT_TRUE(run(writing("a.txt")).ok());
   write("out/a.txt", "something old and longer");

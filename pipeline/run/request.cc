@@ -15,6 +15,7 @@ weft_request::weft_request(weft_request&& other) noexcept
       ports(other.ports),
       node(other.node),
       element(other.element),
+      outer_elements(other.outer_elements),
       inputs(std::move(other.inputs)),
       parameters(std::move(other.parameters)),
       outputs(std::move(other.outputs)),

@@ -53,6 +53,7 @@ struct weft_request {
   const std::vector<weft::OutputPort>* ports = nullptr;
   const std::string* node = nullptr;  // path, for messages
   uint32_t element = 0;               // of a for_each
+  uint64_t outer_elements = 0;        // those of the subgraphs around the node, mixed; 0 outside of subgraphs
   std::vector<weft::Value> inputs;    // by port; null: absent
   std::shared_ptr<const weft_parameters> parameters;
 
@@ -75,7 +76,9 @@ struct weft_request {
   /// "node 'a'" or "node 'a', element 3".
   std::string describe() const;
   /// Who begins output files.
-  weft::FileWriter writer() const { return {node, element}; }
+  weft::FileWriter writer() const { return {node, mixed_element()}; }
+  /// A number for this element of this element of ...: equal for two attempts, different for two elements.
+  uint64_t mixed_element() const { return outer_elements * 0x9e3779b97f4a7c15u + element + 1; }
   /// Forgets outputs, parts and status, for another attempt.
   void reset();
   /// Turns parts into the output of ports that have none. Errors: kOutOfMemory.
