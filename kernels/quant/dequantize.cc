@@ -176,51 +176,31 @@ void blocks(WeightFormat format, const uint8_t* src, int64_t count, float* dst,
 void dequantize(WeightFormat format, const void* src, int64_t count, float* dst) {
   const uint8_t* bytes = static_cast<const uint8_t*>(src);
   switch (format) {
-    case WeightFormat::kF32:
-      std::memcpy(dst, src, static_cast<size_t>(count) * 4);
-      return;
+    case WeightFormat::kF32: std::memcpy(dst, src, static_cast<size_t>(count) * 4); return;
     case WeightFormat::kF16:
       for (int64_t i = 0; i < count; ++i) dst[i] = load_f16(bytes + 2 * i);
       return;
     case WeightFormat::kBF16:
       for (int64_t i = 0; i < count; ++i) dst[i] = f32_from_bf16_bits(load<uint16_t>(bytes + 2 * i));
       return;
-    case WeightFormat::kF64:
-      return plain<double>(bytes, count, dst);
-    case WeightFormat::kI8:
-      return plain<int8_t>(bytes, count, dst);
-    case WeightFormat::kI16:
-      return plain<int16_t>(bytes, count, dst);
-    case WeightFormat::kI32:
-      return plain<int32_t>(bytes, count, dst);
-    case WeightFormat::kI64:
-      return plain<int64_t>(bytes, count, dst);
-    case WeightFormat::kQ4_0:
-      return blocks(format, bytes, count, dst, q4_0);
-    case WeightFormat::kQ4_1:
-      return blocks(format, bytes, count, dst, q4_1);
-    case WeightFormat::kQ5_0:
-      return blocks(format, bytes, count, dst, q5_0);
-    case WeightFormat::kQ5_1:
-      return blocks(format, bytes, count, dst, q5_1);
-    case WeightFormat::kQ8_0:
-      return blocks(format, bytes, count, dst, q8_0);
-    case WeightFormat::kQ2_K:
-      return blocks(format, bytes, count, dst, q2_k);
-    case WeightFormat::kQ3_K:
-      return blocks(format, bytes, count, dst, q3_k);
-    case WeightFormat::kQ4_K:
-      return blocks(format, bytes, count, dst, q4_k);
-    case WeightFormat::kQ5_K:
-      return blocks(format, bytes, count, dst, q5_k);
-    case WeightFormat::kQ6_K:
-      return blocks(format, bytes, count, dst, q6_k);
-    case WeightFormat::kIQ4_XS:
-      return blocks(format, bytes, count, dst, iq4_xs);
-    case WeightFormat::kIQ4_NL:
-      return blocks(format, bytes, count, dst, iq4_nl);
-    case WeightFormat::kMXFP4:
-      return blocks(format, bytes, count, dst, mxfp4);
+    case WeightFormat::kF64: return plain<double>(bytes, count, dst);
+    case WeightFormat::kI8: return plain<int8_t>(bytes, count, dst);
+    case WeightFormat::kI16: return plain<int16_t>(bytes, count, dst);
+    case WeightFormat::kI32: return plain<int32_t>(bytes, count, dst);
+    case WeightFormat::kI64: return plain<int64_t>(bytes, count, dst);
+    case WeightFormat::kQ4_0: return blocks(format, bytes, count, dst, q4_0);
+    case WeightFormat::kQ4_1: return blocks(format, bytes, count, dst, q4_1);
+    case WeightFormat::kQ5_0: return blocks(format, bytes, count, dst, q5_0);
+    case WeightFormat::kQ5_1: return blocks(format, bytes, count, dst, q5_1);
+    case WeightFormat::kQ8_0: return blocks(format, bytes, count, dst, q8_0);
+    case WeightFormat::kQ2_K: return blocks(format, bytes, count, dst, q2_k);
+    case WeightFormat::kQ3_K: return blocks(format, bytes, count, dst, q3_k);
+    case WeightFormat::kQ4_K: return blocks(format, bytes, count, dst, q4_k);
+    case WeightFormat::kQ5_K: return blocks(format, bytes, count, dst, q5_k);
+    case WeightFormat::kQ6_K: return blocks(format, bytes, count, dst, q6_k);
+    case WeightFormat::kIQ4_XS: return blocks(format, bytes, count, dst, iq4_xs);
+    case WeightFormat::kIQ4_NL: return blocks(format, bytes, count, dst, iq4_nl);
+    case WeightFormat::kMXFP4: return blocks(format, bytes, count, dst, mxfp4);
   }
 }
 

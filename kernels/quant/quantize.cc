@@ -57,12 +57,8 @@ void affine(const float* x, int levels, uint8_t* b, uint8_t* code) {
 void quantize_block(WeightFormat format, const float* x, uint8_t* b) {
   uint8_t code[kBlock];
   switch (format) {
-    case WeightFormat::kQ4_0:
-      symmetric(x, 16, b, code);
-      return pack_nibbles(code, b + 2);
-    case WeightFormat::kQ4_1:
-      affine(x, 16, b, code);
-      return pack_nibbles(code, b + 4);
+    case WeightFormat::kQ4_0: symmetric(x, 16, b, code); return pack_nibbles(code, b + 2);
+    case WeightFormat::kQ4_1: affine(x, 16, b, code); return pack_nibbles(code, b + 4);
     case WeightFormat::kQ5_0:
       symmetric(x, 32, b, code);
       pack_fifth_bits(code, b + 2);
@@ -86,9 +82,7 @@ void quantize_block(WeightFormat format, const float* x, uint8_t* b) {
 bool quantize(WeightFormat format, const float* src, int64_t count, void* dst) {
   uint8_t* bytes = static_cast<uint8_t*>(dst);
   switch (format) {
-    case WeightFormat::kF32:
-      std::memcpy(dst, src, static_cast<size_t>(count) * 4);
-      return true;
+    case WeightFormat::kF32: std::memcpy(dst, src, static_cast<size_t>(count) * 4); return true;
     case WeightFormat::kF16:
       for (int64_t i = 0; i < count; ++i) store_f16(src[i], bytes + 2 * i);
       return true;
@@ -106,8 +100,7 @@ bool quantize(WeightFormat format, const float* src, int64_t count, void* dst) {
       for (int64_t i = 0; i < count / kBlock; ++i)
         quantize_block(format, src + i * kBlock, bytes + i * block_layout(format).bytes);
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 

@@ -19,81 +19,46 @@ constexpr uint64_t kMaxAlignment = 1 << 20;
 // ggml_type: what this build reads, and the names of what it does not.
 std::optional<WeightFormat> format_of(uint32_t type) {
   switch (type) {
-    case 0:
-      return WeightFormat::kF32;
-    case 1:
-      return WeightFormat::kF16;
-    case 2:
-      return WeightFormat::kQ4_0;
-    case 3:
-      return WeightFormat::kQ4_1;
-    case 6:
-      return WeightFormat::kQ5_0;
-    case 7:
-      return WeightFormat::kQ5_1;
-    case 8:
-      return WeightFormat::kQ8_0;
-    case 10:
-      return WeightFormat::kQ2_K;
-    case 11:
-      return WeightFormat::kQ3_K;
-    case 12:
-      return WeightFormat::kQ4_K;
-    case 13:
-      return WeightFormat::kQ5_K;
-    case 14:
-      return WeightFormat::kQ6_K;
-    case 20:
-      return WeightFormat::kIQ4_NL;
-    case 23:
-      return WeightFormat::kIQ4_XS;
-    case 24:
-      return WeightFormat::kI8;
-    case 25:
-      return WeightFormat::kI16;
-    case 26:
-      return WeightFormat::kI32;
-    case 27:
-      return WeightFormat::kI64;
-    case 28:
-      return WeightFormat::kF64;
-    case 30:
-      return WeightFormat::kBF16;
-    case 39:
-      return WeightFormat::kMXFP4;
-    default:
-      return std::nullopt;
+    case 0: return WeightFormat::kF32;
+    case 1: return WeightFormat::kF16;
+    case 2: return WeightFormat::kQ4_0;
+    case 3: return WeightFormat::kQ4_1;
+    case 6: return WeightFormat::kQ5_0;
+    case 7: return WeightFormat::kQ5_1;
+    case 8: return WeightFormat::kQ8_0;
+    case 10: return WeightFormat::kQ2_K;
+    case 11: return WeightFormat::kQ3_K;
+    case 12: return WeightFormat::kQ4_K;
+    case 13: return WeightFormat::kQ5_K;
+    case 14: return WeightFormat::kQ6_K;
+    case 20: return WeightFormat::kIQ4_NL;
+    case 23: return WeightFormat::kIQ4_XS;
+    case 24: return WeightFormat::kI8;
+    case 25: return WeightFormat::kI16;
+    case 26: return WeightFormat::kI32;
+    case 27: return WeightFormat::kI64;
+    case 28: return WeightFormat::kF64;
+    case 30: return WeightFormat::kBF16;
+    case 39: return WeightFormat::kMXFP4;
+    default: return std::nullopt;
   }
 }
 
 std::string unread_type_name(uint32_t type) {
   switch (type) {
-    case 9:
-      return "Q8_1";
-    case 15:
-      return "Q8_K";
-    case 16:
-      return "IQ2_XXS";
-    case 17:
-      return "IQ2_XS";
-    case 18:
-      return "IQ3_XXS";
-    case 19:
-      return "IQ1_S";
-    case 21:
-      return "IQ3_S";
-    case 22:
-      return "IQ2_S";
-    case 29:
-      return "IQ1_M";
-    case 34:
-      return "TQ1_0";
-    case 35:
-      return "TQ2_0";
-    case 40:
-      return "NVFP4";
-    default:
-      return "number " + std::to_string(type);
+    case 9: return "Q8_1";
+    case 15: return "Q8_K";
+    case 16: return "IQ2_XXS";
+    case 17: return "IQ2_XS";
+    case 18: return "IQ3_XXS";
+    case 19: return "IQ1_S";
+    case 21: return "IQ3_S";
+    case 22: return "IQ2_S";
+    case 29: return "IQ1_M";
+    case 34: return "TQ1_0";
+    case 35: return "TQ2_0";
+    case 40: return "NVFP4";
+    default: return "number " + std::to_string(type);
   }
 }
 
@@ -101,22 +66,17 @@ uint64_t scalar_size(MetadataType type) {
   switch (type) {
     case MetadataType::kU8:
     case MetadataType::kI8:
-    case MetadataType::kBool:
-      return 1;
+    case MetadataType::kBool: return 1;
     case MetadataType::kU16:
-    case MetadataType::kI16:
-      return 2;
+    case MetadataType::kI16: return 2;
     case MetadataType::kU32:
     case MetadataType::kI32:
-    case MetadataType::kF32:
-      return 4;
+    case MetadataType::kF32: return 4;
     case MetadataType::kU64:
     case MetadataType::kI64:
-    case MetadataType::kF64:
-      return 8;
+    case MetadataType::kF64: return 8;
     case MetadataType::kString:
-    case MetadataType::kArray:
-      return 0;
+    case MetadataType::kArray: return 0;
   }
   return 0;
 }

@@ -38,21 +38,11 @@ MetadataType plain_type(const rapidjson::Value& value) {
 
 void append_plain(std::string& encoded, const rapidjson::Value& value, MetadataType type) {
   switch (type) {
-    case MetadataType::kBool:
-      append_scalar<uint8_t>(encoded, value.GetBool());
-      break;
-    case MetadataType::kString:
-      append_string(encoded, text_of(value));
-      break;
-    case MetadataType::kI64:
-      append_scalar(encoded, value.GetInt64());
-      break;
-    case MetadataType::kU64:
-      append_scalar(encoded, value.GetUint64());
-      break;
-    default:
-      append_scalar(encoded, value.GetDouble());
-      break;
+    case MetadataType::kBool: append_scalar<uint8_t>(encoded, value.GetBool()); break;
+    case MetadataType::kString: append_string(encoded, text_of(value)); break;
+    case MetadataType::kI64: append_scalar(encoded, value.GetInt64()); break;
+    case MetadataType::kU64: append_scalar(encoded, value.GetUint64()); break;
+    default: append_scalar(encoded, value.GetDouble()); break;
   }
 }
 

@@ -16,15 +16,11 @@ namespace {
 StatusCode code_of(int error) {
   switch (error) {
     case ENOENT:
-    case ENOTDIR:
-      return StatusCode::kNotFound;
+    case ENOTDIR: return StatusCode::kNotFound;
     case EACCES:
-    case EPERM:
-      return StatusCode::kPermissionDenied;
-    case ENOMEM:
-      return StatusCode::kOutOfMemory;
-    default:
-      return StatusCode::kIoError;
+    case EPERM: return StatusCode::kPermissionDenied;
+    case ENOMEM: return StatusCode::kOutOfMemory;
+    default: return StatusCode::kIoError;
   }
 }
 

@@ -29,39 +29,26 @@ std::optional<Number> load_number(MetadataType type, ByteReader& reader) {
   const auto of_unsigned = [](uint64_t v) { return Number{Number::Kind::kUnsigned, 0, v, 0}; };
   const auto of_real = [](double v) { return Number{Number::Kind::kReal, 0, 0, v}; };
   switch (type) {
-    case MetadataType::kU8:
-      return of_unsigned(load<uint8_t>(reader));
-    case MetadataType::kI8:
-      return of_signed(load<int8_t>(reader));
-    case MetadataType::kU16:
-      return of_unsigned(load<uint16_t>(reader));
-    case MetadataType::kI16:
-      return of_signed(load<int16_t>(reader));
-    case MetadataType::kU32:
-      return of_unsigned(load<uint32_t>(reader));
-    case MetadataType::kI32:
-      return of_signed(load<int32_t>(reader));
-    case MetadataType::kU64:
-      return of_unsigned(load<uint64_t>(reader));
-    case MetadataType::kI64:
-      return of_signed(load<int64_t>(reader));
-    case MetadataType::kF32:
-      return of_real(load<float>(reader));
-    case MetadataType::kF64:
-      return of_real(load<double>(reader));
-    case MetadataType::kBool:
-      return of_unsigned(load<uint8_t>(reader) != 0);
+    case MetadataType::kU8: return of_unsigned(load<uint8_t>(reader));
+    case MetadataType::kI8: return of_signed(load<int8_t>(reader));
+    case MetadataType::kU16: return of_unsigned(load<uint16_t>(reader));
+    case MetadataType::kI16: return of_signed(load<int16_t>(reader));
+    case MetadataType::kU32: return of_unsigned(load<uint32_t>(reader));
+    case MetadataType::kI32: return of_signed(load<int32_t>(reader));
+    case MetadataType::kU64: return of_unsigned(load<uint64_t>(reader));
+    case MetadataType::kI64: return of_signed(load<int64_t>(reader));
+    case MetadataType::kF32: return of_real(load<float>(reader));
+    case MetadataType::kF64: return of_real(load<double>(reader));
+    case MetadataType::kBool: return of_unsigned(load<uint8_t>(reader) != 0);
     case MetadataType::kString:
-    case MetadataType::kArray:
-      return std::nullopt;
+    case MetadataType::kArray: return std::nullopt;
   }
   return std::nullopt;
 }
 
 std::optional<int64_t> as_integer(const Number& number) {
   switch (number.kind) {
-    case Number::Kind::kSigned:
-      return number.signed_value;
+    case Number::Kind::kSigned: return number.signed_value;
     case Number::Kind::kUnsigned:
       if (number.unsigned_value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
         return std::nullopt;
@@ -77,12 +64,9 @@ std::optional<int64_t> as_integer(const Number& number) {
 
 double as_double(const Number& number) {
   switch (number.kind) {
-    case Number::Kind::kSigned:
-      return static_cast<double>(number.signed_value);
-    case Number::Kind::kUnsigned:
-      return static_cast<double>(number.unsigned_value);
-    case Number::Kind::kReal:
-      return number.real;
+    case Number::Kind::kSigned: return static_cast<double>(number.signed_value);
+    case Number::Kind::kUnsigned: return static_cast<double>(number.unsigned_value);
+    case Number::Kind::kReal: return number.real;
   }
   return 0;
 }
@@ -108,32 +92,19 @@ bool is_number(MetadataType type) {
 
 const char* to_string(MetadataType type) {
   switch (type) {
-    case MetadataType::kU8:
-      return "u8";
-    case MetadataType::kI8:
-      return "i8";
-    case MetadataType::kU16:
-      return "u16";
-    case MetadataType::kI16:
-      return "i16";
-    case MetadataType::kU32:
-      return "u32";
-    case MetadataType::kI32:
-      return "i32";
-    case MetadataType::kF32:
-      return "f32";
-    case MetadataType::kBool:
-      return "bool";
-    case MetadataType::kString:
-      return "string";
-    case MetadataType::kArray:
-      return "array";
-    case MetadataType::kU64:
-      return "u64";
-    case MetadataType::kI64:
-      return "i64";
-    case MetadataType::kF64:
-      return "f64";
+    case MetadataType::kU8: return "u8";
+    case MetadataType::kI8: return "i8";
+    case MetadataType::kU16: return "u16";
+    case MetadataType::kI16: return "i16";
+    case MetadataType::kU32: return "u32";
+    case MetadataType::kI32: return "i32";
+    case MetadataType::kF32: return "f32";
+    case MetadataType::kBool: return "bool";
+    case MetadataType::kString: return "string";
+    case MetadataType::kArray: return "array";
+    case MetadataType::kU64: return "u64";
+    case MetadataType::kI64: return "i64";
+    case MetadataType::kF64: return "f64";
   }
   return "unknown type";
 }

@@ -58,17 +58,10 @@ class HeaderHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Hea
 
   bool StartObject() {
     switch (state_) {
-      case State::kStart:
-        state_ = State::kTensorName;
-        return true;
-      case State::kEntry:
-        state_ = State::kField;
-        return true;
-      case State::kMetadataEntry:
-        state_ = State::kMetadataKey;
-        return true;
-      default:
-        return complain("an unexpected object");
+      case State::kStart: state_ = State::kTensorName; return true;
+      case State::kEntry: state_ = State::kField; return true;
+      case State::kMetadataEntry: state_ = State::kMetadataKey; return true;
+      default: return complain("an unexpected object");
     }
   }
   bool EndObject(rapidjson::SizeType) {
@@ -105,10 +98,8 @@ class HeaderHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Hea
         metadata.emplace_back(std::move(key), std::string());
         state_ = State::kMetadataValue;
         return true;
-      case State::kField:
-        return start_field(key);
-      default:
-        return complain("an unexpected key");
+      case State::kField: return start_field(key);
+      default: return complain("an unexpected key");
     }
   }
   bool String(const char* text, rapidjson::SizeType size, bool) {

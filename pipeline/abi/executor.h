@@ -18,7 +18,7 @@ typedef struct weft_team {
   uint32_t thread;    /* 0 to n_threads - 1 */
   uint32_t n_threads; /* the same on every thread of the team */
   uint32_t reserved;
-  void* state;        /* the host's */
+  void* state; /* the host's */
   /* Waits until every thread of the team has called it as often. [worker] [no-alloc] */
   void (*barrier)(const struct weft_team* team);
 } weft_team;

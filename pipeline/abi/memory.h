@@ -45,11 +45,11 @@ typedef struct weft_memory_api {
   /* Contents are undefined. Errors: WEFT_OUT_OF_MEMORY (limit or device), WEFT_UNSUPPORTED (device). [stream-ordered] */
   weft_status (*allocate)(void* self, const weft_allocation* request, weft_stream* stream, weft_buffer** out,
                           weft_error* error);
-  void (*retain)(weft_buffer* buffer);                           /* [no-alloc] */
-  void (*release)(weft_buffer* buffer, weft_stream* last_use);   /* [no-alloc] NULL buffer is allowed */
-  void* (*data)(const weft_buffer* buffer);                      /* [no-alloc] device address */
-  uint64_t (*size_bytes)(const weft_buffer* buffer);             /* [no-alloc] */
-  weft_device (*device)(const weft_buffer* buffer);              /* [no-alloc] */
+  void (*retain)(weft_buffer* buffer);                         /* [no-alloc] */
+  void (*release)(weft_buffer* buffer, weft_stream* last_use); /* [no-alloc] NULL buffer is allowed */
+  void* (*data)(const weft_buffer* buffer);                    /* [no-alloc] device address */
+  uint64_t (*size_bytes)(const weft_buffer* buffer);           /* [no-alloc] */
+  weft_device (*device)(const weft_buffer* buffer);            /* [no-alloc] */
   /* The contents are complete at this point of `producer`. [stream-ordered] */
   weft_status (*ready)(weft_buffer* buffer, weft_stream* producer);
   /* Makes `consumer` wait until the contents are ready, and for_write != 0: until all readers are done. [stream-ordered] */

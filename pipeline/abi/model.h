@@ -22,8 +22,8 @@ struct weft_parameter;
 typedef struct weft_model_source {
   uint32_t struct_size;
   uint32_t reserved;
-  const char* path;                  /* file or folder, found on the search path by the host, absolute */
-  const char* sha256;                /* lower-case hexadecimal of the file's content; "" for a folder or not known yet */
+  const char* path;   /* file or folder, found on the search path by the host, absolute */
+  const char* sha256; /* lower-case hexadecimal of the file's content; "" for a folder or not known yet */
   const weft_parameters* parameters; /* of the "models" entry, as the model type declares them */
 } weft_model_source;
 
@@ -37,14 +37,15 @@ typedef struct weft_model_estimate {
 
 typedef struct weft_model_type {
   uint32_t struct_size;
-  uint32_t version;        /* changes when results change; part of cache keys */
-  const char* name;        /* "text.language_model" */
+  uint32_t version; /* changes when results change; part of cache keys */
+  const char* name; /* "text.language_model" */
   const char* help;
   const struct weft_parameter* parameters;
   size_t n_parameters;
 
   /* Reads headers only. Errors: WEFT_NOT_FOUND, WEFT_CORRUPT_DATA, WEFT_UNSUPPORTED; they name file and offset. [main] */
-  weft_status (*open)(const struct weft_host* host, const weft_model_source* source, void** model, weft_error* error);
+  weft_status (*open)(const struct weft_host* host, const weft_model_source* source, void** model,
+                      weft_error* error);
   weft_status (*estimate)(void* model, weft_model_estimate* out, weft_error* error); /* [main] */
   /* Makes the weights usable. May be called again after evict. [worker] [stream-ordered] */
   weft_status (*load)(void* model, weft_stream* stream, weft_error* error);

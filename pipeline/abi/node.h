@@ -27,14 +27,14 @@ struct weft_host;
 #define WEFT_UNBOUNDED (-1)
 typedef struct weft_spec {
   uint32_t struct_size;
-  weft_kind kind;                /* 0: unknown */
-  weft_dtype dtype;              /* tensors; 0: any */
-  weft_device device;            /* tensors */
+  weft_kind kind;     /* 0: unknown */
+  weft_dtype dtype;   /* tensors; 0: any */
+  weft_device device; /* tensors */
   int32_t rank;
   int64_t shape[WEFT_MAX_RANK];
-  int64_t max_bytes;             /* bytes, and the elements of a list: each */
-  int64_t max_count;             /* lists */
-  const weft_value* value;       /* the value itself where it is known before the run, else NULL; not retained */
+  int64_t max_bytes;       /* bytes, and the elements of a list: each */
+  int64_t max_count;       /* lists */
+  const weft_value* value; /* the value itself where it is known before the run, else NULL; not retained */
 } weft_spec;
 
 typedef struct weft_named_model {
@@ -44,26 +44,27 @@ typedef struct weft_named_model {
 
 typedef struct weft_node_config {
   uint32_t struct_size;
-  uint32_t max_requests;             /* most requests that one execute can get: 1 for a plain run, the bound of a for_each
+  uint32_t max_requests; /* most requests that one execute can get: 1 for a plain run, the bound of a for_each
                                         list or of a batch, 0 where that is not known */
-  const char* name;                  /* the node's name in the pipeline, for messages */
+  const char* name;      /* the node's name in the pipeline, for messages */
   const weft_parameters* parameters; /* those known before the run; per-request ones hold their defaults */
   const weft_named_model* models;
   size_t n_models;
-  const char* const* inputs;         /* names of all inputs by index: the declared ones, then extra ones in file order */
+  const char* const*
+      inputs; /* names of all inputs by index: the declared ones, then extra ones in file order */
   size_t n_inputs;
-  const uint8_t* input_connected;    /* [n_inputs] 1 if something will arrive */
+  const uint8_t* input_connected; /* [n_inputs] 1 if something will arrive */
 } weft_node_config;
 
 typedef struct weft_node_plan {
   uint32_t struct_size;
-  uint32_t max_batch;       /* most requests that one execute takes; at least 1 */
-  weft_spec* outputs;       /* [n_outputs] to fill */
+  uint32_t max_batch; /* most requests that one execute takes; at least 1 */
+  weft_spec* outputs; /* [n_outputs] to fill */
   size_t n_outputs;
   uint64_t workspace_bytes; /* given to execute, once per call; 0: none */
   uint64_t state_bytes;     /* what the node holds between calls (a KV cache); 0: none */
   weft_device device;
-  double cost_seconds;      /* rough, on one core; 0: negligible */
+  double cost_seconds; /* rough, on one core; 0: negligible */
 } weft_node_plan;
 
 typedef struct weft_request weft_request;
@@ -72,7 +73,7 @@ typedef struct weft_execution {
   uint32_t struct_size;
   uint32_t reserved;
   weft_stream* stream;
-  void* workspace;          /* workspace_bytes of the plan, 64-byte aligned, undefined contents */
+  void* workspace; /* workspace_bytes of the plan, 64-byte aligned, undefined contents */
   uint64_t workspace_bytes;
 } weft_execution;
 
@@ -95,7 +96,8 @@ typedef struct weft_request_api {
   uint32_t reserved;
   /* NULL if nothing is connected or its producer was skipped. Not retained: lives until complete. */
   const weft_value* (*input)(weft_request* request, size_t port);
-  const weft_parameters* (*parameters)(weft_request* request); /* all of the node's, with this request's values */
+  const weft_parameters* (*parameters)(
+      weft_request* request); /* all of the node's, with this request's values */
   /* Streams a part of an output while it is made: the concatenation of the parts is the output. Never blocks. */
   weft_status (*emit)(weft_request* request, size_t port, const weft_value* part);
   /* Retains the value. Errors: WEFT_INVALID_ARGUMENT (wrong type), WEFT_OUT_OF_RANGE (beyond the prepared bound). */
@@ -115,8 +117,8 @@ typedef struct weft_request_api {
    * the temporary. Absolute paths, ".." and links out of the folder are refused with WEFT_PERMISSION_DENIED. */
   weft_status (*begin_output)(weft_request* request, const char* path, char* temporary, size_t capacity,
                               weft_error* error);
-  weft_status (*commit_output)(weft_request* request, const char* temporary, char* final_path, size_t capacity,
-                               weft_error* error);
+  weft_status (*commit_output)(weft_request* request, const char* temporary, char* final_path,
+                               size_t capacity, weft_error* error);
 } weft_request_api;
 
 #ifdef __cplusplus

@@ -41,21 +41,23 @@ typedef struct weft_parameter {
   uint32_t struct_size;
   uint32_t flags;
   const char* name;
-  const char* type;           /* "bool" "int" "float" "text" "path" "choice" "json" "seed" "model", "list<text|int|float>" */
-  const char* default_json;   /* JSON text; NULL: the user must give it, unless optional */
-  double minimum, maximum;    /* numbers, inclusive; -INFINITY and INFINITY where there is no bound */
-  const char* const* choices; /* "choice": NULL-terminated; "model": names of accepted model types, NULL-terminated */
-  const char* unit;           /* "tokens", "s", "" */
+  const char*
+      type; /* "bool" "int" "float" "text" "path" "choice" "json" "seed" "model", "list<text|int|float>" */
+  const char* default_json; /* JSON text; NULL: the user must give it, unless optional */
+  double minimum, maximum;  /* numbers, inclusive; -INFINITY and INFINITY where there is no bound */
+  const char* const*
+      choices;      /* "choice": NULL-terminated; "model": names of accepted model types, NULL-terminated */
+  const char* unit; /* "tokens", "s", "" */
   const char* help;
 } weft_parameter;
 
 enum {
-  WEFT_NODE_PURE = 1,             /* equal inputs, parameters and models give equal outputs: may be cached */
+  WEFT_NODE_PURE = 1, /* equal inputs, parameters and models give equal outputs: may be cached */
   WEFT_NODE_READS_FILES = 2,
   WEFT_NODE_WRITES_FILES = 4,
   WEFT_NODE_USES_NETWORK = 8,
   WEFT_NODE_NONDETERMINISTIC = 16,
-  WEFT_NODE_EXTRA_INPUTS = 32     /* takes further inputs of any name and type "any" */
+  WEFT_NODE_EXTRA_INPUTS = 32 /* takes further inputs of any name and type "any" */
 };
 
 typedef struct weft_node_type {
@@ -85,7 +87,8 @@ typedef struct weft_plugin {
   size_t n_nodes;
   const weft_model_type* models;
   size_t n_models;
-  const char* const* extensions; /* ids of host extensions that it cannot do without; NULL-terminated, or NULL */
+  const char* const*
+      extensions; /* ids of host extensions that it cannot do without; NULL-terminated, or NULL */
 } weft_plugin;
 
 /* The one exported symbol. Must not allocate, start threads or load other libraries. NULL: the plugin cannot work with

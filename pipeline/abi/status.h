@@ -16,16 +16,16 @@ typedef int32_t weft_status;
 
 enum {
   WEFT_OK = 0,
-  WEFT_INVALID_ARGUMENT = 1,   /* a parameter or input has a value that this node cannot take */
-  WEFT_INVALID_SHAPE = 2,      /* a tensor's rank or extent is wrong */
-  WEFT_UNSUPPORTED = 3,        /* a dtype, format, architecture or option that this build does not serve */
-  WEFT_NOT_FOUND = 4,          /* a file, model, tensor or name that does not exist */
+  WEFT_INVALID_ARGUMENT = 1, /* a parameter or input has a value that this node cannot take */
+  WEFT_INVALID_SHAPE = 2,    /* a tensor's rank or extent is wrong */
+  WEFT_UNSUPPORTED = 3,      /* a dtype, format, architecture or option that this build does not serve */
+  WEFT_NOT_FOUND = 4,        /* a file, model, tensor or name that does not exist */
   WEFT_ALREADY_EXISTS = 5,
-  WEFT_CORRUPT_DATA = 6,       /* a file's content contradicts its format */
-  WEFT_OUT_OF_RANGE = 7,       /* a size, index or offset beyond its bound, a declared bound exceeded */
-  WEFT_IO_ERROR = 8,           /* the operating system refused a read or a write */
-  WEFT_OUT_OF_MEMORY = 9,      /* an allocation failed or a memory limit was reached */
-  WEFT_CANCELLED = 10,         /* the request was cancelled; not an error of the node */
+  WEFT_CORRUPT_DATA = 6,  /* a file's content contradicts its format */
+  WEFT_OUT_OF_RANGE = 7,  /* a size, index or offset beyond its bound, a declared bound exceeded */
+  WEFT_IO_ERROR = 8,      /* the operating system refused a read or a write */
+  WEFT_OUT_OF_MEMORY = 9, /* an allocation failed or a memory limit was reached */
+  WEFT_CANCELLED = 10,    /* the request was cancelled; not an error of the node */
   WEFT_TIMED_OUT = 11,
   WEFT_VERSION_MISMATCH = 12,  /* ABI, file format or cache written by another version */
   WEFT_PERMISSION_DENIED = 13, /* refused by policy: a path outside the output folder, say */
@@ -33,13 +33,13 @@ enum {
 };
 
 typedef struct weft_error {
-  uint32_t struct_size;  /* sizeof(weft_error) of the caller; the callee writes no field beyond it */
+  uint32_t struct_size; /* sizeof(weft_error) of the caller; the callee writes no field beyond it */
   weft_status code;
-  char message[1024];    /* one sentence: what went wrong */
-  char where[512];       /* "model.gguf, offset 1234" or "node 'a', port 'b'"; empty if it adds nothing */
+  char message[1024]; /* one sentence: what went wrong */
+  char where[512];    /* "model.gguf, offset 1234" or "node 'a', port 'b'"; empty if it adds nothing */
   char expected[512];
   char got[512];
-  char hint[512];        /* what the user can do about it */
+  char hint[512]; /* what the user can do about it */
 } weft_error;
 
 #ifdef __cplusplus

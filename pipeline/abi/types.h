@@ -39,7 +39,7 @@ typedef struct weft_tensor {
   uint32_t struct_size;
   weft_dtype dtype;
   weft_device device;
-  int32_t rank;                   /* 0 to WEFT_MAX_RANK */
+  int32_t rank; /* 0 to WEFT_MAX_RANK */
   uint32_t reserved;
   void* data;                     /* first element */
   int64_t shape[WEFT_MAX_RANK];   /* extents, in elements */

@@ -16,48 +16,27 @@ void append_scalar(std::string& out, T value) {
 
 uint32_t ggml_type(WeightFormat format) {
   switch (format) {
-    case WeightFormat::kF32:
-      return 0;
-    case WeightFormat::kF16:
-      return 1;
-    case WeightFormat::kQ4_0:
-      return 2;
-    case WeightFormat::kQ4_1:
-      return 3;
-    case WeightFormat::kQ5_0:
-      return 6;
-    case WeightFormat::kQ5_1:
-      return 7;
-    case WeightFormat::kQ8_0:
-      return 8;
-    case WeightFormat::kQ2_K:
-      return 10;
-    case WeightFormat::kQ3_K:
-      return 11;
-    case WeightFormat::kQ4_K:
-      return 12;
-    case WeightFormat::kQ5_K:
-      return 13;
-    case WeightFormat::kQ6_K:
-      return 14;
-    case WeightFormat::kIQ4_NL:
-      return 20;
-    case WeightFormat::kIQ4_XS:
-      return 23;
-    case WeightFormat::kI8:
-      return 24;
-    case WeightFormat::kI16:
-      return 25;
-    case WeightFormat::kI32:
-      return 26;
-    case WeightFormat::kI64:
-      return 27;
-    case WeightFormat::kF64:
-      return 28;
-    case WeightFormat::kBF16:
-      return 30;
-    case WeightFormat::kMXFP4:
-      return 39;
+    case WeightFormat::kF32: return 0;
+    case WeightFormat::kF16: return 1;
+    case WeightFormat::kQ4_0: return 2;
+    case WeightFormat::kQ4_1: return 3;
+    case WeightFormat::kQ5_0: return 6;
+    case WeightFormat::kQ5_1: return 7;
+    case WeightFormat::kQ8_0: return 8;
+    case WeightFormat::kQ2_K: return 10;
+    case WeightFormat::kQ3_K: return 11;
+    case WeightFormat::kQ4_K: return 12;
+    case WeightFormat::kQ5_K: return 13;
+    case WeightFormat::kQ6_K: return 14;
+    case WeightFormat::kIQ4_NL: return 20;
+    case WeightFormat::kIQ4_XS: return 23;
+    case WeightFormat::kI8: return 24;
+    case WeightFormat::kI16: return 25;
+    case WeightFormat::kI32: return 26;
+    case WeightFormat::kI64: return 27;
+    case WeightFormat::kF64: return 28;
+    case WeightFormat::kBF16: return 30;
+    case WeightFormat::kMXFP4: return 39;
   }
   std::abort();
 }

@@ -40,7 +40,8 @@ std::shared_ptr<const Graph> RunFixture::parse(const std::string& members) {
   write("test.json", text);
   ParsedPipeline parsed = parse_pipeline_file((folder_ / "test.json").string(), test_catalog());
   if (parsed.graph) return parsed.graph;
-  for (const Diagnostic& diagnostic : parsed.diagnostics) ADD_FAILURE() << to_text(diagnostic, Excerpt::kShow);
+  for (const Diagnostic& diagnostic : parsed.diagnostics)
+    ADD_FAILURE() << to_text(diagnostic, Excerpt::kShow);
   return std::make_shared<Graph>();
 }
 
