@@ -7,11 +7,6 @@ set(package_files ${CMAKE_SOURCE_DIR}/cmake/weftConfig.cmake ${CMAKE_SOURCE_DIR}
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/weftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 set(template_files ${CMAKE_SOURCE_DIR}/plugins/template/template.cc ${CMAKE_SOURCE_DIR}/plugins/template/CMakeLists.txt)
 
-foreach(folder lib/cmake/weft share/weft/template) # a build folder of before these were folders
-  if(EXISTS ${CMAKE_BINARY_DIR}/${folder} AND NOT IS_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
-    file(REMOVE ${CMAKE_BINARY_DIR}/${folder})
-  endif()
-endforeach()
 foreach(file IN LISTS package_files)
   get_filename_component(name ${file} NAME)
   configure_file(${file} ${CMAKE_BINARY_DIR}/lib/cmake/weft/${name} COPYONLY)

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -63,7 +64,11 @@ class NodeCheck {
  public:
   NodeCheck(const weft_plugin& plugin, const std::string& name, const NodeCheckOptions& options,
             const NodeCheckReport& report)
-      : plugin_(plugin), options_(options), report_(report), one_(host_options(1)), two_(host_options(2)) {
+      : plugin_(plugin),
+        options_(options),
+        report_(report),
+        one_(host_options(1, options)),
+        two_(host_options(2, options)) {
     const PluginDescriptor descriptor = read_descriptor(&plugin).descriptor;
     for (size_t i = 0; i < plugin.n_nodes; ++i) {
       if (name != plugin.nodes[i].name) continue;
@@ -92,10 +97,17 @@ class NodeCheck {
   }
 
  private:
-  static HostOptions host_options(uint32_t threads) {
+  // Little memory: a node whose parameters ask for gigabytes is refused them, instead of spending its time in the guards.
+  static HostOptions host_options(uint32_t threads, const NodeCheckOptions& check) {
     HostOptions options;
     options.threads = threads;
     options.guards = HostOptions::Guards::kOn;
+    options.max_memory_bytes = uint64_t{256} << 20;
+    for (const std::string& model : check.models) {
+      std::error_code failure;
+      const uintmax_t size = std::filesystem::file_size(model, failure);
+      if (!failure) options.max_memory_bytes += 2 * size;  // weights may be packed
+    }
     return options;
   }
 

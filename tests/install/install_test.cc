@@ -40,7 +40,7 @@ class OutOfTree : public testing::Test {
     ASSERT_TRUE(plugin.ok()) << to_string(plugin.error());
     const std::string build = (plugin->folder / "build").string();
     expect_success("cmake -S " + plugin->folder.string() + " -B " + build + " -G Ninja -DCMAKE_PREFIX_PATH=" +
-                   prefix.string() + " -DCMAKE_CXX_COMPILER_LAUNCHER=ccache");
+                   prefix.string());
     expect_success("cmake --build " + build);
     const fs::path library = fs::path(build) / "sharpen.so";
     ASSERT_TRUE(fs::exists(library));
