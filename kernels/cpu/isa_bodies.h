@@ -1,8 +1,8 @@
 /// How an op reaches the bodies that one of its sources was compiled into.
 ///
 /// weft_isa_sources() in CMake compiles foo_cpu.cc once per body, with WEFT_ISA_NAMESPACE naming the body's
-/// namespace: isa_scalar (baseline x86-64), isa_avx2, isa_avx512 (serves kAvx512Vnni and above). The source
-/// defines one table of functions and nothing else that is visible:
+/// namespace: isa_scalar (baseline x86-64), isa_avx2, isa_avx512 (serves kAvx512Vnni and above), and where the op
+/// asks for them isa_avx512bf16 and isa_amx. The source defines one table of functions and nothing else that is visible:
 ///
 ///   // foo_bodies.h                                        // foo_cpu.cc
 ///   struct FooBodies { const char* name; void (*foo)(...); };   namespace weft::WEFT_ISA_NAMESPACE {
@@ -28,11 +28,27 @@
   extern const Type name;                   \
   }
 
+/// Declares it in the namespace of one more body: avx512bf16 or amx.
+#define WEFT_DECLARE_ISA_BODY(Type, name, body) \
+  namespace isa_##body {                        \
+    extern const Type name;                     \
+  }
+
 /// The body of `name` that serves `level` (an IsaLevel). Use inside namespace weft, with kernels/cpu/isa.h
 /// included.
 #define WEFT_ISA_BODY(name, level)                             \
   ((level) >= ::weft::IsaLevel::kAvx512Vnni ? isa_avx512::name \
    : (level) >= ::weft::IsaLevel::kAvx2     ? isa_avx2::name   \
                                             : isa_scalar::name)
+
+/// The same for a name that also has the body amx.
+#define WEFT_ISA_BODY_WITH_AMX(name, level) \
+  ((level) >= ::weft::IsaLevel::kAmx ? isa_amx::name : WEFT_ISA_BODY(name, level))
+
+/// The same for a name that also has the bodies avx512bf16 and amx.
+#define WEFT_ISA_BODY_WITH_BF16_AND_AMX(name, level)                 \
+  ((level) >= ::weft::IsaLevel::kAmx          ? isa_amx::name        \
+   : (level) >= ::weft::IsaLevel::kAvx512Bf16 ? isa_avx512bf16::name \
+                                              : WEFT_ISA_BODY(name, level))
 
 #endif

@@ -1,18 +1,27 @@
-# weft_isa_sources(TARGET source...): compiles each source once per body (see isa_bodies.h) and adds the objects to TARGET.
-# The definitions: WEFT_ISA_NAMESPACE (isa_avx2), WEFT_ISA_NAME ("avx2"), and one of WEFT_ISA_SCALAR, _AVX2, _AVX512.
+# weft_isa_sources(TARGET source... [ALSO body...]): compiles each source once per body (see isa_bodies.h) and adds the
+# objects to TARGET. Every source has the bodies scalar, avx2 and avx512; ALSO adds avx512bf16, amx or both.
+# The definitions: WEFT_ISA_NAMESPACE (isa_avx2), WEFT_ISA_NAME ("avx2"), and WEFT_ISA_SCALAR, _AVX2 or _AVX512. The bodies
+# avx512bf16 and amx have WEFT_ISA_AVX512 and WEFT_ISA_AVX512BF16, amx also WEFT_ISA_AMX.
 set(WEFT_ISA_FLAGS_scalar -march=x86-64)
 set(WEFT_ISA_FLAGS_avx2 -march=x86-64 -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mpopcnt)
 set(WEFT_ISA_FLAGS_avx512 ${WEFT_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mavx512vnni
     -mprefer-vector-width=512)
+set(WEFT_ISA_FLAGS_avx512bf16 ${WEFT_ISA_FLAGS_avx512} -mavx512bf16)
+set(WEFT_ISA_FLAGS_amx ${WEFT_ISA_FLAGS_avx512bf16} -mamx-tile -mamx-int8 -mamx-bf16)
+set(WEFT_ISA_DEFINITIONS_scalar WEFT_ISA_SCALAR=1)
+set(WEFT_ISA_DEFINITIONS_avx2 WEFT_ISA_AVX2=1)
+set(WEFT_ISA_DEFINITIONS_avx512 WEFT_ISA_AVX512=1)
+set(WEFT_ISA_DEFINITIONS_avx512bf16 ${WEFT_ISA_DEFINITIONS_avx512} WEFT_ISA_AVX512BF16=1)
+set(WEFT_ISA_DEFINITIONS_amx ${WEFT_ISA_DEFINITIONS_avx512bf16} WEFT_ISA_AMX=1)
 
 function(weft_isa_sources target)
-  foreach(source ${ARGN})
+  cmake_parse_arguments(ARG "" "" "ALSO" ${ARGN})
+  foreach(source ${ARG_UNPARSED_ARGUMENTS})
     cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE path)
     cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE stem)
     cmake_path(REMOVE_EXTENSION stem)
     string(REPLACE "/" "_" stem ${stem})
-    foreach(body scalar avx2 avx512)
-      string(TOUPPER ${body} upper)
+    foreach(body scalar avx2 avx512 ${ARG_ALSO})
       set(objects isa_${body}_${stem})
       add_library(${objects} OBJECT ${path})
       target_link_libraries(${objects} PRIVATE weft_build_flags)
@@ -27,7 +36,7 @@ function(weft_isa_sources target)
         target_compile_options(${objects} PRIVATE -fno-sanitize=undefined)
       endif()
       target_compile_definitions(${objects} PRIVATE WEFT_ISA_NAMESPACE=isa_${body} WEFT_ISA_NAME="${body}"
-                                 WEFT_ISA_${upper}=1)
+                                 ${WEFT_ISA_DEFINITIONS_${body}})
       set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
       target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
       set_property(GLOBAL APPEND PROPERTY WEFT_ISA_OBJECT_LIBRARIES ${objects})
