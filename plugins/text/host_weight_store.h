@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "kernels/networks/decoder/packed_weight_store.h"
+#include "kernels/layers/packed_weight_store.h"
 
 namespace weft::text {
 

@@ -34,9 +34,10 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/layers/packed_weight_store.h"
+#include "kernels/layers/stop_request.h"
 #include "kernels/networks/decoder/decoder_config.h"
 #include "kernels/networks/decoder/kv_cache.h"
-#include "kernels/networks/decoder/packed_weight_store.h"
 
 namespace weft {
 
@@ -69,12 +70,6 @@ struct DecoderBatch {
 struct DecoderOutputs {
   float* logits = nullptr;  // [logits_rows.size(), vocabulary]
   float* hidden = nullptr;  // [hidden_rows.size(), width]
-};
-
-/// Asked about once a layer by one thread; true stops the pass.
-struct StopRequest {
-  bool (*requested)(void* context) = nullptr;  // null: never
-  void* context = nullptr;
 };
 
 class Decoder {

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/layers/packed_weight_store.h"
 #include "kernels/networks/decoder/lora.h"
-#include "kernels/networks/decoder/packed_weight_store.h"
 #include "kernels/ops/matmul/matmul.h"
 
 namespace weft {

@@ -1,7 +1,7 @@
 /// Pointwise non-linearities of MLPs, plain and gated.
 ///
 /// kSilu: x / (1 + exp(-x)).  kGelu: x * Phi(x), exact (erf).  kGeluTanh: its tanh approximation.  kRelu: max(x, 0).
-/// kReluSquared: max(x, 0)^2. SwiGLU and GeGLU are the gated forms with kSilu and kGeluTanh or kGelu.
+/// kReluSquared: max(x, 0)^2.  kQuickGelu: x / (1 + exp(-1.702 x)). SwiGLU and GeGLU are the gated forms with kSilu and kGeluTanh or kGelu.
 /// Source: Hendrycks & Gimpel 2016, arXiv:1606.08415; Shazeer 2020, arXiv:2002.05202.
 #ifndef WEFT_KERNELS_OPS_ACTIVATION_ACTIVATION_H
 #define WEFT_KERNELS_OPS_ACTIVATION_ACTIVATION_H
@@ -12,7 +12,7 @@
 
 namespace weft {
 
-enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh, kRelu, kReluSquared };
+enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh, kRelu, kReluSquared, kQuickGelu };
 
 /// x[i] = f(x[i]); x: [count] f32. No allocation, no threads: callers split the range. An element's bits
 /// depend on the element alone.

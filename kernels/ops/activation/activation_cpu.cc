@@ -44,6 +44,10 @@ struct ReluSquared {
   static WEFT_INLINE F32 f(F32 x) { return Relu::f(x) * Relu::f(x); }
 };
 
+struct QuickGelu {
+  static WEFT_INLINE F32 f(F32 x) { return x / (broadcast(1.0f) + exponential(x * broadcast(-1.702f))); }
+};
+
 template <typename Function>
 void apply(float* gate, const float* up, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) {
@@ -65,6 +69,7 @@ void activate(uint8_t f, float* gate, const float* up, int64_t count) {
     case 2: return apply<GeluTanh>(gate, up, count);
     case 3: return apply<Relu>(gate, up, count);
     case 4: return apply<ReluSquared>(gate, up, count);
+    case 5: return apply<QuickGelu>(gate, up, count);
   }
 }
 

@@ -13,6 +13,7 @@ static double apply(Activation f, double x) {
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case Activation::kRelu: return std::max(x, 0.0);
     case Activation::kReluSquared: return std::max(x, 0.0) * std::max(x, 0.0);
+    case Activation::kQuickGelu: return x / (1 + std::exp(-1.702 * x));
   }
   return x;
 }

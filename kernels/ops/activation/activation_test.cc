@@ -12,8 +12,8 @@
 namespace weft {
 namespace {
 
-constexpr Activation kAll[] = {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu,
-                               Activation::kReluSquared};
+constexpr Activation kAll[] = {Activation::kSilu, Activation::kGelu,        Activation::kGeluTanh,
+                               Activation::kRelu, Activation::kReluSquared, Activation::kQuickGelu};
 const int64_t kCounts[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 64, 1537};
 
 std::vector<IsaLevel> levels() {

@@ -1,6 +1,6 @@
 /// Where packed weights live: the heap here, the host's disk-backed mapped cache in a program.
-#ifndef WEFT_KERNELS_NETWORKS_DECODER_PACKED_WEIGHT_STORE_H
-#define WEFT_KERNELS_NETWORKS_DECODER_PACKED_WEIGHT_STORE_H
+#ifndef WEFT_KERNELS_LAYERS_PACKED_WEIGHT_STORE_H
+#define WEFT_KERNELS_LAYERS_PACKED_WEIGHT_STORE_H
 
 #include <weft/sdk/status.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/networks/decoder/packed_weight_store.h"
+#include "kernels/layers/packed_weight_store.h"
 
 #include <sys/mman.h>
 
