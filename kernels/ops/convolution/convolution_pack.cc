@@ -1,0 +1,46 @@
+#include <cstring>
+#include <string>
+
+#include "kernels/ops/convolution/convolution.h"
+#include "kernels/ops/convolution/convolution_layout.h"
+
+namespace weft {
+
+Result<int64_t> convolution_packed_bytes(const ConvolutionShape& s) {
+  if (s.out_channels < 1 || s.in_channels < 1 || s.kernel_h < 1 || s.kernel_w < 1) {
+    return Status(StatusCode::kInvalidShape, "a convolution's weights have an impossible shape")
+        .expected("extents of at least 1")
+        .got("[" + std::to_string(s.out_channels) + ", " + std::to_string(s.in_channels) + ", " +
+             std::to_string(s.kernel_h) + ", " + std::to_string(s.kernel_w) + "]");
+  }
+  constexpr int64_t kMost = int64_t{1} << 56;  // k, a factor of 64 below where its bytes would overflow
+  if (s.kernel_h > kMost / s.kernel_w || s.in_channels > kMost / (s.kernel_h * s.kernel_w) - dense::kPadding)
+    return Status(StatusCode::kOutOfRange, "packed weights would exceed 2^62 bytes");
+  return dense::packed_bytes(s.compute, (s.out_channels - 1) / dense::kGroup + 1, dense::convolution_k(s));
+}
+
+Status pack_convolution_weights(const ConvolutionShape& s, WeightFormat format, const void* src, void* dst,
+                                Executor executor) {
+  Result<int64_t> size = convolution_packed_bytes(s);
+  if (!size.ok()) return size.status();
+  if (Status status = dense::check_packing(format, src, dst); !status.ok()) return status;
+  const int64_t bytes = dense::group_bytes(s.compute, dense::convolution_k(s)),
+                taps = s.kernel_h * s.kernel_w;
+  executor.parallel_for((s.out_channels - 1) / dense::kGroup + 1, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t g = begin; g < end; ++g) {
+      uint8_t* group = static_cast<uint8_t*>(dst) + g * bytes;
+      std::memset(group, 0, static_cast<size_t>(bytes));
+      const dense::PackedGroup packed{s.compute, group};
+      for (int lane = 0; lane < dense::kGroup && g * dense::kGroup + lane < s.out_channels; ++lane) {
+        const int64_t first = (g * dense::kGroup + lane) * s.in_channels * taps;
+        for (int64_t i = 0; i < s.in_channels * taps; ++i) {
+          packed.put(lane, dense::convolution_k_index(s, i % taps, i / taps),
+                     dense::read_weight(format, src, first + i));
+        }
+      }
+    }
+  });
+  return {};
+}
+
+}  // namespace weft
