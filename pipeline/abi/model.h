@@ -25,6 +25,12 @@ typedef struct weft_model_source {
   const char* path;   /* file or folder, found on the search path by the host, absolute */
   const char* sha256; /* lower-case hexadecimal of the file's content; "" for a folder or not known yet */
   const weft_parameters* parameters; /* of the "models" entry, as the model type declares them */
+  void* self;                        /* the host's; passed to add_file */
+  /* Notes a further file or folder that the model reads: an adapter, another part of split weights, a vocabulary beside
+   * them. What is noted belongs to the model's content: it is in the manifest, and in the keys of results that are kept.
+   * `path` is absolute. Writes the SHA-256 of the content, NUL-terminated, which may be part of a packed weight's key.
+   * Within open only; NULL: the host keeps nothing. Errors: WEFT_NOT_FOUND, WEFT_IO_ERROR. [main] */
+  weft_status (*add_file)(void* self, const char* path, char sha256[65], weft_error* error);
 } weft_model_source;
 
 typedef struct weft_model_estimate {

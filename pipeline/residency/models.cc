@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -16,6 +17,31 @@ std::string lower_case(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
   return text;
+}
+
+/// What weft_model_source::self points to while a model opens.
+struct PartNotes {
+  const FileHashCache& hashes;
+  std::vector<ModelPart> parts;
+};
+
+weft_status add_file(void* self, const char* path, char sha256[65], weft_error* error) {
+  return sdk::barrier(error, [&]() -> Status {
+    if (!self || !path || !fs::path(path).is_absolute()) {
+      return Status(StatusCode::kInvalidArgument, "a model notes an absolute path, while it opens")
+          .got(path ? path : "no path");
+    }
+    auto& notes = *static_cast<PartNotes*>(self);
+    fs::path place = fs::path(path).lexically_normal();
+    auto hash = notes.hashes.sha256_of_tree(place);
+    if (!hash.ok()) return hash.status();
+    std::memcpy(sha256, hash->c_str(), hash->size() + 1);
+    ModelPart part{std::move(place), *hash};
+    if (std::find(notes.parts.begin(), notes.parts.end(), part) == notes.parts.end()) {
+      notes.parts.push_back(std::move(part));
+    }
+    return {};
+  });
 }
 
 }  // namespace
@@ -50,11 +76,22 @@ ModelStore::~ModelStore() {
   }
 }
 
+const FileHashCache& ModelStore::hashes() const {
+  static const FileHashCache keeps_nothing({});
+  return options_.hashes ? *options_.hashes : keeps_nothing;
+}
+
+bool ModelStore::parts_unchanged(const Model& model) const {
+  return std::all_of(model.parts_.begin(), model.parts_.end(), [this](const ModelPart& part) {
+    auto hash = hashes().sha256_of_tree(part.path);
+    return hash.ok() && *hash == part.sha256;
+  });
+}
+
 Result<Model*> ModelStore::open(const ModelRequest& request) {
   auto path = find_model(request.path, request.pipeline_folder, options_.folders);
   if (!path.ok()) return path.status();
-  auto hash =
-      options_.hashes ? options_.hashes->sha256_of_tree(*path) : FileHashCache({}).sha256_of_tree(*path);
+  auto hash = hashes().sha256_of_tree(*path);
   if (!hash.ok()) return hash.status();
   if (!request.sha256.empty() && lower_case(request.sha256) != *hash) {
     return Status(StatusCode::kCorruptData, "the model's content is not what the pipeline names")
@@ -68,7 +105,9 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& model : models_) {
-      if (model->identity_ == identity && model->type_ == request.type) return model.get();
+      if (model->identity_ == identity && model->type_ == request.type && parts_unchanged(*model)) {
+        return model.get();
+      }
     }
   }
   auto model = std::make_unique<Model>();
@@ -84,9 +123,14 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   model->source_.path = model->source_path_.c_str();
   model->source_.sha256 = fs::is_directory(*path, error) ? "" : model->sha256_.c_str();
   model->source_.parameters = model->parameters_.get();
+  PartNotes notes{hashes(), {}};
+  model->source_.self = &notes;
+  model->source_.add_file = add_file;
   Status status = sdk::checked([&](weft_error* out) {
     return request.type->open(options_.host, &model->source_, &model->handle_, out);
   });
+  model->source_.self = nullptr;
+  model->parts_ = std::move(notes.parts);
   if (!status.ok()) return std::move(status).at(path->string());
   model->estimate_.struct_size = sizeof(model->estimate_);
   model->estimate_.device = {WEFT_DEVICE_CPU, 0};

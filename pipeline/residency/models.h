@@ -1,7 +1,7 @@
 /// Which models are open, loaded and shared.
 ///
-/// Nodes that name the same file (or folder), model type and options share one model. Opening reads headers
-/// only; use() loads what is not loaded, evicting the least recently used models that no node works on when
+/// Nodes that name the same file (or folder), model type and options share one model, if what it read beside that
+/// file (adapters, say) has not changed either. Opening reads headers only; use() loads what is not loaded, evicting the least recently used models that no node works on when
 /// the byte limit asks for it, and waits while others hold the memory. All models of a node are taken in one
 /// step, so that two nodes cannot wait for each other. Ownership: the store owns the models and closes them
 /// in its destructor; no Use may be alive then. A Model is valid as long as its store. Thread safety: open()
@@ -43,6 +43,13 @@ struct ModelRequest {
   std::string parameters_key;                         // equal for equal parameters
 };
 
+/// A file or folder that a model reads beside its own.
+struct ModelPart {
+  std::filesystem::path path;  // absolute
+  std::string sha256;          // as Model::sha256
+  friend bool operator==(const ModelPart&, const ModelPart&) = default;
+};
+
 /// One open model.
 class Model {
  public:
@@ -51,6 +58,8 @@ class Model {
   const std::filesystem::path& path() const { return path_; }  // absolute
   /// Of the file's content; of a folder, see FileHashCache::sha256_of_tree.
   const std::string& sha256() const { return sha256_; }
+  /// What open() noted with add_file, in that order.
+  std::span<const ModelPart> parts() const { return parts_; }
   const weft_model_estimate& estimate() const { return estimate_; }
   const std::string& parameters_key() const { return parameters_key_; }
 
@@ -60,6 +69,7 @@ class Model {
   void* handle_ = nullptr;
   std::filesystem::path path_;
   std::string source_path_, sha256_, identity_, parameters_key_;
+  std::vector<ModelPart> parts_;
   std::shared_ptr<const weft_parameters> parameters_;
   weft_model_source source_{};
   weft_model_estimate estimate_{};
@@ -117,6 +127,8 @@ class ModelStore {
   void evict_idle();
 
  private:
+  const FileHashCache& hashes() const;
+  bool parts_unchanged(const Model& model) const;
   void release(std::span<Model* const> models) noexcept;
   // All three: with mutex_ held; load gives it up while the plugin works.
   Status make_room(uint64_t needed_bytes, std::span<Model* const> kept);

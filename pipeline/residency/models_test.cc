@@ -134,6 +134,38 @@ TEST_F(ModelStoreTest, SharesEqualContentAndClosesOnce) {
   EXPECT_EQ(evictions, 1);
 }
 
+TEST_F(ModelStoreTest, FilesAreNotedWithinOpenByAbsolutePaths) {
+  static const weft_model_source* seen;
+  static std::vector<weft_status> codes;
+  seen = nullptr;
+  codes.clear();
+  weft_model_type noting = kFake;
+  noting.open = [](const weft_host* host, const weft_model_source* source, void** model, weft_error* error) {
+    seen = source;
+    char hash[65];
+    const std::string part = std::string(source->path) + ".part";
+    for (const std::string& path : {part, std::string("m.part"), std::string(source->path) + ".none"}) {
+      codes.push_back(source->add_file(source->self, path.c_str(), hash, error));
+    }
+    return open_fake(host, source, model, error);
+  };
+  write("m", 10);
+  write("m.part", 1);
+  ModelStore store(options(0));
+  ModelRequest wanted = request("m");
+  wanted.type = &noting;
+  auto model = store.open(wanted);
+  ASSERT_TRUE(model.ok());
+  EXPECT_EQ(codes, (std::vector<weft_status>{WEFT_OK, WEFT_INVALID_ARGUMENT, WEFT_NOT_FOUND}));
+  ASSERT_EQ((*model)->parts().size(), 1u);
+  EXPECT_EQ((*model)->parts()[0].sha256, *sha256_of_file(folder_ / "m.part"));
+  EXPECT_EQ(*store.open(wanted), *model);
+  write("m.part", 2);
+  EXPECT_NE(*store.open(wanted), *model);
+  char hash[65];
+  EXPECT_EQ(seen->add_file(seen->self, (folder_ / "m").c_str(), hash, nullptr), WEFT_INVALID_ARGUMENT);
+}
+
 TEST_F(ModelStoreTest, RefusesContentThatIsNotPinned) {
   write("m", 10);
   ModelStore store(options(0));

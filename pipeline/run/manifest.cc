@@ -72,6 +72,7 @@ void put_sources(Writer& writer, const Manifest& manifest) {
     put(writer, "name", model.name);
     put(writer, "type", model.type);
     put_file(writer, model.file);
+    put_files(writer, "parts", model.parts);
     writer.EndObject();
   }
   writer.EndArray();
@@ -191,7 +192,8 @@ Manifest read_members(const Json& json, Reader& reader) {
     manifest.plugins.push_back({reader.file(item), reader.text(item, "name"), reader.text(item, "version")});
   });
   reader.array(json, "models", [&](const Json& item) {
-    manifest.models.push_back({reader.file(item), reader.text(item, "name"), reader.text(item, "type")});
+    manifest.models.push_back({reader.file(item), reader.text(item, "name"), reader.text(item, "type"),
+                               reader.files(item, "parts")});
   });
   reader.object(json, "inputs", [&](const std::string& name, const Json& value) {
     manifest.inputs_json[name] = serialize(value);
@@ -301,6 +303,9 @@ Result<std::vector<Deviation>> verify_manifest(const fs::path& path) {
   }
   for (const Manifest::ModelFile& model : manifest->models) {
     check(deviations, "model '" + model.name + "'", model.file.path, model.file.sha256);
+    for (const ManifestFile& part : model.parts) {
+      check(deviations, "part of model '" + model.name + "'", part.path, part.sha256);
+    }
   }
   for (const ManifestFile& file : manifest->input_files)
     check(deviations, "input file", file.path, file.sha256);

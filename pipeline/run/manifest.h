@@ -37,6 +37,7 @@ struct Manifest {
   struct ModelFile {
     ManifestFile file;
     std::string name, type;
+    std::vector<ManifestFile> parts;  // what it read beside that file: adapters, other parts of split weights
   };
   std::vector<ModelFile> models;
   std::map<std::string, std::string> inputs_json;  // every pipeline input that had a value

@@ -70,8 +70,11 @@ Status add_sources(Manifest& manifest, const PreparedRun::State& state) {
   for (auto& [name, plugin] : plugins) manifest.plugins.push_back(std::move(plugin));
   for (const PlannedModelEntry& entry : state.plan.models) {
     const Model& model = *state.models.at(entry.model.handle);
-    manifest.models.push_back(
-        {{model.path().string(), model.sha256(), size_of(model.path())}, entry.name, entry.type});
+    Manifest::ModelFile& file = manifest.models.emplace_back();
+    file = {{model.path().string(), model.sha256(), size_of(model.path())}, entry.name, entry.type, {}};
+    for (const ModelPart& part : model.parts()) {
+      file.parts.push_back({part.path.string(), part.sha256, size_of(part.path)});
+    }
   }
   return {};
 }

@@ -168,8 +168,10 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   key.numerics_profile = options.numerics_profile;
   for (size_t i = 0; i < compiled.models.size(); ++i) {
     const Model& model = *compiled.models[i];
-    key.model_hashes.push_back(compiled.model_parameters[i] + "=" + std::to_string(model.type().version) +
-                               ":" + model.sha256() + ":" + model.parameters_key());
+    std::string hash = compiled.model_parameters[i] + "=" + std::to_string(model.type().version) + ":" +
+                       model.sha256() + ":" + model.parameters_key();
+    for (const ModelPart& part : model.parts()) hash += ":" + part.sha256;
+    key.model_hashes.push_back(std::move(hash));
   }
   return key;
 }

@@ -192,6 +192,22 @@ TEST_F(Cache, ModelsCountByContent) {
   EXPECT_EQ(output(members), "66");
 }
 
+TEST_F(Cache, WhatAModelReadsBesideItsFileCountsByContent) {
+  write("m", "5");
+  write("adapter", "10");
+  const std::string members =
+      R"("models": {"m": {"path": "m", "plus": "adapter"}},
+         "nodes": {"a": {"uses": "test.model", "with": {"model": "m"}}}, "outputs": {"y": "a.y"})";
+  EXPECT_EQ(output(members), "15");
+  EXPECT_EQ(output(members), "15");
+  EXPECT_EQ(cache_.statistics().hits, 1u);
+  write("adapter", "20");
+  EXPECT_EQ(output(members), "25") << "in the same process, in which the model is open";
+  write("adapter", "10");
+  EXPECT_EQ(output(members), "15");
+  EXPECT_EQ(cache_.statistics().hits, 2u);
+}
+
 TEST_F(Cache, OnlyTheElementsThatAreNewRun) {
   const auto members = [](const char* list) {
     return std::string(R"("inputs": {"l": {"type": "list<int>", "default": )") + list +
@@ -257,13 +273,14 @@ class ManifestTest : public RunFixture {
  protected:
   Result<Manifest> manifest() { return read_manifest(folder() / "out/manifest.json"); }
   const std::string members_ =
-      R"("inputs": {"t": {"type": "text", "default": "a \"b\""}}, "models": {"m": {"path": "five"}},
+      R"("inputs": {"t": {"type": "text", "default": "a \"b\""}}, "models": {"m": {"path": "five", "plus": "one"}},
       "nodes": {"s": {"uses": "test.seeded"}, "r": {"uses": "test.read", "with": {"path": "data.txt"}},
                 "m": {"uses": "test.model", "with": {"model": "m"}},
                 "w": {"uses": "test.write", "with": {"text": "${inputs.t} ${s.y} ${r.text} ${m.y}", "path": "o/a.txt"}}},
       "outputs": {"seed": "s.y", "file": "w.path", "text": "r.text"})";
   void prepare_files() {
-    write("five", "5");
+    write("five", "4");
+    write("one", "1");
     write("data.txt", "data");
   }
 };
@@ -282,7 +299,10 @@ TEST_F(ManifestTest, RecordsWhatTheResultDependsOn) {
   ASSERT_EQ(recorded->plugins.size(), 1u);
   EXPECT_EQ(recorded->plugins[0].name, "test");
   ASSERT_EQ(recorded->models.size(), 1u);
-  EXPECT_EQ(recorded->models[0].file.sha256, sha256_of_text("5"));
+  EXPECT_EQ(recorded->models[0].file.sha256, sha256_of_text("4"));
+  ASSERT_EQ(recorded->models[0].parts.size(), 1u);
+  EXPECT_EQ(recorded->models[0].parts[0].path, (folder() / "one").string());
+  EXPECT_EQ(recorded->models[0].parts[0].sha256, sha256_of_text("1"));
   EXPECT_EQ(recorded->inputs_json["t"], R"("a \"b\"")");
   ASSERT_EQ(recorded->input_files.size(), 1u);
   EXPECT_EQ(recorded->input_files[0].sha256, sha256_of_text("data"));
@@ -313,9 +333,12 @@ TEST_F(ManifestTest, VerifyFindsEveryChange) {
   EXPECT_THAT(deviations(), IsEmpty());
   write("out/o/a.txt", "tampered");
   EXPECT_THAT(deviations(), ElementsAre("output file 'o/a.txt'"));
+  write("one", "2");
+  EXPECT_THAT(deviations(), ElementsAre("part of model 'm'", "output file 'o/a.txt'"));
   write("five", "6");
   write("data.txt", "other");
-  EXPECT_THAT(deviations(), ElementsAre("model 'm'", "input file", "output file 'o/a.txt'"));
+  EXPECT_THAT(deviations(),
+              ElementsAre("model 'm'", "part of model 'm'", "input file", "output file 'o/a.txt'"));
   fs::remove(folder() / "test.json");
   EXPECT_THAT(deviations(), Contains("pipeline"));
 }

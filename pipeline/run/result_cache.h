@@ -30,7 +30,7 @@ struct ResultKey {
   std::string isa_level;
   std::string numerics_profile;
   std::vector<std::string> parameters;    // "name=JSON", sorted
-  std::vector<std::string> model_hashes;  // "parameter=version:sha256:options", sorted
+  std::vector<std::string> model_hashes;  // "parameter=version:sha256:options:parts' sha256s", sorted
   std::vector<std::string> inputs;        // "port=xxh128" of those present, in port order
 
   /// 64 hexadecimal digits over every field and its length.

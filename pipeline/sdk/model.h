@@ -11,11 +11,13 @@
 #define WEFT_SDK_MODEL_H
 
 #include <weft/abi/model.h>
+#include <weft/sdk/error.h>
 #include <weft/sdk/host.h>
 #include <weft/sdk/parameters.h>
 
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace weft::sdk {
@@ -30,6 +32,17 @@ class ModelSource {
   /// Lower-case hexadecimal; empty for a folder or if not known yet.
   std::string_view sha256() const { return source_->sha256 != nullptr ? source_->sha256 : ""; }
   Parameters parameters() const { return Parameters(host_, source_->parameters); }
+  /// Notes a further file or folder, absolute, that the model reads, so that results depend on its content. Within open()
+  /// only. Gives its SHA-256; empty under a host that keeps nothing. Errors: kNotFound, kIoError.
+  Result<std::string> add_file(const std::string& path) const {
+    char sha256[65] = "";
+    if (source_->add_file != nullptr) {
+      Status status = checked(
+          [&](weft_error* error) { return source_->add_file(source_->self, path.c_str(), sha256, error); });
+      if (!status.ok()) return status;
+    }
+    return std::string(sha256);
+  }
 
  private:
   const weft_host* host_;

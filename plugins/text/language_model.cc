@@ -2,8 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cinttypes>
+#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -33,7 +37,8 @@ Result<std::vector<AdapterSource>> read_adapters(std::string_view json, const st
   std::vector<AdapterSource> adapters;
   for (const nlohmann::json& item : list) {
     if (!item.is_object() || !item.contains("path") || !item["path"].is_string()) return refuse(item.dump());
-    AdapterSource adapter{(folder / item["path"].get<std::string>()).string(), 1};
+    AdapterSource adapter;
+    adapter.path = (folder / item["path"].get<std::string>()).string();
     for (const auto& [key, value] : item.items()) {
       if (key == "path") continue;
       if (key != "scale" || !value.is_number()) return refuse(item.dump());
@@ -55,18 +60,35 @@ int64_t largest_rank(const WeightFile& file) {
   return rank;
 }
 
+/// Every file that a model or an adapter in `file` is read from: the weights, and beside safetensors the small files
+/// that hold configuration, vocabulary and template.
+std::vector<std::string> files_of(const WeightFile& file) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> paths;
+  for (const MappedFile& part : file.files()) paths.push_back(part.path().string());
+  if (file.container() != WeightContainer::kSafetensors) return paths;
+  const size_t n_weights = paths.size();
+  std::error_code error;
+  for (fs::directory_iterator it(file.folder(), error), end; !error && it != end; it.increment(error)) {
+    const fs::path extension = it->path().extension();
+    const bool describes =
+        extension == ".json" || extension == ".txt" || extension == ".model" || extension == ".jinja";
+    if (describes && it->is_regular_file(error)) paths.push_back(it->path().string());
+  }
+  std::sort(paths.begin() + static_cast<std::ptrdiff_t>(n_weights), paths.end());
+  return paths;
+}
+
 }  // namespace
 
 std::span<const weft_parameter> LanguageModel::parameters() { return kParameters; }
 
-LanguageModel::LanguageModel(sdk::Host host, std::string path, std::string sha256)
-    : host_(host), path_(std::move(path)), sha256_(std::move(sha256)) {}
+LanguageModel::LanguageModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
 
 LanguageModel::~LanguageModel() = default;
 
 Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSource& source) {
-  std::unique_ptr<LanguageModel> model(
-      new LanguageModel(source.host(), std::string(source.path()), std::string(source.sha256())));
+  std::unique_ptr<LanguageModel> model(new LanguageModel(source.host(), std::string(source.path())));
   Result<WeightFile> file = WeightFile::open(model->path_);
   if (!file.ok()) return file.status();
   model->file_.emplace(*std::move(file));
@@ -86,17 +108,44 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   if (const std::string_view source_text = model->tokenizer_->chat_template(); !source_text.empty()) {
     model->chat_template_ = ChatTemplate::parse(source_text, model->path_ + ", chat template");
   }
+  if (Status noted = model->note_files(source); !noted.ok()) return noted;
+  if (Status opened = model->open_adapters(source); !opened.ok()) return opened;
+  return model;
+}
+
+Status LanguageModel::note_files(const sdk::ModelSource& source) {
+  std::string hashes(source.sha256());
+  for (const std::string& path : files_of(*file_)) {
+    if (path == source.path()) continue;
+    Result<std::string> hash = source.add_file(path);
+    if (!hash.ok()) return hash.status();
+    hashes += *hash;
+  }
+  if (hashes.empty()) return {};  // a host that keeps nothing
+  const XXH128_hash_t digest = XXH3_128bits(hashes.data(), hashes.size());
+  char text[33];
+  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, digest.high64, digest.low64);
+  // One file has its own hash in the name, which people can compare with.
+  weights_key_ = hashes.size() == 64 ? hashes : text;
+  return {};
+}
+
+Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
   Result<std::vector<AdapterSource>> adapters =
-      read_adapters(source.parameters().get_text("lora"), model->file_->folder());
+      read_adapters(source.parameters().get_text("lora"), file_->folder());
   if (!adapters.ok()) return adapters.status();
-  model->adapter_sources_ = *std::move(adapters);
-  for (const AdapterSource& adapter : model->adapter_sources_) {
+  adapter_sources_ = *std::move(adapters);
+  for (AdapterSource& adapter : adapter_sources_) {
     Result<WeightFile> weights = WeightFile::open(adapter.path);
     if (!weights.ok()) return weights.status();
-    model->adapter_rank_ += largest_rank(*weights);
-    model->adapter_bytes_ += weights->size_bytes();
+    for (const std::string& path : files_of(*weights)) {
+      if (Result<std::string> hash = source.add_file(path); !hash.ok()) return hash.status();
+    }
+    adapter_rank_ += largest_rank(*weights);
+    adapter_bytes_ += weights->size_bytes();
+    adapter.file.emplace(*std::move(weights));
   }
-  return model;
+  return {};
 }
 
 Result<weft_model_estimate> LanguageModel::estimate() const {
@@ -112,20 +161,18 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
     if (!decoder.ok()) return decoder.status();
     decoder_.emplace(*std::move(decoder));
   }
-  // A folder has no hash of its own, and without one a cached entry could belong to other weights.
+  // Without a hash a cached entry could belong to other weights.
   const auto* packed =
-      sha256_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
+      weights_key_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
   if (packed != nullptr) {
     store_ = std::make_unique<HostWeightStore>(packed);
   } else {
     store_ = std::make_unique<HeapWeightStore>();
   }
-  if (Status status = decoder_->load(*store_, sha256_, executor); !status.ok())
+  if (Status status = decoder_->load(*store_, weights_key_, executor); !status.ok())
     return std::move(status).at(path_);
   for (const AdapterSource& source : adapter_sources_) {
-    Result<WeightFile> file = WeightFile::open(source.path);
-    if (!file.ok()) return file.status();
-    Result<LoraAdapter> adapter = LoraAdapter::load(*decoder_, *file, executor);
+    Result<LoraAdapter> adapter = LoraAdapter::load(*decoder_, *source.file, executor);
     if (!adapter.ok()) return adapter.status();
     adapters_.push_back(*std::move(adapter));
   }

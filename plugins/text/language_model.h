@@ -1,8 +1,8 @@
 /// The model type "text.language_model": a decoder with its tokenizer and chat template, shared by every node that names
 /// it.
 ///
-/// open() maps the file and reads headers, vocabulary and template; load() packs the weights, or maps them from the
-/// host's packed-weight cache, and reads the adapters. Ownership: the host's residency owns it; nodes borrow it.
+/// open() maps the files, the adapters' too, and reads headers, vocabulary and template; load() packs the weights, or
+/// maps them from the host's packed-weight cache, and packs the adapters. Ownership: the host's residency owns it; nodes borrow it.
 /// Thread safety: const members of a loaded model may be used by several nodes at once.
 #ifndef WEFT_PLUGINS_TEXT_LANGUAGE_MODEL_H
 #define WEFT_PLUGINS_TEXT_LANGUAGE_MODEL_H
@@ -27,8 +27,9 @@ namespace weft::text {
 
 /// An adapter as the pipeline's "models" entry names it.
 struct AdapterSource {
-  std::string path;  // absolute, or beside the model
+  std::string path;  // absolute
   float scale = 1;
+  std::optional<WeightFile> file;  // from open() on: what was hashed is what is loaded
 };
 
 class LanguageModel {
@@ -57,11 +58,13 @@ class LanguageModel {
   Result<std::shared_ptr<const TokenTrie>> token_trie() const;
 
  private:
-  LanguageModel(sdk::Host host, std::string path, std::string sha256);
+  LanguageModel(sdk::Host host, std::string path);
+  Status note_files(const sdk::ModelSource& source);
+  Status open_adapters(const sdk::ModelSource& source);
 
   sdk::Host host_;
   std::string path_;
-  std::string sha256_;
+  std::string weights_key_;  // of what the packed weights depend on; empty where that is not known
   std::vector<AdapterSource> adapter_sources_;
   int64_t adapter_rank_ = 0;
   uint64_t adapter_bytes_ = 0;

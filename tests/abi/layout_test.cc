@@ -68,7 +68,8 @@ const Struct kStructs[] = {
            FIELD(weft_parameter_api, get_text)),
     STRUCT(weft_model_source, FIELD(weft_model_source, struct_size), FIELD(weft_model_source, reserved),
            FIELD(weft_model_source, path), FIELD(weft_model_source, sha256),
-           FIELD(weft_model_source, parameters)),
+           FIELD(weft_model_source, parameters), FIELD(weft_model_source, self),
+           FIELD(weft_model_source, add_file)),
     STRUCT(weft_model_estimate, FIELD(weft_model_estimate, struct_size), FIELD(weft_model_estimate, reserved),
            FIELD(weft_model_estimate, resident_bytes), FIELD(weft_model_estimate, mapped_bytes),
            FIELD(weft_model_estimate, device)),
@@ -177,7 +178,7 @@ TEST(AbiLayout, EveryGrowingStructBeginsWithItsSize) {
   }
 }
 
-TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{1}); }
+TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{2}); }
 
 }  // namespace
 }  // namespace weft

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -366,14 +367,26 @@ class Scratch {
   unsigned char pattern_ = 7;
 };
 
-/// A model whose only weight is the number in its file.
+/// A model whose only weight is the number in its file, plus that in a second file beside it if "plus" names one.
 class Number {
  public:
-  static weft_status open(const weft_host*, const weft_model_source* source, void** model, weft_error*) {
-    auto number = std::make_unique<Number>();
-    std::ifstream(source->path) >> number->value;
-    *model = number.release();
-    return WEFT_OK;
+  static weft_status open(const weft_host* host, const weft_model_source* source, void** model,
+                          weft_error* error) {
+    return sdk::barrier(error, [&]() -> Status {
+      auto number = std::make_unique<Number>();
+      std::ifstream(source->path) >> number->value;
+      const sdk::ModelSource from(host, source);
+      if (const std::string plus(from.parameters().get_text("plus")); !plus.empty()) {
+        const std::string path = std::filesystem::path(source->path).replace_filename(plus);
+        auto hash = from.add_file(path);
+        if (!hash.ok()) return hash.status();
+        int64_t more = 0;
+        std::ifstream(path) >> more;
+        number->value += more;
+      }
+      *model = number.release();
+      return {};
+    });
   }
   static weft_status estimate(void*, weft_model_estimate* out, weft_error*) {
     out->resident_bytes = 1000;
@@ -543,7 +556,9 @@ constexpr weft_node_type kNodes[] = {
                      .outputs = kIntOut,
                      .parameters = kModel}),
 };
-constexpr weft_model_type kModels[] = {{sizeof(weft_model_type), 1, "test.number", "A number.", nullptr, 0,
+constexpr weft_parameter kPlus[] = {
+    parameter({.name = "plus", .type = "text", .default_json = "\"\"", .help = "Another file."})};
+constexpr weft_model_type kModels[] = {{sizeof(weft_model_type), 1, "test.number", "A number.", kPlus, 1,
                                         Number::open, Number::estimate, Number::load, Number::evict,
                                         Number::close}};
 constexpr weft_plugin kPlugin = sdk::plugin({.name = "test",
