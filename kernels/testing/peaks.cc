@@ -25,7 +25,7 @@ double best_seconds(Executor executor, Body body) {
   return best;
 }
 
-double operations_per_second(Executor executor, float (*loop)(int64_t), int operations_a_lane) {
+double operations_per_second(Executor executor, float (*loop)(int64_t), int chains, int operations_a_lane) {
   constexpr int64_t kRounds = 2'000'000;
   std::atomic<float> sink{0};
   std::atomic<uint32_t> n_threads{1};
@@ -33,7 +33,7 @@ double operations_per_second(Executor executor, float (*loop)(int64_t), int oper
     n_threads.store(team.n_threads());
     sink.store(loop(kRounds));
   });
-  return static_cast<double>(kRounds * kPeakChains * kLanesOfABody * operations_a_lane) * n_threads.load() /
+  return static_cast<double>(kRounds * chains * kLanesOfABody * operations_a_lane) * n_threads.load() /
          seconds;
 }
 
@@ -57,12 +57,17 @@ double read_bytes_per_second(Executor executor) {
 
 double f32_operations_per_second(Executor executor, IsaLevel level) {
   const PeakBodies& body = WEFT_ISA_BODY(kPeakBodies, level);
-  return operations_per_second(executor, body.f32, 2);
+  return operations_per_second(executor, body.f32, kPeakChains, 2);
+}
+
+double bf16_operations_per_second(Executor executor, IsaLevel level) {
+  const PeakBodies& body = WEFT_ISA_BODY_WITH_BF16_AND_AMX(kPeakBodies, level);
+  return body.bf16 == nullptr ? 0 : operations_per_second(executor, body.bf16, kPeakPairChains, 4);
 }
 
 double int8_operations_per_second(Executor executor, IsaLevel level) {
   const PeakBodies& body = WEFT_ISA_BODY(kPeakBodies, level);
-  return operations_per_second(executor, body.int8, 8);
+  return operations_per_second(executor, body.int8, kPeakChains, 8);
 }
 
 }  // namespace weft::testing

@@ -16,6 +16,9 @@ double read_bytes_per_second(Executor executor);
 /// Operations a second (a product and a sum count as two) of f32 fused multiply-add in registers, with the level's body.
 double f32_operations_per_second(Executor executor, IsaLevel level);
 
+/// The same of products of bf16 added in f32: dot products of pairs, or AMX's tiles. 0 if the level has neither.
+double bf16_operations_per_second(Executor executor, IsaLevel level);
+
 /// The same of the body's four-byte integer dot product.
 double int8_operations_per_second(Executor executor, IsaLevel level);
 

@@ -1,6 +1,7 @@
 // Loops that only compute; compiled once per body.
 
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/tiles.h"
 #include "kernels/testing/peaks_bodies.h"
 
 namespace weft::WEFT_ISA_NAMESPACE {
@@ -39,8 +40,47 @@ float int8(int64_t rounds) {
   return lanes[0];
 }
 
+#if defined(WEFT_ISA_AMX)
+/// Four independent tiles of sums; a multiplication counts as so many operations of 16 lanes.
+float bf16(int64_t rounds) {
+  constexpr int kOperations = 16 * 16;  // 16 rows, 16 pairs
+  TileShapes shapes;
+  for (int tile = 0; tile < 6; ++tile) shapes.set(tile, 16, 64);
+  alignas(64) float zeros[16][16] = {};
+  Tiles tiles(shapes);
+  tiles.zero<0>(), tiles.zero<1>(), tiles.zero<2>(), tiles.zero<3>();
+  tiles.load<4>(zeros, 64), tiles.load<5>(zeros, 64);
+  for (int64_t i = 0; i < rounds * kPeakPairChains / (4 * kOperations); ++i) {
+    tiles.multiply_bf16<0, 4, 5>();
+    tiles.multiply_bf16<1, 4, 5>();
+    tiles.multiply_bf16<2, 4, 5>();
+    tiles.multiply_bf16<3, 4, 5>();
+  }
+  tiles.store<0>(zeros, 64);
+  return zeros[0][0];
+}
+#elif defined(WEFT_ISA_AVX512BF16)
+float bf16(int64_t rounds) {
+  F32x16 sum[kPeakPairChains];
+  for (int i = 0; i < kPeakPairChains; ++i) sum[i] = f32_set1(static_cast<float>(i));
+  __m512bh a = (__m512bh)_mm512_set1_epi32(0x3f003f00);
+  for (int64_t round = 0; round < rounds; ++round) {
+    __asm__ volatile("" : "+v"(a));  // as far as the compiler can know, other numbers every round
+#pragma GCC unroll 24
+    for (int i = 0; i < kPeakPairChains; ++i) sum[i] = _mm512_dpbf16_ps(sum[i], a, a);
+  }
+  F32x16 total = f32_zero();
+  for (int i = 0; i < kPeakPairChains; ++i) total = add(total, sum[i]);
+  float lanes[kLanes];
+  f32_store(lanes, total);
+  return lanes[0];
+}
+#else
+constexpr float (*bf16)(int64_t) = nullptr;
+#endif
+
 }  // namespace
 
-extern const PeakBodies kPeakBodies = {f32, int8};
+extern const PeakBodies kPeakBodies = {f32, int8, bf16};
 
 }  // namespace weft::WEFT_ISA_NAMESPACE

@@ -24,8 +24,15 @@ constexpr int64_t round_up(int64_t value, int64_t multiple) {
 constexpr int64_t f32_index(int lane, int64_t k) { return k * kGroup + lane; }
 constexpr int64_t bf16_index(int lane, int64_t k) { return k / 2 * (2 * kGroup) + 2 * lane + k % 2; }
 
-/// Bytes of scratch that one thread has.
-inline constexpr int64_t kScratchBytes = int64_t{1} << 20;
+/// Outputs of a matrix with gates: so many groups of values, then as many of their gates, and so on; at the end fewer.
+inline constexpr int kPairedGroups = 3;
+
+// What one thread's scratch holds: a panel of activations, the sums of a block of outputs, and one row being prepared. The
+// first two together fit a second-level cache of a megabyte.
+inline constexpr int64_t kPanelBytes = 576 << 10;
+inline constexpr int64_t kSumsBytes = 384 << 10;
+inline constexpr int64_t kRowBytes = 64 << 10;
+inline constexpr int64_t kScratchBytes = kPanelBytes + kSumsBytes + kRowBytes;
 
 }  // namespace weft::dense
 #endif

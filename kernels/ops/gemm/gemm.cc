@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/ops/gemm/dense_pack.h"
+#include "kernels/ops/gemm/dense_steps.h"
 #include "kernels/tensor_checks.h"
 
 namespace weft {
@@ -23,36 +24,138 @@ Status check_matrix(const char* name, const TensorView& view, int64_t m, int64_t
   return check_rows(name, view);
 }
 
-/// sums[16] = the products of row `row` of A with one packed group.
-void multiply_group(const Gemm& g, int64_t row, int64_t group, float* sums) {
-  const GemmShape& shape = g.w.shape;
-  const bool f32 = shape.compute == DType::kF32;
-  const uint8_t* w =
-      static_cast<const uint8_t*>(g.w.data) + group * dense::group_bytes(shape.compute, shape.k);
-  std::fill(sums, sums + dense::kGroup, 0.0f);
-  for (int64_t k = 0; k < shape.k; ++k) {
-    const float a = load_element(g.a.data, g.a.dtype, row * g.a.strides[0] + k);
-    for (int lane = 0; lane < dense::kGroup; ++lane) {
-      if (f32) sums[lane] += a * reinterpret_cast<const float*>(w)[dense::f32_index(lane, k)];
-      else sums[lane] += rounded_to_bf16(a) * load_element(w, DType::kBF16, dense::bf16_index(lane, k));
+// k is taken in parts of at most so many values, each a sum of its own: short sums round less, and a panel of rows fits the
+// second-level cache. Part of what fixes the bits.
+int64_t most_k(DType compute) { return compute == DType::kF32 ? 1024 : 2048; }
+
+constexpr int64_t kMostRows = 512;  // of a panel
+constexpr int64_t kRowUnit = 24;    // a multiple of every tile's rows
+constexpr int64_t kBlockGroups = 2 * dense::kPairedGroups;
+
+/// How a product is divided among threads, and what one panel holds.
+struct Plan {
+  Plan(const Gemm& g, const dense::Kernels& kernels)
+      : gated(g.w.shape.pairing == GemmPairing::kValueGate),
+        groups(dense::n_groups(g.w.shape)),
+        unit(gated ? 2 * dense::kPairedGroups : dense::kPairedGroups),
+        units((groups + unit - 1) / unit),
+        k_parts(g.w.shape.k, most_k(g.w.shape.compute), dense::kPadding),
+        row_stride(kernels.row_stride(k_parts.size)),
+        rows(g.c.shape[0], std::min(kMostRows, dense::kPanelBytes / row_stride / kRowUnit * kRowUnit), 8) {}
+
+  /// Groups whose sums wait together: few if one panel has all of k, as many as fit otherwise.
+  int64_t block_groups() const {
+    if (k_parts.n == 1) return kBlockGroups;
+    const int64_t bytes = rows.size * dense::kGroup * 4;
+    return std::max(kBlockGroups, dense::kSumsBytes / bytes / kBlockGroups * kBlockGroups);
+  }
+
+  bool gated;
+  int64_t groups, unit, units;  // a thread takes whole units of groups
+  dense::Parts k_parts;
+  int64_t row_stride;
+  dense::Parts rows;
+};
+
+/// One panel's rows times the groups that a thread has of it.
+class PanelProduct {
+ public:
+  PanelProduct(const Gemm& gemm, const dense::Kernels& kernels, const Plan& plan,
+               const dense::Scratch& scratch, int64_t first_row, int64_t last_row)
+      : g_(gemm),
+        kernels_(kernels),
+        plan_(plan),
+        scratch_(scratch),
+        first_row_(first_row),
+        n_rows_(last_row - first_row) {}
+
+  void compute(int64_t first_group, int64_t last_group) {
+    const int64_t step = plan_.block_groups();
+    if (plan_.k_parts.n == 1) fill_panel(0);
+    for (int64_t group = first_group; group < last_group; group += step) {
+      const int64_t n_groups = std::min(step, last_group - group);
+      for (int64_t part = 0; part < plan_.k_parts.n; ++part) {
+        if (plan_.k_parts.n > 1) fill_panel(part);
+        multiply(part, group, n_groups);
+      }
+      finish(group, n_groups);
     }
   }
-}
 
-void finish_group(const Gemm& g, int64_t row, int64_t first, float* sums, float* gates, IsaLevel level) {
-  const int64_t count = std::min<int64_t>(dense::kGroup, g.c.shape[1] - first);
-  for (int64_t i = 0; g.bias && i < count; ++i) {
-    sums[i] += g.bias[first + i];
-    if (gates) gates[i] += g.bias[g.w.shape.n / 2 + first + i];
+ private:
+  void fill_panel(int64_t part) {
+    const int64_t first = plan_.k_parts.begin(part), k = plan_.k_parts.end(part) - first;
+    const int64_t bytes = size_bytes(g_.a.dtype);
+    for (int64_t row = 0; row < n_rows_; ++row) {
+      const uint8_t* from = g_.a.as<const uint8_t>() + ((first_row_ + row) * g_.a.strides[0] + first) * bytes;
+      dense::put_panel_row(kernels_, from, g_.a.dtype, k, dense::round_up(k, dense::kPadding),
+                           scratch_.panel + row * plan_.row_stride);
+    }
   }
-  if (g.activation) activate(*g.activation, gates ? gates : sums, count, level);
-  for (int64_t i = 0; i < count; ++i) {
-    float y = gates ? sums[i] * gates[i] : sums[i];
-    if (g.residual.rank != 0)
-      y += load_element(g.residual.data, g.residual.dtype, row * g.residual.strides[0] + first + i);
-    store_element(g.c.data, g.c.dtype, row * g.c.strides[0] + first + i, y);
+
+  void multiply(int64_t part, int64_t group, int64_t n_groups) {
+    constexpr int64_t kNone = 0;
+    const GemmShape& shape = g_.w.shape;
+    const int64_t first = plan_.k_parts.begin(part);
+    PanelTask task;
+    task.a = scratch_.panel;
+    task.row_stride = plan_.row_stride;
+    task.run_offsets = &kNone;
+    task.n_runs = 1;
+    task.run_rows = n_rows_;
+    task.tap_offsets = &kNone;
+    task.n_taps = 1;
+    task.k = plan_.k_parts.end(part) - first;
+    task.tap_bytes = 0;
+    task.group_bytes = dense::group_bytes(shape.compute, shape.k);
+    task.w = static_cast<const uint8_t*>(g_.w.data) + group * task.group_bytes +
+             first * dense::kGroup * size_bytes(shape.compute);
+    task.n_groups = n_groups;
+    task.sums = scratch_.sums;
+    task.sums_stride = n_groups * dense::kGroup;
+    task.start = part == 0 ? PanelStart::kZero : PanelStart::kContinue;
+    kernels_.multiply(task);
   }
-}
+
+  void finish(int64_t group, int64_t n_groups) {
+    dense::Epilogue e;
+    e.bias = g_.bias;
+    e.activation = g_.activation;
+    e.residual_type = g_.residual.dtype;
+    e.out_type = g_.c.dtype;
+    for (int64_t row = 0; row < n_rows_; ++row) {
+      if (g_.residual.rank != 0) e.residual = row_of(g_.residual, first_row_ + row);
+      e.out = row_of(g_.c, first_row_ + row);
+      finish_row(e, group, n_groups, scratch_.sums + row * n_groups * dense::kGroup);
+    }
+  }
+
+  static void* row_of(const TensorView& view, int64_t row) {
+    return view.as<uint8_t>() + row * view.strides[0] * size_bytes(view.dtype);
+  }
+
+  void finish_row(const dense::Epilogue& e, int64_t group, int64_t n_groups, float* sums) {
+    const int64_t width = g_.c.shape[1];
+    if (!plan_.gated) {
+      const int64_t first = group * dense::kGroup;
+      return dense::finish_row(kernels_, e, first, std::min(n_groups * dense::kGroup, width - first), sums,
+                               scratch_.row);
+    }
+    for (int64_t at = 0; at < n_groups; at += plan_.unit) {
+      const int64_t values = std::min(plan_.unit, n_groups - at) / 2 * dense::kGroup;
+      const int64_t first = (group + at) / 2 * dense::kGroup;
+      float* from = sums + at * dense::kGroup;
+      dense::finish_gated_row(kernels_, e, width, first, std::min(values, width - first), from, from + values,
+                              scratch_.row);
+    }
+  }
+
+  const Gemm& g_;
+  const dense::Kernels& kernels_;
+  const Plan& plan_;
+  const dense::Scratch& scratch_;
+  int64_t first_row_, n_rows_;
+};
 
 }  // namespace
 
@@ -81,14 +184,18 @@ Status check_gemm(const Gemm& g) {
 }
 
 void gemm_share(const Gemm& g, uint32_t thread, uint32_t n_threads, IsaLevel level) {
-  const bool gated = g.w.shape.pairing == GemmPairing::kValueGate;
-  const int64_t m = g.c.shape[0], groups = (g.c.shape[1] + dense::kGroup - 1) / dense::kGroup;
-  for (int64_t at = m * groups * thread / n_threads; at < m * groups * (thread + 1) / n_threads; ++at) {
-    const int64_t row = at / groups, group = at % groups;
-    float sums[dense::kGroup], gates[dense::kGroup];
-    multiply_group(g, row, gated ? 2 * group : group, sums);
-    if (gated) multiply_group(g, row, 2 * group + 1, gates);
-    finish_group(g, row, group * dense::kGroup, sums, gated ? gates : nullptr, level);
+  if (g.c.shape[0] == 0) return;
+  const dense::Kernels kernels(g.w.shape.compute, level);
+  const Plan plan(g, kernels);
+  const dense::Scratch scratch(g.scratch, thread);
+  // Units of work: (panel of rows, unit of groups), panels outermost, so that a thread prepares few panels.
+  const int64_t end = dense::share_begin(plan.rows.n * plan.units, thread + 1, n_threads);
+  for (int64_t at = dense::share_begin(plan.rows.n * plan.units, thread, n_threads); at < end;) {
+    const int64_t panel = at / plan.units, stop = std::min(end, (panel + 1) * plan.units);
+    PanelProduct product(g, kernels, plan, scratch, plan.rows.begin(panel), plan.rows.end(panel));
+    product.compute((at - panel * plan.units) * plan.unit,
+                    std::min(plan.groups, (stop - panel * plan.units) * plan.unit));
+    at = stop;
   }
 }
 
@@ -99,8 +206,8 @@ Status gemm(const Gemm& g, Executor executor, IsaLevel level) {
   return {};
 }
 
-const char* gemm_body_name(DType, IsaLevel level) {
-  return level >= IsaLevel::kAvx512Vnni ? "avx512" : level >= IsaLevel::kAvx2 ? "avx2" : "scalar";
+const char* gemm_body_name(DType compute, IsaLevel level) {
+  return dense::Kernels(compute, level).panels.name;
 }
 
 }  // namespace weft

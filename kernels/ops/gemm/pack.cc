@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -61,12 +62,16 @@ namespace {
 
 /// Row of W that stands in `lane` of packed group `group`, or -1: a lane that only fills up.
 int64_t source_row(const GemmShape& shape, int64_t group, int lane) {
+  using dense::kGroup, dense::kPairedGroups;
   if (shape.pairing == GemmPairing::kNone) {
-    const int64_t row = group * dense::kGroup + lane;
+    const int64_t row = group * kGroup + lane;
     return row < shape.n ? row : -1;
   }
-  const int64_t half = shape.n / 2, row = group / 2 * dense::kGroup + lane;
-  return row < half ? row + group % 2 * half : -1;
+  const int64_t half = shape.n / 2, pair = group / (2 * kPairedGroups);
+  const int64_t groups = std::min<int64_t>(kPairedGroups, dense::n_groups(shape) / 2 - pair * kPairedGroups);
+  const int64_t within = group - pair * 2 * kPairedGroups;
+  const int64_t row = (pair * kPairedGroups + within % groups) * kGroup + lane;
+  return row < half ? row + within / groups * half : -1;
 }
 
 }  // namespace

@@ -1,0 +1,189 @@
+// The inner product of dense ops; compiled once per body. See README.md for what was measured.
+//
+// One order of operations an output, whatever the tile it is in: one sum over the taps in order and the k of each in order,
+// from zero; then, with kContinue, that is added to what is there. Lanes are outputs, so no lane depends on its neighbours.
+
+#include "kernels/ops/gemm/dense_panel.h"
+
+#include "kernels/cpu/tiles.h"
+#include "kernels/ops/gemm/dense_products.h"
+
+namespace weft::WEFT_ISA_NAMESPACE {
+namespace {
+
+static_assert(kLanes == dense::kGroup);
+
+// Tiles of sums that fill the registers with independent chains, by their number of groups.
+#if defined(WEFT_ISA_AVX512)
+constexpr int kMostGroups = 3;
+constexpr int kRows[kMostGroups + 1] = {0, 14, 12, 8};  // of 32 registers 14, 24, 24 hold sums
+#elif defined(WEFT_ISA_AVX2)
+constexpr int kMostGroups = 1;
+constexpr int kRows[kMostGroups + 1] = {0, 6};  // of 16 registers 12 hold sums
+#else
+constexpr int kMostGroups = 1;
+constexpr int kRows[kMostGroups + 1] = {0, 2};
+#endif
+
+/// R rows from `a` on times G groups from `w` on.
+template <typename Product, int R, int G>
+__attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_t* a, const uint8_t* w,
+                                             float* sums) {
+  F32x16 sum[R][G];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) sum[r][g] = f32_zero();
+  }
+  const int64_t row_stride = task.row_stride, group_bytes = task.group_bytes;
+  const int64_t steps = (task.k + Product::kStep - 1) / Product::kStep;
+  for (int64_t t = 0; t < task.n_taps; ++t) {
+    const uint8_t* x = a + task.tap_offsets[t];
+    const uint8_t* v = w + t * task.tap_bytes;
+    for (int64_t s = 0; s < steps; ++s) {
+      Product::template add_step<R, G>(x, row_stride, v, group_bytes, sum);
+      x += Product::kStep * Product::kElementBytes;
+      v += kLanes * 4;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) {
+      float* to = sums + r * task.sums_stride + g * kLanes;
+      f32_store(to, task.start == PanelStart::kZero ? sum[r][g] : add(f32_load(to), sum[r][g]));
+    }
+  }
+}
+
+/// multiply_tile with R = rows. Precondition: 1 <= rows <= R.
+template <typename Product, int R, int G>
+void multiply_rows(int64_t rows, const PanelTask& task, const uint8_t* a, const uint8_t* w, float* sums) {
+  if (rows == R) return multiply_tile<Product, R, G>(task, a, w, sums);
+  if constexpr (R > 1) multiply_rows<Product, R - 1, G>(rows, task, a, w, sums);
+}
+
+/// All rows times G groups from `group` on, in tiles of rows as equal as they can be: a remainder of its own would be slow.
+template <typename Product, int G>
+void multiply_strip(const PanelTask& task, int64_t group) {
+  const int64_t n_tiles = (task.run_rows + kRows[G] - 1) / kRows[G];
+  const uint8_t* w = task.w + group * task.group_bytes;
+  for (int64_t run = 0; run < task.n_runs; ++run) {
+    const uint8_t* a = task.a + task.run_offsets[run];
+    float* sums = task.sums + run * task.run_rows * task.sums_stride + group * kLanes;
+    for (int64_t tile = 0; tile < n_tiles; ++tile) {
+      const int64_t rows = task.run_rows / n_tiles + (tile < task.run_rows % n_tiles ? 1 : 0);
+      multiply_rows<Product, kRows[G], G>(rows, task, a, w, sums);
+      a += rows * task.row_stride;
+      sums += rows * task.sums_stride;
+    }
+  }
+}
+
+template <typename Product>
+void multiply(const PanelTask& task) {
+  int64_t group = 0;
+  if constexpr (kMostGroups == 3) {
+    // Three groups at a time, but four as two and two: a strip of one group is slow.
+    for (; task.n_groups - group >= 3 && task.n_groups - group != 4; group += 3)
+      multiply_strip<Product, 3>(task, group);
+    for (; task.n_groups - group >= 2; group += 2) multiply_strip<Product, 2>(task, group);
+  }
+  for (; group < task.n_groups; ++group) multiply_strip<Product, 1>(task, group);
+}
+
+/// Two by two tiles of C: 32 rows and 2 groups, or what there is of them.
+struct TileBlock {
+  const uint8_t* a;
+  const uint8_t* w;
+  float* sums;
+  int rows[2];  // of the upper and the lower tile; the lower one may have none
+  int groups;   // 1 or 2
+};
+
+void multiply_tile_block(const PanelTask& task, const TileBlock& b) {
+  constexpr int kRowBytes = kMostTileRowBytes, kSteps = kMostTileRows;
+  TileShapes shapes;
+  for (int row = 0; row < 2; ++row) {
+    if (b.rows[row] == 0) continue;
+    shapes.set(4 + row, b.rows[row], kRowBytes);
+    for (int g = 0; g < b.groups; ++g) shapes.set(2 * row + g, b.rows[row], kRowBytes);
+  }
+  for (int g = 0; g < b.groups; ++g) shapes.set(6 + g, kSteps, kRowBytes);
+  Tiles tiles(shapes);
+  const bool lower = b.rows[1] != 0, second = b.groups == 2;
+  const int64_t sums_bytes = task.sums_stride * 4;
+  const int64_t lower_rows = b.rows[0];
+  float* lower_sums = b.sums + lower_rows * task.sums_stride;
+  if (task.start == PanelStart::kZero) {
+    tiles.zero<0>();
+    if (second) tiles.zero<1>();
+    if (lower) tiles.zero<2>();
+    if (lower && second) tiles.zero<3>();
+  } else {
+    tiles.load<0>(b.sums, sums_bytes);
+    if (second) tiles.load<1>(b.sums + kLanes, sums_bytes);
+    if (lower) tiles.load<2>(lower_sums, sums_bytes);
+    if (lower && second) tiles.load<3>(lower_sums + kLanes, sums_bytes);
+  }
+  for (int64_t t = 0; t < task.n_taps; ++t) {
+    const uint8_t* a = b.a + task.tap_offsets[t];
+    const uint8_t* w = b.w + t * task.tap_bytes;
+    for (int64_t k = 0; k < task.k; k += dense::kPadding) {
+      tiles.load<4>(a, task.row_stride);
+      tiles.load<6>(w, kRowBytes);
+      tiles.multiply_bf16<0, 4, 6>();
+      if (second) {
+        tiles.load<7>(w + task.group_bytes, kRowBytes);
+        tiles.multiply_bf16<1, 4, 7>();
+      }
+      if (lower) {
+        tiles.load<5>(a + lower_rows * task.row_stride, task.row_stride);
+        tiles.multiply_bf16<2, 5, 6>();
+        if (second) tiles.multiply_bf16<3, 5, 7>();
+      }
+      a += 2 * dense::kPadding;
+      w += kSteps * kRowBytes;
+    }
+  }
+  tiles.store<0>(b.sums, sums_bytes);
+  if (second) tiles.store<1>(b.sums + kLanes, sums_bytes);
+  if (lower) tiles.store<2>(lower_sums, sums_bytes);
+  if (lower && second) tiles.store<3>(lower_sums + kLanes, sums_bytes);
+}
+
+void multiply_bf16_tiles(const PanelTask& task) {
+  for (int64_t group = 0; group < task.n_groups; group += 2) {
+    for (int64_t run = 0; run < task.n_runs; ++run) {
+      for (int64_t row = 0; row < task.run_rows; row += 2 * kMostTileRows) {
+        const int64_t rows = task.run_rows - row;
+        TileBlock block;
+        block.a = task.a + task.run_offsets[run] + row * task.row_stride;
+        block.w = task.w + group * task.group_bytes;
+        block.sums = task.sums + (run * task.run_rows + row) * task.sums_stride + group * kLanes;
+        block.rows[0] = static_cast<int>(rows < kMostTileRows ? rows : kMostTileRows);
+        const int64_t rest = rows - block.rows[0];
+        block.rows[1] = static_cast<int>(rest < kMostTileRows ? rest : kMostTileRows);
+        block.groups = task.n_groups - group < 2 ? 1 : 2;
+        multiply_tile_block(task, block);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern const DensePanelBodies kDensePanelBodies = {WEFT_ISA_NAME,
+#if defined(WEFT_ISA_AMX)
+                                                   PanelElement::kBF16, multiply<ProductF32>,
+                                                   multiply_bf16_tiles, multiply_bf16_tiles
+#elif defined(WEFT_ISA_AVX512BF16)
+                                                   PanelElement::kBF16, multiply<ProductF32>,
+                                                   multiply<ProductBF16>, multiply_bf16_tiles
+#else
+                                                   PanelElement::kF32, multiply<ProductF32>,
+                                                   multiply<ProductSplitBF16>, multiply_bf16_tiles
+#endif
+};
+
+}  // namespace weft::WEFT_ISA_NAMESPACE

@@ -1,0 +1,101 @@
+/// What one step of k does to a tile of sums, for each type of product. Part of dense_panel_cpu.cc.
+///
+/// A product type has kStep (values of k a step), kElementBytes (of an activation) and add_step(), which adds a step of R rows
+/// times G groups; w: 64 bytes a group.
+#ifndef WEFT_KERNELS_OPS_GEMM_DENSE_PRODUCTS_H
+#define WEFT_KERNELS_OPS_GEMM_DENSE_PRODUCTS_H
+
+#include "kernels/cpu/lanes.h"
+
+namespace weft::WEFT_ISA_NAMESPACE {
+namespace {
+
+WEFT_LANE_FN float load_float(const uint8_t* p) {
+  float value;
+  __builtin_memcpy(&value, p, sizeof(value));
+  return value;
+}
+
+/// f32 times f32: one fused multiply-add a value (a product and a sum in the scalar body).
+struct ProductF32 {
+  static constexpr int kStep = 1, kElementBytes = 4;
+
+  template <int R, int G>
+  WEFT_LANE_FN void add_step(const uint8_t* a, int64_t row_stride, const uint8_t* w, int64_t group_bytes,
+                             F32x16 (&sum)[R][G]) {
+    F32x16 weights[G];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) weights[g] = f32_load(reinterpret_cast<const float*>(w + g * group_bytes));
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const F32x16 x = f32_set1(load_float(a + r * row_stride));
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g) sum[r][g] = fma(weights[g], x, sum[r][g]);
+    }
+  }
+};
+
+/// The even and the odd elements of 16 pairs of bf16.
+WEFT_LANE_FN void split_pairs(const uint8_t* p, F32x16* even, F32x16* odd) {
+#if defined(WEFT_ISA_AVX512)
+  const __m512i pairs = _mm512_loadu_si512(p);
+  *even = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+  *odd = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+#elif defined(WEFT_ISA_AVX2)
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  *even = {_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
+  *odd = {_mm256_castsi256_ps(_mm256_and_si256(low, mask)),
+          _mm256_castsi256_ps(_mm256_and_si256(high, mask))};
+#else
+  const U32x16 pairs = load_vector<U32x16>(p);
+  *even = f32_from_bits(pairs << 16);
+  *odd = f32_from_bits(pairs & 0xffff0000u);
+#endif
+}
+
+/// bf16 times bf16 where there is no such instruction: both as f32, in which their product is exact; even k, then odd.
+struct ProductSplitBF16 {
+  static constexpr int kStep = 2, kElementBytes = 4;
+
+  template <int R, int G>
+  WEFT_LANE_FN void add_step(const uint8_t* a, int64_t row_stride, const uint8_t* w, int64_t group_bytes,
+                             F32x16 (&sum)[R][G]) {
+    F32x16 even[G], odd[G];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) split_pairs(w + g * group_bytes, &even[g], &odd[g]);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const F32x16 x0 = f32_set1(load_float(a + r * row_stride)),
+                   x1 = f32_set1(load_float(a + r * row_stride + 4));
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g) sum[r][g] = fma(odd[g], x1, fma(even[g], x0, sum[r][g]));
+    }
+  }
+};
+
+#if defined(WEFT_ISA_AVX512BF16)
+/// bf16 times bf16, a pair at a time, in one instruction.
+struct ProductBF16 {
+  static constexpr int kStep = 2, kElementBytes = 2;
+
+  template <int R, int G>
+  WEFT_LANE_FN void add_step(const uint8_t* a, int64_t row_stride, const uint8_t* w, int64_t group_bytes,
+                             F32x16 (&sum)[R][G]) {
+    __m512bh weights[G];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) weights[g] = (__m512bh)_mm512_loadu_si512(w + g * group_bytes);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const __m512bh x = (__m512bh)f32_set1(load_float(a + r * row_stride));
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g) sum[r][g] = _mm512_dpbf16_ps(sum[r][g], weights[g], x);
+    }
+  }
+};
+#endif
+
+}  // namespace
+}  // namespace weft::WEFT_ISA_NAMESPACE
+#endif

@@ -1,0 +1,28 @@
+/// Rows of elements on their way into a panel and out of the sums. Private to ops/gemm, ops/convolution and ops/group_norm.
+#ifndef WEFT_KERNELS_OPS_GEMM_DENSE_ROWS_H
+#define WEFT_KERNELS_OPS_GEMM_DENSE_ROWS_H
+
+#include <stdint.h>
+
+#include "kernels/cpu/isa_bodies.h"
+#include "kernels/ops/gemm/dense_panel.h"
+
+namespace weft {
+
+/// An element's bits depend on the element alone.
+struct DenseRowBodies {
+  /// to[i] = f32 of the bf16 at from[i].
+  void (*widen)(const uint16_t* from, float* to, int64_t count);
+  /// to[i] = from[i] rounded to bf16, to nearest even.
+  void (*narrow)(const float* from, uint16_t* to, int64_t count);
+  /// x[i] = x[i] * scale[i] + shift[i], fused where the body can.
+  void (*scale_shift)(float* x, const float* scale, const float* shift, int64_t count);
+  /// x[i] = x[i] + y[i].
+  void (*add)(float* x, const float* y, int64_t count);
+  /// x[i] = x[i] * y[i].
+  void (*multiply)(float* x, const float* y, int64_t count);
+};
+WEFT_DECLARE_ISA_BODIES(DenseRowBodies, kDenseRowBodies)
+
+}  // namespace weft
+#endif

@@ -1,0 +1,85 @@
+/// The steps before and after a panel's products, for ops/gemm and ops/convolution; private to those two.
+#ifndef WEFT_KERNELS_OPS_GEMM_DENSE_STEPS_H
+#define WEFT_KERNELS_OPS_GEMM_DENSE_STEPS_H
+
+#include <cstdint>
+#include <optional>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/ops/activation/activation.h"
+#include "kernels/ops/gemm/dense_panel.h"
+#include "kernels/ops/gemm/dense_rows.h"
+#include "kernels/tensor.h"
+
+namespace weft::dense {
+
+/// One thread's scratch.
+struct Scratch {
+  Scratch(void* all_threads, uint32_t thread);
+  uint8_t* panel;  // kPanelBytes
+  float* sums;     // kSumsBytes
+  float* row;      // kRowBytes
+};
+
+/// The bodies that serve a compute type at a level, and what they want.
+struct Kernels {
+  Kernels(DType compute_type, IsaLevel isa);
+  DType compute;
+  IsaLevel level;
+  const DensePanelBodies& panels;
+  const DenseRowBodies& rows;
+  PanelElement element;  // of panels
+
+  int64_t element_bytes() const { return element == PanelElement::kF32 ? 4 : 2; }
+  /// Bytes from one row of a panel with k elements to the next: an odd number of cache lines, so that rows do not compete for
+  /// the same sets.
+  int64_t row_stride(int64_t k) const;
+  void multiply(const PanelTask& task) const;
+};
+
+/// Writes `count` elements to a row of a panel, rounded as the compute type says, and zeros up to `padded`.
+void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t count, int64_t padded,
+                   uint8_t* dst);
+
+/// Elements [first, first + count) of one row as f32, where they are or in `room`.
+const float* as_f32(const Kernels& kernels, const void* src, DType type, int64_t first, int64_t count,
+                    float* room);
+
+/// What happens to a row of sums on its way out.
+struct Epilogue {
+  const float* bias = nullptr;       // per output, or null
+  const float* more_bias = nullptr;  // another, or null
+  std::optional<Activation> activation;
+  const void* residual = nullptr;  // first element of the row, or null
+  DType residual_type = DType::kF32;
+  void* out = nullptr;  // first element of the row
+  DType out_type = DType::kF32;
+};
+
+/// out[first, first + count) = f(sums + biases) + residual; destroys sums. row: room for `count` elements.
+void finish_row(const Kernels& kernels, const Epilogue& e, int64_t first, int64_t count, float* sums,
+                float* row);
+
+/// The same of values times their gates: out = (values + bias) * f(gates + bias at gate_offset) + residual.
+void finish_gated_row(const Kernels& kernels, const Epilogue& e, int64_t gate_offset, int64_t first,
+                      int64_t count, float* values, float* gates, float* row);
+
+/// How [0, count) is cut into parts that are as equal as multiples of `unit` can be, none above `most`.
+struct Parts {
+  Parts(int64_t count, int64_t most, int64_t unit);
+  int64_t size;  // of all but the last
+  int64_t n;
+  int64_t begin(int64_t i) const { return i * size; }
+  int64_t end(int64_t i) const { return (i + 1) * size < count_ ? (i + 1) * size : count_; }
+
+ private:
+  int64_t count_;
+};
+
+/// Where thread's part of [0, count) begins.
+inline int64_t share_begin(int64_t count, uint32_t thread, uint32_t n_threads) {
+  return count / n_threads * thread + count % n_threads * thread / n_threads;
+}
+
+}  // namespace weft::dense
+#endif
