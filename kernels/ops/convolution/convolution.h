@@ -67,7 +67,7 @@ struct ConvolutionWeights {
   const void* data = nullptr;
 };
 
-/// Bytes of scratch of a team of n_threads: about a megabyte each, whatever the shapes; the same as gemm_scratch_bytes().
+/// Bytes of scratch of a team of n_threads: two and a half megabytes each, whatever the shapes; the same as gemm_scratch_bytes().
 int64_t convolution_scratch_bytes(uint32_t n_threads);
 
 enum class Upsample : uint8_t { kNone, kNearest2x };

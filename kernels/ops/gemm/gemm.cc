@@ -24,11 +24,11 @@ Status check_matrix(const char* name, const TensorView& view, int64_t m, int64_t
   return check_rows(name, view);
 }
 
-// k is taken in parts of at most so many values, each a sum of its own: short sums round less, and a panel of rows fits the
-// second-level cache. Part of what fixes the bits.
+// k is taken in parts of at most so many values, each a sum of its own: short sums round less. Part of what fixes the bits.
 int64_t most_k(DType compute) { return compute == DType::kF32 ? 1024 : 2048; }
 
 constexpr int64_t kMostRows = 512;  // of a panel
+constexpr int64_t kLeastRows = 96;  // if a panel with all of k had fewer, weights would be read too often
 constexpr int64_t kRowUnit = 24;    // a multiple of every tile's rows
 constexpr int64_t kBlockGroups = 2 * dense::kPairedGroups;
 
@@ -40,12 +40,16 @@ struct Plan {
         unit(gated ? 2 * dense::kPairedGroups : dense::kPairedGroups),
         units((groups + unit - 1) / unit),
         k_parts(g.w.shape.k, most_k(g.w.shape.compute), dense::kPadding),
-        row_stride(kernels.row_stride(k_parts.size)),
+        panel_parts(std::clamp<int64_t>(dense::kPanelBytes / kLeastRows / kernels.row_stride(k_parts.size), 1,
+                                        k_parts.n)),
+        row_stride(kernels.row_stride(panel_parts * k_parts.size)),
         rows(g.c.shape[0], std::min(kMostRows, dense::kPanelBytes / row_stride / kRowUnit * kRowUnit), 8) {}
+
+  bool one_panel() const { return panel_parts == k_parts.n; }
 
   /// Groups whose sums wait together: few if one panel has all of k, as many as fit otherwise.
   int64_t block_groups() const {
-    if (k_parts.n == 1) return kBlockGroups;
+    if (one_panel()) return kBlockGroups;
     const int64_t bytes = rows.size * dense::kGroup * 4;
     return std::max(kBlockGroups, dense::kSumsBytes / bytes / kBlockGroups * kBlockGroups);
   }
@@ -53,6 +57,7 @@ struct Plan {
   bool gated;
   int64_t groups, unit, units;  // a thread takes whole units of groups
   dense::Parts k_parts;
+  int64_t panel_parts;  // parts of k that a panel has
   int64_t row_stride;
   dense::Parts rows;
 };
@@ -71,11 +76,11 @@ class PanelProduct {
 
   void compute(int64_t first_group, int64_t last_group) {
     const int64_t step = plan_.block_groups();
-    if (plan_.k_parts.n == 1) fill_panel(0);
+    if (plan_.one_panel()) fill_panel(0);
     for (int64_t group = first_group; group < last_group; group += step) {
       const int64_t n_groups = std::min(step, last_group - group);
       for (int64_t part = 0; part < plan_.k_parts.n; ++part) {
-        if (plan_.k_parts.n > 1) fill_panel(part);
+        if (!plan_.one_panel() && part % plan_.panel_parts == 0) fill_panel(part);
         multiply(part, group, n_groups);
       }
       finish(group, n_groups);
@@ -83,8 +88,10 @@ class PanelProduct {
   }
 
  private:
+  /// The panel becomes what plan_.panel_parts parts from `part` on need.
   void fill_panel(int64_t part) {
-    const int64_t first = plan_.k_parts.begin(part), k = plan_.k_parts.end(part) - first;
+    const int64_t first = plan_.k_parts.begin(part);
+    const int64_t k = plan_.k_parts.end(std::min(part + plan_.panel_parts, plan_.k_parts.n) - 1) - first;
     const int64_t bytes = size_bytes(g_.a.dtype);
     for (int64_t row = 0; row < n_rows_; ++row) {
       const uint8_t* from = g_.a.as<const uint8_t>() + ((first_row_ + row) * g_.a.strides[0] + first) * bytes;
@@ -98,7 +105,7 @@ class PanelProduct {
     const GemmShape& shape = g_.w.shape;
     const int64_t first = plan_.k_parts.begin(part);
     PanelTask task;
-    task.a = scratch_.panel;
+    task.a = scratch_.panel + part % plan_.panel_parts * plan_.k_parts.size * kernels_.element_bytes();
     task.row_stride = plan_.row_stride;
     task.run_offsets = &kNone;
     task.n_runs = 1;

@@ -71,8 +71,8 @@ struct GemmWeights {
   const void* data = nullptr;
 };
 
-/// Bytes of scratch of a team of n_threads: about a megabyte each, whatever the shapes, so that one serves every op of a
-/// model (a convolution's too).
+/// Bytes of scratch of a team of n_threads: two and a half megabytes each, whatever the shapes, so that one serves every op of
+/// a model (a convolution's too).
 int64_t gemm_scratch_bytes(uint32_t n_threads);
 
 /// One product. Columns of every view are adjacent (the last stride is 1); rows may lie further apart than they are long.
