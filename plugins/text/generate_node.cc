@@ -310,7 +310,7 @@ Status GenerationNode::set_outputs(Pending& pending) const {
   source.system = text(system);
   Result<std::string> conversation = conversation_json(source);
   if (!conversation.ok()) return conversation.status();
-  nlohmann::json all = nlohmann::json::parse(*conversation);
+  nlohmann::ordered_json all = nlohmann::ordered_json::parse(*conversation);
   all.push_back({{"role", "assistant"}, {"content", first.text}});
 
   if (Status status = request.set_output(kText, texts.front()); !status.ok()) return status;

@@ -105,6 +105,12 @@ Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const Promp
         .hint("use text.generate with \"format\": \"raw\", or a model that was trained to chat");
   }
   if (chat && !chat_template.ok()) return chat_template.status();
+  const bool has_tools = source.tools_json.find_first_not_of("[] \t\r\n") != std::string_view::npos;
+  if (chat && has_tools && !chat_template->uses_variable("tools")) {
+    return Status(StatusCode::kUnsupported, "the model's chat template does not show tools")
+        .at(model.path())
+        .hint("describe them in the system message, or use a model that was trained to call functions");
+  }
   if (chat) return chat_prompt(model, source);
   if (!source.messages_json.empty() || !source.system.empty() || !source.tools_json.empty()) {
     return Status(StatusCode::kInvalidArgument, "messages, system and tools need a chat template")

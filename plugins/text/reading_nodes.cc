@@ -198,7 +198,7 @@ Status ScoreNode::run(sdk::Request& request, const sdk::Execution& execution) {
                         });
     if (!status.ok()) return status;
   }
-  const nlohmann::json scores = {{"tokens", *ids}, {"logprobs", std::move(logprobs)}};
+  const nlohmann::ordered_json scores = {{"tokens", *ids}, {"logprobs", std::move(logprobs)}};
   if (Status status = request.set_output(0, request.host().make_json(scores.dump())); !status.ok())
     return status;
   return request.set_output(

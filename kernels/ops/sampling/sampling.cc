@@ -227,9 +227,9 @@ Status check(const SamplingParameters& p, int64_t vocabulary) {
   const auto within = [](float x, float low, float high) { return x >= low && x <= high; };
   constexpr float kMost = std::numeric_limits<float>::max();
   if (!within(p.temperature, 0, kMost)) return refuse("temperature", "0 or more", p.temperature);
-  if (!(p.top_p > 0 && p.top_p <= 1)) return refuse("top_p", "above 0, up to 1", p.top_p);
+  if (!within(p.top_p, 0, 1)) return refuse("top_p", "0 to 1", p.top_p);
   if (!within(p.min_p, 0, 1)) return refuse("min_p", "0 to 1", p.min_p);
-  if (!(p.typical_p > 0 && p.typical_p <= 1)) return refuse("typical_p", "above 0, up to 1", p.typical_p);
+  if (!within(p.typical_p, 0, 1)) return refuse("typical_p", "0 to 1", p.typical_p);
   if (p.penalty_last_n < -1) return refuse("penalty_last_n", "-1 (all), 0 (none) or more", p.penalty_last_n);
   if (!(p.repeat_penalty > 0 && p.repeat_penalty <= kMost))
     return refuse("repeat_penalty", "above 0", p.repeat_penalty);

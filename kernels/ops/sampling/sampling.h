@@ -32,9 +32,9 @@ struct LogitBias {
 struct SamplingParameters {
   float temperature = 0.8f;  // >= 0; 0 is greedy
   int32_t top_k = 40;        // <= 0: all
-  float top_p = 0.95f;       // (0, 1]; 1: off
+  float top_p = 0.95f;       // [0, 1]; 1: off, 0: the likeliest token
   float min_p = 0.05f;       // [0, 1]; 0: off
-  float typical_p = 1;       // (0, 1]; 1: off
+  float typical_p = 1;       // [0, 1]; 1: off, 0: the most typical token
 
   int32_t penalty_last_n = 64;  // tokens looked back by the three penalties; 0: none, -1: all
   float repeat_penalty = 1;  // > 0; 1: off. Divides positive logits of seen tokens, multiplies negative ones

@@ -195,9 +195,9 @@ TEST(Sampling, ChecksRangesByName) {
   const Case cases[] = {
       {"temperature", [](SamplingParameters& p) { p.temperature = -1; }},
       {"temperature", [](SamplingParameters& p) { p.temperature = NAN; }},
-      {"top_p", [](SamplingParameters& p) { p.top_p = 0; }},
+      {"top_p", [](SamplingParameters& p) { p.top_p = 1.5f; }},
       {"min_p", [](SamplingParameters& p) { p.min_p = 1.5f; }},
-      {"typical_p", [](SamplingParameters& p) { p.typical_p = 0; }},
+      {"typical_p", [](SamplingParameters& p) { p.typical_p = -1; }},
       {"repeat_penalty", [](SamplingParameters& p) { p.repeat_penalty = 0; }},
       {"penalty_last_n", [](SamplingParameters& p) { p.penalty_last_n = -2; }},
       {"dry_base", [](SamplingParameters& p) { p.dry_base = 0.5f; }},

@@ -14,6 +14,17 @@ void append_scalar(std::string& out, T value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
+template <typename T>
+std::string array_payload(MetadataType type, std::span<const T> values) {
+  std::string payload;
+  append_u32(payload, static_cast<uint32_t>(type));
+  append_u64(payload, values.size());
+  for (const T& value : values) append_scalar(payload, value);
+  return payload;
+}
+
+}  // namespace
+
 uint32_t ggml_type(WeightFormat format) {
   switch (format) {
     case WeightFormat::kF32: return 0;
@@ -40,17 +51,6 @@ uint32_t ggml_type(WeightFormat format) {
   }
   std::abort();
 }
-
-template <typename T>
-std::string array_payload(MetadataType type, std::span<const T> values) {
-  std::string payload;
-  append_u32(payload, static_cast<uint32_t>(type));
-  append_u64(payload, values.size());
-  for (const T& value : values) append_scalar(payload, value);
-  return payload;
-}
-
-}  // namespace
 
 void append_u32(std::string& out, uint32_t value) { append_scalar(out, value); }
 void append_u64(std::string& out, uint64_t value) { append_scalar(out, value); }

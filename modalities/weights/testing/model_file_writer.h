@@ -19,6 +19,9 @@
 
 namespace weft::testing {
 
+/// The number that GGUF files use for a format.
+uint32_t ggml_type(WeightFormat format);
+
 /// Appends little-endian scalars and GGUF strings.
 void append_u32(std::string& out, uint32_t value);
 void append_u64(std::string& out, uint64_t value);
