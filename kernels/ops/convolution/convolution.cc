@@ -4,63 +4,11 @@
 #include <string>
 
 #include "kernels/ops/convolution/convolution_layout.h"
+#include "kernels/ops/convolution/convolution_plan.h"
+#include "kernels/ops/convolution/convolution_tile.h"
 #include "kernels/tensor_checks.h"
 
 namespace weft {
-namespace {
-
-int64_t offset(const TensorView& v, int64_t image, int64_t row, int64_t col) {
-  return image * v.strides[0] + row * v.strides[1] + col * v.strides[2];
-}
-
-/// One pixel of u, [in_channels], which may lie in the padding.
-void input_pixel(const Convolution& c, int64_t image, int64_t row, int64_t col, float* u, IsaLevel level) {
-  const int64_t factor = c.upsample == Upsample::kNone ? 1 : 2, channels = c.w.shape.in_channels;
-  if (row < 0 || col < 0 || row >= factor * c.x.shape[1] || col >= factor * c.x.shape[2])
-    return std::fill(u, u + channels, 0.0f), void();
-  const int64_t first = c.x.shape[3];
-  for (int64_t i = 0; i < channels; ++i) {
-    const TensorView& v = i < first ? c.x : c.skip;
-    u[i] = load_element(v.data, v.dtype,
-                        offset(v, image, row / factor, col / factor) + (i < first ? i : i - first));
-    if (c.in_scale != nullptr)
-      u[i] = u[i] * c.in_scale[image * channels + i] + c.in_shift[image * channels + i];
-  }
-  if (c.in_activation) activate(*c.in_activation, u, channels, level);
-  if (c.w.shape.compute == DType::kBF16) {
-    for (int64_t i = 0; i < channels; ++i) u[i] = rounded_to_bf16(u[i]);
-  }
-}
-
-/// sums[16] += one tap of one group.
-void add_tap(const ConvolutionShape& s, const float* u, const uint8_t* group, int64_t tap, float* sums) {
-  for (int64_t channel = 0; channel < s.in_channels; ++channel) {
-    const int64_t k = dense::convolution_k_index(s, tap, channel);
-    for (int lane = 0; lane < dense::kGroup; ++lane) {
-      sums[lane] += u[channel] * (s.compute == DType::kF32
-                                      ? load_element(group, DType::kF32, dense::f32_index(lane, k))
-                                      : load_element(group, DType::kBF16, dense::bf16_index(lane, k)));
-    }
-  }
-}
-
-void finish_group(const Convolution& c, int64_t image, int64_t oy, int64_t ox, int64_t first, float* sums,
-                  IsaLevel level) {
-  const int64_t outputs = c.w.shape.out_channels, count = std::min<int64_t>(dense::kGroup, outputs - first);
-  for (int64_t i = 0; i < count; ++i) {
-    if (c.bias != nullptr) sums[i] += c.bias[first + i];
-    if (c.image_bias != nullptr) sums[i] += c.image_bias[image * outputs + first + i];
-  }
-  if (c.activation) activate(*c.activation, sums, count, level);
-  for (int64_t i = 0; i < count; ++i) {
-    if (c.residual.rank != 0)
-      sums[i] +=
-          load_element(c.residual.data, c.residual.dtype, offset(c.residual, image, oy, ox) + first + i);
-    store_element(c.y.data, c.y.dtype, offset(c.y, image, oy, ox) + first + i, sums[i]);
-  }
-}
-
-}  // namespace
 
 int64_t convolution_scratch_bytes(uint32_t n_threads) { return gemm_scratch_bytes(n_threads); }
 
@@ -128,23 +76,18 @@ Status check_convolution(const Convolution& c) {
 }
 
 void convolution_share(const Convolution& c, uint32_t thread, uint32_t n_threads, IsaLevel level) {
-  const ConvolutionShape& s = c.w.shape;
-  const int64_t pixels = c.y.shape[0] * c.y.shape[1] * c.y.shape[2];
-  const int64_t bytes = dense::group_bytes(s.compute, dense::convolution_k(s));
-  float* u = reinterpret_cast<float*>(static_cast<uint8_t*>(c.scratch) + thread * dense::kScratchBytes);
-  for (int64_t at = pixels * thread / n_threads; at < pixels * (thread + 1) / n_threads; ++at) {
-    const int64_t image = at / (c.y.shape[1] * c.y.shape[2]), oy = at / c.y.shape[2] % c.y.shape[1];
-    const int64_t ox = at % c.y.shape[2];
-    for (int64_t first = 0; first < s.out_channels; first += dense::kGroup) {
-      const uint8_t* group = static_cast<const uint8_t*>(c.w.data) + first / dense::kGroup * bytes;
-      float sums[dense::kGroup] = {};
-      for (int64_t tap = 0; tap < s.kernel_h * s.kernel_w; ++tap) {
-        input_pixel(c, image, oy * c.stride - c.pad_top + tap / s.kernel_w,
-                    ox * c.stride - c.pad_left + tap % s.kernel_w, u, level);
-        add_tap(s, u, group, tap, sums);
-      }
-      finish_group(c, image, oy, ox, first, sums, level);
-    }
+  if (c.y.count() == 0) return;
+  const dense::Kernels kernels(c.w.shape.compute, level);
+  const dense::ConvolutionPlan plan(c, kernels);
+  const dense::Scratch scratch(c.scratch, thread);
+  // Units of work: (tile of pixels, unit of groups), tiles outermost, so that a thread prepares few panels.
+  const int64_t end = dense::share_begin(plan.n_tiles() * plan.units, thread + 1, n_threads);
+  for (int64_t at = dense::share_begin(plan.n_tiles() * plan.units, thread, n_threads); at < end;) {
+    const int64_t tile = at / plan.units, stop = std::min(end, (tile + 1) * plan.units);
+    dense::TileConvolution(c, kernels, plan, scratch, plan.tile(tile))
+        .compute((at - tile * plan.units) * plan.unit,
+                 std::min(plan.groups, (stop - tile * plan.units) * plan.unit));
+    at = stop;
   }
 }
 

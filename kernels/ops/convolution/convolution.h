@@ -51,8 +51,8 @@ struct ConvolutionShape {
   DType compute = DType::kF32;  // kF32 or kBF16: also what packed weights are stored as
 };
 
-/// Bytes of packed weights. Errors: kUnsupported (compute), kInvalidShape (an extent below 1), kOutOfRange (the size
-/// exceeds 2^62).
+/// Bytes of packed weights. Errors: kUnsupported (compute, a kernel larger than 1024 x 1024), kInvalidShape (an extent below
+/// 1), kOutOfRange (the size exceeds 2^62).
 Result<int64_t> convolution_packed_bytes(const ConvolutionShape& shape);
 
 /// Packs W from the layout of model files: [out_channels, in_channels, kernel_h, kernel_w], any alignment. format: kF32,

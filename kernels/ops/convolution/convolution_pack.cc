@@ -13,8 +13,13 @@ Result<int64_t> convolution_packed_bytes(const ConvolutionShape& s) {
         .got("[" + std::to_string(s.out_channels) + ", " + std::to_string(s.in_channels) + ", " +
              std::to_string(s.kernel_h) + ", " + std::to_string(s.kernel_w) + "]");
   }
-  constexpr int64_t kMost = int64_t{1} << 56;  // k, a factor of 64 below where its bytes would overflow
-  if (s.kernel_h > kMost / s.kernel_w || s.in_channels > kMost / (s.kernel_h * s.kernel_w) - dense::kPadding)
+  if (s.kernel_h > dense::kMostKernel || s.kernel_w > dense::kMostKernel) {
+    return Status(StatusCode::kUnsupported, "a convolution's kernel is too large")
+        .expected("at most " + std::to_string(dense::kMostKernel) + " by " +
+                  std::to_string(dense::kMostKernel))
+        .got(std::to_string(s.kernel_h) + " by " + std::to_string(s.kernel_w));
+  }
+  if (s.in_channels > (int64_t{1} << 62) / (dense::kMostKernel * dense::kMostKernel) - dense::kPadding)
     return Status(StatusCode::kOutOfRange, "packed weights would exceed 2^62 bytes");
   return dense::packed_bytes(s.compute, (s.out_channels - 1) / dense::kGroup + 1, dense::convolution_k(s));
 }
@@ -26,6 +31,7 @@ Status pack_convolution_weights(const ConvolutionShape& s, WeightFormat format, 
   if (Status status = dense::check_packing(format, src, dst); !status.ok()) return status;
   const int64_t bytes = dense::group_bytes(s.compute, dense::convolution_k(s)),
                 taps = s.kernel_h * s.kernel_w;
+  const int64_t tap_k = dense::tap_k(s);
   executor.parallel_for((s.out_channels - 1) / dense::kGroup + 1, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       uint8_t* group = static_cast<uint8_t*>(dst) + g * bytes;
@@ -34,8 +40,7 @@ Status pack_convolution_weights(const ConvolutionShape& s, WeightFormat format, 
       for (int lane = 0; lane < dense::kGroup && g * dense::kGroup + lane < s.out_channels; ++lane) {
         const int64_t first = (g * dense::kGroup + lane) * s.in_channels * taps;
         for (int64_t i = 0; i < s.in_channels * taps; ++i) {
-          packed.put(lane, dense::convolution_k_index(s, i % taps, i / taps),
-                     dense::read_weight(format, src, first + i));
+          packed.put(lane, i % taps * tap_k + i / taps, dense::read_weight(format, src, first + i));
         }
       }
     }

@@ -54,13 +54,22 @@ struct Case {
   int64_t top, bottom, left, right;
 };
 constexpr Case kCases[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},     {1, 8, 8, 4, 16, 3, 3, 1, 1, 1, 1, 1},
-    {2, 7, 9, 3, 20, 3, 3, 1, 1, 1, 1, 1},    {1, 9, 10, 9, 17, 3, 3, 2, 1, 1, 1, 1},
-    {1, 8, 6, 40, 33, 3, 3, 2, 0, 1, 0, 1},   {2, 5, 19, 64, 4, 3, 3, 1, 1, 1, 1, 1},
-    {1, 4, 37, 21, 50, 1, 1, 1, 0, 0, 0, 0},  {1, 14, 14, 3, 24, 7, 7, 7, 0, 0, 0, 0},
-    {1, 6, 6, 16, 16, 5, 3, 1, 2, 2, 1, 1},   {1, 3, 3, 32, 18, 3, 3, 1, 3, 0, 0, 4},
-    {1, 16, 16, 96, 64, 3, 3, 1, 1, 1, 1, 1}, {1, 2, 3, 700, 35, 3, 3, 1, 1, 1, 1, 1},
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
+    {1, 8, 8, 4, 16, 3, 3, 1, 1, 1, 1, 1},
+    {2, 7, 9, 3, 20, 3, 3, 1, 1, 1, 1, 1},
+    {1, 9, 10, 9, 17, 3, 3, 2, 1, 1, 1, 1},
+    {1, 8, 6, 40, 33, 3, 3, 2, 0, 1, 0, 1},
+    {2, 5, 19, 64, 4, 3, 3, 1, 1, 1, 1, 1},
+    {1, 4, 37, 21, 50, 1, 1, 1, 0, 0, 0, 0},
+    {1, 14, 14, 3, 24, 7, 7, 7, 0, 0, 0, 0},
+    {1, 6, 6, 16, 16, 5, 3, 1, 2, 2, 1, 1},
+    {1, 3, 3, 32, 18, 3, 3, 1, 3, 0, 0, 4},
+    {1, 16, 16, 96, 64, 3, 3, 1, 1, 1, 1, 1},
+    {1, 2, 3, 700, 35, 3, 3, 1, 1, 1, 1, 1},
     {2, 6, 5, 33, 48, 1, 1, 2, 0, 0, 0, 0},
+    {1, 129, 129, 16, 3, 128, 128, 1, 0, 0, 0, 0},  // a kernel of several panels
+    {1, 10, 12, 6000, 5, 1, 1, 1, 0, 0, 0, 0},      // channels of several panels
+    {5, 3, 4, 30, 19, 3, 2, 3, 1, 1, 0, 1},
 };
 
 TEST(Convolution, AgreesWithTheReferenceAtEveryLevelShapeAndType) {
@@ -284,7 +293,7 @@ TEST(ConvolutionPacking, RefusesShapesThatCannotBe) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(convolution_packed_bytes({kMost, 3, 3, 3, DType::kF32}).code(), StatusCode::kOutOfRange);
   EXPECT_EQ(convolution_packed_bytes({4, kMost, 3, 3, DType::kF32}).code(), StatusCode::kOutOfRange);
-  EXPECT_EQ(convolution_packed_bytes({4, 3, kMost, kMost, DType::kF32}).code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(convolution_packed_bytes({4, 3, kMost, kMost, DType::kF32}).code(), StatusCode::kUnsupported);
 }
 
 }  // namespace
