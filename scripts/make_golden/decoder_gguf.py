@@ -13,7 +13,8 @@ sys.path[:0] = [sys.argv[1], sys.argv[1] + "/gguf-py"]
 import gguf
 from conversion import base, get_model_class
 
-NAMES = ["llama", "llama_yarn", "qwen2", "qwen3", "gemma3", "gpt2", "falcon_first", "falcon_grouped"]
+NAMES = ["llama", "llama_linear", "llama_yarn", "mistral", "qwen2", "qwen3", "gemma3", "gpt2", "falcon_first",
+         "falcon_grouped"]
 # What the scripts expect of config.json and newer versions of transformers leave out.
 MISSING = {"gpt2": {"n_ctx": 64}, "falcon_first": {"num_kv_heads": 1}}
 
@@ -30,8 +31,10 @@ def main():
             tokenizer.write_text('{"added_tokens": [], "model": {"vocab": {%s}}}' %
                                  ", ".join(f'"{i}": {i}' for i in range(hparams["vocab_size"])))
         try:
-            model_class(root / name, gguf.LlamaFileType.ALL_F32, root / f"{name}.gguf", hparams=hparams,
-                        eager=True).write()
+            model = model_class(root / name, gguf.LlamaFileType.ALL_F32, root / f"{name}.gguf", hparams=hparams, eager=True)
+            if name == "mistral":  # its converter leaves the window out, which llama.cpp does not apply to this one
+                model.gguf_writer.add_sliding_window(hparams["sliding_window"])
+            model.write()
         finally:
             tokenizer.unlink(missing_ok=True)
 

@@ -119,8 +119,8 @@ TEST_P(DecoderGguf, AgreesWithTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, DecoderGguf,
-                         ::testing::Values("llama", "llama_yarn", "qwen2", "qwen3", "gemma3", "gpt2",
-                                           "falcon_first", "falcon_grouped"),
+                         ::testing::Values("llama", "llama_linear", "llama_yarn", "mistral", "qwen2", "qwen3",
+                                           "gemma3", "gpt2", "falcon_first", "falcon_grouped"),
                          [](const auto& model) { return std::string(model.param); });
 
 // What each format of the KV cache costs in accuracy: about its number of bits.

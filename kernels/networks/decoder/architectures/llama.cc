@@ -4,19 +4,24 @@
 namespace weft {
 namespace {
 
+/// Mistral 7B v0.1: the window holds for every layer.
+void read_window(MetadataReader& reader, std::string_view key, DecoderConfig& config) {
+  if (!reader.has(key)) return;
+  config.sliding_window = reader.size(key);
+  config.is_local.assign(static_cast<size_t>(config.n_layers), 1);
+  config.local_rope = config.rope;
+}
+
 Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
   if (container == WeightContainer::kGguf) {
     MetadataReader reader(metadata, config.architecture + ".");
     read_gguf_shapes(reader, config);
+    read_window(reader, "attention.sliding_window", config);
     return reader.status();
   }
   MetadataReader reader(metadata);
   read_hugging_face_shapes(reader, config);
-  if (reader.has("sliding_window")) {  // Mistral 7B v0.1: every layer
-    config.sliding_window = reader.size("sliding_window");
-    config.is_local.assign(static_cast<size_t>(config.n_layers), 1);
-    config.local_rope = config.rope;
-  }
+  read_window(reader, "sliding_window", config);
   return reader.status();
 }
 
