@@ -69,6 +69,22 @@ void append_nfc(std::string& out, std::string_view text) {
   }
 }
 
+// Character by character, without regard to the neighbours; other bytes stay.
+void append_lower_case(std::string& out, std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Step step = utf8_step(text);
+    if (step.state != Utf8::kValid) {
+      out += text.substr(0, step.size);
+    } else if (step.code_point == U'İ') {  // the one character that becomes two
+      out += "i\xCC\x87";
+    } else {
+      append_utf8(out,
+                  static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(step.code_point))));
+    }
+    text.remove_prefix(step.size);
+  }
+}
+
 }  // namespace
 
 void Encoder::normalize(std::string_view part, Before before) {
@@ -82,6 +98,11 @@ void Encoder::normalize(std::string_view part, Before before) {
   if (wanted && !(v.space_prefix.unless_there && there)) normalized_ += ' ';
   if (v.normalizes_nfc) append_nfc(normalized_, part);
   else normalized_ += part;
+  if (v.lower_cases) {
+    spelled_.clear();
+    append_lower_case(spelled_, normalized_);
+    normalized_.swap(spelled_);
+  }
   if (!v.spaces_are_blocks) return;
   spelled_.clear();
   for (char c : normalized_) {
@@ -94,7 +115,8 @@ void Encoder::normalize(std::string_view part, Before before) {
 void Encoder::encode_part(std::string_view part, Before before) {
   if (part.empty()) return;
   last_was_unknown_ = false;
-  const bool as_it_is = !vocabulary_.normalizes_nfc && !vocabulary_.spaces_are_blocks &&
+  const bool as_it_is = !vocabulary_.normalizes_nfc && !vocabulary_.lower_cases &&
+                        !vocabulary_.spaces_are_blocks &&
                         vocabulary_.space_prefix.where == SpacePrefix::Where::kNever;
   if (!as_it_is) normalize(part, before);
   const std::string_view text = as_it_is ? part : std::string_view(normalized_);
@@ -115,8 +137,10 @@ void Encoder::encode_byte_level(std::string_view text) {
       }
     }
     symbols_.clear();
-    for (uint32_t i = 0; i < word.size(); ++i)
-      symbols_.push_back({i, 1, vocabulary_.byte_tokens[static_cast<uint8_t>(word[i])]});
+    for (uint32_t i = 0; i < word.size(); ++i) {
+      const auto& tokens = i + 1 == word.size() ? vocabulary_.last_byte_tokens : vocabulary_.byte_tokens;
+      symbols_.push_back({i, 1, tokens[static_cast<uint8_t>(word[i])]});
+    }
     merge_symbols(
         symbols_,
         [&](const Symbol& left, const Symbol& right) { return vocabulary_.merges.find(left.id, right.id); },

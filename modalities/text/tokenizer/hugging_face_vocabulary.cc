@@ -68,13 +68,15 @@ class FolderReader {
   }
 
   Status read_vocabulary() {
+    const bool has_two_files = has("vocab.json") && has("merges.txt");
+    if (has_two_files && is_clip()) return read_vocab_and_merges();
     if (has("tokenizer.json")) {
       source_ = (folder_ / "tokenizer.json").string();
       const Result<rapidjson::Document> document = read_json_file(source_, kMaxTokenizerBytes);
       if (!document.ok()) return document.status();
       return read_tokenizer_json(*document, source_, *v_);
     }
-    if (has("vocab.json") && has("merges.txt")) return read_vocab_and_merges();
+    if (has_two_files) return read_vocab_and_merges();
     if (has("tokenizer.model")) return read_sentencepiece();
     return Status(StatusCode::kNotFound, "the folder holds no tokenizer")
         .at(folder_.string())
@@ -100,7 +102,28 @@ class FolderReader {
     return {};
   }
 
-  // The files of GPT-2 and of early Qwen 2 uploads.
+  bool is_clip() const {
+    const Value* name = member(config_, "tokenizer_class");
+    return name && name->IsString() && text_of(*name).starts_with("CLIPTokenizer");
+  }
+
+  // The special tokens of a CLIP folder are plain entries of its vocabulary: they become control tokens, and stand around
+  // every text.
+  void add_clip_tokens(const std::vector<std::pair<TokenId, ScoredPiece>>& entries) {
+    for (const char* role : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
+      const Value* value = member(config_, role);
+      if (value && value->IsObject()) value = member(*value, "content");
+      if (!value || !value->IsString()) continue;
+      for (const auto& [id, entry] : entries)
+        if (entry.piece == text_of(*value))
+          added_.try_emplace(id, AddedToken{std::string(entry.piece), true, false, false});
+    }
+    v_->lower_cases = v_->marks_word_ends = true;
+    v_->special.add_bos = v_->special.add_eos = true;
+    v_->fuses_unknown = false;
+  }
+
+  // The files of GPT-2, CLIP and early Qwen 2 uploads.
   Status read_vocab_and_merges() {
     source_ = (folder_ / "vocab.json").string();
     const Result<rapidjson::Document> vocab = read_json_file(source_, kMaxTokenizerBytes);
@@ -112,12 +135,13 @@ class FolderReader {
       entries.push_back({entry.value.GetInt(), {text_of(entry.name), 0}});
     }
     if (Status status = read_added_tokens_json(); !status.ok()) return status;
+    if (is_clip()) add_clip_tokens(entries);
     if (Status status = set_pieces(entries, added_, source_, *v_); !status.ok()) return status;
     v_->index_pieces();
     const Value* name = member(config_, "tokenizer_class");
     const bool is_qwen = name && name->IsString() && text_of(*name).starts_with("Qwen2");
-    v_->pre_tokenizer = {is_qwen ? SplitRule::kQwen2 : SplitRule::kGpt2};
-    v_->normalizes_nfc = is_qwen;
+    v_->pre_tokenizer = {is_clip() ? SplitRule::kClip : is_qwen ? SplitRule::kQwen2 : SplitRule::kGpt2};
+    v_->normalizes_nfc = is_qwen || is_clip();
     return read_merges_txt();
   }
 
@@ -183,6 +207,7 @@ class FolderReader {
     if (!config_.IsObject()) return {};
     apply_named(config_);
     SpecialTokens& special = v_->special;
+    if (v_->marks_word_ends) v_->unknown_in_text = special.unknown;
     const std::pair<const char*, bool*> flags[] = {{"add_bos_token", &special.add_bos},
                                                    {"add_eos_token", &special.add_eos}};
     for (const auto& [name, flag] : flags)

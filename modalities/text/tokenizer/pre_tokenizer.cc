@@ -90,6 +90,17 @@ size_t next_gpt2(const Scanner& scanner, size_t position) {
   return white_space(scanner, position);
 }
 
+// White space is a word of its own, which apply() drops.
+size_t next_clip(const Scanner& scanner, size_t position) {
+  const size_t contracted = contraction(scanner, position, Case::kExact);
+  if (contracted != position) return contracted;
+  const Character first = scanner.at(position);
+  if (first.bits & kSpace) return scanner.run_of(position, kSpace);
+  if (first.bits & kLetter) return scanner.run_of(position, kLetter);
+  if (first.bits & kNumber) return position + first.size;
+  return scanner.run(position, [](const Character& x) { return !(x.bits & (kSpace | kLetter | kNumber)); });
+}
+
 // What tells the later expressions apart.
 struct Style {
   enum class Contractions : uint8_t { kNone, kAlone, kWithWord } contractions;
@@ -224,6 +235,7 @@ size_t next_three_digits(std::string_view text, size_t position) {
 size_t next_boundary(SplitRule rule, std::string_view text, const Scanner& scanner, size_t position) {
   switch (rule) {
     case SplitRule::kGpt2: return next_gpt2(scanner, position);
+    case SplitRule::kClip: return next_clip(scanner, position);
     case SplitRule::kSingleNumbers: return next_single_number(scanner, position);
     case SplitRule::kNumberRuns:
       return next_run(scanner, position, [](const Character& c) { return (c.bits & kNumber) != 0; });
@@ -241,7 +253,8 @@ void apply(SplitRule rule, std::string_view text, std::vector<std::string_view>&
   const Scanner scanner(text);
   for (size_t position = 0; position < text.size();) {
     const size_t end = next_boundary(rule, text, scanner, position);
-    words.push_back(text.substr(position, end - position));
+    const bool dropped = rule == SplitRule::kClip && (scanner.at(position).bits & kSpace);
+    if (!dropped) words.push_back(text.substr(position, end - position));
     position = end;
   }
 }

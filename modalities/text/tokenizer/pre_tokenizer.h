@@ -20,6 +20,7 @@ enum class SplitRule : uint8_t {
   kQwen35,  ///< as kQwen2 with marks counted as letters
   kTekken,  ///< as kQwen2, words also end where lower case meets upper; no contractions
   kGpt4o,   ///< as kTekken, with three digits a word and contractions kept with their word
+  kClip,    ///< 's|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+ ; white space is left out
   // Steps, applied one after another to the words so far.
   kSingleNumbers,  ///< each character of \p{N} alone
   kNumberRuns,     ///< runs of \p{N}
@@ -29,7 +30,7 @@ enum class SplitRule : uint8_t {
 };
 using PreTokenizer = std::vector<SplitRule>;
 
-/// The words of `text`, in order; together they are the text. An empty pre-tokenizer gives one word.
+/// The words of `text`, in order; together they are the text, but for kClip's white space. An empty pre-tokenizer gives one word.
 /// `words` is replaced; its views point into `text`.
 void split_words(const PreTokenizer& rules, std::string_view text, std::vector<std::string_view>& words);
 

@@ -1,6 +1,6 @@
 /// Text to token ids and back, with the ids that the model was trained on.
 ///
-/// Kinds: byte-level BPE (GPT-2, Llama 3, Qwen, Falcon, SmolLM, ...), SentencePiece BPE (Llama, Mistral,
+/// Kinds: byte-level BPE (GPT-2, Llama 3, Qwen, Falcon, SmolLM, CLIP, ...), SentencePiece BPE (Llama, Mistral,
 /// Gemma) and SentencePiece unigram (T5 and its like). Text is any byte string; UTF-8 is what models know,
 /// other bytes are encoded byte by byte.
 ///
@@ -8,6 +8,7 @@
 /// - Where a SentencePiece model asks for a space before the text, a first space that decode() sees is taken to be it.
 /// - SentencePiece spells a space as U+2581, so that this character itself comes back as a space.
 /// - Qwen's tokenizers compose characters first (NFC).
+/// - CLIP's compose, lower-case and forget white space; decode() puts a space after each word.
 /// - A few byte-level vocabularies (SmolLM2, Falcon) lack rare bytes; these are left out, as the reference does.
 ///
 /// Ownership: a value; copies share one immutable vocabulary. Thread safety: const members may be called from

@@ -71,6 +71,10 @@ std::string text_of_token(const Tokenizer::Vocabulary& vocabulary, size_t id) {
   if (literal) return std::string(piece);
   if (vocabulary.algorithm == Algorithm::kByteLevelBpe) {
     if (type == TokenType::kUserDefined) return std::string(piece);
+    if (vocabulary.marks_word_ends && piece.ends_with(kWordEnd)) {
+      const std::string_view word = piece.substr(0, piece.size() - kWordEnd.size());
+      return bytes_of_spelling(word).value_or(std::string(word)) + ' ';
+    }
     return bytes_of_spelling(piece).value_or(std::string(piece));
   }
   return vocabulary.spaces_are_blocks ? with_spaces(piece) : std::string(piece);
@@ -195,6 +199,8 @@ Status Tokenizer::Vocabulary::finish(const std::string& source) {
       std::string spelled;
       append_byte_spelling(spelled, {&byte, 1});
       byte_tokens[static_cast<size_t>(b)] = index.find(spelled);
+      if (marks_word_ends) spelled += kWordEnd;
+      last_byte_tokens[static_cast<size_t>(b)] = index.find(spelled);
     }
   }
   std::vector<TokenId>& ends = special.end_of_generation;

@@ -21,6 +21,7 @@ namespace weft {
 
 inline constexpr std::string_view kSpaceBlock =
     "\xE2\x96\x81";  // "▁", which SentencePiece writes for a space
+inline constexpr std::string_view kWordEnd = "</w>";
 inline constexpr size_t kMaxPieceBytes =
     4096;  // bounds what a hostile vocabulary can make of one place in a text
 inline constexpr size_t kMaxVocabulary = 1 << 24;
@@ -56,6 +57,8 @@ struct Tokenizer::Vocabulary {
   bool spaces_are_blocks = false;   ///< spaces are spelled ▁
   bool splits_every_block = false;  ///< every ▁ begins a word of its own
   bool normalizes_nfc = false;
+  bool lower_cases = false;        ///< after composing
+  bool marks_word_ends = false;    ///< pieces that end a word end in "</w>": CLIP's byte-level BPE
   bool whole_words_first = false;  ///< a word that is a token needs no merges ("ignore_merges")
   bool byte_fallback = false;      ///< a character without a token becomes its bytes' tokens
   /// What stands for a character without a token; without one such characters are left out, as Hugging Face does.
@@ -70,12 +73,17 @@ struct Tokenizer::Vocabulary {
   PieceTable texts;                      ///< what each token adds to a text
   PieceIndex index;                      ///< every piece by spelling
   std::array<TokenId, 256> byte_tokens;  ///< -1: none
+  std::array<TokenId, 256>
+      last_byte_tokens;  ///< those of a word's last byte; the same unless word ends are marked
   PieceTrie user_defined, control, unigram;
   std::bitset<256> joins_block;  ///< last bytes of characters that some piece puts before a ▁
   double unknown_score = 0;
   size_t longest_piece = 0;
 
-  Vocabulary() { byte_tokens.fill(-1); }
+  Vocabulary() {
+    byte_tokens.fill(-1);
+    last_byte_tokens.fill(-1);
+  }
   Vocabulary(const Vocabulary&) = delete;  // the indexes point into this object
   Vocabulary& operator=(const Vocabulary&) = delete;
 
