@@ -1,12 +1,15 @@
 // The image plugin's descriptor and its one exported symbol. Each node's own file holds its ports and parameters.
 #include <weft/sdk/plugin.h>
 
+#include "plugins/image/file_nodes.h"
 #include "plugins/image/frame_nodes.h"
 
 namespace weft::image {
 namespace {
 
 const weft_node_type kNodes[] = {
+    kLoadNode,
+    kSaveNode,
     kCropNode,
     kPadNode,
 };

@@ -65,6 +65,8 @@ class NodeTest : public ::testing::Test {
     return values;
   }
 
+  static double number(const Value& value) { return value_api()->get_float(value.get()); }
+
   /// One request; the node must not breach the contract.
   NodeResult run(const weft_node_type& type, std::vector<Value> inputs,
                  std::map<std::string, std::string> parameters_json = {}) {
