@@ -71,8 +71,9 @@ Status check_missing(const Graph& graph, const std::map<std::string, InputValue>
 }  // namespace
 
 Result<std::map<std::string, InputValue>> read_input_values(const Graph& graph,
-                                                            const std::vector<std::string>& settings) {
-  std::map<std::string, InputValue> values;
+                                                            const std::vector<std::string>& settings,
+                                                            std::map<std::string, InputValue> known) {
+  std::map<std::string, InputValue> values = std::move(known);
   std::string from_standard_input;
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');

@@ -26,6 +26,7 @@ class Session {
 
   std::shared_ptr<const Graph> parse(std::string_view text, const std::string& file);
   std::vector<Diagnostic> take_diagnostics();
+  std::vector<PipelineSource> take_sources() { return std::move(sources_); }
 
  private:
   SubgraphResult load(const std::string& folder, const std::string& path);
@@ -34,6 +35,7 @@ class Session {
   const Catalog& catalog_;
   const PipelineReader& read_;
   DiagnosticList diagnostics_;
+  std::vector<PipelineSource> sources_;                       // in the order in which they were met
   std::vector<std::string> open_;                             // files being parsed, the outermost first
   std::map<std::string, std::shared_ptr<const Graph>> done_;  // null: has errors
   std::map<const Graph*, size_t> n_nodes_;                    // with subgraphs expanded
@@ -42,6 +44,7 @@ class Session {
 std::string normal(const std::filesystem::path& path) { return path.lexically_normal().string(); }
 
 std::shared_ptr<const Graph> Session::parse(std::string_view text, const std::string& file) {
+  sources_.push_back({file, std::string(text)});
   const LineIndex lines(text);
   const auto parsed = JsonTree::parse(text, kLimits);
   if (const auto* broken = std::get_if<JsonError>(&parsed)) {
@@ -148,6 +151,7 @@ ParsedPipeline parse_pipeline(std::string_view text, const std::string& file, co
   ParsedPipeline parsed;
   parsed.graph = session.parse(text, file);
   parsed.diagnostics = session.take_diagnostics();
+  parsed.sources = session.take_sources();
   if (has_errors(parsed.diagnostics)) parsed.graph = nullptr;
   return parsed;
 }
@@ -158,7 +162,7 @@ ParsedPipeline parse_pipeline_file(const std::string& file, const Catalog& catal
   Diagnostic diagnostic;
   diagnostic.file = file;
   diagnostic.message = "cannot read the pipeline: " + text.error().message;
-  return {nullptr, {diagnostic}};
+  return {nullptr, {diagnostic}, {}};
 }
 
 }  // namespace weft

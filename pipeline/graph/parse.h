@@ -42,9 +42,16 @@ using PipelineReader = std::function<Result<std::string>(const std::string& path
 /// From the file system; at most kMaxPipelineBytes.
 Result<std::string> read_pipeline_file(const std::string& path);
 
+/// A file of a pipeline, as it was read.
+struct PipelineSource {
+  std::string file;  // path
+  std::string text;
+};
+
 struct ParsedPipeline {
   std::shared_ptr<const Graph> graph;   // null if there are errors
   std::vector<Diagnostic> diagnostics;  // errors and warnings, by file and place
+  std::vector<PipelineSource> sources;  // the pipeline, then its subgraphs' files
 };
 
 /// text: the file's content. file: its path as the user gave it, for messages and for the folder that relative paths

@@ -13,6 +13,7 @@
 #include "pipeline/run/host.h"
 #include "pipeline/run/manifest_builder.h"
 #include "pipeline/run/output_folder.h"
+#include "pipeline/run/run_record.h"
 #include "pipeline/run/run_state.h"
 #include "pipeline/run/scheduler.h"
 #include "pipeline/run/trace.h"
@@ -88,6 +89,7 @@ Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& 
   if (!options.trace_path.empty()) trace.emplace(threads);
   RunContext context(state.host, options, events, folder,
                      state.graph.folder.empty() ? "." : state.graph.folder);
+  context.run_record = to_json(make_run_record(options.sources, state.graph, state.inputs, state.seeds));
   context.cancel = cancel;
   context.trace = trace ? &*trace : nullptr;
   context.arena = static_cast<char*>(arena->data());

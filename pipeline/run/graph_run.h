@@ -49,6 +49,7 @@ struct RunContext {
   EventQueue& events;
   OutputFolder& output_folder;
   std::filesystem::path input_folder;
+  std::string run_record;  // JSON, for nodes that keep it with a file
   const CancelToken* cancel = nullptr;
   Trace* trace = nullptr;
   Scheduler* scheduler = nullptr;

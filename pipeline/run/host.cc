@@ -1,6 +1,7 @@
 #include "pipeline/run/host.h"
 
 #include <weft/abi/draft/packed_weights.h>
+#include <weft/abi/draft/run_record.h>
 
 #include <cstring>
 #include <utility>
@@ -94,7 +95,9 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
     }
   };
   table.extension = [](void* self, const char* id) -> const void* {
-    if (id && std::strcmp(id, WEFT_PACKED_WEIGHTS_ID) == 0) return static_cast<State*>(self)->packed.api();
+    if (!id) return nullptr;
+    if (std::strcmp(id, WEFT_PACKED_WEIGHTS_ID) == 0) return static_cast<State*>(self)->packed.api();
+    if (std::strcmp(id, WEFT_RUN_RECORD_ID) == 0) return run_record_api();
     return nullptr;
   };
 }

@@ -381,9 +381,16 @@ void NodeCall::on_file(const weft_request&, const std::string& relative_path, ui
   context_.events.push(FileWritten{node_.planned->path, relative_path, size_bytes});
 }
 
-void NodeCall::on_input_file(const std::filesystem::path& path) {
+Status NodeCall::on_input_file(const std::filesystem::path& path) {
+  const std::optional<std::set<std::string>>& readable = context_.options.readable_files;
+  if (readable && !readable->contains(path.string())) {
+    return Status(StatusCode::kPermissionDenied,
+                  "a pipeline from a picture reads no files but those given to it")
+        .hint("run the pipeline's own file, or give the file to an input of type path with --set");
+  }
   const std::lock_guard lock(context_.input_files_mutex);
   context_.input_files.insert(path.string());
+  return {};
 }
 
 void NodeCall::on_complete(weft_request& request) {

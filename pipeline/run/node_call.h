@@ -47,11 +47,12 @@ class NodeCall final : public RequestHost {
   void on_part(const weft_request& request, uint32_t port, const Value& part) override;
   void on_progress(const weft_request& request, int64_t done, int64_t total, const char* unit) override;
   void on_file(const weft_request& request, const std::string& relative_path, uint64_t size_bytes) override;
-  void on_input_file(const std::filesystem::path& path) override;
+  Status on_input_file(const std::filesystem::path& path) override;
   void on_breach(weft_request&, const Status&) override {}  // the request fails with it: on_complete sees it
   void on_complete(weft_request& request) override;
   OutputFolder& output_folder() override { return context_.output_folder; }
   const std::filesystem::path& input_folder() const override { return context_.input_folder; }
+  const std::string& run_record() const override { return context_.run_record; }
 
  private:
   // `element`: what the node's list stands for in this request; null without for_each.

@@ -116,7 +116,7 @@ struct NodeRunner::State final : RequestHost {
     const std::lock_guard lock(mutex);
     results[request.element].files.push_back(relative_path);
   }
-  void on_input_file(const std::filesystem::path&) override {}
+  Status on_input_file(const std::filesystem::path&) override { return {}; }
   void on_breach(weft_request&, const Status& breach) override { note(to_string(breach.error())); }
   void on_complete(weft_request& request) override {
     if (folder.discard(request.writer()) > 0) {
@@ -128,10 +128,12 @@ struct NodeRunner::State final : RequestHost {
   }
   OutputFolder& output_folder() override { return folder; }
   const std::filesystem::path& input_folder() const override { return options.in_folder; }
+  const std::string& run_record() const override { return no_record; }
 
   Host& host;
   const weft_node_type& type;
   NodeRunnerOptions options;
+  const std::string no_record;  // no pipeline runs here
   OutputFolder folder;
   std::shared_ptr<const weft_parameters> parameters;
   std::vector<std::string> input_names;

@@ -52,6 +52,9 @@ class RunEnvironment final : public PlanEnvironment {
     request.path = path;
     request.sha256 = entry.sha256;
     request.pipeline_folder = graph.folder;
+    if (options_.readable_files) {
+      if (Status refused = keep_to_search_path(path, request); !refused.ok()) return refused;
+    }
     request.parameters = std::make_shared<const weft_parameters>(parameters);
     request.parameters_key = parameters_key(parameters);
     auto model = state_.host.models().open(request);
@@ -85,6 +88,21 @@ class RunEnvironment final : public PlanEnvironment {
   }
 
  private:
+  // A pipeline from a picture names models, not files.
+  Status keep_to_search_path(const std::string& path, ModelRequest& request) const {
+    const std::filesystem::path given(path);
+    const bool climbs = std::find(given.begin(), given.end(), "..") != given.end();
+    const auto& folders = state_.host.options().model_folders;
+    if (given.is_absolute() || climbs || folders.empty()) {
+      return Status(StatusCode::kPermissionDenied,
+                    "a pipeline from a picture finds models on the search path only")
+          .got("'" + path + "'")
+          .hint("`weft models` lists them; WEFT_MODELS names folders to search");
+    }
+    request.pipeline_folder = folders.front();
+    return {};
+  }
+
   void note_plugins(const Graph& graph) {
     for (const Node& node : graph.nodes) {
       if (node.type.plugin) used_.insert(node.type.plugin);

@@ -209,7 +209,8 @@ weft_status resolve_input(weft_request* request, const char* path, char* resolve
     if (!fs::is_regular_file(place, failed)) {
       return Status(StatusCode::kInvalidArgument, "the input path is not a file").at(path);
     }
-    request->host->on_input_file(place);
+    if (Status refused = request->host->on_input_file(place); !refused.ok())
+      return std::move(refused).at(path);
     return too_long(copy_path(place, resolved, capacity));
   });
 }
@@ -254,7 +255,17 @@ Status beyond(const std::string& declared, const std::string& got) {
       .got(got);
 }
 
+const char* run_record(const weft_request* request, size_t* size) {
+  const std::string& record = request->host->run_record();
+  if (size) *size = record.size();
+  return record.c_str();
+}
+
+constexpr weft_run_record_api kRunRecordApi = {sizeof(weft_run_record_api), 0, run_record};
+
 }  // namespace
+
+const weft_run_record_api* run_record_api() { return &kRunRecordApi; }
 
 const weft_request_api* request_api() { return &kApi; }
 

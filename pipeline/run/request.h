@@ -5,6 +5,7 @@
 #ifndef WEFT_PIPELINE_RUN_REQUEST_H
 #define WEFT_PIPELINE_RUN_REQUEST_H
 
+#include <weft/abi/draft/run_record.h>
 #include <weft/abi/node.h>
 #include <weft/sdk/status.h>
 
@@ -29,7 +30,8 @@ class RequestHost {
   virtual void on_progress(const weft_request& request, int64_t done, int64_t total, const char* unit) = 0;
   virtual void on_file(const weft_request& request, const std::string& relative_path,
                        uint64_t size_bytes) = 0;
-  virtual void on_input_file(const std::filesystem::path& path) = 0;
+  /// Notes that a file (canonical) is read. Errors: kPermissionDenied where the run does not allow it.
+  virtual Status on_input_file(const std::filesystem::path& path) = 0;
   /// The node did what the contract forbids; the request fails with it unless it fails anyway.
   virtual void on_breach(weft_request& request, const Status& breach) = 0;
   /// The last call for a request, whose status and outputs are final.
@@ -37,6 +39,8 @@ class RequestHost {
 
   virtual OutputFolder& output_folder() = 0;
   virtual const std::filesystem::path& input_folder() const = 0;
+  /// JSON of a RunRecord, or empty.
+  virtual const std::string& run_record() const = 0;
 };
 
 struct OutputPort {
@@ -88,6 +92,7 @@ struct weft_request {
 namespace weft {
 
 const weft_request_api* request_api();
+const weft_run_record_api* run_record_api();
 
 /// Whether `value` keeps within `bound`. Errors: kOutOfRange with what was declared and what came.
 Status check_bound(const Value& value, const weft_spec& bound);

@@ -19,13 +19,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <weft/abi/plugin.h>
 #include <weft/sdk/status.h>
 
-#include "pipeline/graph/graph.h"
+#include "pipeline/graph/parse.h"
 #include "pipeline/run/cancel.h"
 #include "pipeline/run/events.h"
 
@@ -62,6 +64,11 @@ struct RunOptions {
   std::string numerics_profile = "default";
   std::vector<DrawnSeed> seeds;        // replay these instead of drawing
   std::function<int64_t()> draw_seed;  // in [0, 2^31); empty: from the system's entropy
+  /// The pipeline's files, for the record that nodes may keep with what they write (run_record.h); empty: no record.
+  std::vector<PipelineSource> sources;
+  /// For a pipeline that came with a picture, and so from anywhere: nodes read these files (canonical) and no others, and
+  /// models are found on the search path only. Absent: no such restriction.
+  std::optional<std::set<std::string>> readable_files;
   uint64_t max_json_elements = 65536;  // larger tensors are summarised in outputs
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <weft/abi/draft/packed_weights.h>
+#include <weft/abi/draft/run_record.h>
 #include <weft/abi/plugin.h>
 
 namespace weft {
@@ -131,6 +132,8 @@ const Struct kStructs[] = {
            FIELD(weft_packed_weights_api, reserved), FIELD(weft_packed_weights_api, self),
            FIELD(weft_packed_weights_api, get), FIELD(weft_packed_weights_api, data),
            FIELD(weft_packed_weights_api, release)),
+    STRUCT(weft_run_record_api, FIELD(weft_run_record_api, struct_size), FIELD(weft_run_record_api, reserved),
+           FIELD(weft_run_record_api, text)),
 };
 
 std::string layout() {

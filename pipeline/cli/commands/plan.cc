@@ -8,7 +8,6 @@
 #include "pipeline/cli/byte_size.h"
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
-#include "pipeline/cli/input_values.h"
 #include "pipeline/cli/pipeline_file.h"
 #include "pipeline/cli/report.h"
 #include "pipeline/cli/run_display.h"
@@ -172,11 +171,12 @@ int show_plan(const Options& options) {
   if (const std::optional<int> code = load_pipeline(options.pipeline, messages, file)) return *code;
   RunDisplay display(*file.graph, messages, parse_log_level(options.host.log_level));
   RunOptions run = run_options(options.host);
-  Result<std::map<std::string, InputValue>> inputs = read_input_values(*file.graph, options.settings);
+  Result<std::map<std::string, InputValue>> inputs = input_values(file, options.settings);
   if (!inputs.ok()) {
     return display.fail(inputs.error(), exit_code_before_run(inputs.code()));
   }
   run.inputs = *std::move(inputs);
+  apply_file(file, options.settings, run);
   const std::unique_ptr<Host> host =
       make_host(options.host, cancellation.temporaries(),
                 [&](weft_log_level level, const std::string& message) { display.log(level, message); });

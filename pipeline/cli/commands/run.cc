@@ -4,7 +4,6 @@
 #include "kernels/cpu/isa.h"
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
-#include "pipeline/cli/input_values.h"
 #include "pipeline/cli/pipeline_file.h"
 #include "pipeline/cli/report.h"
 #include "pipeline/cli/run_display.h"
@@ -45,11 +44,12 @@ int run(const Options& options) {
 
   RunDisplay display(*file.graph, messages, parse_log_level(options.host.log_level));
   RunOptions run = run_options(options.host);
-  Result<std::map<std::string, InputValue>> inputs = read_input_values(*file.graph, options.settings);
+  Result<std::map<std::string, InputValue>> inputs = input_values(file, options.settings);
   if (!inputs.ok()) {
     return display.fail(inputs.error(), exit_code_before_run(inputs.code()));
   }
   run.inputs = *std::move(inputs);
+  apply_file(file, options.settings, run);
   run.out_folder = options.out;
   run.trace_path = options.trace;
 

@@ -19,11 +19,13 @@ int validate(const Options& options) {
   const std::unique_ptr<const Catalog> catalog = find_plugins();
   int code = kSuccess;
   for (const std::string& file : options.files) {
-    if (const Result<std::string> text = read_pipeline_file(file); !text.ok()) {
-      code = report_error(text.status());
+    std::optional<RunRecord> record;
+    const Result<ParsedPipeline> read = parse_pipeline_or_picture(file, *catalog, record);
+    if (!read.ok()) {
+      code = report_error(read.status());
       continue;
     }
-    const ParsedPipeline parsed = parse_pipeline_file(file, *catalog);
+    const ParsedPipeline& parsed = *read;
     const size_t n_errors = print_diagnostics(parsed, messages);
     if (parsed.graph == nullptr) {
       code = kInvalidPipeline;

@@ -77,6 +77,10 @@ int rerun(const Manifest& manifest, const Options& options) {
   PipelineFile file;
   if (const std::optional<int> code = load_pipeline(manifest.pipelines.front().path, Messages::kText, file))
     return *code;
+  apply_file(file, {}, *replay);
+  if (replay->readable_files) {  // what the recorded run was allowed to read
+    for (const ManifestFile& input : manifest.input_files) replay->readable_files->insert(input.path);
+  }
   const std::unique_ptr<Host> host = make_host(options.host, cancellation.temporaries(),
                                                [](weft_log_level level, const std::string& message) {
                                                  if (level >= WEFT_LOG_WARNING) report_warning(message);
