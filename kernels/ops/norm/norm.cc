@@ -17,6 +17,15 @@ void norm_rows(const Norm& norm, const float* x, int64_t x_stride, float* y, int
   }
 }
 
+void layer_norm_rows(const Norm& norm, const TensorView& x, const TensorView& y, int64_t begin, int64_t end,
+                     IsaLevel level) {
+  const NormBodies& bodies = WEFT_ISA_BODY(kNormBodies, level);
+  for (int64_t r = begin; r < end; ++r)
+    bodies.layer_mixed(norm.weight, norm.bias, norm.epsilon, x.dtype == DType::kBF16,
+                       x.as<char>() + r * x.strides[0] * size_bytes(x.dtype), y.dtype == DType::kBF16,
+                       y.as<char>() + r * y.strides[0] * size_bytes(y.dtype), x.shape[1]);
+}
+
 Status norm(const Norm& norm, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t rows,
             int64_t cols, Executor executor, IsaLevel level) {
   if (cols < 1 || rows < 0)

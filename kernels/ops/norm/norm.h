@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/tensor.h"
 
 namespace weft {
 
@@ -32,7 +33,13 @@ struct Norm {
 void norm_rows(const Norm& norm, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t rows,
                int64_t cols, IsaLevel level = active_isa());
 
-/// The same over the executor's threads. Errors: kInvalidShape (cols below 1, rows below 0, a stride below cols),
+/// Layer norm of rows [begin, end) of x into those of y. x, y: [rows, cols], f32 or bf16, each its own; columns are
+/// adjacent (the last stride is 1). May alias exactly where the types agree. Computes in f32, rounds once; f32 in and
+/// out give the bits of norm_rows(). No allocation, no threads. Preconditions: norm.kind is kLayer, the shapes agree.
+void layer_norm_rows(const Norm& norm, const TensorView& x, const TensorView& y, int64_t begin, int64_t end,
+                     IsaLevel level = active_isa());
+
+/// norm_rows() over the executor's threads. Errors: kInvalidShape (cols below 1, rows below 0, a stride below cols),
 /// kInvalidArgument (a null pointer, an epsilon that is not positive, a bias with kRms).
 Status norm(const Norm& norm, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t rows,
             int64_t cols, Executor executor, IsaLevel level = active_isa());

@@ -14,6 +14,9 @@ struct NormBodies {
   void (*rms)(const float* weight, float epsilon, const float* x, float* y, int64_t cols);
   void (*layer)(const float* weight, const float* bias, float epsilon, const float* x, float* y,
                 int64_t cols);
+  /// x, y hold f32, or bf16 where the flag is set.
+  void (*layer_mixed)(const float* weight, const float* bias, float epsilon, uint8_t x_bf16, const void* x,
+                      uint8_t y_bf16, void* y, int64_t cols);
 };
 WEFT_DECLARE_ISA_BODIES(NormBodies, kNormBodies)
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/quant/half.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
@@ -40,6 +41,40 @@ TEST(Norm, AgreesWithTheReferenceAtEveryLevel) {
                   testing::tolerance(DType::kF32))
             << to_string(level) << " cols " << cols << " kind " << static_cast<int>(kind);
       }
+    }
+  }
+}
+
+// Rows stored in bf16 give what the same values in f32 give, and are rounded once.
+TEST(Norm, LayerNormReadsAndWritesBothTypes) {
+  for (IsaLevel level : levels()) {
+    for (int64_t cols : kColumns) {
+      std::vector<float> x = testing::random_normal(3 * cols, 1);
+      std::vector<uint16_t> half(x.size());
+      for (size_t i = 0; i < x.size(); ++i) {
+        half[i] = bf16_bits(x[i] + 2);
+        x[i] = f32_from_bf16_bits(half[i]);
+      }
+      const std::vector<float> weight = testing::random_normal(cols, 2),
+                               bias = testing::random_normal(cols, 3);
+      const Norm layer{NormKind::kLayer, weight.data(), bias.data(), 1e-5f};
+      std::vector<float> want(x.size()), got(x.size());
+      std::vector<uint16_t> rounded(x.size());
+      norm_rows(layer, x.data(), cols, want.data(), cols, 3, cols, level);
+      const auto wide = [&](std::vector<float>& v) {
+        return TensorView::contiguous(v.data(), DType::kF32, {3, cols});
+      };
+      const auto narrow = [&](std::vector<uint16_t>& v) {
+        return TensorView::contiguous(v.data(), DType::kBF16, {3, cols});
+      };
+      layer_norm_rows(layer, wide(x), wide(got), 0, 3, level);
+      EXPECT_EQ(got, want) << to_string(level) << " cols " << cols;
+      layer_norm_rows(layer, narrow(half), wide(got), 0, 3, level);
+      EXPECT_EQ(got, want) << to_string(level) << " cols " << cols;
+      layer_norm_rows(layer, wide(x), narrow(rounded), 0, 3, level);
+      for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(rounded[i], bf16_bits(want[i])) << i;
+      layer_norm_rows(layer, narrow(half), narrow(half), 0, 3, level);
+      EXPECT_EQ(half, rounded);
     }
   }
 }
