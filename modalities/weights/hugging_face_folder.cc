@@ -10,6 +10,10 @@ namespace weft {
 namespace fs = std::filesystem;
 namespace {
 
+// transformers' name, diffusers', and both with diffusers' mark of 16-bit weights; the first that is there counts.
+constexpr std::string_view kWholeModels[] = {"model", "diffusion_pytorch_model", "model.fp16",
+                                             "diffusion_pytorch_model.fp16"};
+
 bool is_file(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
@@ -64,14 +68,17 @@ std::vector<fs::path> gguf_models(const fs::path& folder) {
 Result<ModelFolder> examine_model_folder(const fs::path& path) {
   ModelFolder folder;
   if (is_file(path / "config.json")) folder.config = path / "config.json";
-  if (is_file(path / "model.safetensors")) {
-    folder.weights = {path / "model.safetensors"};
-    return folder;
-  }
-  if (is_file(path / "model.safetensors.index.json")) {
-    if (Status status = read_index(path / "model.safetensors.index.json", folder); !status.ok())
-      return status;
-    return folder;
+  for (std::string_view name : kWholeModels) {
+    const fs::path whole = path / (std::string(name) + ".safetensors");
+    if (is_file(whole)) {
+      folder.weights = {whole};
+      return folder;
+    }
+    const fs::path index = path / (std::string(name) + ".safetensors.index.json");
+    if (is_file(index)) {
+      if (Status status = read_index(index, folder); !status.ok()) return status;
+      return folder;
+    }
   }
   if (is_file(path / "adapter_model.safetensors")) {
     folder.weights = {path / "adapter_model.safetensors"};
@@ -87,7 +94,8 @@ Result<ModelFolder> examine_model_folder(const fs::path& path) {
     return Status(StatusCode::kNotFound, "the folder holds no weights that Weft reads")
         .at(path.string())
         .expected(
-            "model.safetensors, model.safetensors.index.json, adapter_model.safetensors or a .gguf file");
+            "model.safetensors or diffusion_pytorch_model.safetensors (or their .index.json, or .fp16 variants), "
+            "adapter_model.safetensors or a .gguf file");
   folder.container = WeightContainer::kGguf;
   folder.weights = std::move(models);
   return folder;

@@ -61,8 +61,8 @@ enum class WeightContainer : uint8_t { kGguf, kSafetensors };
 class WeightFile {
  public:
   /// Opens a .gguf file (any part of a split one opens them all), a .safetensors file, or a folder that holds
-  /// model.safetensors, model.safetensors.index.json with its shards, adapter_model.safetensors or exactly
-  /// one GGUF model. The kind is read from the content, not from the name. Beside safetensors, config.json
+  /// model.safetensors or diffusion_pytorch_model.safetensors, an .index.json of either with its shards, an .fp16
+  /// variant of either, adapter_model.safetensors, or exactly one GGUF model. The kind is read from the content, not from the name. Beside safetensors, config.json
   /// (adapter_config.json for an adapter) gives the metadata; it is optional for a single file. Errors:
   /// kNotFound, kIoError, kPermissionDenied, kCorruptData (file, offset, expected, got), kUnsupported
   /// (another format or version).
