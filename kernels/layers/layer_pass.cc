@@ -1,0 +1,139 @@
+#include "kernels/layers/layer_pass.h"
+
+#include <cassert>
+
+#include "kernels/ops/group_norm/group_norm.h"
+
+namespace weft {
+
+LayerPass::LayerPass(Team team, Shared& shared)
+    : team_(team),
+      shared_(&shared),
+      thread_(team.thread()),
+      n_threads_(team.n_threads()),
+      max_threads_(shared.max_threads),
+      arena_(shared.workspace),
+      products_scratch_(arena_.take(gemm_scratch_bytes(max_threads_))),
+      since_(std::chrono::steady_clock::now()) {}
+
+LayerPass::LayerPass(uint32_t n_threads)
+    : n_threads_(n_threads),
+      max_threads_(n_threads),
+      products_scratch_(arena_.take(gemm_scratch_bytes(n_threads))) {}
+
+TensorView LayerPass::take(DType dtype, std::initializer_list<int64_t> shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape) count *= extent;
+  return TensorView::contiguous(arena_.take(count * size_bytes(dtype)), dtype, shape);
+}
+
+// What runs from now on counts as `kind`.
+void LayerPass::clock(double LayerTimes::*kind) {
+  if (!shared_->times || thread_ != 0) return;
+  const auto now = std::chrono::steady_clock::now();
+  shared_->times->*running_ += std::chrono::duration<double>(now - since_).count();
+  since_ = now;
+  running_ = kind;
+}
+
+void LayerPass::barrier() {
+  if (measures()) return;
+  team_->barrier();
+  clock(&LayerTimes::other);
+}
+
+bool LayerPass::stopped() {
+  if (measures()) return false;
+  if (thread_ == 0 && shared_->stop.requested && shared_->stop.requested(shared_->stop.context))
+    shared_->stopped.store(true, std::memory_order_relaxed);
+  team_->barrier();  // and at least one more, of a layer, before the next question
+  return shared_->stopped.load(std::memory_order_relaxed);
+}
+
+void LayerPass::dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
+                      const DenseOptions& options) {
+  if (measures()) return;
+  clock(&LayerTimes::dense);
+  Gemm g;
+  g.a = x;
+  g.w = layer.w;
+  g.bias = layer.bias;
+  g.activation = options.activation;
+  g.residual = options.residual;
+  g.c = y;
+  g.scratch = products_scratch_;
+  assert(check_gemm(g).ok());
+  gemm_share(g, thread_, n_threads_, shared_->level);
+}
+
+void LayerPass::convolution(const ConvolutionLayer& layer, const TensorView& x, const TensorView& y,
+                            const ConvolutionOptions& options) {
+  if (measures()) return;
+  clock(&LayerTimes::convolution);
+  Convolution c;
+  c.x = x;
+  c.skip = options.skip;
+  c.in_scale = options.in_scale;
+  c.in_shift = options.in_shift;
+  c.in_activation = options.in_activation;
+  c.upsample = options.upsample;
+  c.w = layer.w;
+  c.stride = options.stride;
+  c.pad_top = c.pad_left = options.pad_before;
+  c.pad_bottom = c.pad_right = options.pad_after;
+  c.bias = layer.bias;
+  c.image_bias = options.image_bias;
+  c.activation = options.activation;
+  c.residual = options.residual;
+  c.y = y;
+  c.scratch = products_scratch_;
+  assert(check_convolution(c).ok());
+  convolution_share(c, thread_, n_threads_, shared_->level);
+}
+
+ScaleShift LayerPass::group_norm(const GroupNormLayer& layer, const TensorView& x, const TensorView& skip) {
+  const int64_t channels = x.shape[3] + (skip.rank > 0 ? skip.shape[3] : 0);
+  float* scale = take_floats(x.shape[0] * channels);
+  float* shift = take_floats(x.shape[0] * channels);
+  if (measures()) return {scale, shift};
+  clock(&LayerTimes::norm);
+  const GroupNorm g = {.x = x,
+                       .skip = skip,
+                       .groups = layer.groups,
+                       .epsilon = layer.epsilon,
+                       .weight = layer.weight,
+                       .bias = layer.bias,
+                       .scale = scale,
+                       .shift = shift};
+  assert(check_group_norm(g).ok());
+  group_norm_moments_share(g, thread_, n_threads_, shared_->level);
+  team_->barrier();
+  group_norm_scale_share(g, thread_, n_threads_);
+  barrier();
+  return {scale, shift};
+}
+
+void LayerPass::layer_norm(const Norm& layer, const TensorView& x, const TensorView& y) {
+  if (measures()) return;
+  clock(&LayerTimes::norm);
+  layer_norm_rows(layer, x, y, begin(x.shape[0]), end(x.shape[0]), shared_->level);
+}
+
+void LayerPass::attention(const DenseAttention& a) {
+  void* scratch = arena_.take(dense_attention_scratch_bytes(a.head_dim, max_threads_));
+  if (!measures()) {
+    clock(&LayerTimes::attention);
+    dense_attention_share(a, scratch, thread_, n_threads_, shared_->level);
+    barrier();
+  }
+  arena_.give(scratch);
+}
+
+TensorView as_rows(const TensorView& images) {
+  TensorView rows = TensorView::contiguous(
+      images.data, images.dtype, {images.shape[0] * images.shape[1] * images.shape[2], images.shape[3]});
+  rows.strides[0] = images.strides[2];
+  return rows;
+}
+
+}  // namespace weft

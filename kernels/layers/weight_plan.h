@@ -1,0 +1,118 @@
+/// From named tensors to packed layers: presence, shapes and places first, bytes later.
+///
+/// A network describes itself by calling dense(), convolution(), norm() and so on for each of its layers. The plan looks
+/// the tensors up, checks their shapes, and decides where their packed form lies. check() then says at once everything
+/// that is missing, misshapen or unexpected; load() packs into one entry of a store and points the layers at it.
+/// Ownership: refers to the source and to the layers, which outlive it and do not move.
+///
+///   WeightPlan plan(source, DType::kBF16);
+///   plan.convolution("conv_in", 320, 4, 3, &conv_in);
+///   if (Status fits = plan.check("UNet"); !fits.ok()) return fits;
+///   plan.load(store, "sha256-of-the-file.unet", executor);
+#ifndef WEFT_KERNELS_LAYERS_WEIGHT_PLAN_H
+#define WEFT_KERNELS_LAYERS_WEIGHT_PLAN_H
+
+#include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/layers/packed_weight_store.h"
+#include "kernels/layers/weight_source.h"
+#include "kernels/ops/convolution/convolution.h"
+#include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/norm/norm.h"
+
+namespace weft {
+
+/// y = W x + bias.
+struct DenseLayer {
+  GemmWeights w;
+  const float* bias = nullptr;  // [n] or null
+  bool present() const { return w.shape.n > 0; }
+};
+
+struct ConvolutionLayer {
+  ConvolutionWeights w;
+  const float* bias = nullptr;  // [out_channels] or null
+  bool present() const { return w.shape.out_channels > 0; }
+};
+
+struct GroupNormLayer {
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+  int64_t groups = 32;
+  float epsilon = 1e-5f;
+};
+
+enum class BiasTensor : uint8_t { kNone, kRequired };
+
+class WeightPlan {
+ public:
+  /// compute: what products are computed and weights are stored in, kF32 or kBF16.
+  WeightPlan(const WeightSource& source, DType compute) : source_(source), compute_(compute) {}
+
+  /// The rows of several [n_each, k] matrices, names without ".weight", one below the other. A matrix may also come as
+  /// a 1x1 convolution's [n_each, k, 1, 1].
+  void dense(std::initializer_list<std::string> names, int64_t n_each, int64_t k, BiasTensor bias,
+             DenseLayer* out, GemmPairing pairing = GemmPairing::kNone);
+  /// [out_channels, in_channels, kernel, kernel]; a 1x1 kernel may come as a matrix.
+  void convolution(const std::string& name, int64_t out_channels, int64_t in_channels, int64_t kernel,
+                   BiasTensor bias, ConvolutionLayer* out);
+  /// 1x1 convolutions of the same input, the outputs of one after the other's, with biases.
+  void stacked_convolution(std::initializer_list<std::string> names, int64_t out_each, int64_t in_channels,
+                           ConvolutionLayer* out);
+  /// Weight and bias of [channels] each.
+  void group_norm(const std::string& name, int64_t channels, int64_t groups, float epsilon,
+                  GroupNormLayer* out);
+  void layer_norm(const std::string& name, int64_t width, float epsilon, Norm* out);
+  /// Values of the given shape, as f32.
+  void values(const std::string& name, std::vector<int64_t> shape, const float** out);
+  /// Checks a tensor that is read from the file itself.
+  void mapped(const std::string& name, std::vector<int64_t> shape, const SourceTensor** out);
+  /// A tensor that may be there and is not read.
+  void ignore(const std::string& name) { used_.insert(name); }
+
+  /// Whether all that was asked for is there, in the right shapes, and nothing else. Errors: kInvalidShape, kNotFound
+  /// or kUnsupported, by the worst of what was found; the message lists tensors by name with both shapes.
+  Status check(std::string_view network) const;
+
+  int64_t packed_bytes() const { return packed_bytes_; }
+  int64_t parameters() const { return parameters_; }
+
+  /// Packs everything into one entry of `store`, or finds it there. source_key: identifies the tensors' content and the
+  /// network. Errors: the store's, kOutOfMemory. Precondition: check() is ok.
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor) const;
+
+ private:
+  struct Step {
+    std::vector<std::string> names;
+    int64_t offset = 0;
+    GemmWeights* dense = nullptr;  // one of these is set
+    ConvolutionWeights* convolution = nullptr;
+    const float** values = nullptr;
+    int64_t count = 0;  // elements of each named tensor
+  };
+
+  // nullptr, with a note, if it is missing or of another shape.
+  const SourceTensor* require(const std::string& name, const std::vector<int64_t>& shape);
+  void biases(std::initializer_list<std::string> names, int64_t n_each, const float** out);
+  void place(Step step, int64_t bytes);
+  Status fill(const Step& step, std::byte* destination, Executor executor) const;
+
+  const WeightSource& source_;
+  DType compute_;
+  std::vector<Step> steps_;
+  std::set<std::string, std::less<>> used_;
+  std::vector<std::string> missing_, misshapen_, unreadable_;
+  int64_t packed_bytes_ = 0;
+  int64_t parameters_ = 0;
+};
+
+}  // namespace weft
+#endif
