@@ -1,0 +1,211 @@
+// The forward pass: one team of threads walks all layers together; see kernels/layers/layer_pass.h.
+#include <cmath>
+#include <cstring>
+
+#include "kernels/networks/clip_text/clip_text_state.h"
+#include "kernels/quant/dequantize.h"
+
+namespace weft {
+namespace {
+
+// Where a sequence is pooled: the first end token, or the largest id for configurations that name 2.
+int64_t pooled_place(const ClipTextConfig& c, const int32_t* tokens, int64_t n_tokens) {
+  int64_t place = 0;
+  for (int64_t i = 0; i < n_tokens; ++i) {
+    if (c.end_token == 2) {
+      if (tokens[i] > tokens[place]) place = i;
+    } else if (tokens[i] == c.end_token) {
+      return i;
+    }
+  }
+  return place;
+}
+
+// One thread's way through the pass, or the measure of its memory.
+class Walker {
+ public:
+  Walker(const ClipText::State& state, LayerPass& pass, int64_t n_sequences, int64_t n_tokens,
+         const ClipTextInputs* inputs, const ClipTextOutputs* outputs)
+      : s_(state),
+        c_(state.config),
+        pass_(pass),
+        n_(n_sequences),
+        tokens_(n_tokens),
+        in_(inputs),
+        out_(outputs) {}
+
+  void walk() {
+    x_ = pass_.take(DType::kF32, {n_ * tokens_, c_.width});
+    embed();
+    const int64_t last = c_.n_layers - (in_ ? in_->skipped_layers : 0);
+    const bool pools = !out_ || out_->pooled;
+    for (int64_t i = 0; i < (pools ? c_.n_layers : last); ++i) {
+      if (i == last) write_hidden();
+      if (pass_.stopped()) return;
+      layer(s_.layers[static_cast<size_t>(i)]);
+    }
+    if (last == c_.n_layers || !pools) write_hidden();
+    if (pools) write_pooled();
+    pass_.give(x_);
+  }
+
+ private:
+  void embed() {
+    if (pass_.measures()) return;
+    const SourceTensor& table = *s_.token_embedding;
+    const int64_t row_bytes = weights_bytes(table.tensor->format, c_.width);
+    for (int64_t r = pass_.begin(n_ * tokens_); r < pass_.end(n_ * tokens_); ++r) {
+      const int64_t id = in_->tokens[static_cast<size_t>(r)];
+      float* x = x_.as<float>() + r * c_.width;
+      if (id < c_.vocabulary) dequantize(table.tensor->format, table.data() + id * row_bytes, c_.width, x);
+      else
+        std::memcpy(x, in_->extra_embeddings + (id - c_.vocabulary) * c_.width,
+                    static_cast<size_t>(c_.width) * 4);
+      add(x, s_.position_embedding + r % tokens_ * c_.width, c_.width, pass_.level());
+    }
+    pass_.barrier();
+  }
+
+  void layer(const ClipTextLayer& layer) {
+    const int64_t rows = n_ * tokens_, c = c_.width;
+    const TensorView normed = pass_.take(s_.inner, {rows, c});
+    const TensorView qkv = pass_.take(s_.inner, {rows, 3 * c});
+    pass_.layer_norm(layer.norm1, x_, normed);
+    pass_.barrier();
+    pass_.dense(layer.qkv, normed, qkv);
+    pass_.barrier();
+    attend(qkv, normed);  // whose rows are no longer needed
+    pass_.dense(layer.out, normed, x_, {.residual = x_});
+    pass_.barrier();
+    pass_.give(qkv);
+    const TensorView wide = pass_.take(s_.inner, {rows, c_.mlp_width});
+    pass_.layer_norm(layer.norm2, x_, normed);
+    pass_.barrier();
+    pass_.dense(layer.up, normed, wide, {.activation = c_.activation});
+    pass_.barrier();
+    pass_.dense(layer.down, wide, x_, {.residual = x_});
+    pass_.barrier();
+    pass_.give(wide);
+    pass_.give(normed);
+  }
+
+  void attend(const TensorView& qkv, const TensorView& y) {
+    const int64_t c = c_.width, element = size_bytes(s_.inner);
+    const char* base = qkv.as<const char>();
+    DenseAttention a;
+    a.batch = n_;
+    a.n_queries = a.n_keys = tokens_;
+    a.n_heads = c_.n_heads;
+    a.head_dim = c / c_.n_heads;
+    a.dtype = s_.inner;
+    a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
+    a.mask = AttentionMask::kCausal;
+    a.q = {base, 3 * c, tokens_ * 3 * c};
+    a.k = {base + c * element, 3 * c, tokens_ * 3 * c};
+    a.v = {base + 2 * c * element, 3 * c, tokens_ * 3 * c};
+    a.y = {y.data, c, tokens_ * c};
+    pass_.attention(a);
+  }
+
+  void write_hidden() {
+    if (pass_.measures() || !out_->hidden) return;
+    const int64_t rows = n_ * tokens_, begin = pass_.begin(rows), end = pass_.end(rows);
+    if (in_->final_norm)
+      pass_.layer_norm(s_.final_norm, x_,
+                       TensorView::contiguous(out_->hidden, DType::kF32, {rows, c_.width}));
+    else
+      std::memcpy(out_->hidden + begin * c_.width, x_.as<float>() + begin * c_.width,
+                  static_cast<size_t>((end - begin) * c_.width) * 4);
+    pass_.barrier();
+  }
+
+  void write_pooled() {
+    const TensorView ends = pass_.take(DType::kF32, {n_, c_.width});
+    if (!pass_.measures()) {
+      const TensorView y =
+          s_.projection.present() ? ends : TensorView::contiguous(out_->pooled, DType::kF32, {n_, c_.width});
+      if (pass_.thread() == 0)
+        for (int64_t i = 0; i < n_; ++i) {
+          const int64_t row = i * tokens_ + pooled_place(c_, in_->tokens.data() + i * tokens_, tokens_);
+          norm_rows(s_.final_norm, x_.as<float>() + row * c_.width, c_.width, y.as<float>() + i * c_.width,
+                    c_.width, 1, c_.width, pass_.level());
+        }
+      pass_.barrier();
+      if (s_.projection.present())
+        pass_.dense(s_.projection, ends,
+                    TensorView::contiguous(out_->pooled, DType::kF32, {n_, c_.projection_width}));
+      pass_.barrier();
+    }
+    pass_.give(ends);
+  }
+
+  const ClipText::State& s_;
+  const ClipTextConfig& c_;
+  LayerPass& pass_;
+  int64_t n_, tokens_;
+  const ClipTextInputs* in_;    // null: measures
+  const ClipTextOutputs* out_;  // null: measures
+  TensorView x_;                // [n * tokens, width] f32, the residual connection
+};
+
+Status invalid(std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); }
+
+Status check_inputs(const ClipTextConfig& c, const ClipTextInputs& in) {
+  const int64_t count = static_cast<int64_t>(in.tokens.size());
+  if (in.n_sequences < 1 || count < 1 || count % in.n_sequences != 0)
+    return Status(StatusCode::kInvalidShape, "a text encoder wants sequences of one length")
+        .got(std::to_string(count) + " tokens in " + std::to_string(in.n_sequences) + " sequences");
+  if (count / in.n_sequences > c.n_positions)
+    return Status(StatusCode::kInvalidShape, "the text is longer than the text encoder's positions")
+        .expected("at most " + std::to_string(c.n_positions) + " tokens")
+        .got(std::to_string(count / in.n_sequences));
+  if (in.n_extra < 0 || (in.n_extra > 0 && !in.extra_embeddings))
+    return invalid("a text encoder's extra embeddings are null");
+  for (int32_t token : in.tokens)
+    if (token < 0 || token >= c.vocabulary + in.n_extra)
+      return invalid("a token id is out of range")
+          .expected("0 to " + std::to_string(c.vocabulary + in.n_extra - 1))
+          .got(std::to_string(token));
+  if (in.skipped_layers < 0 || in.skipped_layers >= c.n_layers)
+    return invalid("a text encoder cannot skip so many layers")
+        .expected("0 to " + std::to_string(c.n_layers - 1))
+        .got(std::to_string(in.skipped_layers));
+  return Status();
+}
+
+}  // namespace
+
+int64_t ClipText::workspace_bytes(int64_t n_sequences, int64_t n_tokens, uint32_t n_threads) const {
+  return LayerPass::measure(n_threads, [&](LayerPass& pass) {
+    Walker(*state_, pass, n_sequences, n_tokens, nullptr, nullptr).walk();
+  });
+}
+
+Status ClipText::forward(const ClipTextInputs& inputs, const ClipTextOutputs& outputs,
+                         std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
+                         LayerTimes* times) const {
+  if (!state_->loaded) return invalid("the text encoder's weights are not loaded");
+  if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
+  const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size()) / inputs.n_sequences;
+  const int64_t needed = workspace_bytes(inputs.n_sequences, n_tokens, executor.max_threads());
+  if (static_cast<int64_t>(workspace.size()) < needed ||
+      reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
+    return Status(StatusCode::kOutOfMemory,
+                  "the text encoder's workspace is too small or not aligned to 64 bytes")
+        .expected(std::to_string(needed) + " bytes")
+        .got(std::to_string(workspace.size()));
+  LayerPass::Shared shared;
+  shared.workspace = workspace.data();
+  shared.max_threads = executor.max_threads();
+  shared.stop = stop;
+  shared.times = times;
+  executor.run([&](Team team) {
+    LayerPass pass(team, shared);
+    Walker(*state_, pass, inputs.n_sequences, n_tokens, &inputs, &outputs).walk();
+  });
+  if (shared.stopped.load(std::memory_order_relaxed))
+    return Status(StatusCode::kCancelled, "stopped on request");
+  return Status();
+}
+
+}  // namespace weft

@@ -1,0 +1,226 @@
+// Single files with the original implementation's names: the kind and all shapes are found from the tensors.
+#include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
+#include "kernels/networks/diffusion_checkpoint/original_names.h"
+
+namespace weft {
+namespace {
+
+constexpr std::string_view kUnet = "model.diffusion_model.", kVae = "first_stage_model.";
+// Where text towers lie: transformers' CLIP, or OpenCLIP.
+constexpr std::string_view kSd1Text = "cond_stage_model.transformer.", kSd2Text = "cond_stage_model.model.",
+                           kSdxlFirst = "conditioner.embedders.0.transformer.",
+                           kSdxlSecond = "conditioner.embedders.1.model.",
+                           kRefiner = "conditioner.embedders.0.model.";
+constexpr std::string_view kOpenClipMark = "transformer.resblocks.0.ln_1.weight";
+// What files carry that no network reads.
+constexpr std::string_view kUnread[] = {"position_ids", "logit_scale", "attn_mask"};
+
+bool holds(const WeightFile& file, std::string_view prefix) {
+  for (const WeightTensor& tensor : file.tensors())
+    if (tensor.name.starts_with(prefix)) return true;
+  return false;
+}
+
+int64_t extent(const WeightSource& source, const std::string& name, size_t i) {
+  const SourceTensor* tensor = source.find(name);
+  if (!tensor || tensor->shape().size() <= i) return 0;
+  return tensor->shape()[i];
+}
+
+// How many of name0, name1, ... with `back` behind are there.
+int64_t count(const WeightSource& source, const std::string& front, const std::string& back) {
+  int64_t n = 0;
+  while (n < 1024 && source.contains(front + std::to_string(n) + back)) ++n;
+  return n;
+}
+
+int64_t transformer_layers(const WeightSource& source, const std::string& attention) {
+  return count(source, attention + ".transformer_blocks.", ".norm1.weight");
+}
+
+UNetConfig unet_shape(const WeightSource& s, const UntoldShapes& untold, bool added) {
+  UNetConfig c;
+  c.in_channels = extent(s, "conv_in.weight", 1);
+  c.out_channels = extent(s, "conv_out.weight", 0);
+  c.groups = untold.groups;
+  c.context_width = 0;
+  int64_t conv_rank = 0;
+  const int64_t n = count(s, "down_blocks.", ".resnets.0.conv1.weight");
+  const auto heads = [&](int64_t channels) {
+    return conv_rank == 4 ? untold.heads : channels / untold.head_dim;
+  };
+  for (const auto& [name, tensor] : s.tensors()) {
+    if (name.ends_with("attn2.to_k.weight") && tensor.shape().size() == 2)
+      c.context_width = tensor.shape()[1];
+    if (name.ends_with("proj_in.weight")) conv_rank = static_cast<int64_t>(tensor.shape().size());
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const std::string down = "down_blocks." + std::to_string(i),
+                      up = "up_blocks." + std::to_string(n - 1 - i);
+    UNetLevel level;
+    level.channels = extent(s, down + ".resnets.0.conv1.weight", 0);
+    level.n_resnets = count(s, down + ".resnets.", ".conv1.weight");
+    level.down_transformer_layers = transformer_layers(s, down + ".attentions.0");
+    level.up_transformer_layers = transformer_layers(s, up + ".attentions.0");
+    level.n_heads = heads(level.channels);
+    c.levels.push_back(level);
+  }
+  c.mid_transformer_layers = transformer_layers(s, "mid_block.attentions.0");
+  if (!c.levels.empty()) c.mid_heads = heads(c.levels.back().channels);
+  if (added) {
+    c.added_width = extent(s, "add_embedding.linear_1.weight", 1);
+    c.added_time_width = untold.added_time_width;
+  } else if (s.contains("class_embedding.linear_1.weight")) {
+    c.class_embedding = ClassEmbedding::kProjection;
+    c.class_width = extent(s, "class_embedding.linear_1.weight", 1);
+  }
+  return c;
+}
+
+VaeConfig vae_shape(const WeightSource& s, const UntoldShapes& untold, bool xl) {
+  VaeConfig c;
+  c.groups = untold.groups;
+  c.has_encoder = s.contains("encoder.conv_in.weight");
+  c.has_decoder = s.contains("decoder.conv_in.weight");
+  c.image_channels = extent(s, "decoder.conv_out.weight", 0);
+  c.latent_channels = extent(s, "decoder.conv_in.weight", 1);
+  const int64_t n = count(s, "decoder.up_blocks.", ".resnets.0.conv1.weight");
+  for (int64_t i = n - 1; i >= 0; --i)
+    c.channels.push_back(extent(s, "decoder.up_blocks." + std::to_string(i) + ".resnets.0.conv1.weight", 0));
+  c.n_resnets = count(s, "decoder.up_blocks.0.resnets.", ".conv1.weight") - 1;
+  c.mid_attention = s.contains("decoder.mid_block.attentions.0.to_q.weight");
+  c.quant_convolution = s.contains("quant_conv.weight");
+  c.post_quant_convolution = s.contains("post_quant_conv.weight");
+  c.scaling_factor = xl ? 0.13025f : 0.18215f;
+  return c;
+}
+
+ClipTextConfig text_shape(const WeightSource& s, const UntoldShapes& untold, Activation activation) {
+  ClipTextConfig c;
+  c.vocabulary = extent(s, "text_model.embeddings.token_embedding.weight", 0);
+  c.width = extent(s, "text_model.embeddings.token_embedding.weight", 1);
+  c.n_positions = extent(s, "text_model.embeddings.position_embedding.weight", 0);
+  c.n_layers = count(s, "text_model.encoder.layers.", ".layer_norm1.weight");
+  c.mlp_width = extent(s, "text_model.encoder.layers.0.mlp.fc1.weight", 0);
+  c.n_heads = c.width / untold.text_head_dim;
+  c.projection_width = extent(s, "text_projection.weight", 0);
+  c.activation = activation;
+  c.end_token = static_cast<int32_t>(c.vocabulary - 1);  // the last of CLIP's vocabulary
+  return c;
+}
+
+bool is_unread(std::string_view name) {
+  for (std::string_view end : kUnread)
+    if (name.ends_with(end)) return true;
+  return false;
+}
+
+WeightSource clip_source(const WeightFile& file, std::string_view prefix) {
+  WeightSource source;
+  for (const WeightTensor& tensor : file.tensors()) {
+    if (!tensor.name.starts_with(prefix) || is_unread(tensor.name)) continue;
+    const std::string name = tensor.name.substr(prefix.size());
+    source.add(name.starts_with("text_") ? name : "text_model." + name, {&file, &tensor});
+  }
+  return source;
+}
+
+// used_layers: how many of the tower's layers the model reads; -1: all, and the projection.
+WeightSource open_clip_source(const WeightFile& file, std::string_view prefix, int64_t used_layers) {
+  WeightSource source;
+  for (const WeightTensor& tensor : file.tensors()) {
+    if (!tensor.name.starts_with(prefix) || is_unread(tensor.name)) continue;
+    const std::string_view name = std::string_view(tensor.name).substr(prefix.size());
+    if (used_layers >= 0 && (name == "text_projection" ||
+                             name.starts_with("transformer.resblocks." + std::to_string(used_layers) + ".")))
+      continue;
+    const size_t fused = name.find(".attn.in_proj_");
+    if (fused == std::string_view::npos || tensor.rank < 1) {
+      source.add(open_clip_name(name), {&file, &tensor, 0, -1, name == "text_projection"});
+      continue;
+    }
+    const std::string layer = open_clip_name(std::string(name.substr(0, fused)) + ".self_attn");
+    const int64_t rows = tensor.extents[0] / 3;
+    const std::string kind(name.substr(fused + sizeof(".attn.in_proj_") - 1));
+    for (int64_t i = 0; i < 3; ++i)
+      source.add(layer + "." + "qkv"[i] + "_proj." + kind, {&file, &tensor, i * rows, rows});
+  }
+  return source;
+}
+
+// The number of residual blocks of a level: a downsampling follows them.
+int64_t resnets_of(const WeightFile& file) {
+  for (int64_t k = 1; k < 64; ++k)
+    if (file.find(std::string(kUnet) + "input_blocks." + std::to_string(k) + ".0.op.weight")) return k - 1;
+  return 2;  // a single level
+}
+
+}  // namespace
+
+Status DiffusionCheckpoint::read_single_file(const std::filesystem::path& path, const UntoldShapes& untold) {
+  Result<WeightFile> opened = WeightFile::open(path);
+  if (!opened.ok()) return opened.status();
+  files_.push_back(std::make_unique<WeightFile>(std::move(*opened)));
+  const WeightFile& file = *files_.back();
+  const auto missing = [&](const char* part, std::string expected) {
+    return Status(StatusCode::kNotFound, std::string("the file holds no ") + part)
+        .at(path.string())
+        .expected(std::move(expected))
+        .hint(
+            "a Stable Diffusion checkpoint is one file with UNet, VAE and text encoders, or a diffusers "
+            "folder");
+  };
+  if (!holds(file, kUnet)) return missing("UNet", "tensors named " + std::string(kUnet) + "...");
+  if (!holds(file, kVae)) return missing("VAE", "tensors named " + std::string(kVae) + "...");
+  const auto text = [&](WeightSource source, Activation activation) {
+    const ClipTextConfig config = text_shape(source, untold, activation);
+    text_encoders_.push_back({config, std::move(source), {path}});
+    tokenizers_.emplace_back();
+  };
+  if (holds(file, std::string(kSdxlSecond) + std::string(kOpenClipMark)) && holds(file, kSdxlFirst)) {
+    kind_ = DiffusionKind::kSdxl;
+    text(clip_source(file, kSdxlFirst), Activation::kQuickGelu);
+    text(open_clip_source(file, kSdxlSecond, -1), Activation::kGelu);
+  } else if (holds(file, std::string(kRefiner) + std::string(kOpenClipMark))) {
+    kind_ = DiffusionKind::kSdxlRefiner;
+    text(open_clip_source(file, kRefiner, -1), Activation::kGelu);
+  } else if (holds(file, std::string(kSd2Text) + std::string(kOpenClipMark))) {
+    kind_ = DiffusionKind::kSd2;
+    // The last layer is never computed: the model reads the penultimate one's output.
+    const WeightSource whole = open_clip_source(file, kSd2Text, -1);
+    text(open_clip_source(file, kSd2Text,
+                          count(whole, "text_model.encoder.layers.", ".layer_norm1.weight") - 1),
+         Activation::kGelu);
+  } else if (holds(file, kSd1Text)) {
+    kind_ = DiffusionKind::kSd1;
+    text(clip_source(file, kSd1Text), Activation::kQuickGelu);
+  } else {
+    return missing("text encoder that is known", "tensors named " + std::string(kSd1Text) + "..., " +
+                                                     std::string(kSd2Text) + "... or " +
+                                                     std::string(kSdxlSecond) + "...");
+  }
+
+  const bool xl = kind_ == DiffusionKind::kSdxl || kind_ == DiffusionKind::kSdxlRefiner;
+  zeros_for_empty_prompt_ = kind_ == DiffusionKind::kSdxl;
+  marked_v_prediction_ = file.find("v_pred") != nullptr;
+  const int64_t resnets = resnets_of(file);
+  int64_t levels = 0;
+  while (file.find(std::string(kVae) + "decoder.up." + std::to_string(levels) + ".block.0.conv1.weight"))
+    ++levels;
+  for (const WeightTensor& tensor : file.tensors()) {
+    const std::string_view name = tensor.name;
+    if (name.starts_with(kUnet))
+      unet_.source.add(unet_name(name.substr(kUnet.size()), resnets, xl), {&file, &tensor});
+    else if (name.starts_with(kVae) && !name.starts_with(std::string(kVae) + "loss"))
+      vae_.source.add(vae_name(name.substr(kVae.size()), levels), {&file, &tensor});
+  }
+  unet_.config = unet_shape(unet_.source, untold, xl);
+  vae_.config = vae_shape(vae_.source, untold, xl);
+  for (const MappedFile& mapped : file.files()) {
+    unet_.files.push_back(mapped.path());
+    vae_.files.push_back(mapped.path());
+  }
+  return Status();
+}
+
+}  // namespace weft

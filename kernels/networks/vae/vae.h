@@ -1,0 +1,92 @@
+/// The autoencoder of the Stable Diffusion family (AutoencoderKL): pictures to latents and back.
+///
+/// Three stages, as everywhere: open() reads headers only, load() packs, then encode() and decode() compute for a batch.
+/// Pictures are [-1, 1]; latents are as the network makes them, before the configuration's scaling_factor and shift:
+/// a pipeline's latents are (latents - shift_factor) * scaling_factor. Either half may be absent from a checkpoint.
+///
+/// Numerics, ownership, threads: as for the UNet (networks/unet/unet.h).
+/// Source: Rombach et al. 2022, arXiv:2112.10752; names as in diffusers' AutoencoderKL.
+///
+///   Result<Vae> vae = Vae::open(WeightSource::all_of(file), config, DType::kF32);
+///   Status loaded = vae->load(store, "sha256-of-the-file.vae", executor);
+///   Status done = vae->decode(TensorView::contiguous(z, DType::kF32, {1, 64, 64, 4}),
+///                             TensorView::contiguous(rgb, DType::kF32, {1, 512, 512, 3}), workspace, executor);
+#ifndef WEFT_KERNELS_NETWORKS_VAE_VAE_H
+#define WEFT_KERNELS_NETWORKS_VAE_VAE_H
+
+#include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kernels/layers/layer_pass.h"
+#include "kernels/layers/packed_weight_store.h"
+#include "kernels/layers/stop_request.h"
+#include "kernels/layers/weight_source.h"
+#include "kernels/tensor.h"
+
+namespace weft {
+
+struct VaeConfig {
+  int64_t image_channels = 3;
+  int64_t latent_channels = 4;
+  std::vector<int64_t> channels;  // a level each, from the full resolution down
+  int64_t n_resnets = 2;          // of an encoder's level; one more in the decoder's
+  int64_t groups = 32;
+  bool mid_attention = true;
+  bool quant_convolution = true;       // after the encoder
+  bool post_quant_convolution = true;  // before the decoder
+  bool has_encoder = true;
+  bool has_decoder = true;
+  float scaling_factor = 0.18215f;
+  float shift_factor = 0;
+
+  /// Pixels a latent, along one side.
+  int64_t factor() const { return int64_t{1} << (channels.empty() ? 0 : channels.size() - 1); }
+};
+
+class Vae {
+ public:
+  /// Errors: kInvalidArgument (a configuration that makes no network); kNotFound, kInvalidShape, kUnsupported, listing every
+  /// tensor that is missing, misshapen or unexpected.
+  static Result<Vae> open(WeightSource source, const VaeConfig& config, DType compute);
+
+  Vae(Vae&&) noexcept;
+  Vae& operator=(Vae&&) noexcept;
+  ~Vae();
+
+  const VaeConfig& config() const;
+  DType compute() const;
+  int64_t packed_weights_bytes() const;
+  int64_t parameters() const;
+  /// Exact bytes of workspace for latents of height x width. Precondition: extents >= 1, below 2^16.
+  int64_t encode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const;
+  int64_t decode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const;
+
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
+  bool loaded() const;
+
+  /// pictures: [images, h * factor, w * factor, image_channels]; moments: [images, h, w, 2 * latent_channels], the mean, then
+  /// the logarithm of the variance. f32, contiguous. workspace: encode_workspace_bytes(images, h, w), aligned to 64.
+  /// Errors: kInvalidArgument (not loaded, null), kUnsupported (no encoder), kInvalidShape, kOutOfMemory, kCancelled.
+  Status encode(const TensorView& pictures, const TensorView& moments, std::span<std::byte> workspace,
+                Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  /// latents: [images, h, w, latent_channels]; pictures: [images, h * factor, w * factor, image_channels]. As encode().
+  Status decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
+                Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  struct State;
+
+ private:
+  explicit Vae(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weft
+#endif
