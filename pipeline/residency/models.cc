@@ -88,6 +88,14 @@ bool ModelStore::parts_unchanged(const Model& model) const {
   });
 }
 
+namespace {
+/// Puts the model's path in front of an error, unless the plugin has named the file itself.
+Status at_model(Status status, const fs::path& path) {
+  if (status.ok() || status.error().where.starts_with(path.string())) return status;
+  return std::move(status).at(path.string());
+}
+}  // namespace
+
 Result<Model*> ModelStore::open(const ModelRequest& request) {
   auto path = find_model(request.path, request.pipeline_folder, options_.folders);
   if (!path.ok()) return path.status();
@@ -131,14 +139,14 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   });
   model->source_.self = nullptr;
   model->parts_ = std::move(notes.parts);
-  if (!status.ok()) return std::move(status).at(path->string());
+  if (!status.ok()) return at_model(std::move(status), *path);
   model->estimate_.struct_size = sizeof(model->estimate_);
   model->estimate_.device = {WEFT_DEVICE_CPU, 0};
   status = sdk::checked(
       [&](weft_error* out) { return request.type->estimate(model->handle_, &model->estimate_, out); });
   if (!status.ok()) {
     request.type->close(model->handle_);
-    return std::move(status).at(path->string());
+    return at_model(std::move(status), *path);
   }
   const std::lock_guard lock(mutex_);
   models_.push_back(std::move(model));
@@ -203,7 +211,7 @@ Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
     }
     model->state_ = Model::State::kOpen;
     statistics_.resident_bytes -= model->estimate_.resident_bytes;
-    if (first.ok()) first = std::move(status).at(model->path_.string());
+    if (first.ok()) first = at_model(std::move(status), model->path_);
   }
   return first;
 }

@@ -79,6 +79,16 @@ std::vector<std::string> files_of(const WeightFile& file) {
   return paths;
 }
 
+/// What a model file lacks or contradicts makes it a corrupt one: it is the file that was found.
+Status corrupt(const WeightFile& file, const Status& status) {
+  const bool about_content =
+      status.code() == StatusCode::kNotFound || status.code() == StatusCode::kInvalidShape;
+  if (file.container() != WeightContainer::kGguf || !about_content) return status;
+  Error error = status.error();
+  error.code = StatusCode::kCorruptData;
+  return error;
+}
+
 }  // namespace
 
 std::span<const weft_parameter> LanguageModel::parameters() { return kParameters; }
@@ -93,10 +103,10 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   if (!file.ok()) return file.status();
   model->file_.emplace(*std::move(file));
   Result<Decoder> decoder = Decoder::open(*model->file_);
-  if (!decoder.ok()) return decoder.status();
+  if (!decoder.ok()) return corrupt(*model->file_, decoder.status());
   model->decoder_.emplace(*std::move(decoder));
   Result<Tokenizer> tokenizer = Tokenizer::from_weights(*model->file_);
-  if (!tokenizer.ok()) return tokenizer.status();
+  if (!tokenizer.ok()) return corrupt(*model->file_, tokenizer.status());
   model->tokenizer_.emplace(*std::move(tokenizer));
   const int64_t rows = model->decoder_->config().vocabulary;
   if (model->tokenizer_->vocabulary_size() > rows) {
