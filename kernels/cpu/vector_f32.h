@@ -121,7 +121,7 @@ WEFT_INLINE float max_lanes(F32 v) {
 
 /// e^x to about 1 ulp; 0 below -87.3, infinity above 88.7, NaN for NaN. Source: the polynomial of Cephes' expf.
 WEFT_INLINE F32 exponential(F32 x) {
-  const F32 clamped = minimum(broadcast(88.72f), maximum(broadcast(-87.3f), x));
+  const F32 clamped = minimum(broadcast(89.0f), maximum(broadcast(-87.3f), x));
   const F32 shifter = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
   const F32 shifted = multiply_add(clamped, broadcast(1.44269504088896341f), shifter);
   const F32 n = shifted - shifter;
@@ -134,6 +134,10 @@ WEFT_INLINE F32 exponential(F32 x) {
   p = multiply_add(p, r, broadcast(1.6666665459e-1f));
   p = multiply_add(p, r, broadcast(5.0000001201e-1f));
   p = multiply_add(p, r * r, r + broadcast(1.0f));
+#if defined(WEFT_ISA_AVX512)
+  const __mmask16 not_zero = _mm512_cmp_ps_mask((__m512)x, (__m512)broadcast(-87.3f), _CMP_NLT_UQ);
+  return (F32)_mm512_maskz_scalef_ps(not_zero, (__m512)p, (__m512)n);
+#else
   // 2^n in two factors, so that n = 128 does not overflow the exponent of one.
   const I32 exponent = (I32)shifted - (I32)shifter;
   const I32 half = exponent >> 1;
@@ -143,6 +147,7 @@ WEFT_INLINE F32 exponential(F32 x) {
   const F32 infinity = broadcast(__builtin_inff());
   const F32 bounded = choose(x > broadcast(88.72f), infinity, result);
   return choose(x < broadcast(-87.3f), F32{}, choose(x != x, x, bounded));
+#endif
 }
 
 }  // namespace

@@ -152,26 +152,30 @@ void TileConvolution::put_channels(int64_t image, int64_t row, int64_t col, int6
   const uint8_t* skip = nullptr;
   if (from_x < channels)
     skip = address(c_.skip, offset(c_.skip, image, row, col) + first_channel + from_x - c_.x.shape[3]);
-  if (!changes_input()) {
-    put_panel_row(kernels_, x, c_.x.dtype, from_x, from_x, to);
-    if (skip != nullptr) {
-      put_panel_row(kernels_, skip, c_.skip.dtype, channels - from_x, channels - from_x,
-                    to + from_x * kernels_.element_bytes());
-    }
-    return;
+  put_source(x, c_.x.dtype, image, first_channel, from_x, to);
+  if (skip != nullptr) {
+    put_source(skip, c_.skip.dtype, image, first_channel + from_x, channels - from_x,
+               to + from_x * kernels_.element_bytes());
   }
-  const auto copy = [this](const uint8_t* from, DType type, int64_t count, float* row_to) {
-    if (type == DType::kF32) std::memcpy(row_to, from, static_cast<size_t>(count) * 4);
-    else kernels_.rows.widen(reinterpret_cast<const uint16_t*>(from), row_to, count);
-  };
-  copy(x, c_.x.dtype, from_x, scratch_.row);
-  if (skip != nullptr) copy(skip, c_.skip.dtype, channels - from_x, scratch_.row + from_x);
-  if (c_.in_scale != nullptr) {
-    const int64_t at = image * c_.w.shape.in_channels + first_channel;
-    kernels_.rows.scale_shift(scratch_.row, c_.in_scale + at, c_.in_shift + at, channels);
+}
+
+/// Channels [first_channel, + count) of u, all of which are those at `from`.
+void TileConvolution::put_source(const uint8_t* from, DType type, int64_t image, int64_t first_channel,
+                                 int64_t count, uint8_t* to) {
+  if (!changes_input()) return put_panel_row(kernels_, from, type, count, count, to);
+  const int64_t at = image * c_.w.shape.in_channels + first_channel;
+  const bool rounds_twice = kernels_.compute == DType::kBF16 && kernels_.element == PanelElement::kF32;
+  if (c_.in_scale != nullptr && c_.in_activation == Activation::kSilu && !rounds_twice) {
+    const PanelElement element = type == DType::kF32 ? PanelElement::kF32 : PanelElement::kBF16;
+    return kernels_.rows.scale_shift_silu(from, element, c_.in_scale + at, c_.in_shift + at, to,
+                                          kernels_.element, count);
   }
-  if (c_.in_activation) activate(*c_.in_activation, scratch_.row, channels, kernels_.level);
-  put_panel_row(kernels_, scratch_.row, DType::kF32, channels, channels, to);
+  if (type == DType::kF32) std::memcpy(scratch_.row, from, static_cast<size_t>(count) * 4);
+  else kernels_.rows.widen(reinterpret_cast<const uint16_t*>(from), scratch_.row, count);
+  if (c_.in_scale != nullptr)
+    kernels_.rows.scale_shift(scratch_.row, c_.in_scale + at, c_.in_shift + at, count);
+  if (c_.in_activation) activate(*c_.in_activation, scratch_.row, count, kernels_.level);
+  put_panel_row(kernels_, scratch_.row, DType::kF32, count, count, to);
 }
 
 void TileConvolution::multiply(int64_t band, int64_t chunk, int64_t group, int64_t n_groups,

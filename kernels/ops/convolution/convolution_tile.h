@@ -31,6 +31,8 @@ class TileConvolution {
                  uint8_t* to);
   void put_channels(int64_t image, int64_t row, int64_t col, int64_t first_channel, int64_t channels,
                     uint8_t* to);
+  void put_source(const uint8_t* from, DType type, int64_t image, int64_t first_channel, int64_t count,
+                  uint8_t* to);
   void multiply(int64_t band, int64_t chunk, int64_t group, int64_t n_groups, PanelStart start);
   void finish(int64_t group, int64_t n_groups);
 

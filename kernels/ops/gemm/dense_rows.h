@@ -17,12 +17,17 @@ struct DenseRowBodies {
   void (*narrow)(const float* from, uint16_t* to, int64_t count);
   /// x[i] = x[i] * scale[i] + shift[i], fused where the body can.
   void (*scale_shift)(float* x, const float* scale, const float* shift, int64_t count);
+  /// to[i] = f(from[i] * scale[i] + shift[i]), f being SiLU, from and to f32 or bf16: the input of a residual block, in one pass.
+  void (*scale_shift_silu)(const void* from, PanelElement from_type, const float* scale, const float* shift,
+                           void* to, PanelElement to_type, int64_t count);
   /// x[i] = x[i] + y[i].
   void (*add)(float* x, const float* y, int64_t count);
   /// x[i] = x[i] * y[i].
   void (*multiply)(float* x, const float* y, int64_t count);
 };
 WEFT_DECLARE_ISA_BODIES(DenseRowBodies, kDenseRowBodies)
+WEFT_DECLARE_ISA_BODY(DenseRowBodies, kDenseRowBodies, avx512bf16)
+WEFT_DECLARE_ISA_BODY(DenseRowBodies, kDenseRowBodies, amx)
 
 }  // namespace weft
 #endif

@@ -14,7 +14,7 @@ Kernels::Kernels(DType compute_type, IsaLevel isa)
     : compute(compute_type),
       level(isa),
       panels(WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDensePanelBodies, isa)),
-      rows(WEFT_ISA_BODY(kDenseRowBodies, isa)),
+      rows(WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseRowBodies, isa)),
       element(compute == DType::kF32 ? PanelElement::kF32 : panels.panel_of_bf16) {}
 
 int64_t Kernels::row_stride(int64_t k) const {

@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 
+#include "kernels/ops/gemm/dense_rows.h"
+#include "kernels/ops/group_norm/group_norm_bodies.h"
 #include "kernels/tensor_checks.h"
 
 namespace weft {
 namespace {
 
-constexpr int64_t kSlice = 16;  // channels that one thread takes at a time
-constexpr int64_t kRun = 64;    // pixels summed in f32
+constexpr int64_t kSlice = 16;  // channels that threads are given at least
 
 int64_t skip_channels(const GroupNorm& g) { return g.skip.rank == 0 ? 0 : g.skip.shape[3]; }
 int64_t all_channels(const GroupNorm& g) { return g.x.shape[3] + skip_channels(g); }
@@ -19,28 +21,26 @@ int64_t share_begin(int64_t count, uint32_t thread, uint32_t n_threads) {
   return count / n_threads * thread + count % n_threads * thread / n_threads;
 }
 
-struct Moments {
-  double mean, squares;  // squares: the sum of squared differences from the mean
-};
-
-/// One channel of one image. view: x or skip; channel: within it.
-Moments channel_moments(const TensorView& view, int64_t image, int64_t channel) {
-  const int64_t rows = view.shape[1], cols = view.shape[2], base = image * view.strides[0] + channel;
-  const float origin = load_element(view.data, view.dtype, base);
-  double sum = 0, squares = 0;
-  for (int64_t first = 0; first < rows * cols; first += kRun) {
-    float run_sum = 0, run_squares = 0;
-    for (int64_t p = first; p < std::min(first + kRun, rows * cols); ++p) {
-      const int64_t at = base + p / cols * view.strides[1] + p % cols * view.strides[2];
-      const float d = load_element(view.data, view.dtype, at) - origin;
-      run_sum += d;
-      run_squares += d * d;
-    }
-    sum += run_sum;
-    squares += run_squares;
+/// Channels [first, last) of one image's x and skip together.
+void moments(const GroupNorm& g, int64_t image, int64_t first, int64_t last, const GroupNormBodies& body) {
+  const int64_t in_x = g.x.shape[3], at = image * all_channels(g);
+  while (first < last) {
+    const bool second = first >= in_x;
+    const TensorView& v = second ? g.skip : g.x;
+    const int64_t end = second ? last : std::min(last, in_x);
+    MomentsTask task;
+    task.x = v.as<uint8_t>() + (image * v.strides[0] + (second ? first - in_x : first)) * size_bytes(v.dtype);
+    task.is_bf16 = v.dtype == DType::kBF16;
+    task.rows = v.shape[1];
+    task.cols = v.shape[2];
+    task.row_stride = v.strides[1];
+    task.col_stride = v.strides[2];
+    task.channels = end - first;
+    task.mean = g.scale + at + first;
+    task.squares = g.shift + at + first;
+    body.moments(task);
+    first = end;
   }
-  const double count = static_cast<double>(rows * cols), mean = sum / count;
-  return {origin + mean, std::max(0.0, squares - mean * sum)};
 }
 
 }  // namespace
@@ -70,17 +70,15 @@ Status check_group_norm(const GroupNorm& g) {
   return {};
 }
 
-void group_norm_moments_share(const GroupNorm& g, uint32_t thread, uint32_t n_threads, IsaLevel) {
+void group_norm_moments_share(const GroupNorm& g, uint32_t thread, uint32_t n_threads, IsaLevel level) {
+  const GroupNormBodies& body = WEFT_ISA_BODY(kGroupNormBodies, level);
   const int64_t channels = all_channels(g), slices = (channels + kSlice - 1) / kSlice;
   const int64_t end = share_begin(g.x.shape[0] * slices, thread + 1, n_threads);
-  for (int64_t at = share_begin(g.x.shape[0] * slices, thread, n_threads); at < end; ++at) {
-    const int64_t image = at / slices, first = at % slices * kSlice;
-    for (int64_t c = first; c < std::min(first + kSlice, channels); ++c) {
-      const bool second = c >= g.x.shape[3];
-      const Moments m = channel_moments(second ? g.skip : g.x, image, second ? c - g.x.shape[3] : c);
-      g.scale[image * channels + c] = static_cast<float>(m.mean);
-      g.shift[image * channels + c] = static_cast<float>(m.squares);
-    }
+  for (int64_t at = share_begin(g.x.shape[0] * slices, thread, n_threads); at < end;) {
+    const int64_t image = at / slices, stop = std::min(end, (image + 1) * slices);
+    const int64_t first = (at - image * slices) * kSlice, last = (stop - image * slices) * kSlice;
+    moments(g, image, first, std::min(last, channels), body);
+    at = stop;
   }
 }
 
@@ -124,26 +122,52 @@ Status check_group_norm_output(const GroupNorm& g, const TensorView& y) {
   return check_same_shape("the output of a group norm", y, expected);
 }
 
+namespace {
+
+/// Channels of one pixel of one input on their way to y.
+void apply(const GroupNorm& g, std::optional<Activation> f, const TensorView& from, int64_t from_at,
+           int64_t parameters_at, const TensorView& y, int64_t y_at, IsaLevel level) {
+  const DenseRowBodies& rows = WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseRowBodies, level);
+  const int64_t channels = from.shape[3];
+  const uint8_t* x = from.as<const uint8_t>() + from_at * size_bytes(from.dtype);
+  uint8_t* to = y.as<uint8_t>() + y_at * size_bytes(y.dtype);
+  const float* scale = g.scale + parameters_at;
+  const float* shift = g.shift + parameters_at;
+  if (f == Activation::kSilu) {
+    const auto element = [](DType type) {
+      return type == DType::kF32 ? PanelElement::kF32 : PanelElement::kBF16;
+    };
+    return rows.scale_shift_silu(x, element(from.dtype), scale, shift, to, element(y.dtype), channels);
+  }
+  constexpr int64_t kPart = 512;
+  float values[kPart];
+  for (int64_t c = 0; c < channels; c += kPart) {
+    const int64_t count = std::min(kPart, channels - c);
+    if (from.dtype == DType::kF32) std::memcpy(values, x + 4 * c, static_cast<size_t>(count) * 4);
+    else rows.widen(reinterpret_cast<const uint16_t*>(x) + c, values, count);
+    rows.scale_shift(values, scale + c, shift + c, count);
+    if (f) activate(*f, values, count, level);
+    if (y.dtype == DType::kF32) std::memcpy(to + 4 * c, values, static_cast<size_t>(count) * 4);
+    else rows.narrow(values, reinterpret_cast<uint16_t*>(to) + c, count);
+  }
+}
+
+}  // namespace
+
 void group_norm_apply_share(const GroupNorm& g, std::optional<Activation> f, const TensorView& y,
                             uint32_t thread, uint32_t n_threads, IsaLevel level) {
   const int64_t channels = all_channels(g), height = y.shape[1], width = y.shape[2];
+  const auto offset = [](const TensorView& v, int64_t image, int64_t i, int64_t j) {
+    return image * v.strides[0] + i * v.strides[1] + j * v.strides[2];
+  };
   const int64_t end = share_begin(y.shape[0] * height * width, thread + 1, n_threads);
   for (int64_t at = share_begin(y.shape[0] * height * width, thread, n_threads); at < end; ++at) {
     const int64_t image = at / (height * width), i = at / width % height, j = at % width;
-    for (int64_t first = 0; first < channels; first += kSlice) {
-      float values[kSlice];
-      const int64_t count = std::min(kSlice, channels - first);
-      for (int64_t c = first; c < first + count; ++c) {
-        const bool second = c >= g.x.shape[3];
-        const TensorView& v = second ? g.skip : g.x;
-        const float x = load_element(
-            v.data, v.dtype,
-            image * v.strides[0] + i * v.strides[1] + j * v.strides[2] + (second ? c - g.x.shape[3] : c));
-        values[c - first] = x * g.scale[image * channels + c] + g.shift[image * channels + c];
-      }
-      if (f) activate(*f, values, count, level);
-      const int64_t to = image * y.strides[0] + i * y.strides[1] + j * y.strides[2] + first;
-      for (int64_t c = 0; c < count; ++c) store_element(y.data, y.dtype, to + c, values[c]);
+    const int64_t to = offset(y, image, i, j);
+    apply(g, f, g.x, offset(g.x, image, i, j), image * channels, y, to, level);
+    if (g.skip.rank != 0) {
+      apply(g, f, g.skip, offset(g.skip, image, i, j), image * channels + g.x.shape[3], y, to + g.x.shape[3],
+            level);
     }
   }
 }
