@@ -1,5 +1,6 @@
 #include "pipeline/check/watched_node.h"
 
+#include <algorithm>
 #include <cassert>
 #include <exception>
 #include <utility>
@@ -12,6 +13,22 @@ namespace {
 WatchedNode* the_node = nullptr;  // see the header
 
 }  // namespace
+
+template <typename Call>
+auto WatchedNode::untimed(Call&& call) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (host_calls_++ == 0) host_since_ = Clock::now();
+  }
+  const auto result = call();
+  const std::lock_guard lock(mutex_);
+  if (--host_calls_ == 0) {
+    const Clock::time_point now = Clock::now();
+    if (began_ && cancelled_) host_time_ += now - std::max({*began_, *cancelled_, *host_since_});
+    host_since_.reset();
+  }
+  return result;
+}
 
 struct WatchedNode::Calls {
   // ---- the plugin's functions, called by the host ----
@@ -54,9 +71,12 @@ struct WatchedNode::Calls {
   }
   static weft_status execute(void* node, weft_request* const* requests, size_t n,
                              const weft_execution* execution, weft_error* error) {
-    return guarded("execute", error, [&](weft_error* e) {
+    the_node->begin_execute();
+    const weft_status status = guarded("execute", error, [&](weft_error* e) {
       return the_node->real_.api->execute(node, requests, n, execution, e);
     });
+    the_node->end_execute();
+    return status;
   }
   static void destroy(void* node) {
     guarded("destroy", nullptr, [&](weft_error*) { return the_node->real_.api->destroy(node), WEFT_OK; });
@@ -67,7 +87,8 @@ struct WatchedNode::Calls {
   static weft_status allocate(void* self, const weft_allocation* request, weft_stream* stream,
                               weft_buffer** out, weft_error* error) {
     const weft_memory_api* memory = static_cast<Watched*>(self)->real->memory;
-    const weft_status status = memory->allocate(memory->self, request, stream, out, error);
+    const weft_status status =
+        the_node->untimed([&] { return memory->allocate(memory->self, request, stream, out, error); });
     if (status == WEFT_OK) {
       the_node->take(*out, "a buffer of " + std::to_string(request->size_bytes) + " bytes" +
                                (request->tag != nullptr ? " ('" + std::string(request->tag) + "')" : ""));
@@ -83,8 +104,8 @@ struct WatchedNode::Calls {
     the_node->real_memory_->retain(buffer);
   }
   static void release_buffer(weft_buffer* buffer, weft_stream* last_use) {
-    if (buffer != nullptr && the_node->give_back(buffer, "buffer"))
-      the_node->real_memory_->release(buffer, last_use);
+    if (buffer == nullptr || !the_node->give_back(buffer, "buffer")) return;
+    the_node->untimed([&] { return the_node->real_memory_->release(buffer, last_use), WEFT_OK; });
   }
 
   static weft_status made(weft_status status, weft_value** out, const char* what) {
@@ -171,6 +192,50 @@ const weft_host* WatchedNode::watch(const weft_host* host) {
   watched->host.values = &values_;
   watched->host.requests = &requests_;
   return &watched->host;
+}
+
+void WatchedNode::begin_execute() {
+  const std::lock_guard lock(mutex_);
+  began_ = Clock::now();
+  host_time_ = {};
+  executed_ = true;
+  execute_began_.notify_all();
+}
+
+void WatchedNode::end_execute() {
+  const std::lock_guard lock(mutex_);
+  longest_ = worked_until(Clock::now());
+  began_.reset();
+}
+
+std::chrono::nanoseconds WatchedNode::worked_until(Clock::time_point now) const {
+  if (!began_ || !cancelled_) return longest_;
+  const Clock::time_point from = std::max(*began_, *cancelled_);
+  const auto at_memory = host_since_ ? now - std::max(from, *host_since_) : Clock::duration(0);
+  return std::max<std::chrono::nanoseconds>(longest_, now - from - host_time_ - at_memory);
+}
+
+bool WatchedNode::wait_for_execute(Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return execute_began_.wait_until(lock, deadline, [this] { return executed_; });
+}
+
+void WatchedNode::reset_clock() {
+  const std::lock_guard lock(mutex_);
+  executed_ = false;
+  cancelled_.reset();
+  longest_ = {};
+}
+
+void WatchedNode::note_cancelled() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = Clock::now();
+  host_time_ = {};
+}
+
+std::chrono::nanoseconds WatchedNode::after_cancel() const {
+  const std::lock_guard lock(mutex_);
+  return worked_until(Clock::now());
 }
 
 void WatchedNode::breach(const char* check, std::string detail) {

@@ -229,7 +229,8 @@ Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request)
        .tools_json = text(tools),
        .template_variables_json = parameters_.get_text("template_variables"),
        .format = format_,
-       .control_text = parameters_.get_bool("parse_special") ? ControlText::kIsToken : ControlText::kIsText});
+       .control_text = parameters_.get_bool("parse_special") ? ControlText::kIsToken : ControlText::kIsText,
+       .cancelled = [&request] { return request.cancelled(); }});
   if (!tokens.ok()) return tokens;
   if (tokens->empty()) return Status(StatusCode::kInvalidArgument, "the prompt has no tokens");
   // Without truncation the answer may be cut short; with it, there is room for all of it.

@@ -60,7 +60,8 @@ Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const Promp
   }
   // An empty list would mean that control tokens may stand anywhere.
   const ControlText control_text = template_text.empty() ? ControlText::kIsText : ControlText::kIsToken;
-  return tokenizer.encode(chat->text, {.control_text = control_text, .control_ranges = template_text});
+  return tokenizer.encode(
+      chat->text, {.control_text = control_text, .control_ranges = template_text, .stop = source.cancelled});
 }
 
 }  // namespace
@@ -117,8 +118,10 @@ Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const Promp
         .expected("a prompt alone, since the format is raw or the model has no chat template")
         .hint("use \"format\": \"chat\" with a model that has one");
   }
-  Result<std::vector<TokenId>> ids = model.tokenizer().encode(
-      source.prompt, {.add_special = AddSpecial::kAsModelDeclares, .control_text = source.control_text});
+  Result<std::vector<TokenId>> ids =
+      model.tokenizer().encode(source.prompt, {.add_special = AddSpecial::kAsModelDeclares,
+                                               .control_text = source.control_text,
+                                               .stop = source.cancelled});
   return ids;
 }
 

@@ -8,6 +8,7 @@
 #include <weft/sdk/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,11 +33,12 @@ struct PromptSource {
   std::string_view template_variables_json;  // object; empty: none
   PromptFormat format = PromptFormat::kAuto;
   ControlText control_text = ControlText::kIsText;
+  std::function<bool()> cancelled = {};  // polled while a long text is encoded
 };
 
 /// The prompt's ids, with the tokens that the model expects around it.
 /// Errors: kInvalidArgument (nothing given, messages without a chat template, malformed JSON), those of template and
-/// tokenizer.
+/// tokenizer, kCancelled among them.
 Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const PromptSource& source);
 
 /// The conversation as JSON messages: system, messages, prompt as the user's turn.

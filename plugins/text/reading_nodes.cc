@@ -18,21 +18,24 @@ constexpr int64_t kExtraTokens = 1024;
 double logprob(std::span<const float> logits, TokenId token) { return logits[token] - log_sum_exp(logits); }
 
 Result<std::vector<TokenId>> encode_text(const LanguageModel& model, std::string_view text,
-                                         AddSpecial add_special, bool parse_special) {
+                                         AddSpecial add_special, bool parse_special,
+                                         const sdk::Request& request) {
   return model.tokenizer().encode(
       text, {.add_special = add_special,
-             .control_text = parse_special ? ControlText::kIsToken : ControlText::kIsText});
+             .control_text = parse_special ? ControlText::kIsToken : ControlText::kIsText,
+             .stop = [&request] { return request.cancelled(); }});
 }
 
-Result<sdk::Value> int_list(const sdk::Host& host, std::span<const TokenId> ids) {
+Result<sdk::Value> int_list(const sdk::Request& request, std::span<const TokenId> ids) {
   std::vector<sdk::Value> items;
   items.reserve(ids.size());
   for (TokenId id : ids) {
-    Result<sdk::Value> item = host.make_int(id);
+    if (items.size() % 4096 == 0 && request.cancelled()) return sdk::Request::cancelled_status();
+    Result<sdk::Value> item = request.host().make_int(id);
     if (!item.ok()) return item;
     items.push_back(*std::move(item));
   }
-  return host.make_list(items, "int");
+  return request.host().make_list(items, "int");
 }
 
 constexpr weft_parameter kParseSpecial =
@@ -155,9 +158,9 @@ Status TokenizeNode::run(sdk::Request& request, const sdk::Execution&) {
   const AddSpecial add =
       parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
   Result<std::vector<TokenId>> ids =
-      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"));
+      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"), request);
   if (!ids.ok()) return ids.status();
-  if (Status status = request.set_output(0, int_list(request.host(), *ids)); !status.ok()) return status;
+  if (Status status = request.set_output(0, int_list(request, *ids)); !status.ok()) return status;
   return request.set_output(1, request.host().make_int(static_cast<int64_t>(ids->size())));
 }
 
@@ -174,7 +177,7 @@ Status ScoreNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const AddSpecial add =
       parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
   Result<std::vector<TokenId>> ids =
-      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"));
+      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"), request);
   if (!ids.ok()) return ids.status();
   const auto size = static_cast<int64_t>(ids->size());
   if (Status status = check_length(size); !status.ok()) return status;
@@ -227,6 +230,7 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
   source.prompt = question.as_text();
   source.system = parameters.get_text("system");
   source.format = format_;
+  source.cancelled = [&request] { return request.cancelled(); };
   Result<std::vector<TokenId>> prompt = make_prompt(*model_, source);
   if (!prompt.ok()) return prompt.status();
 
@@ -236,7 +240,7 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
   std::vector<Option> options;
   size_t longest = 0;
   for (std::string& text : read_text_list(parameters.get_text("options"))) {
-    Result<std::vector<TokenId>> ids = encode_text(*model_, text, AddSpecial::kNone, false);
+    Result<std::vector<TokenId>> ids = encode_text(*model_, text, AddSpecial::kNone, false, request);
     if (!ids.ok()) return ids.status();
     if (end) ids->push_back(*end);
     if (ids->empty())
@@ -304,7 +308,7 @@ Status EmbedNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const AddSpecial add =
       parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
   Result<std::vector<TokenId>> ids =
-      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"));
+      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"), request);
   if (!ids.ok()) return ids.status();
   const auto size = static_cast<int64_t>(ids->size());
   if (size == 0)

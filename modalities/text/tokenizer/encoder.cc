@@ -113,7 +113,7 @@ void Encoder::normalize(std::string_view part, Before before) {
 }
 
 void Encoder::encode_part(std::string_view part, Before before) {
-  if (part.empty()) return;
+  if (part.empty() || stopped_) return;
   last_was_unknown_ = false;
   const bool as_it_is = !vocabulary_.normalizes_nfc && !vocabulary_.lower_cases &&
                         !vocabulary_.spaces_are_blocks &&
@@ -127,6 +127,7 @@ void Encoder::encode_part(std::string_view part, Before before) {
 void Encoder::encode_byte_level(std::string_view text) {
   split_words(vocabulary_.pre_tokenizer, text, words_);
   for (std::string_view word : words_) {
+    if (stopping(word.size())) return;
     if (vocabulary_.whole_words_first && word.size() <= kMaxPieceBytes) {
       spelled_.clear();
       append_byte_spelling(spelled_, word);
@@ -144,7 +145,7 @@ void Encoder::encode_byte_level(std::string_view text) {
     merge_symbols(
         symbols_,
         [&](const Symbol& left, const Symbol& right) { return vocabulary_.merges.find(left.id, right.id); },
-        scratch_);
+        [&] { return stopping(1); }, scratch_);
     for (const Symbol& symbol : symbols_) {
       if (symbol.id >= 0) ids_.push_back(symbol.id);
       else emit_unknown(word.substr(symbol.begin, symbol.size));
@@ -180,7 +181,9 @@ void Encoder::encode_blocks(std::string_view text) {
       encode(text.substr(begin, at - begin));
       begin = at;
     }
-    at += character_size(text.substr(at));
+    const uint8_t size = character_size(text.substr(at));
+    if (stopping(size)) return;
+    at += size;
   }
   encode(text.substr(begin));
 }
@@ -218,14 +221,15 @@ void Encoder::encode_characters(std::string_view word) {
     merge_symbols(
         symbols_,
         [&](const Symbol& left, const Symbol& right) { return sentencepiece_merge(word, left, right); },
-        scratch_);
+        [&] { return stopping(1); }, scratch_);
     std::sort(unused_splits_.begin(), unused_splits_.end());
   } else {
     merge_symbols(
         symbols_,
         [&](const Symbol& left, const Symbol& right) { return vocabulary_.merges.find(left.id, right.id); },
-        scratch_);
+        [&] { return stopping(1); }, scratch_);
   }
+  if (stopped_) return;
   for (const Symbol& symbol : symbols_) emit(word, symbol);
 }
 
@@ -298,6 +302,7 @@ void Encoder::encode_unigram(std::string_view text) {
       has_one = has_one || size == one;
     });
     if (!has_one) relax(one, -1, static_cast<Score>(vocabulary_.unknown_score));
+    if (stopping(one)) return;
     at += one;
   }
   symbols_.clear();

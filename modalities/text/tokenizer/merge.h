@@ -66,8 +66,8 @@ void merge_few(std::vector<Symbol>& symbols, const Lookup& lookup, MergeScratch&
   }
 }
 
-template <typename Lookup>
-void merge_many(std::vector<Symbol>& symbols, const Lookup& lookup, MergeScratch& scratch) {
+template <typename Lookup, typename Stop>
+void merge_many(std::vector<Symbol>& symbols, const Lookup& lookup, const Stop& stop, MergeScratch& scratch) {
   constexpr uint32_t kEnd = std::numeric_limits<uint32_t>::max();
   const auto count = static_cast<uint32_t>(symbols.size());
   std::vector<MergeScratch::Candidate>& heap = scratch.heap;
@@ -80,13 +80,13 @@ void merge_many(std::vector<Symbol>& symbols, const Lookup& lookup, MergeScratch
     into.push_back({merge.priority, left, right, symbols[left].size, symbols[right].size, merge.id});
     return true;
   };
-  for (uint32_t i = 0; i < count; ++i) {
+  for (uint32_t i = 0; i < count && !stop(); ++i) {
     scratch.previous[i] = i == 0 ? kEnd : i - 1;
     scratch.next[i] = i + 1 == count ? kEnd : i + 1;
     if (i + 1 < count) candidate(i, i + 1, heap);
   }
   std::make_heap(heap.begin(), heap.end());
-  while (!heap.empty()) {
+  while (!heap.empty() && !stop()) {
     std::pop_heap(heap.begin(), heap.end());
     const MergeScratch::Candidate best = heap.back();
     heap.pop_back();
@@ -109,11 +109,13 @@ void merge_many(std::vector<Symbol>& symbols, const Lookup& lookup, MergeScratch
 }  // namespace merge_detail
 
 /// Merges `symbols` in place. `lookup(left, right)` gives the Merge of two neighbours. Every symbol has a size above 0.
-template <typename Lookup>
-void merge_symbols(std::vector<Symbol>& symbols, const Lookup& lookup, MergeScratch& scratch) {
+/// `stop()` is asked at every step of a long word; true leaves `symbols` merged in part.
+template <typename Lookup, typename Stop>
+void merge_symbols(std::vector<Symbol>& symbols, const Lookup& lookup, const Stop& stop,
+                   MergeScratch& scratch) {
   constexpr size_t kFew = 24;
   if (symbols.size() <= kFew) merge_detail::merge_few(symbols, lookup, scratch);
-  else merge_detail::merge_many(symbols, lookup, scratch);
+  else merge_detail::merge_many(symbols, lookup, stop, scratch);
 }
 
 }  // namespace weft

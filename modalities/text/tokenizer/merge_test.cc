@@ -31,7 +31,7 @@ std::vector<int32_t> merge(const std::vector<int32_t>& ids, const MergeTable& ta
   for (size_t i = 0; i < ids.size(); ++i) symbols.push_back({static_cast<uint32_t>(i), 1, ids[i]});
   merge_symbols(
       symbols, [&](const Symbol& left, const Symbol& right) { return table.find(left.id, right.id); },
-      scratch);
+      [] { return false; }, scratch);
   std::vector<int32_t> merged;
   uint32_t begin = 0;
   for (const Symbol& symbol : symbols) {

@@ -101,7 +101,7 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, const Enco
   const bool adds = options.add_special == AddSpecial::kAsModelDeclares;
   if (adds && v.special.add_bos && v.special.bos) ids.push_back(*v.special.bos);
 
-  Encoder encoder(v, ids);
+  Encoder encoder(v, ids, options.stop);
   Encoder::Before before = Encoder::Before::kNothing;
   const bool finds_control = options.control_text == ControlText::kIsToken && !v.control.empty();
   // Where spaces are blocks, user-defined tokens are found after normalisation: the encoder does it.
@@ -110,7 +110,7 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, const Enco
   std::span<const TextRange> ranges = options.control_ranges;
   if (ranges.empty()) ranges = {&everything, 1};
   size_t begin = 0;
-  for (size_t at = 0; (finds_control || finds_user_defined) && at < text.size();) {
+  for (size_t at = 0; (finds_control || finds_user_defined) && at < text.size() && !encoder.stopping(1);) {
     const std::string_view rest = text.substr(at);
     PieceTrie::Match match;
     while (!ranges.empty() && ranges.front().end <= at) ranges = ranges.subspan(1);
@@ -136,6 +136,7 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, const Enco
     begin = at;
   }
   encoder.encode_part(text.substr(begin), before);
+  if (encoder.stopped()) return Status(StatusCode::kCancelled, "cancelled");
   if (adds && v.special.add_eos && v.special.eos) ids.push_back(*v.special.eos);
   if (adds && v.special.add_separator && v.special.separator) ids.push_back(*v.special.separator);
   return ids;

@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -61,6 +62,9 @@ struct EncodeOptions {
   /// With kIsToken: spellings become tokens only where they lie within one of these, ascending and disjoint. Empty:
   /// everywhere. A chat template's own text is such a range, what a user wrote is not.
   std::span<const TextRange> control_ranges = {};
+  /// Asked every few thousand bytes, after the passes that normalise and find words (a few milliseconds a megabyte);
+  /// true ends encode() with kCancelled. Empty: never.
+  std::function<bool()> stop = {};
 };
 
 /// What decoding makes of control tokens, and of bytes that are not UTF-8.
@@ -95,7 +99,7 @@ class Tokenizer {
   static Result<Tokenizer> from_folder(const std::filesystem::path& folder);
 
   /// Ids of `text`. Linear in its length, up to a logarithm.
-  /// Errors: kOutOfRange (more than 1 GiB at once).
+  /// Errors: kOutOfRange (more than 1 GiB at once), kCancelled.
   Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options = {}) const;
   /// The text of `ids`; an id outside the vocabulary adds nothing.
   std::string decode(std::span<const TokenId> ids, const DecodeOptions& options = {}) const;

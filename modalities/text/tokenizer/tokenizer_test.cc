@@ -201,6 +201,26 @@ TEST(Tokenizer, ReadsVocabJsonWithMergesTxt) {
   EXPECT_EQ(tokenizer->chat_template("rag"), "R");
 }
 
+// A hostile word of 400 KB takes long to merge; long texts of words are asked about between them.
+TEST(Tokenizer, StopsWhenAskedToInTextsAndWithinWords) {
+  const Result<Tokenizer> tokenizer = Tokenizer::from_folder(gpt2_folder("stop"));
+  ASSERT_TRUE(tokenizer.ok()) << to_string(tokenizer.error());
+  std::string words, one_word;
+  while (words.size() < 400'000) words += "ab ab\n", one_word += "abab";
+  for (const std::string& text : {words, one_word}) {
+    int questions = 0;
+    EncodeOptions options;
+    options.stop = [&] { return ++questions == 3; };
+    EXPECT_EQ(tokenizer->encode(text, options).code(), StatusCode::kCancelled);
+    EXPECT_EQ(questions, 3) << "nothing is asked after that";
+    questions = 3;
+    const Result<std::vector<TokenId>> whole = tokenizer->encode(text, options);
+    ASSERT_TRUE(whole.ok());
+    EXPECT_GT(questions, 10);
+    EXPECT_EQ(*whole, *tokenizer->encode(text)) << "being asked changes nothing";
+  }
+}
+
 TEST(Tokenizer, LetsAJinjaFileOverrideTheConfig) {
   const fs::path folder = gpt2_folder("jinja");
   write_file(folder / "chat_template.jinja", "J");
