@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <map>
+
+#include "modalities/weights/json_file.h"
 
 namespace weft {
 namespace {
@@ -34,8 +37,10 @@ std::string kind_of(const WeightFile& file, const std::string& architecture) {
   const Metadata& metadata = file.metadata();
   const std::string type = text_of(metadata, "general.type");
   if (type == "adapter" || metadata.contains("peft_type")) return "adapter";
-  if (file.container() == WeightContainer::kSafetensors)
+  if (file.container() == WeightContainer::kSafetensors) {
+    if (architecture == "clip") return "image and text encoder";
     return generates_text(metadata) ? "language model" : "weights";
+  }
   if (type == "mmproj" || architecture == "clip") return "projector";
   if (!metadata.contains("tokenizer.ggml.tokens")) return "weights";
   if (file.tensors().empty()) return "vocabulary";
@@ -65,6 +70,51 @@ ModelSummary summarize_model(const WeightFile& file) {
   const auto most = std::max_element(bytes.begin(), bytes.end());
   if (*most > 0) summary.format = block_layout(static_cast<WeightFormat>(most - bytes.begin())).name;
   summary.kind = kind_of(file, summary.architecture);
+  return summary;
+}
+
+std::vector<std::string> diffusers_parts(const std::filesystem::path& folder) {
+  const Result<rapidjson::Document> index = read_json_file(folder / "model_index.json", kMaxConfigBytes);
+  std::vector<std::string> parts;
+  if (!index.ok() || !index->IsObject()) return parts;
+  std::error_code error;
+  for (const auto& member : index->GetObject()) {
+    const std::string name = member.name.GetString();  // [library, class]; null where a part is left out
+    if (!member.value.IsArray() || name.find('/') != std::string::npos || name.starts_with(".")) continue;
+    if (std::filesystem::is_directory(folder / name, error)) parts.push_back(name);
+  }
+  std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+Result<ModelSummary> summarize_model(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path / "model_index.json", error)) {
+    const Result<WeightFile> file = WeightFile::open(path);
+    return file.ok() ? Result<ModelSummary>(summarize_model(*file)) : file.status();
+  }
+  const Result<rapidjson::Document> index = read_json_file(path / "model_index.json", kMaxConfigBytes);
+  if (!index.ok()) return index.status();
+  ModelSummary summary;
+  summary.kind = "diffusion model";
+  summary.container = "diffusers";
+  if (index->IsObject() && index->HasMember("_class_name") && (*index)["_class_name"].IsString()) {
+    summary.architecture = (*index)["_class_name"].GetString();
+  }
+  std::map<std::string, uint64_t> bytes;  // by format
+  for (const std::string& part : diffusers_parts(path)) {
+    const Result<WeightFile> file = WeightFile::open(path / part);
+    if (!file.ok() && file.code() == StatusCode::kNotFound) continue;  // a tokenizer or a scheduler
+    if (!file.ok()) return file.status();
+    const ModelSummary one = summarize_model(*file);
+    summary.parameters += one.parameters;
+    summary.size_bytes += one.size_bytes;
+    summary.files += one.files;
+    bytes[one.format] += one.size_bytes;
+  }
+  for (const auto& [format, size] : bytes) {
+    if (summary.format.empty() || size > bytes[summary.format]) summary.format = format;
+  }
   return summary;
 }
 

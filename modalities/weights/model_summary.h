@@ -5,15 +5,18 @@
 #define WEFT_MODALITIES_WEIGHTS_MODEL_SUMMARY_H
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
 
 struct ModelSummary {
-  std::string kind;  ///< "language model", "text encoder", "adapter", "vocabulary", "projector" or "weights"
-  std::string container;        ///< "GGUF" or "safetensors"
+  std::string kind;             ///< "language model", "text encoder", "adapter", "vocabulary", "projector",
+                                ///< "diffusion model", "image and text encoder" or "weights"
+  std::string container;        ///< "GGUF", "safetensors" or "diffusers"
   std::string architecture;     ///< "llama", "gemma3"; empty if the file does not say
   std::string name;             ///< as its makers call it; empty if the file does not say
   std::string format;           ///< the weight format that holds most bytes: "Q4_K"; empty without tensors
@@ -24,6 +27,13 @@ struct ModelSummary {
 };
 
 ModelSummary summarize_model(const WeightFile& file);
+
+/// The same for a weight file, a folder of one model, or a diffusers folder: one with model_index.json, which names the
+/// folders of its parts. Errors: those of WeightFile::open and of reading model_index.json.
+Result<ModelSummary> summarize_model(const std::filesystem::path& path);
+
+/// The folders in a diffusers folder that hold its parts ("unet", "vae" ...), sorted; empty for any other path.
+std::vector<std::string> diffusers_parts(const std::filesystem::path& folder);
 
 }  // namespace weft
 #endif

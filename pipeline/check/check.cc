@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "pipeline/check/checks.h"
+#include "pipeline/files/folders.h"
 #include "pipeline/loader/child_process.h"
 #include "pipeline/loader/scan.h"
 
@@ -103,12 +104,6 @@ std::vector<CheckResult> check_in_children(const std::string& library, const std
     pass = broken + 1;
   }
   return results.take();
-}
-
-fs::path program_prefix() {
-  std::error_code failure;
-  const fs::path program = fs::read_symlink("/proc/self/exe", failure);
-  return failure ? fs::path() : program.parent_path().parent_path();
 }
 
 const char* word(Verdict verdict) {

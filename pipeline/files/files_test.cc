@@ -294,13 +294,14 @@ TEST(Folders, FollowTheXdgSpecification) {
   ::setenv("WEFT_MODELS", "/m1::/m2", 1);
   EXPECT_EQ(cache_folder(), "/c/weft");
   EXPECT_EQ(data_folder(), "/h/.local/share/weft");
-  EXPECT_EQ(model_folders(), (std::vector<fs::path>{"/m1", "/m2", "/h/.local/share/weft/models"}));
+  const fs::path shipped = program_prefix() / "share/weft/models";
+  EXPECT_EQ(model_folders(), (std::vector<fs::path>{"/m1", "/m2", "/h/.local/share/weft/models", shipped}));
   ::unsetenv("HOME");
   ::unsetenv("XDG_CACHE_HOME");
   ::unsetenv("XDG_DATA_HOME");
   ::unsetenv("WEFT_MODELS");
   EXPECT_TRUE(cache_folder().empty());
-  EXPECT_TRUE(model_folders().empty());
+  EXPECT_EQ(model_folders(), std::vector<fs::path>{shipped});
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <system_error>
 
 namespace weft {
 namespace {
@@ -21,6 +22,12 @@ std::filesystem::path cache_folder() { return from_environment("XDG_CACHE_HOME",
 
 std::filesystem::path data_folder() { return from_environment("XDG_DATA_HOME", ".local/share"); }
 
+std::filesystem::path program_prefix() {
+  std::error_code failure;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", failure);
+  return failure ? std::filesystem::path() : program.parent_path().parent_path();
+}
+
 std::vector<std::filesystem::path> model_folders() {
   std::vector<std::filesystem::path> folders;
   if (const char* listed = std::getenv("WEFT_MODELS")) {
@@ -33,6 +40,7 @@ std::vector<std::filesystem::path> model_folders() {
     }
   }
   if (const auto data = data_folder(); !data.empty()) folders.push_back(data / "models");
+  if (const auto prefix = program_prefix(); !prefix.empty()) folders.push_back(prefix / "share/weft/models");
   return folders;
 }
 

@@ -13,8 +13,11 @@ namespace weft {
 std::filesystem::path cache_folder();
 /// $XDG_DATA_HOME/weft, else ~/.local/share/weft; empty as above.
 std::filesystem::path data_folder();
+/// What the running program was installed to, or its build folder, which has the same layout; empty if the system does not
+/// say where the program is.
+std::filesystem::path program_prefix();
 /// Where models are looked for after the pipeline's own folder: the parts of WEFT_MODELS (separated by ':'),
-/// then data_folder()/models.
+/// then data_folder()/models, then those that ship with Weft: program_prefix()/share/weft/models.
 std::vector<std::filesystem::path> model_folders();
 
 }  // namespace weft

@@ -101,10 +101,7 @@ ScanOptions default_scan_options() {
     options.folders.push_back((data / "plugins").string());
   if (const fs::path cache = cache_folder(); !cache.empty())
     options.cache_folder = (cache / "descriptors").string();
-  std::error_code failure;
-  const fs::path program = fs::read_symlink("/proc/self/exe", failure);
-  if (!failure) {
-    const fs::path prefix = program.parent_path().parent_path();
+  if (const fs::path prefix = program_prefix(); !prefix.empty()) {
     options.folders.push_back((prefix / "lib/weft/plugins").string());
     options.describe.program = (prefix / "libexec/weft/weft-describe-plugin").string();
   }

@@ -39,8 +39,8 @@ class OutOfTree : public testing::Test {
     const Result<NewPlugin> plugin = new_plugin("sharpen", folder_, prefix / "share/weft/template");
     ASSERT_TRUE(plugin.ok()) << to_string(plugin.error());
     const std::string build = (plugin->folder / "build").string();
-    expect_success("cmake -S " + plugin->folder.string() + " -B " + build + " -G Ninja -DCMAKE_PREFIX_PATH=" +
-                   prefix.string());
+    expect_success("cmake -S " + plugin->folder.string() + " -B " + build +
+                   " -G Ninja -DCMAKE_PREFIX_PATH=" + prefix.string());
     expect_success("cmake --build " + build);
     const fs::path library = fs::path(build) / "sharpen.so";
     ASSERT_TRUE(fs::exists(library));
@@ -93,6 +93,13 @@ TEST_F(OutOfTree, InstalledProgramRunsAPipelineWithANewPlugin) {
       run_command("cd " + folder_.string() + " && " + weft + " run loud.json --set what='hello weft' --json");
   EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
   EXPECT_THAT(outcome.output, testing::HasSubstr("HELLO WEFT!!"));
+
+  // The models that ship are found in the prefix, and whole: clip shares files with the model around it.
+  const CommandOutcome models =
+      run_command("env -u WEFT_MODELS XDG_DATA_HOME=" + folder_.string() + " " + weft + " models");
+  EXPECT_EQ(models.exit_status, 0) << models.output;
+  EXPECT_THAT(models.output, testing::HasSubstr((prefix / "share/weft/models/emoji/clip").string()));
+  EXPECT_THAT(models.output, testing::Not(testing::HasSubstr("cannot be read")));
 }
 
 TEST_F(OutOfTree, VersionThatIsNotInstalledIsRefused) {

@@ -28,40 +28,59 @@ struct FoundModel {
   std::string sha256;  // empty: not asked for, or not readable
 };
 
-/// Weight files, and folders that hold one: what a pipeline can name.
+/// Weight files, and folders that hold a model: what a pipeline can name.
 bool looks_like_model(const fs::directory_entry& entry) {
   std::error_code error;
   const fs::path& path = entry.path();
   if (path.filename().string().front() == '.') return false;
   if (entry.is_regular_file(error)) return path.extension() == ".gguf" || path.extension() == ".safetensors";
   return entry.is_directory(error) &&
-         (fs::exists(path / "config.json", error) || fs::exists(path / "model.safetensors", error));
+         (fs::exists(path / "config.json", error) || fs::exists(path / "model.safetensors", error) ||
+          fs::exists(path / "model_index.json", error));
+}
+
+std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
+  std::vector<fs::directory_entry> entries;
+  std::error_code error;
+  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    entries.push_back(*it);
+  }
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+/// What lies directly in `folder`, and one level down ("emoji/clip"), but for the files and parts of another model.
+std::vector<fs::path> models_below(const fs::path& folder) {
+  std::vector<fs::path> names;
+  for (const fs::directory_entry& outer : entries_of(folder)) {
+    const bool is_model = looks_like_model(outer);
+    const fs::path name = outer.path().filename();
+    if (is_model) names.push_back(name);
+    const std::vector<std::string> parts = diffusers_parts(outer.path());
+    for (const fs::directory_entry& inner : entries_of(outer.path())) {
+      std::error_code error;
+      const bool is_part = std::binary_search(parts.begin(), parts.end(), inner.path().filename().string()) ||
+                           (is_model && !inner.is_directory(error));
+      if (!is_part && looks_like_model(inner)) names.push_back(name / inner.path().filename());
+    }
+  }
+  return names;
 }
 
 std::vector<FoundModel> find_models(const Options& options) {
   const FileHashCache hashes(cache_folder().empty() ? fs::path() : cache_folder() / "hashes");
   std::vector<FoundModel> models;
   for (const fs::path& folder : model_folders()) {
-    std::vector<fs::directory_entry> entries;
-    std::error_code error;
-    for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
-         it.increment(error)) {
-      if (looks_like_model(*it)) entries.push_back(*it);
-    }
-    std::sort(entries.begin(), entries.end());
-    for (const fs::directory_entry& entry : entries) {
-      const std::string name = entry.path().filename().string();
+    for (const fs::path& relative : models_below(folder)) {
+      const std::string name = relative.generic_string();
+      const fs::path path = folder / relative;
       const bool hidden =
           std::any_of(models.begin(), models.end(), [&](const FoundModel& m) { return m.name == name; });
       if (hidden) continue;  // an earlier folder has one of that name
-      const Result<WeightFile> file = WeightFile::open(entry.path());
-      FoundModel model{
-          name,
-          entry.path(),
-          file.ok() ? Result<ModelSummary>(summarize_model(*file)) : Result<ModelSummary>(file.status()),
-          {}};
+      FoundModel model{name, path, summarize_model(path), {}};
       if (!options.no_hash) {
-        const Result<std::string> hash = hashes.sha256_of_tree(entry.path());
+        const Result<std::string> hash = hashes.sha256_of_tree(path);
         if (hash.ok()) model.sha256 = *hash;
       }
       models.push_back(std::move(model));
@@ -143,9 +162,10 @@ std::function<int()> declare(Arguments& arguments) {
 
 }  // namespace
 
-const Command kModelsCommand = {"models", "the models found, with sizes, kinds and hashes",
-                                "Looks in the folders of WEFT_MODELS, separated by ':', then in "
-                                "${XDG_DATA_HOME:-~/.local/share}/weft/models.",
-                                "weft models\nweft models --json --no-hash", declare};
+const Command kModelsCommand = {
+    "models", "the models found, with sizes, kinds and hashes",
+    "Looks in the folders of WEFT_MODELS, separated by ':', then in "
+    "${XDG_DATA_HOME:-~/.local/share}/weft/models, then among those that ship with Weft.",
+    "weft models\nweft models --json --no-hash", declare};
 
 }  // namespace weft::cli
