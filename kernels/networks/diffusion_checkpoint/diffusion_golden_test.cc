@@ -43,6 +43,7 @@ class Expected {
  public:
   explicit Expected(const std::string& part)
       : file_(take(WeightFile::open(part + "/expected.safetensors"))) {}
+  explicit Expected(WeightFile file) : file_(std::move(file)) {}
   TensorView view(const char* name) const {
     const WeightTensor& t = *take(file_.tensor(name));
     TensorView view;
@@ -415,6 +416,38 @@ TEST(DiffusionNetworks, TextEncodersTakeEmbeddingsBeyondTheVocabulary) {
   in.n_extra = 0;
   EXPECT_EQ(text.network.forward(in, {.hidden = b.data()}, workspace.span(), text.threads.executor()).code(),
             StatusCode::kInvalidArgument);
+}
+
+// The model that is shipped, not a random one.
+TEST(EmojiModel, AgreesWithDiffusers) {
+  const std::filesystem::path model = "assets/models/emoji";
+  if (!std::filesystem::exists(model / "unet")) GTEST_SKIP() << "skipped: no weights in " << model;
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(model));
+  const Expected e(take(WeightFile::open(folder("emoji.safetensors"))));
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    const char* hint = "if the weights are new: scripts/make_golden/emoji.py";
+    Loaded<ClipText> text(checkpoint.text_encoders()[0], compute);
+    ClipTextInputs tokens{.tokens = e.span<int32_t>("tokens"), .n_sequences = 2};
+    std::vector<float> hidden;
+    view_of(hidden, e.view("hidden"));
+    Workspace workspace(text.network.workspace_bytes(2, 32, 2));
+    demand(
+        text.network.forward(tokens, {.hidden = hidden.data()}, workspace.span(), text.threads.executor()));
+    EXPECT_LT(error(hidden, e.span<float>("hidden")), allowed(compute)) << hint;
+    Loaded<UNet> unet(checkpoint.unet(), compute);
+    UNetInputs in;
+    in.sample = e.view("sample");
+    in.timesteps = e.span<float>("timesteps");
+    in.context = e.view("hidden");
+    EXPECT_LT(error(predict(unet, in, e.view("noise")), e.span<float>("noise")), allowed(compute)) << hint;
+    Loaded<Vae> vae(checkpoint.vae(), compute);
+    EXPECT_LT(error(decode(vae, e.view("latents"), e.view("decoded")), e.span<float>("decoded")),
+              allowed(compute))
+        << hint;
+    EXPECT_LT(error(encode(vae, e.view("decoded"), e.view("moments")), e.span<float>("moments")),
+              allowed(compute))
+        << hint;
+  }
 }
 
 TEST(DiffusionCheckpoint, ListsMissingMisshapenAndUnexpectedTensors) {
