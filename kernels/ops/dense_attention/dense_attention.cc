@@ -50,7 +50,9 @@ int64_t dense_attention_scratch_bytes(int64_t head_dim, uint32_t n_threads) {
 
 void dense_attention_share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads,
                            IsaLevel level) {
-  const DenseAttentionBodies& bodies = WEFT_ISA_BODY(kDenseAttentionBodies, level);
+  const DenseAttentionBodies& bodies = level >= IsaLevel::kAvx512Bf16
+                                           ? isa_avx512bf16::kDenseAttentionBodies
+                                           : WEFT_ISA_BODY(kDenseAttentionBodies, level);
   const int64_t element = size_bytes(a.dtype), heads = a.batch * a.n_heads;
   if (heads == 0 || a.n_queries == 0) return;
   // Chunks of a head: as few as their limit allows, unless threads would stand idle.

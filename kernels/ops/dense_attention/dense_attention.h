@@ -3,8 +3,9 @@
 ///
 ///   y[b, i, h] = sum_j softmax_j(scale * q[b, i, h] . k[b, j, h] + bias[b, h, i, j]) v[b, j, h]
 ///
-/// Numerics: everything is computed in f32, whatever is stored. Keys are met in blocks of 64 from key 0, with an online
-/// softmax; a score is summed in ascending component, a value in ascending key. The bits of a row of y depend on its
+/// Numerics: f32, with an online softmax over blocks of keys from key 0; a score is summed in ascending component, a value in
+/// ascending key. What is stored as bf16 is multiplied as bf16 where the ISA level has such products and there is no mask:
+/// then the softmax's weights are rounded to bf16 too, and sums are f32. The bits of a row of y depend on its
 /// query, the keys, the values and its row of bias: not on other rows, the batch or the number of threads.
 ///
 /// Ownership: the caller owns everything; nothing is allocated. Threads: dense_attention() runs a team of its own,

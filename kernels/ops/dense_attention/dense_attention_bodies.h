@@ -10,6 +10,7 @@
 namespace weft {
 
 constexpr int64_t kKeyBlock = 64;
+constexpr int64_t kPairBlock = 128;  // of bodies with bf16 products: the same bytes
 constexpr int64_t kMostTileRows = 6;
 
 /// Components of a head, filled up to whole vectors of every body.
@@ -21,10 +22,10 @@ constexpr int64_t dense_chunk_rows(int64_t head_dim) {
   return rows > 384 ? 384 : rows < kMostTileRows ? kMostTileRows : rows;
 }
 
-/// Floats of one thread's scratch: queries, sums, the running softmax, a block of keys, one of values, weights.
+/// Floats of one thread's scratch: queries, sums, the running softmax, a block of keys, one of values, scores and weights.
 constexpr int64_t dense_scratch_floats(int64_t head_dim) {
   const int64_t padded = padded_dense_head(head_dim), rows = dense_chunk_rows(head_dim);
-  return 2 * rows * padded + 2 * ((rows + 15) / 16 * 16) + 2 * kKeyBlock * padded + kMostTileRows * kKeyBlock;
+  return rows * (2 * padded + 32) + 2 * kKeyBlock * padded + 2 * kMostTileRows * kPairBlock + 64;
 }
 
 /// Consecutive queries of one head, at most dense_chunk_rows().
@@ -49,6 +50,7 @@ struct DenseAttentionBodies {
   void (*attend)(const DenseAttentionChunk& chunk);
 };
 WEFT_DECLARE_ISA_BODIES(DenseAttentionBodies, kDenseAttentionBodies)
+WEFT_DECLARE_ISA_BODY(DenseAttentionBodies, kDenseAttentionBodies, avx512bf16)
 
 }  // namespace weft
 #endif

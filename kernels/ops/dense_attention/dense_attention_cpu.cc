@@ -143,25 +143,6 @@ WEFT_INLINE void score(const float* keys, int64_t head_dim, const float* q, int6
   }
 }
 
-// e^x for x <= 0: exactly 0 below -87.3, NaN for NaN. Source: the polynomial of Cephes' expf.
-WEFT_INLINE F32 exponential_down(F32 x) {
-  const F32 clamped = maximum(broadcast(-87.3f), x);
-  const F32 shifter = broadcast(12582912.0f);
-  const F32 shifted = multiply_add(clamped, broadcast(1.44269504088896341f), shifter);
-  const F32 n = shifted - shifter;
-  F32 r = multiply_add(n, broadcast(-0.693359375f), clamped);
-  r = multiply_add(n, broadcast(2.12194440e-4f), r);
-  F32 p = broadcast(1.9875691500e-4f);
-  p = multiply_add(p, r, broadcast(1.3981999507e-3f));
-  p = multiply_add(p, r, broadcast(8.3334519073e-3f));
-  p = multiply_add(p, r, broadcast(4.1665795894e-2f));
-  p = multiply_add(p, r, broadcast(1.6666665459e-1f));
-  p = multiply_add(p, r, broadcast(5.0000001201e-1f));
-  p = multiply_add(p, r * r, r + broadcast(1.0f));
-  const F32 power = (F32)(((I32)shifted - (I32)shifter + 127) << 23);
-  return choose(x < broadcast(-87.3f), F32{}, p * power);
-}
-
 struct Running {
   float largest;  // score so far
   float sum;      // of exp(score - largest)
@@ -188,11 +169,11 @@ WEFT_INLINE float soften(float* scores, int64_t n_seen, const float* bias, Runni
   const float base = new_largest == -__builtin_inff() ? 0.0f : new_largest;  // a row may have seen no key yet
   F32 sum = {};
   for (int64_t i = 0; i < kKeyBlock / kLanes; ++i) {
-    const F32 weight = exponential_down(s[i] - broadcast(base));
+    const F32 weight = exponential(s[i] - broadcast(base));
     store(scores + i * kLanes, weight);
     sum += weight;
   }
-  const float shrink = exponential_down(broadcast(running->largest - base))[0];
+  const float shrink = exponential(broadcast(running->largest - base))[0];
   running->sum = running->sum * shrink + sum_lanes(sum);
   running->largest = new_largest;
   return shrink;
@@ -324,7 +305,21 @@ void attend(const DenseAttentionChunk& c) {
   }
 }
 
+}  // namespace
+}  // namespace weft::WEFT_ISA_NAMESPACE
+
+#if defined(WEFT_ISA_AVX512BF16)
+#include "kernels/ops/dense_attention/pair_attention.h"
+#endif
+
+namespace weft::WEFT_ISA_NAMESPACE {
+namespace {
+
 void attend_any(const DenseAttentionChunk& chunk) {
+#if defined(WEFT_ISA_AVX512BF16)
+  // A mask may hide one key of a pair, and a hidden key must not be read: text alone is masked, and short.
+  if (chunk.bf16 && !chunk.causal && chunk.head_dim % 2 == 0) return attend_pairs(chunk);
+#endif
   if (chunk.bf16) attend<BF16Element>(chunk);
   else attend<F32Element>(chunk);
 }

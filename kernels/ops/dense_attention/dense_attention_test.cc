@@ -161,22 +161,25 @@ TEST(DenseAttention, ARowThatSeesNoKeyIsNotANumber) {
 
 TEST(DenseAttention, BitsOfARowDoNotDependOnOtherRowsOrTheThreads) {
   for (IsaLevel level : levels()) {
-    for (AttentionMask mask : {AttentionMask::kNone, AttentionMask::kCausal}) {
-      Fixture fixture(shape_of(2, 100, 100, 3, 40, DType::kF32, mask));
-      const std::vector<char> together = fixture.attend(level);
-      for (uint32_t n_threads : {2, 3, 5, 64}) EXPECT_EQ(together, fixture.attend(level, n_threads));
-      if (mask == AttentionMask::kCausal) continue;  // a row's number is part of its meaning
-      DenseAttention alone = fixture.shape();
-      alone.n_queries = 1;
-      alone.batch = 1;
-      Scratch scratch(40, 1);
-      for (int64_t row = 0; row < 100; row += 7) {
-        std::vector<char> y(3 * 40 * 4);
-        alone.q.data = static_cast<const char*>(fixture.shape().q.data) + row * 120 * 4;
-        alone.y.data = y.data();
-        dense_attention_share(alone, scratch.data.get(), 0, 1, level);
-        ASSERT_EQ(std::memcmp(y.data(), together.data() + row * 120 * 4, y.size()), 0)
-            << to_string(level) << " row " << row;
+    for (DType dtype : {DType::kF32, DType::kBF16}) {
+      for (AttentionMask mask : {AttentionMask::kNone, AttentionMask::kCausal}) {
+        Fixture fixture(shape_of(2, 100, 150, 3, 40, dtype, mask));
+        const std::vector<char> together = fixture.attend(level);
+        for (uint32_t n_threads : {2, 3, 5, 64}) EXPECT_EQ(together, fixture.attend(level, n_threads));
+        if (mask == AttentionMask::kCausal) continue;  // a row's number is part of its meaning
+        DenseAttention alone = fixture.shape();
+        alone.n_queries = 1;
+        alone.batch = 1;
+        Scratch scratch(40, 1);
+        const int64_t row_bytes = 3 * 40 * size_bytes(dtype);
+        for (int64_t row = 0; row < 100; row += 7) {
+          std::vector<char> y(static_cast<size_t>(row_bytes));
+          alone.q.data = static_cast<const char*>(fixture.shape().q.data) + row * row_bytes;
+          alone.y.data = y.data();
+          dense_attention_share(alone, scratch.data.get(), 0, 1, level);
+          ASSERT_EQ(std::memcmp(y.data(), together.data() + row * row_bytes, y.size()), 0)
+              << to_string(level) << " row " << row;
+        }
       }
     }
   }
