@@ -111,12 +111,16 @@ void Arguments::option(const char* names, std::vector<std::string>& values, cons
 
 void Arguments::option(const char* names, int64_t& value, int64_t minimum, int64_t maximum,
                        const char* metavar, const char* help) {
-  app_->add_option(names, value, help)->check(CLI::Range(minimum, maximum))->type_name(metavar);
+  app_->add_option(names, value, help)
+      ->check(CLI::Range(minimum, maximum).description(""))
+      ->type_name(metavar);
 }
 
 void Arguments::option(const char* names, double& value, double minimum, double maximum, const char* metavar,
                        const char* help) {
-  app_->add_option(names, value, help)->check(CLI::Range(minimum, maximum))->type_name(metavar);
+  app_->add_option(names, value, help)
+      ->check(CLI::Range(minimum, maximum).description(""))
+      ->type_name(metavar);
 }
 
 void Arguments::choice(const char* names, std::string& value, const std::vector<std::string>& choices,

@@ -43,6 +43,24 @@ int report_error(const Error& error) {
 
 int report_error(const Status& status) { return report_error(status.error()); }
 
+Error without_pipeline_places(Error error) {
+  const auto is_place = [](std::string_view part) {
+    const size_t last = part.find_last_not_of("0123456789");
+    const bool line_and_column =
+        last != part.npos && last + 1 < part.size() && part[last] == ':' && part.find('/') == part.npos;
+    return line_and_column || part.starts_with("node '") || part.starts_with("model '");
+  };
+  for (size_t end = 0; !error.where.empty(); error.where.erase(0, end + 2)) {
+    end = error.where.find(", ");
+    if (!is_place(std::string_view(error.where).substr(0, end))) break;
+    if (end == std::string::npos) {
+      error.where.clear();
+      break;
+    }
+  }
+  return error;
+}
+
 int report_usage(std::string_view command, std::string_view message) {
   std::string text = "weft: " + without_controls(message) + "\n  see: weft ";
   if (!command.empty()) text += std::string(command) + " ";

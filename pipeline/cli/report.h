@@ -15,6 +15,9 @@ std::string error_text(const Error& error, size_t width);
 /// Prints to standard error and returns the exit code that belongs to the error.
 int report_error(const Error& error);
 int report_error(const Status& status);
+/// The error of a pipeline that a command wrote itself, without the places in it ("chat:1:102, node 'chat'"), which the
+/// user has never seen.
+Error without_pipeline_places(Error error);
 /// A mistake on the command line: prints it with where to read on, returns kUsage.
 int report_usage(std::string_view command, std::string_view message);
 /// "warning: ..." on standard error.

@@ -32,5 +32,17 @@ TEST(ExitCode, IsNeverSuccessForAnError) {
   }
 }
 
+TEST(Report, LeavesOutPlacesInAPipelineThatTheUserHasNotSeen) {
+  const auto where = [](const std::string& given) {
+    return without_pipeline_places(Error{StatusCode::kNotFound, "m", given, {}, {}, {}}).where;
+  };
+  EXPECT_EQ(where("chat:1:102, node 'chat', model 'model' (chat:1:67)"), "");
+  EXPECT_EQ(where("chat:1:102, node 'chat', model 'model' (chat:1:67), /m/bad.gguf, offset 8"),
+            "/m/bad.gguf, offset 8");
+  EXPECT_EQ(where("node 'chat', /m/a:1:2, offset 8"), "/m/a:1:2, offset 8");
+  EXPECT_EQ(where("node 'chat'"), "");
+  EXPECT_EQ(where(""), "");
+}
+
 }  // namespace
 }  // namespace weft::cli

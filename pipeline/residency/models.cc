@@ -46,6 +46,27 @@ weft_status add_file(void* self, const char* path, char sha256[65], weft_error* 
 
 }  // namespace
 
+namespace {
+/// The entry of `folders` that begins most like `name`, or "": models are often named by the beginning of a long name.
+std::string similar_model(const std::string& name, std::span<const fs::path> folders) {
+  const std::string wanted = lower_case(fs::path(name).filename().string());
+  std::string best;
+  size_t longest = std::max<size_t>(wanted.size() / 2, 3);  // less in common is another name
+  for (const fs::path& folder : folders) {
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+      const std::string found = entry->path().filename().string(), lower = lower_case(found);
+      const size_t common = static_cast<size_t>(
+          std::mismatch(wanted.begin(), wanted.end(), lower.begin(), lower.end()).first - wanted.begin());
+      if (common < longest || (common == longest && !best.empty() && best <= found)) continue;
+      longest = common;
+      best = found;
+    }
+  }
+  return best;
+}
+}  // namespace
+
 Result<fs::path> find_model(const std::string& path, const fs::path& pipeline_folder,
                             std::span<const fs::path> folders) {
   std::error_code error;
@@ -62,9 +83,11 @@ Result<fs::path> find_model(const std::string& path, const fs::path& pipeline_fo
     if (fs::exists(place, error)) return fs::absolute(place).lexically_normal();
     tried += (tried.empty() ? "" : ", ") + place.string();
   }
+  const std::string similar = similar_model(path, folders);
   return Status(StatusCode::kNotFound, "the model '" + path + "' is not there")
       .expected("one of " + tried)
-      .hint("`weft models` lists what is found; WEFT_MODELS names folders to search, separated by ':'");
+      .hint((similar.empty() ? "" : "did you mean '" + similar + "'? ") +
+            "`weft models` lists what is found; WEFT_MODELS names folders to search, separated by ':'");
 }
 
 ModelStore::ModelStore(Options options) : options_(std::move(options)) {}

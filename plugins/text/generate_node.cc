@@ -183,6 +183,10 @@ Result<int64_t> GenerationNode::prompt_bound(const sdk::Specs& inputs) const {
 Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   if (context_ < 2)
     return Status(StatusCode::kInvalidArgument, "n_ctx leaves no room").expected("at least 2 tokens");
+  // Known before anything is loaded.
+  if (format_ == PromptFormat::kChat && model_->chat_template().code() == StatusCode::kNotFound) {
+    return no_chat_template(*model_);
+  }
   const DecoderConfig& config = model_->decoder().config();
   if (config.learned_positions && context_ > config.context_length) {
     return Status(StatusCode::kInvalidArgument, "n_ctx is beyond the model's learned positions")

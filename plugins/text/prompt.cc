@@ -90,6 +90,13 @@ Result<std::string> conversation_json(const PromptSource& source) {
   return messages.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+Status no_chat_template(const LanguageModel& model) {
+  return model.chat_template()
+      .status()
+      .at(model.path())
+      .hint("use text.generate with \"format\": \"raw\", or a model that was trained to chat");
+}
+
 Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const PromptSource& source) {
   if (source.prompt.empty() && source.messages_json.empty()) {
     return Status(StatusCode::kInvalidArgument, "there is nothing to answer")
@@ -100,11 +107,7 @@ Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const Promp
   // A template that cannot be read is an error, not a reason to do without one.
   const bool chat = source.format == PromptFormat::kChat ||
                     (source.format == PromptFormat::kAuto && chat_template.code() != StatusCode::kNotFound);
-  if (chat && chat_template.code() == StatusCode::kNotFound) {
-    return chat_template.status()
-        .at(model.path())
-        .hint("use text.generate with \"format\": \"raw\", or a model that was trained to chat");
-  }
+  if (chat && chat_template.code() == StatusCode::kNotFound) return no_chat_template(model);
   if (chat && !chat_template.ok()) return chat_template.status();
   const bool has_tools = source.tools_json.find_first_not_of("[] \t\r\n") != std::string_view::npos;
   if (chat && has_tools && !chat_template->uses_variable("tools")) {

@@ -36,6 +36,9 @@ struct PromptSource {
   std::function<bool()> cancelled = {};  // polled while a long text is encoded
 };
 
+/// The error for a model that was not made to chat: kNotFound.
+Status no_chat_template(const LanguageModel& model);
+
 /// The prompt's ids, with the tokens that the model expects around it.
 /// Errors: kInvalidArgument (nothing given, messages without a chat template, malformed JSON), those of template and
 /// tokenizer, kCancelled among them.

@@ -110,5 +110,17 @@ TEST_F(TextTools, ReachTheModelThroughItsTemplate) {
             read(with({{"prompt", "Is it raining?"}})));
 }
 
+TEST_F(TextTools, AModelWithoutATemplateIsRefusedBeforeItIsLoaded) {
+  write_variant(find_model(kSmolLm2), {.texts = {{"tokenizer.chat_template", ""}}, .layers = 1},
+                folder() / "plain.gguf");
+  Json pipeline = pipeline_of("text.chat", {{"prompt", "Hi"}, {"seed", 1}}, {});
+  pipeline["models"] = {{"m", {{"path", "plain.gguf"}}}};
+  const Result<Json> got = run(pipeline);
+  ASSERT_EQ(got.code(), StatusCode::kNotFound);
+  EXPECT_THAT(to_string(got.error()), HasSubstr("plain.gguf: this model has no chat template"));
+  EXPECT_THAT(to_string(got.error()), HasSubstr("test.json:"))
+      << "the node's place: it is the plan that refuses";
+}
+
 }  // namespace
 }  // namespace weft::testing

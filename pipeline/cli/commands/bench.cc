@@ -88,11 +88,11 @@ int bench(const Options& options) {
   RunOptions run = run_options(options.host);
   run.manifest = RunOptions::WriteManifest::kNo;
   Result<PreparedRun> prepared = prepare_run(*parsed.graph, plugin_provider(), *host, run);
-  if (!prepared.ok()) return report_error(prepared.status());
+  if (!prepared.ok()) return report_error(without_pipeline_places(prepared.error()));
   const Result<RunResult> result = execute(
       *prepared, run, [](const Event&) {}, &cancellation.token());
   if (const int interrupted = cancellation.exit_code(); interrupted != 0 && !result.ok()) return interrupted;
-  if (!result.ok()) return report_error(result.status());
+  if (!result.ok()) return report_error(without_pipeline_places(result.error()));
   const Json report =
       complete_report(Json::parse(result->outputs_json.at("report")), options, host->threads());
   if (options.as_json) {

@@ -2,6 +2,7 @@
 /// model stays loaded between turns.
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -43,7 +44,11 @@ Result<std::string> chat_pipeline(const Options& options) {
   std::error_code error;
   std::string path = options.model;
   if (std::filesystem::exists(path, error)) path = std::filesystem::absolute(path, error).string();
-  Json with{{"model", "model"}, {"max_tokens", options.max_tokens}, {"temperature", options.temperature}};
+  // A conversation that outgrows the context goes on, without its middle.
+  Json with{{"model", "model"},
+            {"max_tokens", options.max_tokens},
+            {"temperature", options.temperature},
+            {"truncate", "middle"}};
   if (options.seed >= 0) with["seed"] = options.seed;
   for (const std::string& setting : options.parameters) {
     const size_t equals = setting.find('=');
@@ -83,7 +88,10 @@ class Chat {
       if (!std::getline(std::cin, line) || printing_failed()) break;
       if (line == "/exit" || line == "/quit") return kSuccess;
       if (line.empty()) continue;
-      if (line.front() == '/' && obey(line)) continue;
+      if (is_command(line)) {
+        obey(line);
+        continue;
+      }
       if (const int code = answer(line); code != kSuccess && !prompts) return code;
     }
     if (prompts) print("\n");
@@ -117,7 +125,7 @@ class Chat {
       if (level >= shown && level >= WEFT_LOG_WARNING) report_warning(message);
     });
     const Result<PreparedRun> prepared = prepare_run(*graph_, plugin_provider(), *host_, run());
-    return prepared.ok() ? kSuccess : report_error(prepared.status());
+    return prepared.ok() ? kSuccess : report_error(without_pipeline_places(prepared.error()));
   }
 
   RunOptions run() const {
@@ -144,7 +152,7 @@ class Chat {
     if (!text.empty() && text.back() != '\n') print("\n");
     conversation_.add_answer(text);  // what was said before Ctrl-C was said
     if (status.ok() || status.code() == StatusCode::kCancelled) return kSuccess;
-    return report_error(status);
+    return report_error(without_pipeline_places(status.error()));
   }
 
   void show(const Event& event, std::string& text) {
@@ -155,18 +163,23 @@ class Chat {
     if (printing_failed()) token_.cancel();
   }
 
-  /// False if it is no command but something to say.
-  bool obey(const std::string& line) {
+  /// "/clear", "/system ..."; a path such as /etc/hosts is something to talk about.
+  static bool is_command(std::string_view line) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    return word.size() > 1 && word.front() == '/' &&
+           std::ranges::all_of(word.substr(1), [](char c) { return c >= 'a' && c <= 'z'; });
+  }
+
+  void obey(const std::string& line) {
     if (line == "/help") {
       print(kHelp);
     } else if (line == "/clear") {
       conversation_.clear();
-    } else if (line.rfind("/system", 0) == 0 && (line.size() == 7 || line[7] == ' ')) {
+    } else if (line.starts_with("/system") && (line.size() == 7 || line[7] == ' ')) {
       conversation_.set_system(line.size() > 8 ? line.substr(8) : "");
     } else {
-      return false;
+      report_warning(line.substr(0, line.find(' ')) + " is no command; /help lists them");
     }
-    return true;
   }
 
   Interrupt::Then on_signal(int signal) {

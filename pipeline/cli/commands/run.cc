@@ -99,7 +99,7 @@ const Command kRunCommand = {"run", "run a pipeline",
                              "weft run assets/pipelines/hello.json\n"
                              "weft run assets/pipelines/hello.json --set topic=\"the sea\" --out build/sea\n"
                              "echo \"the moon\" | weft run assets/pipelines/hello.json --set topic=-\n"
-                             "weft run assets/pipelines/summarise.json --set text=@README.md --json",
+                             "weft run assets/pipelines/summarise.json --set file=README.md --json",
                              declare};
 
 }  // namespace weft::cli
