@@ -56,6 +56,19 @@ TEST_F(TextScore, TakesTextsOfNoneAndOneToken) {
             Json::parse(R"({"tokens": [19556], "logprobs": [null]})"));
 }
 
+TEST_F(TextScore, KeysAndValuesOfEveryTypeGiveNearlyTheSame) {
+  const auto perplexity = [&](const char* type) -> double {
+    return run_node("text.score",
+                    {{"text", "The rain in Spain stays mainly in the plain."}, {"kv_type", type}},
+                    {"perplexity"})["perplexity"];
+  };
+  const double exact = perplexity("f32");
+  for (const char* type : {"f16", "bf16", "q8_0"}) {
+    EXPECT_NEAR(perplexity(type), exact, 0.1 * exact) << type;
+    EXPECT_NE(perplexity(type), exact) << type;
+  }
+}
+
 TEST_F(TextScore, RefusesATextBeyondTheModelsContext) {
   std::string text;
   for (int i = 0; i < 9000; ++i) text += " apple";
