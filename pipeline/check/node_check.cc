@@ -73,6 +73,7 @@ class NodeCheck {
       node_ = descriptor.nodes[i];
     }
     std::ofstream(options_.folder / kSampleFile) << "A small file.\nWith two lines.\n";
+    std::ofstream(options_.folder / kSamplePicture, std::ios::binary) << sample_picture();
   }
 
   bool exists() const { return watched_.has_value(); }

@@ -132,7 +132,7 @@ ParameterJson base_parameters(const NodeTypeDescriptor& node) {
   return base;
 }
 
-std::vector<std::string> variations(const ParameterDescriptor& parameter) {
+std::vector<std::string> variations(const ParameterDescriptor& parameter, const NodeTypeDescriptor& node) {
   if (is_number(parameter.type)) {
     const bool integer = is_integer(parameter.type);
     return {number_json(smallest(parameter), integer), number_json(largest(parameter), integer)};
@@ -144,10 +144,22 @@ std::vector<std::string> variations(const ParameterDescriptor& parameter) {
   }
   if (parameter.type == "text") values = {"\"\"", "\"Zwölf 你好 🙂\""};
   if (parameter.type.starts_with("list<")) values = {"[]"};
+  if (parameter.type == "path" && node.has(WEFT_NODE_READS_FILES)) values = {json_string(kSamplePicture)};
   return values;
 }
 
+// A PNG file: red, green, blue, white.
+constexpr unsigned char kPicture[] = {
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44,
+    0x52, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x02, 0x08, 0x02, 0x00, 0x00, 0x00, 0xfd,
+    0xd4, 0x9a, 0x73, 0x00, 0x00, 0x00, 0x12, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0xf8,
+    0xcf, 0xc0, 0xc0, 0x00, 0xc2, 0x0c, 0xff, 0x81, 0x00, 0x00, 0x1f, 0xee, 0x05, 0xfb, 0xf1,
+    0xab, 0xba, 0x77, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82,
+};
+
 }  // namespace
+
+std::string sample_picture() { return {reinterpret_cast<const char*>(kPicture), sizeof kPicture}; }
 
 std::vector<Value> sample_values(const std::string& type, Pool& pool) {
   std::vector<Value> values;
@@ -204,7 +216,7 @@ std::vector<ParameterSample> sample_parameters(const NodeTypeDescriptor& node) {
   const ParameterJson base = base_parameters(node);
   std::vector<ParameterSample> samples = {{"defaults", base, {}}};
   for (const ParameterDescriptor& parameter : node.parameters) {
-    for (std::string& json : variations(parameter)) {
+    for (std::string& json : variations(parameter, node)) {
       if (parameter.default_json && *parameter.default_json == json) continue;
       ParameterSample sample{parameter.name + " = " + json, base, parameter.name};
       sample.parameters_json[parameter.name] = std::move(json);

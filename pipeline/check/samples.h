@@ -14,6 +14,9 @@ namespace weft {
 
 /// A small text file that check_node puts into the folder that nodes read from.
 inline constexpr char kSampleFile[] = "sample.txt";
+/// And a small picture, 2 x 2 pixels.
+inline constexpr char kSamplePicture[] = "sample.png";
+std::string sample_picture();
 
 /// Values of port type `type`, typical ones first: texts short, long, empty and in many scripts; tensors of several ranks,
 /// types and strides; lists of none, one and many. Never empty for a type that exists.

@@ -13,6 +13,7 @@
 #include <weft/sdk/plugin.h>
 
 #include <atomic>
+#include <new>
 #include <vector>
 
 #include "modalities/image/image.h"
@@ -61,24 +62,30 @@ int64_t grown(int64_t bound, int64_t more);
 /// The smaller of a bound and `limit`.
 int64_t limited(int64_t bound, int64_t limit);
 
-/// Calls body(image, y) for every row of every picture, on the host's threads; body must not throw. Looks at cancelled()
-/// at least every quarter of a million values. Errors: kCancelled.
+/// Calls body(image, y) for every row of every picture, on the host's threads. body may allocate and throws nothing else.
+/// Looks at cancelled() at least every quarter of a million values. Errors: kCancelled, kOutOfMemory.
 template <typename Body>
 Status for_each_row(const sdk::Request& request, const ImageShape& shape, Body&& body) {
   const int64_t row_values = shape.width * shape.channels;
   const int64_t rows_per_look = 1 + (int64_t{1} << 18) / row_values;
-  std::atomic<bool> stopped{false};
-  request.host().executor().parallel_for(shape.count * shape.height, rows_per_look,
-                                         [&](int64_t begin, int64_t end) {
-                                           for (int64_t row = begin; row < end; ++row) {
-                                             if ((row - begin) % rows_per_look == 0) {
-                                               if (stopped.load(std::memory_order_relaxed)) return;
-                                               if (request.cancelled())
-                                                 return stopped.store(true, std::memory_order_relaxed);
-                                             }
-                                             body(row / shape.height, row % shape.height);
-                                           }
-                                         });
+  std::atomic<bool> stopped{false}, no_memory{false};
+  const auto stop = [&] { stopped.store(true, std::memory_order_relaxed); };
+  request.host().executor().parallel_for(
+      shape.count * shape.height, rows_per_look, [&](int64_t begin, int64_t end) {
+        try {
+          for (int64_t row = begin; row < end; ++row) {
+            if ((row - begin) % rows_per_look == 0) {
+              if (stopped.load(std::memory_order_relaxed)) return;
+              if (request.cancelled()) return stop();
+            }
+            body(row / shape.height, row % shape.height);
+          }
+        } catch (const std::bad_alloc&) {  // nothing may leave a body of the executor
+          no_memory = true;
+          stop();
+        }
+      });
+  if (no_memory) return {StatusCode::kOutOfMemory, "out of memory"};
   return stopped ? sdk::Request::cancelled_status() : Status();
 }
 

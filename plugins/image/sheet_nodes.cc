@@ -1,0 +1,303 @@
+#include "plugins/image/sheet_nodes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "modalities/image/rows.h"
+#include "plugins/image/picture.h"
+
+namespace weft::image {
+namespace {
+
+constexpr weft_parameter color_parameter(const char* name, const char* default_json, const char* help) {
+  return sdk::parameter({.name = name, .type = "text", .default_json = default_json, .help = help});
+}
+
+// ---- image.grid ------------------------------------------------------------------------------------------------------
+
+constexpr weft_port kGridInputs[] = {
+    sdk::optional_port("images", "list<image>",
+                       "The pictures, of any sizes; each takes a cell, in the middle of it."),
+    sdk::optional_port("image", "image", "Further pictures, as one batch; they come after those of images.")};
+constexpr weft_port kGridOutputs[] = {
+    sdk::port("image", "image", "One picture: as many channels as the richest has, f32 if one is.")};
+constexpr weft_parameter kGridParameters[] = {
+    sdk::parameter({.name = "columns",
+                    .type = "int",
+                    .default_json = "0",
+                    .minimum = 0,
+                    .maximum = 1000,
+                    .help = "0: about as many as there are rows."}),
+    sdk::parameter({.name = "spacing",
+                    .type = "int",
+                    .default_json = "2",
+                    .minimum = 0,
+                    .maximum = 1000,
+                    .unit = "pixels",
+                    .help = "Between the cells and around them."}),
+    color_parameter("color", "\"white\"", "Of what no picture covers: #rrggbb, #rrggbbaa, or a name.")};
+
+struct Cell {
+  const Picture* picture;
+  int64_t image;  // of its batch
+};
+
+int64_t columns_for(int64_t count, int64_t wanted) {
+  if (wanted > 0) return std::min(wanted, count);
+  return static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
+}
+int64_t side_for(int64_t cells, int64_t cell, int64_t spacing) { return cells * (cell + spacing) + spacing; }
+
+Result<std::vector<Picture>> pictures_of(const sdk::Request& request) {
+  std::vector<Picture> pictures;
+  const sdk::Value images = request.input(0), batch = request.input(1);
+  for (size_t i = 0; images && i < images.size(); ++i) {
+    Result<Picture> picture = picture_of(images.item(i));
+    if (!picture.ok()) return picture.status().at("port 'images', element " + std::to_string(i));
+    pictures.push_back(*std::move(picture));
+  }
+  if (batch) {
+    Result<Picture> picture = input_picture(request, 1, "image");
+    if (!picture.ok()) return picture.status();
+    pictures.push_back(*std::move(picture));
+  }
+  if (pictures.empty()) {
+    return Status(StatusCode::kInvalidArgument, "there is no picture")
+        .hint("connect \"images\" or \"image\"");
+  }
+  for (const Picture& picture : pictures) {
+    if (picture.color_space != pictures[0].color_space) {
+      return Status(StatusCode::kInvalidArgument, "the pictures have different colour spaces");
+    }
+  }
+  return pictures;
+}
+
+/// The picture that shows at row y of column `column`, and which of its rows; no picture in spacing and empty cells.
+struct Piece {
+  const Cell* cell = nullptr;
+  int64_t row = 0, left = 0;
+};
+struct Sheet {
+  std::vector<Cell> cells;
+  int64_t columns = 0, spacing = 0, cell_width = 0, cell_height = 0;
+
+  Piece piece(int64_t y, int64_t column) const {
+    const int64_t pitch = cell_height + spacing, row = (y - spacing) / pitch;
+    const int64_t index = row * columns + column;
+    if (y < spacing || index >= static_cast<int64_t>(cells.size())) return {};
+    const Cell& cell = cells[static_cast<size_t>(index)];
+    const ImageShape& shape = cell.picture->shape();
+    const int64_t within = y - spacing - row * pitch - (cell_height - shape.height) / 2;
+    if (within < 0 || within >= shape.height) return {};
+    return {&cell, within, spacing + column * (cell_width + spacing) + (cell_width - shape.width) / 2};
+  }
+};
+
+// ---- image.annotate --------------------------------------------------------------------------------------------------
+
+constexpr const char* kPlaces[] = {"below", "above", "bottom", "top", nullptr};
+constexpr weft_port kAnnotateInputs[] = {
+    sdk::port("image", "image", "The picture, or several that get one text."),
+    sdk::port("text", "text", "ASCII; lines are broken between words to fit.")};
+constexpr weft_port kAnnotateOutputs[] = {sdk::port("image", "image", "The picture with the text.")};
+constexpr weft_parameter kAnnotateParameters[] = {
+    sdk::parameter({.name = "place",
+                    .type = "choice",
+                    .default_json = "\"below\"",
+                    .choices = kPlaces,
+                    .help =
+                        "below, above: on a strip beside the picture, which gets higher; bottom, top: on the "
+                        "picture."}),
+    sdk::parameter({.name = "size",
+                    .type = "int",
+                    .default_json = "12",
+                    .minimum = 6,
+                    .maximum = 500,
+                    .unit = "pixels",
+                    .help = "Height of a capital letter."}),
+    sdk::parameter({.name = "margin",
+                    .type = "int",
+                    .default_json = "6",
+                    .minimum = 0,
+                    .maximum = 1000,
+                    .unit = "pixels",
+                    .help = "Around the text."}),
+    sdk::parameter({.name = "max_lines",
+                    .type = "int",
+                    .default_json = "3",
+                    .minimum = 1,
+                    .maximum = 50,
+                    .unit = "lines",
+                    .help = "A longer text ends with \"...\"."}),
+    color_parameter("color", "\"black\"", "Of the letters: #rrggbb or a name."),
+    color_parameter("background", "\"white\"",
+                    "Of the strip, or behind the text on the picture; transparent: nothing behind it.")};
+
+/// Paints `color` on a pixel, `amount` of it.
+void paint(float* pixel, int64_t channels, const Rgba& color, float amount) {
+  for (int64_t c = 0; c < channels; ++c) {
+    const float wanted = c == 3 ? 1.0f : color_component(color, channels, c);
+    pixel[c] += (wanted - pixel[c]) * amount;
+  }
+}
+
+Status read_color(const sdk::Parameters& parameters, const char* name, Rgba& to) {
+  const Result<Rgba> color = parse_color(parameters.get_text(name));
+  if (!color.ok()) return color.status().at(std::string("parameter '") + name + "'");
+  to = *color;
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GridNode>> GridNode::create(const sdk::NodeConfig& config) {
+  auto node = std::make_unique<GridNode>();
+  node->columns_ = config.parameters().get_int("columns");
+  node->spacing_ = config.parameters().get_int("spacing");
+  if (Status status = read_color(config.parameters(), "color", node->color_); !status.ok()) return status;
+  return node;
+}
+
+Status GridNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
+  weft_spec spec = picture_spec(inputs[1]);
+  const bool bounded = inputs[0].kind == 0 && spec.shape[0] != WEFT_UNBOUNDED &&
+                       spec.shape[1] != WEFT_UNBOUNDED && spec.shape[2] != WEFT_UNBOUNDED;
+  if (bounded && spec.shape[0] > 0) {
+    // Fewer pictures never make more columns, but perhaps more rows than columns were asked for.
+    const int64_t columns = columns_for(spec.shape[0], columns_);
+    const int64_t rows = (spec.shape[0] + columns - 1) / columns;
+    spec.shape[1] = std::min(side_for(rows, spec.shape[1], spacing_), kMaxImageSide);
+    spec.shape[2] = std::min(side_for(columns, spec.shape[2], spacing_), kMaxImageSide);
+    spec.shape[0] = 1;
+  } else {
+    spec = picture_spec(0, 1, WEFT_UNBOUNDED, WEFT_UNBOUNDED, 4);
+  }
+  plan.set_output(0, spec);
+  return {};
+}
+
+Status GridNode::run(sdk::Request& request, const sdk::Execution& execution) {
+  const Result<std::vector<Picture>> pictures = pictures_of(request);
+  if (!pictures.ok()) return pictures.status();
+  Sheet sheet;
+  sheet.spacing = spacing_;
+  PictureType type{{1, 0, 0, 1}, WEFT_DTYPE_U8, (*pictures)[0].color_space};
+  for (const Picture& picture : *pictures) {
+    const ImageShape& shape = picture.shape();
+    for (int64_t i = 0; i < shape.count; ++i) sheet.cells.push_back({&picture, i});
+    sheet.cell_width = std::max(sheet.cell_width, shape.width);
+    sheet.cell_height = std::max(sheet.cell_height, shape.height);
+    type.shape.channels = std::max(type.shape.channels, shape.channels);
+    if (picture.view.dtype == WEFT_DTYPE_F32) type.dtype = WEFT_DTYPE_F32;
+  }
+  const auto count = static_cast<int64_t>(sheet.cells.size());
+  sheet.columns = columns_for(count, columns_);
+  type.shape.width = side_for(sheet.columns, sheet.cell_width, spacing_);
+  type.shape.height = side_for((count + sheet.columns - 1) / sheet.columns, sheet.cell_height, spacing_);
+  Result<NewPicture> made = new_picture(request, execution, type, "grid");
+  if (!made.ok()) return made.status();
+
+  const int64_t channels = type.shape.channels;
+  Status status = for_each_row(request, type.shape, [&](int64_t, int64_t y) {
+    thread_local std::vector<float> row, stored;
+    row.resize(static_cast<size_t>(type.shape.width * channels));
+    for (size_t i = 0; i < row.size(); ++i) {
+      row[i] = color_component(color_, channels, static_cast<int64_t>(i) % channels);
+    }
+    for (int64_t column = 0; column < sheet.columns; ++column) {
+      const Piece piece = sheet.piece(y, column);
+      if (piece.cell == nullptr) continue;
+      const ImageView& view = piece.cell->picture->view;
+      stored.resize(static_cast<size_t>(view.shape.width * view.shape.channels));
+      read_row(view, piece.cell->image, piece.row, stored.data());
+      convert_channels(stored.data(), view.shape.channels, row.data() + piece.left * channels, channels,
+                       view.shape.width);
+    }
+    write_row(made->view, 0, y, row.data());
+  });
+  return status.ok() ? request.set_output(0, finish(request, *made)) : status;
+}
+
+Result<std::unique_ptr<AnnotateNode>> AnnotateNode::create(const sdk::NodeConfig& config) {
+  const sdk::Parameters parameters = config.parameters();
+  auto node = std::make_unique<AnnotateNode>();
+  const std::string_view place = parameters.get_text("place");
+  node->strip_ = place == "below" || place == "above";
+  node->top_ = place == "above" || place == "top";
+  node->layout_.size = parameters.get_int("size");
+  node->layout_.margin = parameters.get_int("margin");
+  node->layout_.max_lines = parameters.get_int("max_lines");
+  Status status = read_color(parameters, "color", node->color_);
+  if (status.ok()) status = read_color(parameters, "background", node->background_);
+  if (!status.ok()) return status;
+  return node;
+}
+
+Status AnnotateNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
+  weft_spec spec = picture_spec(inputs[0]);
+  if (strip_) spec.shape[1] = grown(spec.shape[1], text_mask_height(layout_, layout_.max_lines));
+  plan.set_output(0, spec);
+  return {};
+}
+
+Status AnnotateNode::run(sdk::Request& request, const sdk::Execution& execution) {
+  const Result<Picture> picture = input_picture(request, 0, "image");
+  if (!picture.ok()) return picture.status();
+  const sdk::Value text = request.input(1);
+  TextLayout layout = layout_;
+  layout.width = picture->shape().width;
+  const Result<TextMask> mask = make_text_mask(text.as_text(), layout);
+  if (!mask.ok()) return mask.status().at("port 'text'");
+  PictureType type = picture->type();
+  const int64_t inner_height = type.shape.height, channels = type.shape.channels;
+  if (strip_) type.shape.height += mask->height;
+  Result<NewPicture> made = new_picture(request, execution, type, "annotate");
+  if (!made.ok()) return made.status();
+
+  const int64_t text_top = top_ ? 0 : type.shape.height - mask->height;
+  const int64_t picture_top = strip_ && top_ ? mask->height : 0;
+  Status status = for_each_row(request, type.shape, [&](int64_t image, int64_t y) {
+    const int64_t from = y - picture_top, line = y - text_top;
+    const bool has_text = line >= 0 && line < mask->height;
+    if (!has_text) {
+      std::memcpy(made->view.row<std::byte>(image, y), picture->view.row<std::byte>(image, from),
+                  static_cast<size_t>(made->view.row_bytes));
+      return;
+    }
+    thread_local std::vector<float> row;
+    row.assign(static_cast<size_t>(type.shape.width * channels), 0.0f);
+    const bool on_picture = from >= 0 && from < inner_height;
+    if (on_picture) read_row(picture->view, image, from, row.data());
+    const uint8_t* coverage = mask->coverage.data() + line * mask->width;
+    for (int64_t x = 0; x < type.shape.width; ++x) {
+      float* pixel = row.data() + x * channels;
+      if (on_picture) {
+        paint(pixel, channels, background_, background_[3]);
+      } else {
+        for (int64_t c = 0; c < channels; ++c) pixel[c] = color_component(background_, channels, c);
+      }
+      paint(pixel, channels, color_, color_[3] * static_cast<float>(coverage[x]) / 255.0f);
+    }
+    write_row(made->view, image, y, row.data());
+  });
+  return status.ok() ? request.set_output(0, finish(request, *made)) : status;
+}
+
+constexpr weft_node_type kGridNode = sdk::node<GridNode>({.name = "image.grid",
+                                                          .help = "Lays pictures out in rows and columns.",
+                                                          .flags = WEFT_NODE_PURE,
+                                                          .inputs = kGridInputs,
+                                                          .outputs = kGridOutputs,
+                                                          .parameters = kGridParameters});
+constexpr weft_node_type kAnnotateNode =
+    sdk::node<AnnotateNode>({.name = "image.annotate",
+                             .help = "Writes a text on or beside a picture.",
+                             .flags = WEFT_NODE_PURE,
+                             .inputs = kAnnotateInputs,
+                             .outputs = kAnnotateOutputs,
+                             .parameters = kAnnotateParameters});
+
+}  // namespace weft::image
