@@ -264,6 +264,11 @@ Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
   options.lossless = parameters.get_bool("lossless");
   options.compression = static_cast<int>(parameters.get_int("compression"));
   if (parameters.get_text("metadata") == "pipeline") options.record = record_of(request);
+  if (const Status status = check_record_size(options.record, *format); !status.ok()) {
+    request.host().log(WEFT_LOG_WARNING,
+                       path + ": how it was made is left out: " + to_string(status.error()));
+    options.record.clear();
+  }
 
   int64_t total = 0, number = 0;
   for (const Picture& picture : *pictures) total += picture.shape().count;

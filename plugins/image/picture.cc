@@ -5,6 +5,11 @@
 namespace weft::image {
 
 Result<Picture> picture_of(const sdk::Value& value) {
+  if (value.type() != "image") {
+    return Status(StatusCode::kInvalidArgument, "this is no picture")
+        .expected("image")
+        .got(std::string(value.type()));
+  }
   Result<ImageView> view = image_view(value.as_tensor());
   if (!view.ok()) return view.status();
   Result<ColorSpace> color_space = color_space_of(value.attributes());

@@ -20,7 +20,9 @@ constexpr weft_parameter color_parameter(const char* name, const char* default_j
 constexpr weft_port kGridInputs[] = {
     sdk::optional_port("images", "list<image>",
                        "The pictures, of any sizes; each takes a cell, in the middle of it."),
-    sdk::optional_port("image", "image", "Further pictures, as one batch; they come after those of images.")};
+    sdk::optional_port(
+        "image", "image",
+        "Further pictures, as one batch. Inputs of any other name may follow: pictures or lists of them.")};
 constexpr weft_port kGridOutputs[] = {
     sdk::port("image", "image", "One picture: as many channels as the richest has, f32 if one is.")};
 constexpr weft_parameter kGridParameters[] = {
@@ -50,22 +52,25 @@ int64_t columns_for(int64_t count, int64_t wanted) {
 }
 int64_t side_for(int64_t cells, int64_t cell, int64_t spacing) { return cells * (cell + spacing) + spacing; }
 
-Result<std::vector<Picture>> pictures_of(const sdk::Request& request) {
+Result<std::vector<Picture>> pictures_of(const sdk::Request& request, const std::vector<std::string>& ports) {
   std::vector<Picture> pictures;
-  const sdk::Value images = request.input(0), batch = request.input(1);
-  for (size_t i = 0; images && i < images.size(); ++i) {
-    Result<Picture> picture = picture_of(images.item(i));
-    if (!picture.ok()) return picture.status().at("port 'images', element " + std::to_string(i));
-    pictures.push_back(*std::move(picture));
-  }
-  if (batch) {
-    Result<Picture> picture = input_picture(request, 1, "image");
-    if (!picture.ok()) return picture.status();
-    pictures.push_back(*std::move(picture));
+  for (size_t port = 0; port < ports.size(); ++port) {
+    const sdk::Value value = request.input(port);
+    if (!value) continue;
+    const bool is_list = value.kind() == WEFT_KIND_LIST;
+    for (size_t i = 0; i < (is_list ? value.size() : 1); ++i) {
+      const sdk::Value one = is_list ? value.item(i) : value;
+      Result<Picture> picture = picture_of(one);
+      if (!picture.ok()) {
+        return picture.status().at("port '" + ports[port] + "'" +
+                                   (is_list ? ", element " + std::to_string(i) : ""));
+      }
+      pictures.push_back(*std::move(picture));
+    }
   }
   if (pictures.empty()) {
     return Status(StatusCode::kInvalidArgument, "there is no picture")
-        .hint("connect \"images\" or \"image\"");
+        .hint("connect \"images\", \"image\", or inputs of any name");
   }
   for (const Picture& picture : pictures) {
     if (picture.color_space != pictures[0].color_space) {
@@ -155,6 +160,7 @@ Status read_color(const sdk::Parameters& parameters, const char* name, Rgba& to)
 
 Result<std::unique_ptr<GridNode>> GridNode::create(const sdk::NodeConfig& config) {
   auto node = std::make_unique<GridNode>();
+  for (size_t port = 0; port < config.n_inputs(); ++port) node->ports_.emplace_back(config.input_name(port));
   node->columns_ = config.parameters().get_int("columns");
   node->spacing_ = config.parameters().get_int("spacing");
   if (Status status = read_color(config.parameters(), "color", node->color_); !status.ok()) return status;
@@ -162,25 +168,35 @@ Result<std::unique_ptr<GridNode>> GridNode::create(const sdk::NodeConfig& config
 }
 
 Status GridNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
-  weft_spec spec = picture_spec(inputs[1]);
-  const bool bounded = inputs[0].kind == 0 && spec.shape[0] != WEFT_UNBOUNDED &&
-                       spec.shape[1] != WEFT_UNBOUNDED && spec.shape[2] != WEFT_UNBOUNDED;
-  if (bounded && spec.shape[0] > 0) {
-    // Fewer pictures never make more columns, but perhaps more rows than columns were asked for.
-    const int64_t columns = columns_for(spec.shape[0], columns_);
-    const int64_t rows = (spec.shape[0] + columns - 1) / columns;
-    spec.shape[1] = std::min(side_for(rows, spec.shape[1], spacing_), kMaxImageSide);
-    spec.shape[2] = std::min(side_for(columns, spec.shape[2], spacing_), kMaxImageSide);
-    spec.shape[0] = 1;
-  } else {
-    spec = picture_spec(0, 1, WEFT_UNBOUNDED, WEFT_UNBOUNDED, 4);
+  int64_t count = 0, width = 1, height = 1, channels = 1;
+  weft_dtype dtype = WEFT_DTYPE_U8;
+  bool bounded = true;
+  for (size_t port = 0; port < inputs.size(); ++port) {
+    const weft_spec& spec = inputs[port];
+    if (spec.kind == 0 && port < 2) continue;  // nothing is connected
+    const bool known = spec.kind == WEFT_KIND_TENSOR && spec.rank == 4 &&
+                       std::all_of(spec.shape, spec.shape + 4, [](int64_t extent) { return extent >= 1; });
+    bounded = bounded && known;
+    if (!known) continue;
+    count += spec.shape[0];
+    height = std::max(height, spec.shape[1]);
+    width = std::max(width, spec.shape[2]);
+    channels = std::max(channels, spec.shape[3]);
+    if (spec.dtype != WEFT_DTYPE_U8) dtype = 0;
   }
-  plan.set_output(0, spec);
+  if (bounded && count > 0) {
+    const int64_t columns = columns_for(count, columns_);
+    const int64_t rows = (count + columns - 1) / columns;
+    plan.set_output(0, picture_spec(dtype, 1, std::min(side_for(rows, height, spacing_), kMaxImageSide),
+                                    std::min(side_for(columns, width, spacing_), kMaxImageSide), channels));
+  } else {
+    plan.set_output(0, picture_spec(0, 1, WEFT_UNBOUNDED, WEFT_UNBOUNDED, 4));
+  }
   return {};
 }
 
 Status GridNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  const Result<std::vector<Picture>> pictures = pictures_of(request);
+  const Result<std::vector<Picture>> pictures = pictures_of(request, ports_);
   if (!pictures.ok()) return pictures.status();
   Sheet sheet;
   sheet.spacing = spacing_;
@@ -288,7 +304,7 @@ Status AnnotateNode::run(sdk::Request& request, const sdk::Execution& execution)
 
 constexpr weft_node_type kGridNode = sdk::node<GridNode>({.name = "image.grid",
                                                           .help = "Lays pictures out in rows and columns.",
-                                                          .flags = WEFT_NODE_PURE,
+                                                          .flags = WEFT_NODE_PURE | WEFT_NODE_EXTRA_INPUTS,
                                                           .inputs = kGridInputs,
                                                           .outputs = kGridOutputs,
                                                           .parameters = kGridParameters});

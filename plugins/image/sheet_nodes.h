@@ -4,6 +4,9 @@
 
 #include <weft/sdk/plugin.h>
 
+#include <string>
+#include <vector>
+
 #include "modalities/image/image.h"
 #include "modalities/image/opencv/text_mask.h"
 
@@ -17,6 +20,7 @@ class GridNode {
   Status run(sdk::Request& request, const sdk::Execution& execution);
 
  private:
+  std::vector<std::string> ports_;  // names of all inputs
   int64_t columns_ = 0, spacing_ = 0;
   Rgba color_{};
 };

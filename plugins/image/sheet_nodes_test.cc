@@ -37,6 +37,22 @@ TEST_F(SheetNodes, GridTakesABatchAndTheRichestType) {
               ElementsAre(1, 0, 0, 0.5f, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1));
 }
 
+TEST_F(SheetNodes, GridTakesPicturesUnderAnyName) {
+  NodeRunnerOptions options;
+  options.parameters_json = {{"spacing", "0"}, {"columns", "3"}};
+  options.extra_inputs = {"left", "more"};
+  Result<NodeRunner> runner = NodeRunner::create(host_, kGridNode, std::move(options));
+  ASSERT_TRUE(runner.ok());
+  const auto list =
+      Value::list({picture<uint8_t>({1, 1, 1, 1}, {2}), picture<uint8_t>({1, 1, 1, 1}, {3})}, "image");
+  const auto results = runner->run({{{Value(), Value(), picture<uint8_t>({1, 1, 1, 1}, {1}), *list}},
+                                    {{Value(), Value(), *Value::text("no picture"), Value()}}});
+  ASSERT_TRUE(results.ok() && (*results)[0].status.ok());
+  EXPECT_THAT(pixels<uint8_t>((*results)[0].outputs[0]), ElementsAre(1, 2, 3));
+  EXPECT_EQ((*results)[1].status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT((*results)[1].status.error().where, ::testing::HasSubstr("left"));
+}
+
 TEST_F(SheetNodes, GridChoosesColumnsAndRefusesNothing) {
   const NodeResult result = run(kGridNode, {Value(), counting({7, 2, 3, 3})}, {{"spacing", "0"}});
   EXPECT_EQ(view(result.outputs[0]).shape, (ImageShape{1, 6, 9, 3}));

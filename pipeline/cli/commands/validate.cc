@@ -23,6 +23,8 @@ int validate(const Options& options) {
     const Result<ParsedPipeline> read = parse_pipeline_or_picture(file, *catalog, record);
     if (!read.ok()) {
       code = report_error(read.status());
+      if (read.code() == StatusCode::kInvalidArgument)
+        code = kInvalidPipeline;  // a picture without a pipeline
       continue;
     }
     const ParsedPipeline& parsed = *read;
