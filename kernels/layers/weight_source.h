@@ -11,9 +11,6 @@
 #ifndef WEFT_KERNELS_LAYERS_WEIGHT_SOURCE_H
 #define WEFT_KERNELS_LAYERS_WEIGHT_SOURCE_H
 
-#include <weft/sdk/executor.h>
-#include <weft/sdk/status.h>
-
 #include <cstdint>
 #include <map>
 #include <string>
@@ -55,8 +52,7 @@ class WeightSource {
 
   /// Adds a tensor, in place of one of that name.
   void add(std::string name, SourceTensor tensor);
-  /// Merges a delta into the tensor of that name. Precondition: the tensor is there, and the shapes fit: up has its rows,
-  /// down as many elements a rank as it has in a row.
+  /// Merges a delta into the tensor of that name. Precondition: the tensor is there, and the shapes fit.
   void add_delta(const std::string& name, LowRankDelta delta);
 
   const Tensors& tensors() const { return tensors_; }
@@ -66,8 +62,7 @@ class WeightSource {
   bool has_delta(std::string_view name) const { return deltas_.find(name) != deltas_.end(); }
 
   /// values[0..count) = the tensor in f32, row-major as the network sees it, with what is merged into it.
-  /// Precondition: the tensor is there. Errors: kOutOfMemory.
-  Status read(std::string_view name, float* values, Executor executor) const;
+  void read(std::string_view name, float* values) const;
   /// "model.safetensors, tensor 'x', offset 12", for an error's `where`.
   std::string where(std::string_view name) const;
 

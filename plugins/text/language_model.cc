@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "plugins/text/host_weight_store.h"
+#include "kernels/layers/host_weight_store.h"
 
 namespace weft::text {
 namespace {

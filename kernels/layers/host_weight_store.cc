@@ -1,8 +1,8 @@
-#include "plugins/text/host_weight_store.h"
+#include "kernels/layers/host_weight_store.h"
 
 #include <weft/sdk/error.h>
 
-namespace weft::text {
+namespace weft {
 
 HostWeightStore::~HostWeightStore() {
   for (weft_packed* entry : entries_) api_->release(entry);
@@ -25,4 +25,4 @@ Result<const std::byte*> HostWeightStore::get(const std::string& key, int64_t si
   return static_cast<const std::byte*>(api_->data(entry));
 }
 
-}  // namespace weft::text
+}  // namespace weft

@@ -2,8 +2,8 @@
 ///
 /// Ownership: keeps every entry that it got until it is destroyed; the extension's table lives as long as the process.
 /// Thread safety: one thread at a time.
-#ifndef WEFT_PLUGINS_TEXT_HOST_WEIGHT_STORE_H
-#define WEFT_PLUGINS_TEXT_HOST_WEIGHT_STORE_H
+#ifndef WEFT_KERNELS_LAYERS_HOST_WEIGHT_STORE_H
+#define WEFT_KERNELS_LAYERS_HOST_WEIGHT_STORE_H
 
 #include <weft/abi/draft/packed_weights.h>
 
@@ -11,7 +11,7 @@
 
 #include "kernels/layers/packed_weight_store.h"
 
-namespace weft::text {
+namespace weft {
 
 class HostWeightStore final : public PackedWeightStore {
  public:
@@ -28,5 +28,5 @@ class HostWeightStore final : public PackedWeightStore {
   std::vector<weft_packed*> entries_;
 };
 
-}  // namespace weft::text
+}  // namespace weft
 #endif
