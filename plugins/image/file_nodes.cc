@@ -258,7 +258,7 @@ Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
   if (!format.ok()) return format.status();
   const Result<std::vector<Picture>> pictures = pictures_to_save(request);
   if (!pictures.ok()) return pictures.status();
-  EncodeOptions options;
+  ImageEncodeOptions options;
   options.format = *format;
   options.quality = static_cast<int>(parameters.get_int("quality"));
   options.lossless = parameters.get_bool("lossless");

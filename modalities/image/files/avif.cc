@@ -131,7 +131,7 @@ Status decode_avif(Bytes file, const PixelWriter& writer, const ImageCancelled& 
   return {};
 }
 
-Result<std::string> encode_avif(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_avif(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                 const ImageCancelled& cancelled) {
   if (Status status = check_record_size(options.record, ImageFormat::kAvif); !status.ok()) return status;
   const ImageShape& shape = image.shape;

@@ -14,23 +14,23 @@ using Bytes = std::span<const std::byte>;
 
 Result<ImageHeader> read_png_header(Bytes file, const ImageLimits& limits);
 Status decode_png(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled);
-Result<std::string> encode_png(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_png(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                const ImageCancelled& cancelled);
 
 Result<ImageHeader> read_jpeg_header(Bytes file);
 Status decode_jpeg(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled);
-Result<std::string> encode_jpeg(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_jpeg(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                 const ImageCancelled& cancelled);
 
 Result<ImageHeader> read_webp_header(Bytes file);
 Status decode_webp(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled);
-Result<std::string> encode_webp(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_webp(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                 const ImageCancelled& cancelled);
 
 #ifdef WEFT_HAS_AVIF
 Result<ImageHeader> read_avif_header(Bytes file, const ImageLimits& limits);
 Status decode_avif(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled);
-Result<std::string> encode_avif(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_avif(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                 const ImageCancelled& cancelled);
 #endif
 

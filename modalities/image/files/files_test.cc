@@ -115,7 +115,7 @@ TEST(EncodeImage, GivesBackWhatWasWritten) {
       if (format == ImageFormat::kJpeg && channels == 4) continue;
       const ImageShape shape{1, 9, 17, channels};
       std::vector<uint8_t> pixels = gradient(shape);
-      EncodeOptions options;
+      ImageEncodeOptions options;
       options.format = format;
       options.quality = 95;
       options.lossless = true;
@@ -143,7 +143,7 @@ TEST(EncodeImage, GivesBackWhatWasWritten) {
 
 TEST(EncodeImage, RoundsFloatsAndEncodesLinearLight) {
   std::vector<float> pixels = {0.5f, -1, 2, 0.2145f};
-  EncodeOptions options;
+  ImageEncodeOptions options;
   const ImageView view = packed_image_view(pixels.data(), WEFT_DTYPE_F32, {1, 1, 4, 1});
   EXPECT_EQ(*decode(*encode_image(view, 0, options, {})), (std::vector<uint8_t>{128, 0, 255, 55}));
   options.color_space = ColorSpace::kLinear;
@@ -157,7 +157,7 @@ TEST(EncodeImage, KeepsTheRecordInEveryFormat) {
   for (const ImageFormat format :
        {ImageFormat::kPng, ImageFormat::kJpeg, ImageFormat::kWebp, ImageFormat::kAvif}) {
     if (!is_supported(format)) continue;
-    EncodeOptions options;
+    ImageEncodeOptions options;
     options.format = format;
     EXPECT_EQ(*read_image_record(bytes(*encode_image(view, 0, options, {}))), std::nullopt);
     options.record = record;
@@ -173,7 +173,7 @@ TEST(EncodeImage, KeepsTheRecordInEveryFormat) {
 
 TEST(EncodeImage, RefusesWhatAFormatCannotHold) {
   std::vector<uint8_t> pixels = gradient({1, 1, 20000, 4});
-  EncodeOptions options;
+  ImageEncodeOptions options;
   options.format = ImageFormat::kWebp;
   EXPECT_EQ(
       encode_image(packed_image_view(pixels.data(), WEFT_DTYPE_U8, {1, 1, 20000, 4}), 0, options, {}).code(),
@@ -194,7 +194,7 @@ TEST(EncodeImage, StopsWhenCancelled) {
   for (const ImageFormat format :
        {ImageFormat::kPng, ImageFormat::kJpeg, ImageFormat::kWebp, ImageFormat::kAvif}) {
     if (!is_supported(format)) continue;
-    EncodeOptions options;
+    ImageEncodeOptions options;
     options.format = format;
     const ImageView view = packed_image_view(pixels.data(), WEFT_DTYPE_U8, {1, 64, 64, 3});
     EXPECT_EQ(encode_image(view, 0, options, [] { return true; }).code(), StatusCode::kCancelled)

@@ -96,7 +96,7 @@ Status decode_image(std::span<const std::byte> file, const ImageHeader& header, 
 #endif
 }
 
-Result<std::string> encode_image(const ImageView& images, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_image(const ImageView& images, int64_t index, const ImageEncodeOptions& options,
                                  const ImageCancelled& cancelled) {
   switch (options.format) {
     case ImageFormat::kPng: return files::encode_png(images, index, options, cancelled);

@@ -61,7 +61,7 @@ using ImageCancelled = std::function<bool()>;
 Status decode_image(std::span<const std::byte> file, const ImageHeader& header, const ImageView& target,
                     const ImageCancelled& cancelled);
 
-struct EncodeOptions {
+struct ImageEncodeOptions {
   ImageFormat format = ImageFormat::kPng;
   int quality = 90;       // 1 to 100, of JPEG, WebP and AVIF; JPEG keeps full colour resolution from 90 on
   bool lossless = false;  // WebP and AVIF; PNG always is, JPEG never
@@ -73,7 +73,7 @@ struct EncodeOptions {
 /// Picture `index` of the batch as a file. Equal pixels and options give equal bytes. Alpha is kept where the format has
 /// it. Errors: kUnsupported (JPEG with alpha, a format that this build lacks), kOutOfRange (a side or a record that the
 /// format cannot hold), kCancelled, kOutOfMemory.
-Result<std::string> encode_image(const ImageView& images, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_image(const ImageView& images, int64_t index, const ImageEncodeOptions& options,
                                  const ImageCancelled& cancelled);
 
 }  // namespace weft

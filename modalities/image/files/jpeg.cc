@@ -155,7 +155,7 @@ class Reader {
 
 class Writer {
  public:
-  Writer(const ImageView& image, int64_t index, const EncodeOptions& options)
+  Writer(const ImageView& image, int64_t index, const ImageEncodeOptions& options)
       : image_(image), index_(index), options_(options) {
     info_.err = &failure_.manager;
     created_ = setjmp(failure_.place) == 0;
@@ -208,7 +208,7 @@ class Writer {
 
   const ImageView& image_;
   const int64_t index_;
-  const EncodeOptions& options_;
+  const ImageEncodeOptions& options_;
   Failure failure_;
   jpeg_compress_struct info_{};
   bool created_ = false;
@@ -233,7 +233,7 @@ Status decode_jpeg(Bytes file, const PixelWriter& writer, const ImageCancelled& 
   return status.ok() ? reader.decode(writer, cancelled) : status;
 }
 
-Result<std::string> encode_jpeg(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_jpeg(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                 const ImageCancelled& cancelled) {
   if (image.shape.has_alpha()) {
     return Status(StatusCode::kUnsupported, "JPEG has no transparency")

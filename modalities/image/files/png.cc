@@ -120,7 +120,7 @@ class Reader {
 
 class Writer {
  public:
-  Writer(const ImageView& image, int64_t index, const EncodeOptions& options)
+  Writer(const ImageView& image, int64_t index, const ImageEncodeOptions& options)
       : image_(image), index_(index), options_(options) {
     png_ = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure_, Failure::report, Failure::ignore);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
@@ -179,7 +179,7 @@ class Writer {
 
   const ImageView& image_;
   const int64_t index_;
-  const EncodeOptions& options_;
+  const ImageEncodeOptions& options_;
   Failure failure_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
@@ -216,7 +216,7 @@ Status decode_png(Bytes file, const PixelWriter& writer, const ImageCancelled& c
   return status.ok() ? reader.decode(writer, cancelled) : status;
 }
 
-Result<std::string> encode_png(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_png(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                const ImageCancelled& cancelled) {
   Writer writer(image, index, options);
   if (Status status = writer.encode(cancelled); !status.ok()) return status;

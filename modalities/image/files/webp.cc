@@ -72,7 +72,8 @@ struct Writer {
   }
 };
 
-Status fill_picture(Writer& writer, const ImageView& image, int64_t index, const EncodeOptions& options) {
+Status fill_picture(Writer& writer, const ImageView& image, int64_t index,
+                    const ImageEncodeOptions& options) {
   const ImageShape& shape = image.shape;
   const auto size = static_cast<size_t>(shape.width * shape.channels);
   std::vector<float> values(size);
@@ -161,7 +162,7 @@ Status decode_webp(Bytes file, const PixelWriter& writer, const ImageCancelled& 
   return {};
 }
 
-Result<std::string> encode_webp(const ImageView& image, int64_t index, const EncodeOptions& options,
+Result<std::string> encode_webp(const ImageView& image, int64_t index, const ImageEncodeOptions& options,
                                 const ImageCancelled& cancelled) {
   if (image.shape.width > WEBP_MAX_DIMENSION || image.shape.height > WEBP_MAX_DIMENSION) {
     return Status(StatusCode::kOutOfRange, "the picture is too large for WebP")
