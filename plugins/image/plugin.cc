@@ -3,8 +3,11 @@
 
 #include "plugins/image/adjust_node.h"
 #include "plugins/image/compare_node.h"
+#include "plugins/image/diffusion_model.h"
 #include "plugins/image/file_nodes.h"
 #include "plugins/image/frame_nodes.h"
+#include "plugins/image/generate_node.h"
+#include "plugins/image/latent_nodes.h"
 #include "plugins/image/mix_nodes.h"
 #include "plugins/image/resize_node.h"
 #include "plugins/image/sheet_nodes.h"
@@ -12,16 +15,23 @@
 namespace weft::image {
 namespace {
 
+const weft_model_type kModels[] = {sdk::model<DiffusionModel>(
+    {.name = "image.diffusion",
+     .help = "A Stable Diffusion model: a diffusers folder, or a single safetensors file.",
+     .parameters = DiffusionModel::parameters()})};
+
 const weft_node_type kNodes[] = {
-    kLoadNode,  kSaveNode,   kResizeNode, kCropNode,     kPadNode,     kCompositeNode,
-    kBlendNode, kAdjustNode, kGridNode,   kAnnotateNode, kCompareNode,
+    kGenerateNode, kTextEncodeNode, kEmptyLatentNode, kSampleNode,   kVaeEncodeNode, kVaeDecodeNode,
+    kLoadNode,     kSaveNode,       kResizeNode,      kCropNode,     kPadNode,       kCompositeNode,
+    kBlendNode,    kAdjustNode,     kGridNode,        kAnnotateNode, kCompareNode,
 };
 
 const weft_plugin kPlugin = sdk::plugin({.name = "image",
                                          .version = "0.1.0",
                                          .license = "Apache-2.0",
-                                         .help = "Pictures: load, save, change, compare.",
-                                         .nodes = kNodes});
+                                         .help = "Pictures: paint, load, save, change, compare.",
+                                         .nodes = kNodes,
+                                         .models = kModels});
 
 }  // namespace
 }  // namespace weft::image

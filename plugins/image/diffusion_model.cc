@@ -1,0 +1,272 @@
+#include "plugins/image/diffusion_model.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/layers/host_weight_store.h"
+#include "modalities/diffusion/scheduler_config.h"
+#include "plugins/image/textual_inversion.h"
+
+namespace weft::image {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
+
+constexpr weft_parameter kParameters[] = {
+    sdk::parameter(
+        {.name = "precision",
+         .type = "choice",
+         .default_json = "\"auto\"",
+         .choices = kPrecisions,
+         .help = "What the networks compute in. auto: bf16 where the processor multiplies it, else f32."}),
+    sdk::parameter(
+        {.name = "tokenizer",
+         .type = "text",
+         .default_json = "\"\"",
+         .help = "A folder with vocab.json and merges.txt, for checkpoints without a tokenizer; relative "
+                 "paths start at the model's folder."}),
+    sdk::parameter(
+        {.name = "embeddings",
+         .type = "json",
+         .default_json = "[]",
+         .help = "Textual inversion: [{\"name\": \"<cat-toy>\", \"path\": \"cat.safetensors\"}]; the name "
+                 "in a prompt stands for the learned vectors."})};
+
+DType compute_type(std::string_view name) {
+  if (name == "f32") return DType::kF32;
+  if (name == "bf16") return DType::kBF16;
+  return active_isa() >= IsaLevel::kAvx512Bf16 ? DType::kBF16 : DType::kF32;
+}
+
+Status file_missing(const std::string& model) {
+  return Status(StatusCode::kNotFound, "the checkpoint has no tokenizer")
+      .at(model)
+      .expected("a folder with vocab.json and merges.txt")
+      .got("none")
+      .hint("name one: \"models\": {\"painter\": {\"path\": \"...\", \"tokenizer\": \"FOLDER\"}}");
+}
+
+}  // namespace
+
+std::span<const weft_parameter> DiffusionModel::parameters() { return kParameters; }
+
+DiffusionModel::~DiffusionModel() = default;
+
+Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSource& source) {
+  std::unique_ptr<DiffusionModel> model(new DiffusionModel(source.host(), std::string(source.path())));
+  Result<DiffusionCheckpoint> checkpoint = DiffusionCheckpoint::open(model->path_);
+  if (!checkpoint.ok()) return checkpoint.status();
+  model->checkpoint_.emplace(*std::move(checkpoint));
+  const sdk::Parameters parameters = source.parameters();
+  model->compute_ = compute_type(parameters.get_text("precision"));
+  if (Status status = model->open_networks(model->compute_); !status.ok()) return status;
+  if (Status status = model->open_tokenizers(std::string(parameters.get_text("tokenizer"))); !status.ok()) {
+    return status;
+  }
+  if (Status status = model->open_embeddings(parameters.get_text("embeddings")); !status.ok()) return status;
+  if (Status status = model->read_default_side(); !status.ok()) return status;
+  if (Status status = model->note_files(source); !status.ok()) return status;
+  return model;
+}
+
+Status DiffusionModel::open_networks(DType compute) {
+  Result<UNet> unet = UNet::open(checkpoint_->unet().source, checkpoint_->unet().config, compute);
+  if (!unet.ok()) return unet.status();
+  unet_.emplace(*std::move(unet));
+  Result<Vae> vae = Vae::open(checkpoint_->vae().source, checkpoint_->vae().config, compute);
+  if (!vae.ok()) return vae.status();
+  vae_.emplace(*std::move(vae));
+  if (unet_->config().out_channels != latent_channels()) {
+    return Status(StatusCode::kCorruptData, "UNet and autoencoder do not belong together")
+        .at(path_)
+        .expected("a UNet that predicts the autoencoder's " + std::to_string(latent_channels()) + " channels")
+        .got(std::to_string(unet_->config().out_channels));
+  }
+  return {};
+}
+
+Status DiffusionModel::open_tokenizers(const std::string& given) {
+  const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
+  text_encoders_.clear();
+  int64_t width = 0;
+  for (size_t i = 0; i < checkpoint_->text_encoders().size(); ++i) {
+    const CheckpointPart<ClipTextConfig>& part = checkpoint_->text_encoders()[i];
+    Result<ClipText> network = ClipText::open(part.source, part.config, compute_);
+    if (!network.ok()) return network.status();
+    const auto& own = checkpoint_->tokenizers();
+    const fs::path folder = !given.empty() ? base / given : i < own.size() ? own[i] : fs::path();
+    if (folder.empty()) return file_missing(path_);
+    Result<Tokenizer> tokenizer = Tokenizer::from_folder(folder);
+    if (!tokenizer.ok()) return tokenizer.status();
+    if (tokenizer->vocabulary_size() > part.config.vocabulary) {
+      return Status(StatusCode::kCorruptData, "the tokenizer has more tokens than the text encoder")
+          .at(folder.string())
+          .expected("at most " + std::to_string(part.config.vocabulary))
+          .got(std::to_string(tokenizer->vocabulary_size()));
+    }
+    width += part.config.width;
+    text_encoders_.push_back({*std::move(network), *std::move(tokenizer), {}, {}});
+  }
+  if (width != unet_->config().context_width) {
+    return Status(StatusCode::kCorruptData, "UNet and text encoders do not belong together")
+        .at(path_)
+        .expected("text states of width " + std::to_string(unet_->config().context_width))
+        .got(std::to_string(width));
+  }
+  return {};
+}
+
+Status DiffusionModel::open_embeddings(std::string_view json) {
+  const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
+  for (TextEncoder& encoder : text_encoders_) {
+    Result<LearnedEmbeddings> learned =
+        read_learned_embeddings(json, base, encoder.network.config().width,
+                                static_cast<TokenId>(encoder.network.config().vocabulary));
+    if (!learned.ok()) return learned.status();
+    encoder.learned = std::move(learned->tokens);
+    encoder.learned_embeddings = std::move(learned->values);
+  }
+  return {};
+}
+
+Status DiffusionModel::read_default_side() {
+  const bool is_xl = kind() == DiffusionKind::kSdxl || kind() == DiffusionKind::kSdxlRefiner;
+  default_side_ = is_xl ? 1024 : 512;
+  const fs::path config = fs::path(path_) / "unet" / "config.json";
+  if (!fs::is_regular_file(config)) return {};
+  Result<std::optional<int64_t>> sample_size = read_sample_size(config);
+  if (!sample_size.ok()) return sample_size.status();
+  if (*sample_size) default_side_ = **sample_size * vae_->config().factor();
+  return {};
+}
+
+Status DiffusionModel::note_files(const sdk::ModelSource& source) {
+  std::set<std::string> paths;
+  const auto add_all = [&](const auto& part) {
+    for (const fs::path& file : part.files) paths.insert(file.string());
+  };
+  add_all(checkpoint_->unet());
+  add_all(checkpoint_->vae());
+  for (const auto& part : checkpoint_->text_encoders()) add_all(part);
+  std::string weights(source.sha256());
+  for (const std::string& path : paths) {
+    if (path == source.path()) continue;
+    Result<std::string> hash = source.add_file(path);
+    if (!hash.ok()) return hash.status();
+    weights += *hash;
+  }
+  // Small files that results depend on, but packed weights do not.
+  std::vector<fs::path> small = checkpoint_->tokenizers();
+  if (!checkpoint_->scheduler_config().empty()) small.push_back(checkpoint_->scheduler_config());
+  for (const fs::path& path : small) {
+    if (path.empty() || !fs::exists(path)) continue;
+    if (Result<std::string> hash = source.add_file(path.string()); !hash.ok()) return hash.status();
+  }
+  if (weights.empty()) return {};
+  const XXH128_hash_t digest = XXH3_128bits(weights.data(), weights.size());
+  char text[33];
+  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, digest.high64, digest.low64);
+  weights_key_ = text;
+  return {};
+}
+
+Result<weft_model_estimate> DiffusionModel::estimate() const {
+  int64_t resident = unet_->packed_weights_bytes() + vae_->packed_weights_bytes(), mapped = 0;
+  for (const TextEncoder& encoder : text_encoders_) {
+    resident += encoder.network.packed_weights_bytes() +
+                static_cast<int64_t>(encoder.learned_embeddings.size() * sizeof(float));
+    mapped += encoder.network.mapped_bytes();
+  }
+  return sdk::model_estimate(static_cast<uint64_t>(resident), static_cast<uint64_t>(mapped));
+}
+
+Status DiffusionModel::load(weft_stream* /*stream*/) {
+  const auto start = std::chrono::steady_clock::now();
+  const Executor executor = host_.executor();
+  if (unet_->loaded()) {  // evicted since: the networks still point into the old store
+    if (Status status = reopen(); !status.ok()) return status;
+  }
+  const auto* packed =
+      weights_key_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
+  if (packed != nullptr) {
+    store_ = std::make_unique<HostWeightStore>(packed);
+  } else {
+    store_ = std::make_unique<HeapWeightStore>();
+  }
+  const auto key = [&](const std::string& part) {
+    return weights_key_.empty() ? std::string() : weights_key_ + "." + part;
+  };
+  for (size_t i = 0; i < text_encoders_.size(); ++i) {
+    if (Status status = text_encoders_[i].network.load(*store_, key("text" + std::to_string(i)), executor);
+        !status.ok()) {
+      return std::move(status).at(path_);
+    }
+  }
+  if (Status status = unet_->load(*store_, key("unet"), executor); !status.ok())
+    return std::move(status).at(path_);
+  if (Status status = vae_->load(*store_, key("vae"), executor); !status.ok())
+    return std::move(status).at(path_);
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return {};
+}
+
+Status DiffusionModel::reopen() {
+  if (Status status = open_networks(compute_); !status.ok()) return status;
+  for (size_t i = 0; i < text_encoders_.size(); ++i) {
+    const CheckpointPart<ClipTextConfig>& part = checkpoint_->text_encoders()[i];
+    Result<ClipText> network = ClipText::open(part.source, part.config, compute_);
+    if (!network.ok()) return network.status();
+    text_encoders_[i].network = *std::move(network);
+  }
+  return {};
+}
+
+void DiffusionModel::evict() {
+  store_.reset();  // load() opens the networks again before anything reads them
+}
+
+Result<diffusion::SamplerConfig> DiffusionModel::sampler_config(
+    std::optional<diffusion::Sampler> sampler) const {
+  const fs::path& path = checkpoint_->scheduler_config();
+  if (!path.empty() && fs::is_regular_file(path)) return read_scheduler_config(path, sampler);
+  // A single file has no scheduler: what Stable Diffusion was published with.
+  diffusion::SamplerConfig config;
+  const bool is_xl = kind() == DiffusionKind::kSdxl || kind() == DiffusionKind::kSdxlRefiner;
+  config.sampler = sampler.value_or(is_xl ? diffusion::Sampler::kEuler : diffusion::Sampler::kPndm);
+  config.beta_start = 0.00085;
+  config.beta_end = 0.012;
+  config.beta_schedule = diffusion::BetaSchedule::kScaledLinear;
+  config.steps_offset = 1;
+  config.set_alpha_to_one = diffusion::Switch::kOff;
+  config.clip_sample = 0;
+  config.skip_prk_steps = diffusion::Switch::kOn;
+  if (is_xl) config.timestep_spacing = diffusion::TimestepSpacing::kLeading;
+  if (checkpoint_->marked_v_prediction()) config.prediction = diffusion::Prediction::kVelocity;
+  return config;
+}
+
+int64_t DiffusionModel::chunk_length() const {
+  int64_t length = text_encoders_.front().network.config().n_positions;
+  for (const TextEncoder& encoder : text_encoders_) {
+    length = std::min(length, encoder.network.config().n_positions);
+  }
+  return length;
+}
+
+int64_t DiffusionModel::pooled_width() const {
+  if (unet_->config().added_time_width == 0) return 0;
+  const ClipTextConfig& last = text_encoders_.back().network.config();
+  return last.projection_width > 0 ? last.projection_width : last.width;
+}
+
+}  // namespace weft::image

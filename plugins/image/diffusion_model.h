@@ -1,0 +1,89 @@
+/// The model type "image.diffusion": a Stable Diffusion checkpoint, with text encoders, UNet, autoencoder, tokenizers and
+/// the scheduler's configuration, shared by every node that names it.
+///
+/// open() maps the files and reads headers and vocabularies; every tensor that is missing, of another shape or unknown is
+/// listed. load() packs the weights, or maps them from the host's cache. Ownership: the host's residency owns it; nodes
+/// borrow it. Thread safety: const members of a loaded model may be used by several nodes at once.
+#ifndef WEFT_PLUGINS_IMAGE_DIFFUSION_MODEL_H
+#define WEFT_PLUGINS_IMAGE_DIFFUSION_MODEL_H
+
+#include <weft/sdk/plugin.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/diffusion/sampler_config.h"
+#include "kernels/networks/clip_text/clip_text.h"
+#include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
+#include "kernels/networks/unet/unet.h"
+#include "kernels/networks/vae/vae.h"
+#include "modalities/text/prompt_weights/prompt_weights.h"
+#include "modalities/text/tokenizer/tokenizer.h"
+
+namespace weft::image {
+
+/// One text encoder with what belongs to it.
+struct TextEncoder {
+  ClipText network;
+  Tokenizer tokenizer;
+  std::vector<LearnedToken> learned;      // textual inversion
+  std::vector<float> learned_embeddings;  // [n, width]
+};
+
+class DiffusionModel {
+ public:
+  /// Parameters of the "models" entry.
+  static std::span<const weft_parameter> parameters();
+
+  static Result<std::unique_ptr<DiffusionModel>> open(const sdk::ModelSource& source);
+  ~DiffusionModel();
+  Result<weft_model_estimate> estimate() const;
+  Status load(weft_stream* stream);
+  void evict();
+
+  const std::string& path() const { return path_; }
+  DiffusionKind kind() const { return checkpoint_->kind(); }
+  const std::vector<TextEncoder>& text_encoders() const { return text_encoders_; }
+  const UNet& unet() const { return *unet_; }
+  const Vae& vae() const { return *vae_; }
+  bool zeros_for_empty_prompt() const { return checkpoint_->zeros_for_empty_prompt(); }
+
+  /// The checkpoint's scheduler, or `sampler` with the checkpoint's options. Errors: those of read_scheduler_config.
+  Result<diffusion::SamplerConfig> sampler_config(std::optional<diffusion::Sampler> sampler) const;
+  /// Side of the pictures that the model was trained on, in pixels.
+  int64_t default_side() const { return default_side_; }
+  /// Channels that a sample has; the UNet's input may have more (inpainting).
+  int64_t latent_channels() const { return vae_->config().latent_channels; }
+  /// Text tokens of one chunk, beginning and end included.
+  int64_t chunk_length() const;
+  /// Width of the pooled text that SDXL wants; 0: none.
+  int64_t pooled_width() const;
+  double load_seconds() const { return load_seconds_; }
+
+ private:
+  DiffusionModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
+  Status open_networks(DType compute);
+  Status reopen();
+  Status open_tokenizers(const std::string& given);
+  Status open_embeddings(std::string_view json);
+  Status read_default_side();
+  Status note_files(const sdk::ModelSource& source);
+
+  sdk::Host host_;
+  std::string path_;
+  std::string weights_key_;  // empty: the host keeps nothing
+  DType compute_ = DType::kF32;
+  double load_seconds_ = 0;
+  int64_t default_side_ = 512;
+  std::optional<DiffusionCheckpoint> checkpoint_;
+  std::vector<TextEncoder> text_encoders_;
+  std::optional<UNet> unet_;
+  std::optional<Vae> vae_;
+  std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
+};
+
+}  // namespace weft::image
+#endif

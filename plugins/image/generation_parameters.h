@@ -1,0 +1,168 @@
+/// The parameters that image.generate, image.sample and image.text_encode share: their declarations, and their values read.
+#ifndef WEFT_PLUGINS_IMAGE_GENERATION_PARAMETERS_H
+#define WEFT_PLUGINS_IMAGE_GENERATION_PARAMETERS_H
+
+#include <weft/sdk/plugin.h>
+
+#include <array>
+#include <vector>
+
+#include "kernels/diffusion/noise/noise.h"
+#include "kernels/diffusion/sampling_plan.h"
+#include "modalities/image/image.h"
+#include "plugins/image/diffusion_model.h"
+#include "plugins/image/prompt_encoding.h"
+
+namespace weft::image {
+
+inline constexpr double kMaxGeneratedSide = 4096;  // pixels
+inline constexpr int64_t kMaxGeneratedImages = 64;
+
+inline constexpr const char* kDiffusionModelTypes[] = {"image.diffusion", nullptr};
+inline constexpr const char* kSamplerChoices[] = {
+    "auto", "ddim",  "ddpm",     "pndm",         "lms",       "euler",  "euler_ancestral",
+    "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "uni_pc", "lcm",
+    "tcd",  "deis",  nullptr};
+inline constexpr const char* kScheduleChoices[] = {"auto",        "normal", "karras", "exponential",
+                                                   "sgm_uniform", "beta",   "simple", nullptr};
+inline constexpr const char* kProfileChoices[] = {"diffusers", "comfyui", nullptr};
+inline constexpr const char* kRngChoices[] = {"torch-cpu", "philox", nullptr};
+inline constexpr const char* kNotationChoices[] = {"auto", "none", "a1111", "comfyui", "novelai", nullptr};
+
+inline constexpr weft_parameter kModelParameter = sdk::parameter(
+    {.name = "model", .type = "model", .choices = kDiffusionModelTypes, .help = "The diffusion model."});
+inline constexpr weft_parameter kProfileParameter = sdk::parameter(
+    {.name = "profile",
+     .type = "choice",
+     .default_json = "\"diffusers\"",
+     .choices = kProfileChoices,
+     .help = "Whose conventions for steps, noise and prompts: a seed means the same picture there."});
+inline constexpr weft_parameter kSeedParameter =
+    sdk::parameter({.name = "seed",
+                    .type = "seed",
+                    .help = "Of the noise; drawn once and recorded if absent. The i-th picture has seed + i.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST | WEFT_PARAMETER_OPTIONAL});
+inline constexpr weft_parameter kRngParameter =
+    sdk::parameter({.name = "rng",
+                    .type = "choice",
+                    .default_json = "\"torch-cpu\"",
+                    .choices = kRngChoices,
+                    .help = "Whose random numbers: PyTorch's on a CPU, or on CUDA (philox)."});
+inline constexpr weft_parameter kCountParameter = sdk::parameter({.name = "n",
+                                                                  .type = "int",
+                                                                  .default_json = "1",
+                                                                  .minimum = 1,
+                                                                  .maximum = kMaxGeneratedImages,
+                                                                  .help = "Pictures, made as one batch."});
+
+constexpr weft_parameter generated_side_parameter(const char* name) {
+  return sdk::parameter({.name = name,
+                         .type = "int",
+                         .default_json = "0",
+                         .minimum = 0,
+                         .maximum = kMaxGeneratedSide,
+                         .unit = "pixels",
+                         .help = "A multiple of 8; 0: what the model was trained on."});
+}
+
+inline constexpr weft_parameter kPromptParameters[] = {
+    sdk::parameter(
+        {.name = "prompt_weights",
+         .type = "choice",
+         .default_json = "\"auto\"",
+         .choices = kNotationChoices,
+         .help =
+             "How prompts weigh words: a1111 (word:1.3), comfyui, novelai {word}; none: prompts are text. "
+             "auto: comfyui with that profile, else none."}),
+    sdk::parameter(
+        {.name = "clip_skip",
+         .type = "int",
+         .default_json = "0",
+         .minimum = 0,
+         .maximum = 11,
+         .unit = "layers",
+         .help = "Layers of the text encoder left out at the end; 1 is stable-diffusion-webui's 2."}),
+    sdk::parameter({.name = "max_chunks",
+                    .type = "int",
+                    .default_json = "4",
+                    .minimum = 1,
+                    .maximum = 64,
+                    .help = "Most chunks of the text encoder's length that a prompt may take."})};
+
+inline constexpr weft_parameter kSamplingParameters[] = {
+    sdk::parameter({.name = "steps",
+                    .type = "int",
+                    .default_json = "20",
+                    .minimum = 1,
+                    .maximum = diffusion::SamplingPlan::kMaxSteps,
+                    .unit = "steps",
+                    .help = "Of the sampler; second-order ones call the UNet twice a step."}),
+    sdk::parameter({.name = "cfg",
+                    .type = "float",
+                    .default_json = "7.5",
+                    .minimum = 0,
+                    .maximum = 100,
+                    .help = "Classifier-free guidance; at most 1: the negative prompt is not used.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST}),
+    sdk::parameter({.name = "guidance_rescale",
+                    .type = "float",
+                    .default_json = "0.0",
+                    .minimum = 0,
+                    .maximum = 1,
+                    .help = "How far guided predictions get back the deviation of unguided ones.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST}),
+    sdk::parameter({.name = "sampler",
+                    .type = "choice",
+                    .default_json = "\"auto\"",
+                    .choices = kSamplerChoices,
+                    .help = "auto: the checkpoint's own."}),
+    sdk::parameter({.name = "schedule",
+                    .type = "choice",
+                    .default_json = "\"auto\"",
+                    .choices = kScheduleChoices,
+                    .help = "Which noise levels the steps visit; auto: the checkpoint's own."}),
+    sdk::parameter({.name = "strength",
+                    .type = "float",
+                    .default_json = "0.8",
+                    .minimum = 0,
+                    .maximum = 1,
+                    .help = "Of a picture to start from: how much of it is painted anew.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST}),
+    sdk::parameter({.name = "eta",
+                    .type = "float",
+                    .minimum = 0,
+                    .maximum = 1,
+                    .help = "Noise that ddim (default 0) and tcd (default 0.3) add.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST | WEFT_PARAMETER_OPTIONAL})};
+
+template <size_t... kSizes>
+constexpr auto joined(const weft_parameter (&... parts)[kSizes]) {
+  std::array<weft_parameter, (kSizes + ...)> all{};
+  size_t next = 0;
+  const auto append = [&](const auto& part) {
+    for (const weft_parameter& item : part) all[next++] = item;
+  };
+  (append(parts), ...);
+  return all;
+}
+
+PromptOptions prompt_options(const sdk::Parameters& parameters);
+/// Errors: those of SamplingPlan::make. strength: of a picture to start from; 1 without one.
+Result<diffusion::SamplingPlan> sampling_plan(const DiffusionModel& model, const sdk::Parameters& parameters,
+                                              double strength);
+/// One an image, seeded seed, seed + 1, ...
+std::vector<diffusion::NoiseGenerator> noise_generators(const sdk::Parameters& parameters, int64_t images);
+
+/// Pixels of the pictures to make, checked. Errors: kInvalidArgument.
+struct PictureSize {
+  int64_t height = 0, width = 0;
+};
+Result<PictureSize> picture_size(const DiffusionModel& model, const sdk::Parameters& parameters);
+/// A picture that comes in has the size that was prepared for. Errors: kInvalidShape.
+Status check_picture_size(const ImageShape& picture, const PictureSize& expected, const char* port);
+
+/// A request's cancellation as the networks ask for it. The request outlives it.
+StopRequest stop_request(const sdk::Request& request);
+
+}  // namespace weft::image
+#endif

@@ -1,0 +1,141 @@
+#include "plugins/image/latent_codec.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "plugins/image/denoising.h"
+
+namespace weft::image {
+namespace {
+
+struct DecodeScratch {
+  std::span<float> latents, pixels;
+  std::span<std::byte> workspace;
+};
+
+DecodeScratch place_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
+                             uint32_t n_threads) {
+  const VaeConfig& config = model.vae().config();
+  DecodeScratch s;
+  s.latents = scratch.take<float>(height * width * config.latent_channels);
+  s.pixels = scratch.take<float>(height * width * config.factor() * config.factor() * config.image_channels);
+  s.workspace = scratch.take<std::byte>(model.vae().decode_workspace_bytes(1, height, width, n_threads));
+  return s;
+}
+
+struct EncodeScratch {
+  std::span<float> pixels, moments, chw, noise;
+  std::span<std::byte> workspace;
+};
+
+EncodeScratch place_encoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
+                             uint32_t n_threads) {
+  const VaeConfig& config = model.vae().config();
+  const int64_t count = height * width * config.latent_channels;
+  EncodeScratch s;
+  s.pixels = scratch.take<float>(height * width * config.factor() * config.factor() * config.image_channels);
+  s.moments = scratch.take<float>(2 * count);
+  s.chw = scratch.take<float>(count);
+  s.noise = scratch.take<float>(count);
+  s.workspace = scratch.take<std::byte>(model.vae().encode_workspace_bytes(1, height, width, n_threads));
+  return s;
+}
+
+}  // namespace
+
+void measure_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
+                      uint32_t n_threads) {
+  const int64_t mark = scratch.mark();
+  place_decoding(scratch, model, height, width, n_threads);
+  scratch.release(mark);
+}
+
+void measure_encoding_picture(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
+                              uint32_t n_threads) {
+  const int64_t mark = scratch.mark();
+  place_encoding(scratch, model, height, width, n_threads);
+  scratch.release(mark);
+}
+
+Status decode_picture(const DiffusionModel& model, std::span<const float> latents, int64_t height,
+                      int64_t width, uint8_t* pixels, Scratch& scratch, Executor executor,
+                      const StopRequest& stop) {
+  const VaeConfig& config = model.vae().config();
+  const int64_t mark = scratch.mark();
+  DecodeScratch s = place_decoding(scratch, model, height, width, executor.max_threads());
+  for (size_t i = 0; i < latents.size(); ++i) {
+    s.latents[i] = latents[i] / config.scaling_factor + config.shift_factor;
+  }
+  Status status = model.vae().decode(
+      TensorView::contiguous(s.latents.data(), DType::kF32, {1, height, width, config.latent_channels}),
+      TensorView::contiguous(s.pixels.data(), DType::kF32,
+                             {1, height * config.factor(), width * config.factor(), config.image_channels}),
+      s.workspace, executor, stop);
+  if (status.ok()) {
+    for (size_t i = 0; i < s.pixels.size(); ++i) {
+      // Half to even, as numpy rounds for diffusers.
+      const float unit = std::clamp(s.pixels[i] / 2 + 0.5f, 0.0f, 1.0f);
+      pixels[i] = static_cast<uint8_t>(std::nearbyint(unit * 255));
+    }
+  }
+  scratch.release(mark);
+  return status;
+}
+
+Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
+                      const ImageView* mask, diffusion::NoiseGenerator* generator, std::span<float> latents,
+                      Scratch& scratch, Executor executor, const StopRequest& stop) {
+  const VaeConfig& config = model.vae().config();
+  const int64_t height = picture.shape.height / config.factor(),
+                width = picture.shape.width / config.factor();
+  const int64_t channels = config.latent_channels;
+  const int64_t mark = scratch.mark();
+  EncodeScratch s = place_encoding(scratch, model, height, width, executor.max_threads());
+  size_t at = 0;
+  for (int64_t y = 0; y < picture.shape.height; ++y) {
+    for (int64_t x = 0; x < picture.shape.width; ++x) {
+      const bool hidden = mask != nullptr && unit_value(*mask, 0, y, x, 0) >= 0.5f;
+      for (int64_t c = 0; c < config.image_channels; ++c) {
+        const int64_t from = picture.shape.channels < 3 ? 0 : c;
+        s.pixels[at++] = hidden ? 0 : unit_value(picture, index, y, x, from) * 2 - 1;
+      }
+    }
+  }
+  Status status = model.vae().encode(
+      TensorView::contiguous(s.pixels.data(), DType::kF32,
+                             {1, picture.shape.height, picture.shape.width, config.image_channels}),
+      TensorView::contiguous(s.moments.data(), DType::kF32, {1, height, width, 2 * channels}), s.workspace,
+      executor, stop);
+  if (status.ok()) {
+    if (generator != nullptr) draw_latent_noise(*generator, channels, s.chw, s.noise);
+    for (int64_t p = 0; p < height * width; ++p) {
+      const float* moments = s.moments.data() + p * 2 * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        float value = moments[c];
+        if (generator != nullptr) {
+          const float log_variance = std::clamp(moments[channels + c], -30.0f, 20.0f);
+          value += std::exp(0.5f * log_variance) * s.noise[static_cast<size_t>(p * channels + c)];
+        }
+        latents[static_cast<size_t>(p * channels + c)] =
+            (value - config.shift_factor) * config.scaling_factor;
+      }
+    }
+  }
+  scratch.release(mark);
+  return status;
+}
+
+float unit_value(const ImageView& picture, int64_t index, int64_t y, int64_t x, int64_t channel) {
+  const int64_t at = x * picture.shape.channels + channel;
+  if (picture.dtype == WEFT_DTYPE_U8) return static_cast<float>(picture.row<uint8_t>(index, y)[at]) / 255;
+  return std::clamp(picture.row<float>(index, y)[at], 0.0f, 1.0f);
+}
+
+void latent_mask(const ImageView& mask, int64_t factor, int64_t width, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto y = static_cast<int64_t>(i) / width, x = static_cast<int64_t>(i) % width;
+    out[i] = unit_value(mask, 0, y * factor, x * factor, 0) >= 0.5f ? 1.0f : 0.0f;
+  }
+}
+
+}  // namespace weft::image

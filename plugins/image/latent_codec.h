@@ -1,0 +1,47 @@
+/// Pictures to latents and back, one picture at a time, so that a batch needs no more memory than one.
+///
+/// Latents are a pipeline's: (the autoencoder's - shift) * scale. Thread safety: as the model; scratch belongs to one call.
+#ifndef WEFT_PLUGINS_IMAGE_LATENT_CODEC_H
+#define WEFT_PLUGINS_IMAGE_LATENT_CODEC_H
+
+#include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/diffusion/noise/noise.h"
+#include "kernels/layers/stop_request.h"
+#include "modalities/image/image.h"
+#include "plugins/image/diffusion_model.h"
+#include "plugins/image/scratch.h"
+
+namespace weft::image {
+
+// height, width: of the latents.
+void measure_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
+                      uint32_t n_threads);
+void measure_encoding_picture(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
+                              uint32_t n_threads);
+
+/// latents: [height, width, c]. pixels: u8 [height * factor, width * factor, 3]. Errors: those of Vae::decode.
+Status decode_picture(const DiffusionModel& model, std::span<const float> latents, int64_t height,
+                      int64_t width, uint8_t* pixels, Scratch& scratch, Executor executor,
+                      const StopRequest& stop);
+
+/// Encodes picture `index` of a batch of three channels (or one, or four whose alpha is left out). generator: draws from the
+/// distribution that the encoder gives, as diffusers does; null: its mean. mask: pixels above 0.5 count as middle gray, or
+/// no mask. latents: [height, width, c]. Errors: those of Vae::encode.
+Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
+                      const ImageView* mask, diffusion::NoiseGenerator* generator, std::span<float> latents,
+                      Scratch& scratch, Executor executor, const StopRequest& stop);
+
+/// A pixel's value as 0..1.
+float unit_value(const ImageView& picture, int64_t index, int64_t y, int64_t x, int64_t channel);
+
+/// The mask for latents: 1 where the pixel at the latent's corner is above 0.5, else 0. mask: gray, or the first of more
+/// channels. out: [height, width].
+void latent_mask(const ImageView& mask, int64_t factor, int64_t width, std::span<float> out);
+
+}  // namespace weft::image
+#endif
