@@ -1,5 +1,6 @@
 #include "kernels/testing/random.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace weft::testing {
@@ -102,6 +103,16 @@ std::vector<uint8_t> random_weights(WeightFormat format, int64_t count, uint64_t
     if (format == WeightFormat::kMXFP4)
       block[0] = static_cast<uint8_t>(120 + random.below(6));  // 2^-7 to 2^-2
   }
+  return bytes;
+}
+
+std::vector<uint8_t> repeated_weights(WeightFormat format, int64_t count, uint64_t seed) {
+  const BlockLayout layout = block_layout(format);
+  const int64_t most = int64_t{1} << 14;  // a multiple of every format's elements
+  const std::vector<uint8_t> some = random_weights(format, std::min(count, most), seed);
+  std::vector<uint8_t> bytes(static_cast<size_t>(count / layout.elements * layout.bytes));
+  for (size_t at = 0; at < bytes.size(); at += some.size())
+    std::memcpy(bytes.data() + at, some.data(), std::min(some.size(), bytes.size() - at));
   return bytes;
 }
 

@@ -32,5 +32,8 @@ std::vector<float> random_normal(int64_t count, uint64_t seed);
 /// finite numbers of either sign. Precondition: count is a multiple of the block's elements.
 std::vector<uint8_t> random_weights(WeightFormat format, int64_t count, uint64_t seed);
 
+/// The same for benches, whose time does not depend on values: a few thousand of them again and again.
+std::vector<uint8_t> repeated_weights(WeightFormat format, int64_t count, uint64_t seed);
+
 }  // namespace weft::testing
 #endif

@@ -6,6 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,32 +33,34 @@ double peak(DType compute) {
 
 struct Shape {
   const char* model;
+  int times;  // a run of the model
   int64_t m, n, k;
+  std::optional<Activation> activation = {};
   GemmPairing pairing = GemmPairing::kNone;
 };
 
 constexpr Shape kShapes[] = {
-    {"cube", 4096, 4096, 4096},
-    // UNet: queries, keys, values and outputs; gated and plain parts of the feed-forward; keys of the text.
-    {"unet", 8192, 320, 320},
-    {"unet", 8192, 2560, 320, GemmPairing::kValueGate},
-    {"unet", 8192, 320, 1280},
-    {"unet", 154, 320, 768},
-    {"unet", 2048, 640, 640},
-    {"unet", 2048, 5120, 640, GemmPairing::kValueGate},
-    {"unet", 2048, 640, 2560},
-    {"unet", 154, 640, 768},
-    {"unet", 512, 1280, 1280},
-    {"unet", 512, 10240, 1280, GemmPairing::kValueGate},
-    {"unet", 512, 1280, 5120},
-    {"unet", 154, 1280, 768},
-    {"unet", 128, 1280, 1280},
-    {"unet", 128, 10240, 1280, GemmPairing::kValueGate},
-    {"unet", 128, 1280, 5120},
+    {"cube", 1, 4096, 4096, 4096},
+    // UNet: queries, keys, values and outputs; gated and plain parts of the feed-forward; keys and values of the text.
+    {"unet", 30, 8192, 320, 320},
+    {"unet", 5, 8192, 2560, 320, Activation::kGelu, GemmPairing::kValueGate},
+    {"unet", 5, 8192, 320, 1280},
+    {"unet", 10, 154, 320, 768},
+    {"unet", 30, 2048, 640, 640},
+    {"unet", 5, 2048, 5120, 640, Activation::kGelu, GemmPairing::kValueGate},
+    {"unet", 5, 2048, 640, 2560},
+    {"unet", 10, 154, 640, 768},
+    {"unet", 30, 512, 1280, 1280},
+    {"unet", 5, 512, 10240, 1280, Activation::kGelu, GemmPairing::kValueGate},
+    {"unet", 5, 512, 1280, 5120},
+    {"unet", 12, 154, 1280, 768},
+    {"unet", 6, 128, 1280, 1280},
+    {"unet", 1, 128, 10240, 1280, Activation::kGelu, GemmPairing::kValueGate},
+    {"unet", 1, 128, 1280, 5120},
     // ViT-L/14, one image of 224 x 224.
-    {"vit", 257, 1024, 1024},
-    {"vit", 257, 4096, 1024},
-    {"vit", 257, 1024, 4096},
+    {"vit", 96, 257, 1024, 1024},
+    {"vit", 24, 257, 4096, 1024, Activation::kQuickGelu},
+    {"vit", 24, 257, 1024, 4096},
 };
 
 /// Activations and results have the type that products are computed in, as in a network that stays in it.
@@ -67,7 +70,7 @@ void multiply(benchmark::State& state, Shape s, DType compute) {
   testing::AlignedBytes packed(bytes), scratch(gemm_scratch_bytes(threads().max_threads()));
   testing::AlignedBytes a(s.m * s.k * size_bytes(compute)), c(s.m * width * size_bytes(compute));
   {
-    const std::vector<uint8_t> file = testing::random_weights(WeightFormat::kBF16, s.n * s.k, 1);
+    const std::vector<uint8_t> file = testing::repeated_weights(WeightFormat::kBF16, s.n * s.k, 1);
     if (!pack_gemm_weights(shape, WeightFormat::kBF16, file.data(), packed.data(), threads()).ok())
       return state.SkipWithError("pack");
   }
@@ -76,7 +79,7 @@ void multiply(benchmark::State& state, Shape s, DType compute) {
   g.a = TensorView::contiguous(a.data(), compute, {s.m, s.k});
   g.w = {shape, packed.data()};
   g.bias = bias.data();
-  if (s.pairing != GemmPairing::kNone) g.activation = Activation::kGelu;
+  g.activation = s.activation;
   g.c = TensorView::contiguous(c.data(), compute, {s.m, width});
   g.scratch = scratch.data();
   for (auto _ : state) {
@@ -92,10 +95,10 @@ void multiply(benchmark::State& state, Shape s, DType compute) {
 void register_all() {
   for (const DType compute : {DType::kF32, DType::kBF16}) {
     for (const Shape& s : kShapes) {
+      const char* around = s.pairing != GemmPairing::kNone ? "/gated" : s.activation ? "/quick_gelu" : "";
       const std::string name = std::string(compute == DType::kF32 ? "f32/" : "bf16/") + s.model +
-                               "/m:" + std::to_string(s.m) + "/n:" + std::to_string(s.n) +
-                               "/k:" + std::to_string(s.k) +
-                               (s.pairing == GemmPairing::kNone ? "" : "/gated");
+                               "/times:" + std::to_string(s.times) + "/m:" + std::to_string(s.m) +
+                               "/n:" + std::to_string(s.n) + "/k:" + std::to_string(s.k) + around;
       benchmark::RegisterBenchmark(name.c_str(), multiply, s, compute)
           ->UseRealTime()
           ->Unit(benchmark::kMillisecond);
