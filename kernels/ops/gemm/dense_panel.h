@@ -22,6 +22,23 @@ enum class PanelStart : uint8_t {
   kContinue,  // sums = sums + products
 };
 
+enum class PanelElement : uint8_t { kF32, kBF16 };
+
+/// Where finished sums go at once, for products without an activation: out = sums + bias + residual. Run offsets and strides in
+/// elements.
+struct PanelOutput {
+  void* out = nullptr;  // first column of the first run; null: sums stay sums
+  PanelElement type = PanelElement::kF32;
+  int64_t row_stride = 0;
+  const int64_t* run_offsets = nullptr;  // [n_runs]
+  int64_t columns = 0;                   // of the groups' outputs, those that exist
+  const float* bias = nullptr;           // [columns] or null
+  const void* residual = nullptr;        // as out, or null; may be it
+  PanelElement residual_type = PanelElement::kF32;
+  int64_t residual_row_stride = 0;
+  const int64_t* residual_run_offsets = nullptr;
+};
+
 struct PanelTask {
   const uint8_t*
       a;  // elements: f32, or what panel_of_bf16 says. Zero from k to the next multiple of kPadding
@@ -36,12 +53,12 @@ struct PanelTask {
   int64_t tap_bytes;    // of a group's weights, from one tap to the next
   int64_t group_bytes;  // from one group to the next
   int64_t n_groups;
-  float* sums;  // [n_runs * run_rows][n_groups * kGroup], sums_stride elements apart
+  float*
+      sums;  // [n_runs * run_rows][n_groups * kGroup], sums_stride elements apart; undefined after an output
   int64_t sums_stride;
   PanelStart start;
+  PanelOutput output;
 };
-
-enum class PanelElement : uint8_t { kF32, kBF16 };
 
 struct DensePanelBodies {
   const char* name;

@@ -25,10 +25,40 @@ constexpr int kMostGroups = 1;
 constexpr int kRows[kMostGroups + 1] = {0, 2};
 #endif
 
-/// R rows from `a` on times G groups from `w` on.
+/// Some neighbouring rows of a run, some neighbouring groups.
+struct Block {
+  int64_t run, row, n_rows;
+  int64_t group, n_groups;
+};
+
+/// The way out of finished sums, block.n_rows rows of block.n_groups groups, `stride` elements apart.
+__attribute__((noinline)) void put_out(const PanelTask& task, const Block& block, const float* sums,
+                                       int64_t stride) {
+  const PanelOutput& o = task.output;
+  const int64_t first = block.group * kLanes;
+  const int64_t out_at = o.run_offsets[block.run] + block.row * o.row_stride + first;
+  const int64_t residual_at =
+      o.residual == nullptr ? 0
+                            : o.residual_run_offsets[block.run] + block.row * o.residual_row_stride + first;
+  for (int64_t r = 0; r < block.n_rows; ++r) {
+    for (int64_t column = 0; column < block.n_groups * kLanes; column += kLanes) {
+      const int64_t left = o.columns - first - column;
+      const int n = static_cast<int>(left < kLanes ? left : kLanes);
+      F32x16 v = f32_load(sums + r * stride + column);
+      if (o.bias != nullptr) v = add(v, load_elements(o.bias, PanelElement::kF32, first + column, n));
+      if (o.residual != nullptr) {
+        const int64_t at = residual_at + r * o.residual_row_stride + column;
+        v = add(v, load_elements(o.residual, o.residual_type, at, n));
+      }
+      store_elements(o.out, o.type, out_at + r * o.row_stride + column, v, n);
+    }
+  }
+}
+
+/// R rows from `a` on times G groups from `w` on, to sums `stride` elements apart.
 template <typename Product, int R, int G>
 __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_t* a, const uint8_t* w,
-                                             float* sums) {
+                                             float* sums, int64_t stride) {
   F32x16 sum[R][G];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -50,7 +80,7 @@ __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g) {
-      float* to = sums + r * task.sums_stride + g * kLanes;
+      float* to = sums + r * stride + g * kLanes;
       f32_store(to, task.start == PanelStart::kZero ? sum[r][g] : add(f32_load(to), sum[r][g]));
     }
   }
@@ -58,9 +88,10 @@ __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_
 
 /// multiply_tile with R = rows. Precondition: 1 <= rows <= R.
 template <typename Product, int R, int G>
-void multiply_rows(int64_t rows, const PanelTask& task, const uint8_t* a, const uint8_t* w, float* sums) {
-  if (rows == R) return multiply_tile<Product, R, G>(task, a, w, sums);
-  if constexpr (R > 1) multiply_rows<Product, R - 1, G>(rows, task, a, w, sums);
+void multiply_rows(int64_t rows, const PanelTask& task, const uint8_t* a, const uint8_t* w, float* sums,
+                   int64_t stride) {
+  if (rows == R) return multiply_tile<Product, R, G>(task, a, w, sums, stride);
+  if constexpr (R > 1) multiply_rows<Product, R - 1, G>(rows, task, a, w, sums, stride);
 }
 
 /// All rows times G groups from `group` on, in tiles of rows as equal as they can be: a remainder of its own would be slow.
@@ -68,14 +99,23 @@ template <typename Product, int G>
 void multiply_strip(const PanelTask& task, int64_t group) {
   const int64_t n_tiles = (task.run_rows + kRows[G] - 1) / kRows[G];
   const uint8_t* w = task.w + group * task.group_bytes;
+  const bool out = task.output.out != nullptr;
+  float tile_sums[kRows[G] * G * kLanes];  // of a tile that goes out at once
   for (int64_t run = 0; run < task.n_runs; ++run) {
     const uint8_t* a = task.a + task.run_offsets[run];
-    float* sums = task.sums + run * task.run_rows * task.sums_stride + group * kLanes;
+    Block block = {run, 0, 0, group, G};
     for (int64_t tile = 0; tile < n_tiles; ++tile) {
-      const int64_t rows = task.run_rows / n_tiles + (tile < task.run_rows % n_tiles ? 1 : 0);
-      multiply_rows<Product, kRows[G], G>(rows, task, a, w, sums);
-      a += rows * task.row_stride;
-      sums += rows * task.sums_stride;
+      block.n_rows = task.run_rows / n_tiles + (tile < task.run_rows % n_tiles ? 1 : 0);
+      float* sums = task.sums + (run * task.run_rows + block.row) * task.sums_stride + group * kLanes;
+      int64_t stride = task.sums_stride;
+      if (out && task.start == PanelStart::kZero) {
+        sums = tile_sums;
+        stride = G * kLanes;
+      }
+      multiply_rows<Product, kRows[G], G>(block.n_rows, task, a, w, sums, stride);
+      if (out) put_out(task, block, sums, stride);
+      a += block.n_rows * task.row_stride;
+      block.row += block.n_rows;
     }
   }
 }
@@ -166,6 +206,10 @@ void multiply_bf16_tiles(const PanelTask& task) {
         block.rows[1] = static_cast<int>(rest < kMostTileRows ? rest : kMostTileRows);
         block.groups = task.n_groups - group < 2 ? 1 : 2;
         multiply_tile_block(task, block);
+        if (task.output.out != nullptr) {
+          put_out(task, {run, row, block.rows[0] + block.rows[1], group, block.groups}, block.sums,
+                  task.sums_stride);
+        }
       }
     }
   }

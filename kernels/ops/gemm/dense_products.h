@@ -6,6 +6,7 @@
 #define WEFT_KERNELS_OPS_GEMM_DENSE_PRODUCTS_H
 
 #include "kernels/cpu/lanes.h"
+#include "kernels/ops/gemm/dense_panel.h"
 
 namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
@@ -95,6 +96,47 @@ struct ProductBF16 {
   }
 };
 #endif
+
+typedef uint16_t Half16 __attribute__((vector_size(32)));
+
+/// 16 lanes rounded to bf16.
+WEFT_LANE_FN Half16 bf16_from_f32(F32x16 v) {
+#if defined(WEFT_ISA_AVX512BF16)
+  return (Half16)_mm512_cvtneps_pbh(v);
+#else
+  typedef uint32_t Bits16 __attribute__((vector_size(64)));
+  Bits16 bits;
+  __builtin_memcpy(&bits, &v, sizeof(bits));
+  const Bits16 rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const Bits16 is_nan = (Bits16)((bits & 0x7fffffff) > 0x7f800000);  // stays one
+  return __builtin_convertvector((is_nan & (bits >> 16 | 0x40)) | (~is_nan & rounded), Half16);
+#endif
+}
+
+WEFT_LANE_FN void store_elements(void* to, PanelElement type, int64_t at, F32x16 v, int n) {
+  if (type == PanelElement::kF32) {
+    float* out = static_cast<float*>(to) + at;
+    if (n == kLanes) f32_store(out, v);
+    else f32_store_n(out, n, v);
+  } else {
+    const Half16 half = bf16_from_f32(v);
+    uint16_t* out = static_cast<uint16_t*>(to) + at;
+    if (n == kLanes) __builtin_memcpy(out, &half, sizeof(half));
+    else __builtin_memcpy(out, &half, static_cast<unsigned>(n) * 2);
+  }
+}
+
+WEFT_LANE_FN F32x16 load_elements(const void* from, PanelElement type, int64_t at, int n) {
+  if (type == PanelElement::kF32) {
+    const float* in = static_cast<const float*>(from) + at;
+    return n == kLanes ? f32_load(in) : f32_load_n(in, n);
+  }
+  const uint16_t* in = static_cast<const uint16_t*>(from) + at;
+  if (n == kLanes) return f32_from_bf16(in);
+  uint16_t rest[kLanes] = {};
+  __builtin_memcpy(rest, in, static_cast<unsigned>(n) * 2);
+  return f32_from_bf16(rest);
+}
 
 }  // namespace
 }  // namespace weft::WEFT_ISA_NAMESPACE

@@ -37,6 +37,11 @@ struct Kernels {
   void multiply(const PanelTask& task) const;
 };
 
+/// Precondition: kF32 or kBF16.
+inline PanelElement panel_element(DType type) {
+  return type == DType::kF32 ? PanelElement::kF32 : PanelElement::kBF16;
+}
+
 /// Writes `count` elements to a row of a panel, rounded as the compute type says, and zeros up to `padded`.
 void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t count, int64_t padded,
                    uint8_t* dst);

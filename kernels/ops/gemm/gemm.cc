@@ -42,8 +42,24 @@ struct Plan {
         k_parts(g.w.shape.k, most_k(g.w.shape.compute), dense::kPadding),
         panel_parts(std::clamp<int64_t>(dense::kPanelBytes / kLeastRows / kernels.row_stride(k_parts.size), 1,
                                         k_parts.n)),
-        row_stride(kernels.row_stride(panel_parts * k_parts.size)),
-        rows(g.c.shape[0], std::min(kMostRows, dense::kPanelBytes / row_stride / kRowUnit * kRowUnit), 8) {}
+        in_place(reads_in_place(g, kernels)),
+        row_stride(in_place ? g.a.strides[0] * kernels.element_bytes()
+                            : kernels.row_stride(panel_parts * k_parts.size)),
+        rows(g.c.shape[0], most_rows(kernels), 8) {}
+
+  /// Whether rows of A serve as they are: right in type, nothing to fill up, and not so far apart that they would compete for
+  /// the same sets of a cache.
+  static bool reads_in_place(const Gemm& g, const dense::Kernels& kernels) {
+    const int64_t bytes = g.a.strides[0] * size_bytes(g.a.dtype);
+    const bool rounds = g.w.shape.compute == DType::kBF16 && g.a.dtype == DType::kF32;
+    return dense::panel_element(g.a.dtype) == kernels.element && !rounds &&
+           g.w.shape.k % dense::kPadding == 0 && bytes % 4096 != 0;
+  }
+
+  int64_t most_rows(const dense::Kernels& kernels) const {
+    const int64_t bytes = kernels.row_stride(panel_parts * k_parts.size);
+    return std::min(kMostRows, dense::kPanelBytes / bytes / kRowUnit * kRowUnit);
+  }
 
   bool one_panel() const { return panel_parts == k_parts.n; }
 
@@ -58,6 +74,7 @@ struct Plan {
   int64_t groups, unit, units;  // a thread takes whole units of groups
   dense::Parts k_parts;
   int64_t panel_parts;  // parts of k that a panel has
+  bool in_place;        // A itself is the panel
   int64_t row_stride;
   dense::Parts rows;
 };
@@ -83,13 +100,14 @@ class PanelProduct {
         if (!plan_.one_panel() && part % plan_.panel_parts == 0) fill_panel(part);
         multiply(part, group, n_groups);
       }
-      finish(group, n_groups);
+      if (!goes_out_at_once()) finish(group, n_groups);
     }
   }
 
  private:
   /// The panel becomes what plan_.panel_parts parts from `part` on need.
   void fill_panel(int64_t part) {
+    if (plan_.in_place) return;
     const int64_t first = plan_.k_parts.begin(part);
     const int64_t k = plan_.k_parts.end(std::min(part + plan_.panel_parts, plan_.k_parts.n) - 1) - first;
     const int64_t bytes = size_bytes(g_.a.dtype);
@@ -105,7 +123,8 @@ class PanelProduct {
     const GemmShape& shape = g_.w.shape;
     const int64_t first = plan_.k_parts.begin(part);
     PanelTask task;
-    task.a = scratch_.panel + part % plan_.panel_parts * plan_.k_parts.size * kernels_.element_bytes();
+    if (plan_.in_place) task.a = row_of(g_.a, first_row_) + first * kernels_.element_bytes();
+    else task.a = scratch_.panel + part % plan_.panel_parts * plan_.k_parts.size * kernels_.element_bytes();
     task.row_stride = plan_.row_stride;
     task.run_offsets = &kNone;
     task.n_runs = 1;
@@ -121,8 +140,27 @@ class PanelProduct {
     task.sums = scratch_.sums;
     task.sums_stride = n_groups * dense::kGroup;
     task.start = part == 0 ? PanelStart::kZero : PanelStart::kContinue;
+    if (goes_out_at_once() && part == plan_.k_parts.n - 1) {
+      const int64_t column = group * dense::kGroup;
+      PanelOutput& o = task.output;
+      o.out = row_of(g_.c, first_row_) + column * size_bytes(g_.c.dtype);
+      o.type = dense::panel_element(g_.c.dtype);
+      o.row_stride = g_.c.strides[0];
+      o.run_offsets = &kNone;
+      o.columns = g_.c.shape[1] - column;
+      if (g_.bias != nullptr) o.bias = g_.bias + column;
+      if (g_.residual.rank != 0) {
+        o.residual = row_of(g_.residual, first_row_) + column * size_bytes(g_.residual.dtype);
+        o.residual_type = dense::panel_element(g_.residual.dtype);
+        o.residual_row_stride = g_.residual.strides[0];
+        o.residual_run_offsets = &kNone;
+      }
+    }
     kernels_.multiply(task);
   }
+
+  /// Whether sums leave the tile that computed them; those with an activation wait for it in scratch.
+  bool goes_out_at_once() const { return !plan_.gated && !g_.activation; }
 
   void finish(int64_t group, int64_t n_groups) {
     dense::Epilogue e;
@@ -137,7 +175,7 @@ class PanelProduct {
     }
   }
 
-  static void* row_of(const TensorView& view, int64_t row) {
+  static uint8_t* row_of(const TensorView& view, int64_t row) {
     return view.as<uint8_t>() + row * view.strides[0] * size_bytes(view.dtype);
   }
 
