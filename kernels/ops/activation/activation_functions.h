@@ -22,21 +22,22 @@ struct GeluTanh {
 };
 struct Gelu {
   static WEFT_INLINE F32 f(F32 x) {
-    // erfc(a) = t exp(-a^2 + p(t)) for a = |x| / sqrt(2), t = 1 / (1 + a / 2), to 1.2e-7 of its value.
-    // Source: Press et al. 1992, Numerical Recipes, section 6.2 (a Chebyshev fit).
-    const F32 a = maximum(x, -x) * broadcast(0.70710678118654752f);
+    // x Phi(x) = max(x, 0) - |x| erfc(a) / 2 for a = |x| / sqrt(2). erfc(a) = t exp(-a^2 + p(t)), t = 1 / (1 + a / 2), to 1.2e-7
+    // of its value. Beyond 20 it is 0, and so is its product with |x|, infinite or not.
+    // Source: Press et al. 1992, Numerical Recipes, section 6.2 (a Chebyshev fit); log(2) is taken from its constant.
+    const F32 magnitude = minimum(broadcast(20.0f), maximum(x, -x));
+    const F32 a = magnitude * broadcast(0.70710678118654752f);
     const F32 t = broadcast(1.0f) / multiply_add(a, broadcast(0.5f), broadcast(1.0f));
     // In pairs and pairs of pairs: the chain of dependent operations is what takes the time.
     const F32 t2 = t * t, t4 = t2 * t2;
-    const F32 p01 = multiply_add(broadcast(1.00002368f), t, broadcast(-1.26551223f));
+    const F32 p01 = multiply_add(broadcast(1.00002368f), t, broadcast(-1.26551223f - 0.69314718f));
     const F32 p23 = multiply_add(broadcast(0.09678418f), t, broadcast(0.37409196f));
     const F32 p45 = multiply_add(broadcast(0.27886807f), t, broadcast(-0.18628806f));
     const F32 p67 = multiply_add(broadcast(1.48851587f), t, broadcast(-1.13520398f));
     const F32 p89 = multiply_add(broadcast(0.17087277f), t, broadcast(-0.82215223f));
     const F32 low = multiply_add(p23, t2, p01), high = multiply_add(p67, t2, p45);
     const F32 p = multiply_add(multiply_add(p89, t4, high), t4, low);
-    const F32 half_erfc = broadcast(0.5f) * t * exponential(multiply_add(-a, a, p));
-    return x * choose(x < F32{}, half_erfc, broadcast(1.0f) - half_erfc);
+    return multiply_add(-(magnitude * t), exponential(multiply_add(-a, a, p)), maximum(F32{}, x));
   }
 };
 struct Relu {

@@ -25,33 +25,44 @@ constexpr int kMostGroups = 1;
 constexpr int kRows[kMostGroups + 1] = {0, 2};
 #endif
 
+constexpr int64_t kMostAheadBytes = 20 << 10;
+
 /// Some neighbouring rows of a run, some neighbouring groups.
 struct Block {
   int64_t run, row, n_rows;
   int64_t group, n_groups;
 };
 
+/// One group's 16 columns of a block on their way out, or the `n` of them that exist.
+template <typename Rows>
+WEFT_LANE_FN void put_group_out(const PanelTask& task, const Block& block, int64_t group, int n,
+                                const Rows& rows) {
+  const PanelOutput& o = task.output;
+  const int64_t column = (block.group + group) * kLanes;
+  const F32x16 bias = o.bias == nullptr ? f32_zero() : load_elements(o.bias, PanelElement::kF32, column, n);
+  int64_t at = o.run_offsets[block.run] + block.row * o.row_stride + column;
+  int64_t residual_at = 0;
+  if (o.residual != nullptr)
+    residual_at = o.residual_run_offsets[block.run] + block.row * o.residual_row_stride + column;
+  for (int64_t r = 0; r < block.n_rows; ++r) {
+    F32x16 v = add(rows(r), bias);
+    if (o.residual != nullptr) {
+      v = add(v, load_elements(o.residual, o.residual_type, residual_at, n));
+      residual_at += o.residual_row_stride;
+    }
+    store_elements(o.out, o.type, at, v, n);
+    at += o.row_stride;
+  }
+}
+
 /// The way out of finished sums, block.n_rows rows of block.n_groups groups, `stride` elements apart.
 __attribute__((noinline)) void put_out(const PanelTask& task, const Block& block, const float* sums,
                                        int64_t stride) {
-  const PanelOutput& o = task.output;
-  const int64_t first = block.group * kLanes;
-  const int64_t out_at = o.run_offsets[block.run] + block.row * o.row_stride + first;
-  const int64_t residual_at =
-      o.residual == nullptr ? 0
-                            : o.residual_run_offsets[block.run] + block.row * o.residual_row_stride + first;
-  for (int64_t r = 0; r < block.n_rows; ++r) {
-    for (int64_t column = 0; column < block.n_groups * kLanes; column += kLanes) {
-      const int64_t left = o.columns - first - column;
-      const int n = static_cast<int>(left < kLanes ? left : kLanes);
-      F32x16 v = f32_load(sums + r * stride + column);
-      if (o.bias != nullptr) v = add(v, load_elements(o.bias, PanelElement::kF32, first + column, n));
-      if (o.residual != nullptr) {
-        const int64_t at = residual_at + r * o.residual_row_stride + column;
-        v = add(v, load_elements(o.residual, o.residual_type, at, n));
-      }
-      store_elements(o.out, o.type, out_at + r * o.row_stride + column, v, n);
-    }
+  for (int64_t group = 0; group < block.n_groups; ++group) {
+    const auto rows = [=](int64_t r) { return f32_load(sums + r * stride + group * kLanes); };
+    const int64_t left = task.output.columns - (block.group + group) * kLanes;
+    if (left >= kLanes) put_group_out(task, block, group, kLanes, rows);
+    else put_group_out(task, block, group, static_cast<int>(left), rows);
   }
 }
 
@@ -67,10 +78,17 @@ __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_
   }
   const int64_t row_stride = task.row_stride, group_bytes = task.group_bytes;
   const int64_t steps = (task.k + Product::kStep - 1) / Product::kStep;
+  // Short rows: the next tile's. Long ones would be gone from the first-level cache by then.
+  const int64_t ahead =
+      steps * Product::kStep * Product::kElementBytes * R <= kMostAheadBytes ? R * row_stride : 256;
   for (int64_t t = 0; t < task.n_taps; ++t) {
     const uint8_t* x = a + task.tap_offsets[t];
     const uint8_t* v = w + t * task.tap_bytes;
     for (int64_t s = 0; s < steps; ++s) {
+      if (s % 16 == 0) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) __builtin_prefetch(x + r * row_stride + ahead, 0, 3);
+      }
       Product::template add_step<R, G>(x, row_stride, v, group_bytes, sum);
       x += Product::kStep * Product::kElementBytes;
       v += kLanes * 4;

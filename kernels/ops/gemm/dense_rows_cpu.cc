@@ -105,32 +105,84 @@ void scale_shift_silu(const void* from, PanelElement from_type, const float* sca
   else scale_shift_silu_of<kBF16, kBF16>(x, scale, shift, y, count);
 }
 
-template <typename Operation>
-WEFT_INLINE void change(float* x, int64_t count, const Operation& operation) {
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    store(x + i, operation(load(x + i), [i](const float* p) { return load(p + i); }));
-  if (i == count) return;
-  const int64_t n = count - i;
-  store_first(x + i, operation(load_first(x + i, n), [i, n](const float* p) { return load_first(p + i, n); }),
-              n);
-}
-
 void scale_shift(float* x, const float* scale, const float* shift, int64_t count) {
-  change(x, count, [=](F32 v, auto at) { return multiply_add(v, at(scale), at(shift)); });
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t n = count - i < kLanes ? count - i : kLanes;
+    if (n == kLanes) store(x + i, multiply_add(load(x + i), load(scale + i), load(shift + i)));
+    else
+      store_first(x + i,
+                  multiply_add(load_first(x + i, n), load_first(scale + i, n), load_first(shift + i, n)), n);
+  }
 }
 
-void add(float* x, const float* y, int64_t count) {
-  change(x, count, [=](F32 v, auto at) { return v + at(y); });
+WEFT_INLINE F32 load_up_to(const float* p, int64_t n) { return n == kLanes ? load(p) : load_first(p, n); }
+
+WEFT_INLINE F32 load_elements(const void* from, PanelElement type, int64_t at, int64_t n) {
+  if (type == PanelElement::kF32) return load_up_to(static_cast<const float*>(from) + at, n);
+  const uint16_t* p = static_cast<const uint16_t*>(from) + at;
+  U16 half = {};
+  if (n == kLanes) __builtin_memcpy(&half, p, sizeof(half));
+  else __builtin_memcpy(&half, p, static_cast<size_t>(n) * 2);
+  return widen_lanes(half);
 }
 
-void multiply(float* x, const float* y, int64_t count) {
-  change(x, count, [=](F32 v, auto at) { return v * at(y); });
+WEFT_INLINE void store_elements(void* to, PanelElement type, int64_t at, F32 x, int64_t n) {
+  if (type == PanelElement::kF32) {
+    float* p = static_cast<float*>(to) + at;
+    if (n == kLanes) store(p, x);
+    else store_first(p, x, n);
+  } else {
+    const U16 half = narrow_lanes(x);
+    uint16_t* p = static_cast<uint16_t*>(to) + at;
+    if (n == kLanes) __builtin_memcpy(p, &half, sizeof(half));
+    else __builtin_memcpy(p, &half, static_cast<size_t>(n) * 2);
+  }
+}
+
+struct Identity {
+  static WEFT_INLINE F32 f(F32 x) { return x; }
+};
+
+template <typename Function, bool kGated>
+void finish_with(const RowOutput& row) {
+  for (int64_t i = 0; i < row.count; i += kLanes) {
+    const int64_t n = row.count - i < kLanes ? row.count - i : kLanes;
+    F32 x = load_up_to(row.sums + i, n);
+    if (row.bias != nullptr) x += load_up_to(row.bias + i, n);
+    if (row.more_bias != nullptr) x += load_up_to(row.more_bias + i, n);
+    if constexpr (kGated) {
+      F32 gate = load_up_to(row.gates + i, n);
+      if (row.gate_bias != nullptr) gate += load_up_to(row.gate_bias + i, n);
+      x *= Function::f(gate);
+    } else {
+      x = Function::f(x);
+    }
+    if (row.residual != nullptr) x += load_elements(row.residual, row.residual_type, i, n);
+    store_elements(row.out, row.out_type, i, x, n);
+  }
+}
+
+template <bool kGated>
+void finish_any(const RowOutput& row) {
+  switch (row.activation) {
+    case 0: return finish_with<Silu, kGated>(row);
+    case 1: return finish_with<Gelu, kGated>(row);
+    case 2: return finish_with<GeluTanh, kGated>(row);
+    case 3: return finish_with<Relu, kGated>(row);
+    case 4: return finish_with<ReluSquared, kGated>(row);
+    case 5: return finish_with<QuickGelu, kGated>(row);
+    default: return finish_with<Identity, kGated>(row);
+  }
+}
+
+void finish(const RowOutput& row) {
+  if (row.gates != nullptr) finish_any<true>(row);
+  else finish_any<false>(row);
 }
 
 }  // namespace
 
 extern const DenseRowBodies kDenseRowBodies;
-const DenseRowBodies kDenseRowBodies = {widen, narrow, scale_shift, scale_shift_silu, add, multiply};
+const DenseRowBodies kDenseRowBodies = {widen, narrow, scale_shift, scale_shift_silu, finish};
 
 }  // namespace weft::WEFT_ISA_NAMESPACE

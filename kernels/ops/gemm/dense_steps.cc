@@ -52,48 +52,6 @@ void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t 
   std::memset(dst + count * bytes, 0, static_cast<size_t>((padded - count) * bytes));
 }
 
-const float* as_f32(const Kernels& kernels, const void* src, DType type, int64_t first, int64_t count,
-                    float* room) {
-  if (type == DType::kF32) return static_cast<const float*>(src) + first;
-  kernels.rows.widen(static_cast<const uint16_t*>(src) + first, room, count);
-  return room;
-}
-
-namespace {
-
-void add_residual_and_store(const Kernels& kernels, const Epilogue& e, int64_t first, int64_t count,
-                            float* values, float* row) {
-  if (e.residual != nullptr)
-    kernels.rows.add(values, as_f32(kernels, e.residual, e.residual_type, first, count, row), count);
-  if (e.out_type == DType::kF32)
-    std::memcpy(static_cast<float*>(e.out) + first, values, static_cast<size_t>(count) * 4);
-  else kernels.rows.narrow(values, static_cast<uint16_t*>(e.out) + first, count);
-}
-
-}  // namespace
-
-void finish_row(const Kernels& kernels, const Epilogue& e, int64_t first, int64_t count, float* sums,
-                float* row) {
-  if (e.bias != nullptr) kernels.rows.add(sums, e.bias + first, count);
-  if (e.more_bias != nullptr) kernels.rows.add(sums, e.more_bias + first, count);
-  if (e.activation) activate(*e.activation, sums, count, kernels.level);
-  add_residual_and_store(kernels, e, first, count, sums, row);
-}
-
-void finish_gated_row(const Kernels& kernels, const Epilogue& e, int64_t gate_offset, int64_t first,
-                      int64_t count, float* values, float* gates, float* row) {
-  if (e.bias != nullptr) {
-    kernels.rows.add(values, e.bias + first, count);
-    kernels.rows.add(gates, e.bias + gate_offset + first, count);
-  }
-  if (e.activation) {
-    activate_gated(*e.activation, gates, values, count, kernels.level);
-  } else {
-    kernels.rows.multiply(gates, values, count);
-  }
-  add_residual_and_store(kernels, e, first, count, gates, row);
-}
-
 Parts::Parts(int64_t count, int64_t most, int64_t unit) : count_(count) {
   const int64_t wanted = (count + most - 1) / most;
   size = wanted == 0 ? unit : round_up((count + wanted - 1) / wanted, unit);

@@ -46,28 +46,10 @@ inline PanelElement panel_element(DType type) {
 void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t count, int64_t padded,
                    uint8_t* dst);
 
-/// Elements [first, first + count) of one row as f32, where they are or in `room`.
-const float* as_f32(const Kernels& kernels, const void* src, DType type, int64_t first, int64_t count,
-                    float* room);
-
-/// What happens to a row of sums on its way out.
-struct Epilogue {
-  const float* bias = nullptr;       // per output, or null
-  const float* more_bias = nullptr;  // another, or null
-  std::optional<Activation> activation;
-  const void* residual = nullptr;  // first element of the row, or null
-  DType residual_type = DType::kF32;
-  void* out = nullptr;  // first element of the row
-  DType out_type = DType::kF32;
-};
-
-/// out[first, first + count) = f(sums + biases) + residual; destroys sums. row: room for `count` elements.
-void finish_row(const Kernels& kernels, const Epilogue& e, int64_t first, int64_t count, float* sums,
-                float* row);
-
-/// The same of values times their gates: out = (values + bias) * f(gates + bias at gate_offset) + residual.
-void finish_gated_row(const Kernels& kernels, const Epilogue& e, int64_t gate_offset, int64_t first,
-                      int64_t count, float* values, float* gates, float* row);
+/// RowOutput's number of an activation or of none.
+inline uint8_t activation_number(std::optional<Activation> f) {
+  return f ? static_cast<uint8_t>(*f) : RowOutput::kNoActivation;
+}
 
 /// How [0, count) is cut into parts that are as equal as multiples of `unit` can be, none above `most`.
 struct Parts {

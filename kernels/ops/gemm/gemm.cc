@@ -32,10 +32,18 @@ constexpr int64_t kLeastRows = 96;  // if a panel with all of k had fewer, weigh
 constexpr int64_t kRowUnit = 24;    // a multiple of every tile's rows
 constexpr int64_t kBlockGroups = 2 * dense::kPairedGroups;
 
+// Sums that wait for their activation do so in the first-level cache, if the weights that each lot of rows reads again come
+// from the second.
+constexpr int64_t kWaitingRows = 48;
+constexpr int64_t kMostWeightBytes = 512 << 10;
+
+constexpr int64_t kNoOffset = 0;
+
 /// How a product is divided among threads, and what one panel holds.
 struct Plan {
   Plan(const Gemm& g, const dense::Kernels& kernels)
-      : gated(g.w.shape.pairing == GemmPairing::kValueGate),
+      : group_bytes(dense::group_bytes(g.w.shape.compute, g.w.shape.k)),
+        gated(g.w.shape.pairing == GemmPairing::kValueGate),
         groups(dense::n_groups(g.w.shape)),
         unit(gated ? 2 * dense::kPairedGroups : dense::kPairedGroups),
         units((groups + unit - 1) / unit),
@@ -70,6 +78,14 @@ struct Plan {
     return std::max(kBlockGroups, dense::kSumsBytes / bytes / kBlockGroups * kBlockGroups);
   }
 
+  /// Rows of a panel that are multiplied before their sums are finished.
+  int64_t rows_at_once(bool goes_out_at_once) const {
+    const bool waits_nearby =
+        !goes_out_at_once && one_panel() && kBlockGroups * group_bytes <= kMostWeightBytes;
+    return waits_nearby ? kWaitingRows : rows.size;
+  }
+
+  int64_t group_bytes;
   bool gated;
   int64_t groups, unit, units;  // a thread takes whole units of groups
   dense::Parts k_parts;
@@ -96,11 +112,15 @@ class PanelProduct {
     if (plan_.one_panel()) fill_panel(0);
     for (int64_t group = first_group; group < last_group; group += step) {
       const int64_t n_groups = std::min(step, last_group - group);
-      for (int64_t part = 0; part < plan_.k_parts.n; ++part) {
-        if (!plan_.one_panel() && part % plan_.panel_parts == 0) fill_panel(part);
-        multiply(part, group, n_groups);
+      const int64_t rows_at_once = plan_.rows_at_once(goes_out_at_once());
+      for (int64_t row = 0; row < n_rows_; row += rows_at_once) {
+        const int64_t n_rows = std::min(rows_at_once, n_rows_ - row);
+        for (int64_t part = 0; part < plan_.k_parts.n; ++part) {
+          if (!plan_.one_panel() && part % plan_.panel_parts == 0) fill_panel(part);
+          multiply(part, row, n_rows, group, n_groups);
+        }
+        if (!goes_out_at_once()) finish(first_row_ + row, n_rows, group, n_groups);
       }
-      if (!goes_out_at_once()) finish(group, n_groups);
     }
   }
 
@@ -118,81 +138,79 @@ class PanelProduct {
     }
   }
 
-  void multiply(int64_t part, int64_t group, int64_t n_groups) {
-    constexpr int64_t kNone = 0;
+  void multiply(int64_t part, int64_t row, int64_t n_rows, int64_t group, int64_t n_groups) {
     const GemmShape& shape = g_.w.shape;
-    const int64_t first = plan_.k_parts.begin(part);
+    const int64_t first = plan_.k_parts.begin(part), bytes = kernels_.element_bytes();
     PanelTask task;
-    if (plan_.in_place) task.a = row_of(g_.a, first_row_) + first * kernels_.element_bytes();
-    else task.a = scratch_.panel + part % plan_.panel_parts * plan_.k_parts.size * kernels_.element_bytes();
+    if (plan_.in_place) task.a = element(g_.a, first_row_ + row, first);
+    else
+      task.a =
+          scratch_.panel + row * plan_.row_stride + part % plan_.panel_parts * plan_.k_parts.size * bytes;
     task.row_stride = plan_.row_stride;
-    task.run_offsets = &kNone;
+    task.run_offsets = &kNoOffset;
     task.n_runs = 1;
-    task.run_rows = n_rows_;
-    task.tap_offsets = &kNone;
+    task.run_rows = n_rows;
+    task.tap_offsets = &kNoOffset;
     task.n_taps = 1;
     task.k = plan_.k_parts.end(part) - first;
     task.tap_bytes = 0;
-    task.group_bytes = dense::group_bytes(shape.compute, shape.k);
+    task.group_bytes = plan_.group_bytes;
     task.w = static_cast<const uint8_t*>(g_.w.data) + group * task.group_bytes +
              first * dense::kGroup * size_bytes(shape.compute);
     task.n_groups = n_groups;
     task.sums = scratch_.sums;
     task.sums_stride = n_groups * dense::kGroup;
     task.start = part == 0 ? PanelStart::kZero : PanelStart::kContinue;
-    if (goes_out_at_once() && part == plan_.k_parts.n - 1) {
-      const int64_t column = group * dense::kGroup;
-      PanelOutput& o = task.output;
-      o.out = row_of(g_.c, first_row_) + column * size_bytes(g_.c.dtype);
-      o.type = dense::panel_element(g_.c.dtype);
-      o.row_stride = g_.c.strides[0];
-      o.run_offsets = &kNone;
-      o.columns = g_.c.shape[1] - column;
-      if (g_.bias != nullptr) o.bias = g_.bias + column;
-      if (g_.residual.rank != 0) {
-        o.residual = row_of(g_.residual, first_row_) + column * size_bytes(g_.residual.dtype);
-        o.residual_type = dense::panel_element(g_.residual.dtype);
-        o.residual_row_stride = g_.residual.strides[0];
-        o.residual_run_offsets = &kNone;
-      }
-    }
+    if (goes_out_at_once() && part == plan_.k_parts.n - 1)
+      task.output = output(first_row_ + row, group * dense::kGroup);
     kernels_.multiply(task);
+  }
+
+  PanelOutput output(int64_t row, int64_t column) const {
+    PanelOutput o;
+    o.out = element(g_.c, row, column);
+    o.type = dense::panel_element(g_.c.dtype);
+    o.row_stride = g_.c.strides[0];
+    o.run_offsets = &kNoOffset;
+    o.columns = g_.c.shape[1] - column;
+    if (g_.bias != nullptr) o.bias = g_.bias + column;
+    if (g_.residual.rank == 0) return o;
+    o.residual = element(g_.residual, row, column);
+    o.residual_type = dense::panel_element(g_.residual.dtype);
+    o.residual_row_stride = g_.residual.strides[0];
+    o.residual_run_offsets = &kNoOffset;
+    return o;
   }
 
   /// Whether sums leave the tile that computed them; those with an activation wait for it in scratch.
   bool goes_out_at_once() const { return !plan_.gated && !g_.activation; }
 
-  void finish(int64_t group, int64_t n_groups) {
-    dense::Epilogue e;
-    e.bias = g_.bias;
-    e.activation = g_.activation;
-    e.residual_type = g_.residual.dtype;
-    e.out_type = g_.c.dtype;
-    for (int64_t row = 0; row < n_rows_; ++row) {
-      if (g_.residual.rank != 0) e.residual = row_of(g_.residual, first_row_ + row);
-      e.out = row_of(g_.c, first_row_ + row);
-      finish_row(e, group, n_groups, scratch_.sums + row * n_groups * dense::kGroup);
+  void finish(int64_t first_row, int64_t n_rows, int64_t group, int64_t n_groups) {
+    // Each step is one row's values, followed in the sums by their gates where there are any.
+    const int64_t step = plan_.gated ? plan_.unit : n_groups, width = g_.c.shape[1];
+    for (int64_t row = 0; row < n_rows; ++row) {
+      for (int64_t at = 0; at < n_groups; at += step) {
+        const int64_t outputs = std::min(step, n_groups - at) / (plan_.gated ? 2 : 1) * dense::kGroup;
+        const int64_t column = (group + at) / (plan_.gated ? 2 : 1) * dense::kGroup;
+        const float* sums = scratch_.sums + (row * n_groups + at) * dense::kGroup;
+        RowOutput out = {};
+        out.count = std::min(outputs, width - column);
+        out.sums = sums;
+        if (g_.bias != nullptr) out.bias = g_.bias + column;
+        if (plan_.gated) out.gates = sums + outputs;
+        if (plan_.gated && g_.bias != nullptr) out.gate_bias = g_.bias + width + column;
+        if (g_.residual.rank != 0) out.residual = element(g_.residual, first_row + row, column);
+        out.residual_type = dense::panel_element(g_.residual.dtype);
+        out.out_type = dense::panel_element(g_.c.dtype);
+        out.activation = dense::activation_number(g_.activation);
+        out.out = element(g_.c, first_row + row, column);
+        kernels_.rows.finish(out);
+      }
     }
   }
 
-  static uint8_t* row_of(const TensorView& view, int64_t row) {
-    return view.as<uint8_t>() + row * view.strides[0] * size_bytes(view.dtype);
-  }
-
-  void finish_row(const dense::Epilogue& e, int64_t group, int64_t n_groups, float* sums) {
-    const int64_t width = g_.c.shape[1];
-    if (!plan_.gated) {
-      const int64_t first = group * dense::kGroup;
-      return dense::finish_row(kernels_, e, first, std::min(n_groups * dense::kGroup, width - first), sums,
-                               scratch_.row);
-    }
-    for (int64_t at = 0; at < n_groups; at += plan_.unit) {
-      const int64_t values = std::min(plan_.unit, n_groups - at) / 2 * dense::kGroup;
-      const int64_t first = (group + at) / 2 * dense::kGroup;
-      float* from = sums + at * dense::kGroup;
-      dense::finish_gated_row(kernels_, e, width, first, std::min(values, width - first), from, from + values,
-                              scratch_.row);
-    }
+  static uint8_t* element(const TensorView& view, int64_t row, int64_t column) {
+    return view.as<uint8_t>() + (row * view.strides[0] + column) * size_bytes(view.dtype);
   }
 
   const Gemm& g_;
