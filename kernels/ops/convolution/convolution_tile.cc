@@ -221,23 +221,25 @@ void TileConvolution::multiply(int64_t band, int64_t chunk, int64_t group, int64
 void TileConvolution::finish(int64_t group, int64_t n_groups) {
   const int64_t outputs = c_.w.shape.out_channels, first = group * kGroup;
   const int64_t count = std::min(n_groups * kGroup, outputs - first);
-  RowOutput out = {};
-  out.count = count;
-  out.sums = scratch_.sums;
-  if (c_.bias != nullptr) out.bias = c_.bias + first;
-  out.residual_type = panel_element(c_.residual.dtype);
-  out.out_type = panel_element(c_.y.dtype);
-  out.activation = activation_number(c_.activation);
+  RowsOutput rows = {};
+  rows.n_rows = tile_.n_cols;
+  rows.count = count;
+  rows.sums = scratch_.sums;
+  rows.sums_stride = n_groups * kGroup;
+  if (c_.bias != nullptr) rows.bias = c_.bias + first;
+  rows.residual_stride = c_.residual.strides[2];
+  rows.out_stride = c_.y.strides[2];
+  rows.residual_type = panel_element(c_.residual.dtype);
+  rows.out_type = panel_element(c_.y.dtype);
+  rows.activation = activation_number(c_.activation);
   for (int64_t image = tile_.first_image; image < tile_.first_image + tile_.n_images; ++image) {
-    if (c_.image_bias != nullptr) out.more_bias = c_.image_bias + image * outputs + first;
+    if (c_.image_bias != nullptr) rows.more_bias = c_.image_bias + image * outputs + first;
     for (int64_t i = tile_.first_row; i < tile_.first_row + tile_.n_rows; ++i) {
-      for (int64_t j = tile_.first_col; j < tile_.first_col + tile_.n_cols;
-           ++j, out.sums += n_groups * kGroup) {
-        if (c_.residual.rank != 0)
-          out.residual = address(c_.residual, offset(c_.residual, image, i, j) + first);
-        out.out = address(c_.y, offset(c_.y, image, i, j) + first);
-        kernels_.rows.finish(out);
-      }
+      if (c_.residual.rank != 0)
+        rows.residual = address(c_.residual, offset(c_.residual, image, i, tile_.first_col) + first);
+      rows.out = address(c_.y, offset(c_.y, image, i, tile_.first_col) + first);
+      kernels_.rows.finish(rows);
+      rows.sums += rows.n_rows * rows.sums_stride;
     }
   }
 }

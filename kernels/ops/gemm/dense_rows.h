@@ -9,21 +9,24 @@
 
 namespace weft {
 
-/// Sums on their way out: out = f(sums + bias + more_bias) + residual, or, with gates,
-/// out = (sums + bias) * f(gates + gate_bias) + residual. f: an Activation as a number, or kNoActivation.
-struct RowOutput {
+/// Rows of sums on their way out: out = f(sums + bias + more_bias) + residual, or, with gates,
+/// out = (sums + bias) * f(gates + gate_bias) + residual. f: an Activation as a number, or kNoActivation. Strides in elements.
+struct RowsOutput {
   static constexpr uint8_t kNoActivation = 255;
-  int64_t count;
+  int64_t n_rows, count;  // of a row
   const float* sums;
-  const float* bias;  // or null, as the next four
+  int64_t sums_stride;  // also of gates
+  const float* bias;    // or null, as the next four
   const float* more_bias;
   const float* gates;
   const float* gate_bias;
   const void* residual;
+  int64_t residual_stride;
+  void* out;
+  int64_t out_stride;
   PanelElement residual_type;
   PanelElement out_type;
   uint8_t activation;
-  void* out;
 };
 
 /// An element's bits depend on the element alone.
@@ -37,7 +40,7 @@ struct DenseRowBodies {
   /// to[i] = f(from[i] * scale[i] + shift[i]), f being SiLU, from and to f32 or bf16: the input of a residual block, in one pass.
   void (*scale_shift_silu)(const void* from, PanelElement from_type, const float* scale, const float* shift,
                            void* to, PanelElement to_type, int64_t count);
-  void (*finish)(const RowOutput& row);
+  void (*finish)(const RowsOutput& rows);
 };
 WEFT_DECLARE_ISA_BODIES(DenseRowBodies, kDenseRowBodies)
 WEFT_DECLARE_ISA_BODY(DenseRowBodies, kDenseRowBodies, avx512bf16)

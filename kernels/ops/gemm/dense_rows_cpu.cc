@@ -144,40 +144,44 @@ struct Identity {
 };
 
 template <typename Function, bool kGated>
-void finish_with(const RowOutput& row) {
-  for (int64_t i = 0; i < row.count; i += kLanes) {
-    const int64_t n = row.count - i < kLanes ? row.count - i : kLanes;
-    F32 x = load_up_to(row.sums + i, n);
-    if (row.bias != nullptr) x += load_up_to(row.bias + i, n);
-    if (row.more_bias != nullptr) x += load_up_to(row.more_bias + i, n);
-    if constexpr (kGated) {
-      F32 gate = load_up_to(row.gates + i, n);
-      if (row.gate_bias != nullptr) gate += load_up_to(row.gate_bias + i, n);
-      x *= Function::f(gate);
-    } else {
-      x = Function::f(x);
+void finish_with(const RowsOutput& rows) {
+  for (int64_t r = 0; r < rows.n_rows; ++r) {
+    const int64_t sums_at = r * rows.sums_stride, residual_at = r * rows.residual_stride,
+                  out_at = r * rows.out_stride;
+    for (int64_t i = 0; i < rows.count; i += kLanes) {
+      const int64_t n = rows.count - i < kLanes ? rows.count - i : kLanes;
+      F32 x = load_up_to(rows.sums + sums_at + i, n);
+      if (rows.bias != nullptr) x += load_up_to(rows.bias + i, n);
+      if (rows.more_bias != nullptr) x += load_up_to(rows.more_bias + i, n);
+      if constexpr (kGated) {
+        F32 gate = load_up_to(rows.gates + sums_at + i, n);
+        if (rows.gate_bias != nullptr) gate += load_up_to(rows.gate_bias + i, n);
+        x *= Function::f(gate);
+      } else {
+        x = Function::f(x);
+      }
+      if (rows.residual != nullptr) x += load_elements(rows.residual, rows.residual_type, residual_at + i, n);
+      store_elements(rows.out, rows.out_type, out_at + i, x, n);
     }
-    if (row.residual != nullptr) x += load_elements(row.residual, row.residual_type, i, n);
-    store_elements(row.out, row.out_type, i, x, n);
   }
 }
 
 template <bool kGated>
-void finish_any(const RowOutput& row) {
-  switch (row.activation) {
-    case 0: return finish_with<Silu, kGated>(row);
-    case 1: return finish_with<Gelu, kGated>(row);
-    case 2: return finish_with<GeluTanh, kGated>(row);
-    case 3: return finish_with<Relu, kGated>(row);
-    case 4: return finish_with<ReluSquared, kGated>(row);
-    case 5: return finish_with<QuickGelu, kGated>(row);
-    default: return finish_with<Identity, kGated>(row);
+void finish_any(const RowsOutput& rows) {
+  switch (rows.activation) {
+    case 0: return finish_with<Silu, kGated>(rows);
+    case 1: return finish_with<Gelu, kGated>(rows);
+    case 2: return finish_with<GeluTanh, kGated>(rows);
+    case 3: return finish_with<Relu, kGated>(rows);
+    case 4: return finish_with<ReluSquared, kGated>(rows);
+    case 5: return finish_with<QuickGelu, kGated>(rows);
+    default: return finish_with<Identity, kGated>(rows);
   }
 }
 
-void finish(const RowOutput& row) {
-  if (row.gates != nullptr) finish_any<true>(row);
-  else finish_any<false>(row);
+void finish(const RowsOutput& rows) {
+  if (rows.gates != nullptr) finish_any<true>(rows);
+  else finish_any<false>(rows);
 }
 
 }  // namespace

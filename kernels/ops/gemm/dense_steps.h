@@ -46,9 +46,9 @@ inline PanelElement panel_element(DType type) {
 void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t count, int64_t padded,
                    uint8_t* dst);
 
-/// RowOutput's number of an activation or of none.
+/// RowsOutput's number of an activation or of none.
 inline uint8_t activation_number(std::optional<Activation> f) {
-  return f ? static_cast<uint8_t>(*f) : RowOutput::kNoActivation;
+  return f ? static_cast<uint8_t>(*f) : RowsOutput::kNoActivation;
 }
 
 /// How [0, count) is cut into parts that are as equal as multiples of `unit` can be, none above `most`.

@@ -186,26 +186,27 @@ class PanelProduct {
   bool goes_out_at_once() const { return !plan_.gated && !g_.activation; }
 
   void finish(int64_t first_row, int64_t n_rows, int64_t group, int64_t n_groups) {
-    // Each step is one row's values, followed in the sums by their gates where there are any.
+    // Each step is values, followed in the sums by their gates where there are any.
     const int64_t step = plan_.gated ? plan_.unit : n_groups, width = g_.c.shape[1];
-    for (int64_t row = 0; row < n_rows; ++row) {
-      for (int64_t at = 0; at < n_groups; at += step) {
-        const int64_t outputs = std::min(step, n_groups - at) / (plan_.gated ? 2 : 1) * dense::kGroup;
-        const int64_t column = (group + at) / (plan_.gated ? 2 : 1) * dense::kGroup;
-        const float* sums = scratch_.sums + (row * n_groups + at) * dense::kGroup;
-        RowOutput out = {};
-        out.count = std::min(outputs, width - column);
-        out.sums = sums;
-        if (g_.bias != nullptr) out.bias = g_.bias + column;
-        if (plan_.gated) out.gates = sums + outputs;
-        if (plan_.gated && g_.bias != nullptr) out.gate_bias = g_.bias + width + column;
-        if (g_.residual.rank != 0) out.residual = element(g_.residual, first_row + row, column);
-        out.residual_type = dense::panel_element(g_.residual.dtype);
-        out.out_type = dense::panel_element(g_.c.dtype);
-        out.activation = dense::activation_number(g_.activation);
-        out.out = element(g_.c, first_row + row, column);
-        kernels_.rows.finish(out);
-      }
+    for (int64_t at = 0; at < n_groups; at += step) {
+      const int64_t outputs = std::min(step, n_groups - at) / (plan_.gated ? 2 : 1) * dense::kGroup;
+      const int64_t column = (group + at) / (plan_.gated ? 2 : 1) * dense::kGroup;
+      RowsOutput rows = {};
+      rows.n_rows = n_rows;
+      rows.count = std::min(outputs, width - column);
+      rows.sums = scratch_.sums + at * dense::kGroup;
+      rows.sums_stride = n_groups * dense::kGroup;
+      if (g_.bias != nullptr) rows.bias = g_.bias + column;
+      if (plan_.gated) rows.gates = rows.sums + outputs;
+      if (plan_.gated && g_.bias != nullptr) rows.gate_bias = g_.bias + width + column;
+      if (g_.residual.rank != 0) rows.residual = element(g_.residual, first_row, column);
+      rows.residual_stride = g_.residual.strides[0];
+      rows.out = element(g_.c, first_row, column);
+      rows.out_stride = g_.c.strides[0];
+      rows.residual_type = dense::panel_element(g_.residual.dtype);
+      rows.out_type = dense::panel_element(g_.c.dtype);
+      rows.activation = dense::activation_number(g_.activation);
+      kernels_.rows.finish(rows);
     }
   }
 
