@@ -2,18 +2,18 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <system_error>
 #include <vector>
 
 #include "pipeline/files/durable_file.h"
+#include "pipeline/files/file_identity.h"
 
 namespace weft {
 namespace {
@@ -31,28 +31,13 @@ bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-/// What changes when a file's content does, short of an attacker with the clock in hand.
-Result<std::string> file_identity(const fs::path& file) {
-  struct stat info;
-  if (::stat(file.c_str(), &info) != 0) return read_error("reading the state of", file, errno);
-  std::string identity;
-  for (const auto part :
-       {uint64_t(info.st_dev), uint64_t(info.st_ino), uint64_t(info.st_size), uint64_t(info.st_mtim.tv_sec),
-        uint64_t(info.st_mtim.tv_nsec), uint64_t(info.st_ctim.tv_sec), uint64_t(info.st_ctim.tv_nsec)}) {
-    identity += (identity.empty() ? "" : "-") + std::to_string(part);
-  }
-  return identity;
-}
+/// File systems count in ticks of some milliseconds.
+constexpr std::chrono::milliseconds kClockTick{50};
 
-/// Whether the last change is so long ago that the next one gets another time stamp: file systems count in ticks of some
-/// milliseconds.
-bool settled(const fs::path& file) {
-  struct stat info;
-  timespec now;
-  if (::stat(file.c_str(), &info) != 0 || ::clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
-  const int64_t age_ns =
-      (now.tv_sec - info.st_ctim.tv_sec) * 1'000'000'000 + (now.tv_nsec - info.st_ctim.tv_nsec);
-  return age_ns > 50'000'000;
+std::string entry_name(const FileIdentity& file) {
+  std::string name = std::to_string(file.device) + '-' + std::to_string(file.inode);
+  name += '-' + std::to_string(file.size_bytes) + '-' + std::to_string(file.modified_ns);
+  return name + '-' + std::to_string(file.changed_ns);
 }
 
 }  // namespace
@@ -111,9 +96,9 @@ Result<std::string> sha256_of_file(const fs::path& path) {
 FileHashCache::FileHashCache(fs::path folder) : folder_(std::move(folder)) {}
 
 Result<std::string> FileHashCache::sha256(const fs::path& file) const {
-  auto identity = file_identity(file);
+  auto identity = identify_file(file.string());
   if (!identity.ok()) return identity.status();
-  const fs::path entry = folder_ / *identity;
+  const fs::path entry = folder_ / entry_name(*identity);
   if (!folder_.empty()) {
     std::string known;
     if (std::ifstream stream(entry); stream && std::getline(stream, known) && is_sha256(known)) return known;
@@ -121,7 +106,8 @@ Result<std::string> FileHashCache::sha256(const fs::path& file) const {
   auto hash = sha256_of_file(file);
   if (!hash.ok() || folder_.empty()) return hash;
   // A file that changed while it was read would leave a wrong hash under its old identity.
-  if (auto after = file_identity(file); !after.ok() || *after != *identity || !settled(file)) return hash;
+  auto after = identify_file(file.string());
+  if (!after.ok() || *after != *identity || !settled_for(*after, kClockTick)) return hash;
   std::error_code ignored;
   fs::create_directories(folder_, ignored);
   FileSystem file_system;

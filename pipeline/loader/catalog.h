@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/loader/file_identity.h"
+#include "pipeline/files/file_identity.h"
 
 namespace weft {
 

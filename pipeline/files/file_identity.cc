@@ -1,4 +1,4 @@
-#include "pipeline/loader/file_identity.h"
+#include "pipeline/files/file_identity.h"
 
 #include <sys/stat.h>
 

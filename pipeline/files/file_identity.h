@@ -2,8 +2,8 @@
 ///
 /// Two files with equal identity hold equal bytes, unless someone sets clocks back or writes within one tick of the file
 /// system's clock (settled_for says how to avoid that). Thread safety: values.
-#ifndef WEFT_PIPELINE_LOADER_FILE_IDENTITY_H
-#define WEFT_PIPELINE_LOADER_FILE_IDENTITY_H
+#ifndef WEFT_PIPELINE_FILES_FILE_IDENTITY_H
+#define WEFT_PIPELINE_FILES_FILE_IDENTITY_H
 
 #include <weft/sdk/status.h>
 
