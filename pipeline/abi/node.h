@@ -54,6 +54,11 @@ typedef struct weft_node_config {
       inputs; /* names of all inputs by index: the declared ones, then extra ones in file order */
   size_t n_inputs;
   const uint8_t* input_connected; /* [n_inputs] 1 if something will arrive */
+  void* self;                     /* the host's; passed to today */
+  /* The day of the run where it runs: seconds from 1970-01-01T00:00:00 to its first moment, both in local time. Asking is
+   * what makes results depend on it: the day is recorded like a drawn seed, repeated by `weft verify --rerun`, and part of
+   * the keys of kept results. Within create only; NULL: the host has no days. [main] */
+  int64_t (*today)(void* self);
 } weft_node_config;
 
 typedef struct weft_node_plan {

@@ -48,6 +48,8 @@ class PlanEnvironment {
   virtual Result<std::string> reference_text(const weft_value* value) = 0;
   /// A value for a seed that the pipeline leaves open. node: its path, "outer/inner".
   virtual int64_t seed(const std::string& node, const std::string& parameter) = 0;
+  /// The day of the run, as weft_node_config::today. node: the one that asks.
+  virtual int64_t today(const std::string& node) = 0;
 };
 
 /// A node made by its plugin. Move-only; destroys it.

@@ -125,6 +125,20 @@ Status Planner::create_node(const Scope& scope, const Node& node, PlannedNode& p
   config.inputs = names.data();
   config.n_inputs = names.size();
   config.input_connected = connected.data();
+  struct Asking {
+    PlanEnvironment& environment;
+    const std::string& node;
+  } asking{environment_, planned.path};
+  config.self = &asking;
+  config.today = [](void* self) -> int64_t {
+    int64_t seconds = 0;
+    (void)sdk::guarded([&] {
+      const auto& asking_node = *static_cast<Asking*>(self);
+      seconds = asking_node.environment.today(asking_node.node);
+      return Status();
+    });
+    return seconds;
+  };
   void* instance = nullptr;
   Status status = sdk::checked(
       [&](weft_error* error) { return (*api)->create(environment_.host(), &config, &instance, error); });

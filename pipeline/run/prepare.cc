@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <set>
 #include <utility>
 
@@ -21,6 +22,14 @@ int64_t draw_from_system() {
   uint32_t bits = 0;
   if (::getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) bits = 0;
   return bits & 0x7fffffff;  // every tool that a pipeline meets takes 31 bits
+}
+
+int64_t today_of_system() {
+  const std::time_t now = std::time(nullptr);
+  std::tm day{};
+  ::localtime_r(&now, &day);
+  day.tm_hour = day.tm_min = day.tm_sec = 0;
+  return ::timegm(&day);  // of the local date, as if it were UTC's
 }
 
 /// The run's side of planning: loads plugins, opens models, makes values, draws seeds.
@@ -74,6 +83,18 @@ class RunEnvironment final : public PlanEnvironment {
   }
 
   int64_t seed(const std::string& node, const std::string& parameter) override {
+    return recorded_or(node, parameter,
+                       [&] { return options_.draw_seed ? options_.draw_seed() : draw_from_system(); });
+  }
+
+  int64_t today(const std::string& node) override {
+    return recorded_or(node, DrawnSeed::kToday,
+                       [&] { return options_.today ? options_.today() : today_of_system(); });
+  }
+
+ private:
+  template <typename Draw>
+  int64_t recorded_or(const std::string& node, const std::string& parameter, Draw draw) {
     DrawnSeed drawn{node, parameter, 0};
     const auto recorded = std::find_if(
         options_.seeds.begin(), options_.seeds.end(),
@@ -81,13 +102,15 @@ class RunEnvironment final : public PlanEnvironment {
     if (recorded != options_.seeds.end()) {
       drawn.value = recorded->value;
     } else {
-      drawn.value = options_.draw_seed ? options_.draw_seed() : draw_from_system();
+      drawn.value = draw();
     }
-    state_.seeds.push_back(drawn);
+    const bool again = std::any_of(state_.seeds.begin(), state_.seeds.end(), [&](const DrawnSeed& known) {
+      return known.node == node && known.parameter == parameter;
+    });
+    if (!again) state_.seeds.push_back(drawn);
     return drawn.value;
   }
 
- private:
   // A pipeline from a picture names models, not files.
   Status keep_to_search_path(const std::string& path, ModelRequest& request) const {
     const std::filesystem::path given(path);
@@ -168,8 +191,10 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
       WEFT_NODE_READS_FILES | WEFT_NODE_WRITES_FILES | WEFT_NODE_USES_NETWORK | WEFT_NODE_NONDETERMINISTIC;
   if (!type.has(WEFT_NODE_PURE) || type.has(kOutsideWorld)) return std::nullopt;
   // A drawn seed asks for something new each time.
+  const auto of_node = [&](const DrawnSeed& seed) { return seed.node == compiled.planned->path; };
+  const auto is_day = [](const DrawnSeed& seed) { return seed.parameter == DrawnSeed::kToday; };
   const bool drawn = std::any_of(state.seeds.begin(), state.seeds.end(),
-                                 [&](const DrawnSeed& seed) { return seed.node == compiled.planned->path; });
+                                 [&](const DrawnSeed& seed) { return of_node(seed) && !is_day(seed); });
   // What a path leads to may change while the path does not.
   const bool names_file =
       std::any_of(type.parameters.begin(), type.parameters.end(), [&](const ParameterDescriptor& declared) {
@@ -184,6 +209,10 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   key.node_version = type.version;
   key.isa_level = options.isa_level;
   key.numerics_profile = options.numerics_profile;
+  for (const DrawnSeed& day : state.seeds) {
+    if (of_node(day) && is_day(day))
+      key.parameters.push_back(day.parameter + "=" + std::to_string(day.value));
+  }
   for (size_t i = 0; i < compiled.models.size(); ++i) {
     const Model& model = *compiled.models[i];
     std::string hash = compiled.model_parameters[i] + "=" + std::to_string(model.type().version) + ":" +

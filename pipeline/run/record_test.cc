@@ -208,6 +208,19 @@ TEST_F(Cache, WhatAModelReadsBesideItsFileCountsByContent) {
   EXPECT_EQ(cache_.statistics().hits, 2u);
 }
 
+TEST_F(Cache, ANodeThatAsksForTheDayRunsOnceADay) {
+  const std::string members = R"("nodes": {"a": {"uses": "test.today"}}, "outputs": {"y": "a.y"})";
+  int64_t day = 20000;
+  options().today = [&] { return day * 86400; };
+  EXPECT_EQ(executions(members), 1);
+  EXPECT_EQ(executions(members), 0);
+  ++day;
+  EXPECT_EQ(executions(members), 1);
+  EXPECT_EQ(output(members), "20001");
+  --day;
+  EXPECT_EQ(output(members), "20000") << "of the first day";
+}
+
 TEST_F(Cache, OnlyTheElementsThatAreNewRun) {
   const auto members = [](const char* list) {
     return std::string(R"("inputs": {"l": {"type": "list<int>", "default": )") + list +
@@ -362,6 +375,20 @@ TEST_F(ManifestTest, ARerunGivesTheSameBitsWhateverTheThreadsAndTheFolder) {
   ASSERT_EQ(deviations.size(), 2u);
   EXPECT_EQ(deviations[0].what, "output 'seed'");
   EXPECT_EQ(deviations[1].what, "output file 'o/a.txt'");
+}
+
+TEST_F(ManifestTest, ARerunOnAnotherDayTakesTheRecordedDay) {
+  const std::string members = R"("nodes": {"a": {"uses": "test.today"}}, "outputs": {"y": "a.y"})";
+  options().today = [] { return int64_t{20000} * 86400; };
+  EXPECT_EQ(output(members), "20000");
+  auto again = rerun_options(*manifest(), "test", folder() / "again");
+  ASSERT_TRUE(again.ok());
+  options() = *again;
+  options().today = [] { return int64_t{20001} * 86400; };
+  EXPECT_EQ(output(members), "20000");
+  options().seeds.clear();
+  options().today = {};
+  EXPECT_GT(std::stoll(output(members)), 20000) << "the system's clock";
 }
 
 TEST_F(ManifestTest, ARerunAtAnotherLevelIsRefused) {

@@ -47,6 +47,8 @@ struct InputValue {
 };
 
 struct DrawnSeed {
+  /// In place of a parameter's name where the value is the day of the run, for which the node asked.
+  static constexpr const char* kToday = "(today)";
   std::string node;  // "outer/inner" in a subgraph
   std::string parameter;
   int64_t value = 0;
@@ -64,6 +66,7 @@ struct RunOptions {
   std::string numerics_profile = "default";
   std::vector<DrawnSeed> seeds;        // replay these instead of drawing
   std::function<int64_t()> draw_seed;  // in [0, 2^31); empty: from the system's entropy
+  std::function<int64_t()> today;      // as weft_node_config::today; empty: from the system's clock
   /// The pipeline's files, for the record that nodes may keep with what they write (run_record.h); empty: no record.
   std::vector<PipelineSource> sources;
   /// For a pipeline that came with a picture, and so from anywhere: nodes read these files (canonical) and no others, and

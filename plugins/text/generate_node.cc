@@ -165,7 +165,9 @@ GenerationNode::GenerationNode(const sdk::NodeConfig& config, PromptFormat forma
       max_tokens_(parameters_.get_int("max_tokens")),
       n_(parameters_.get_int("n")),
       max_requests_(config.max_requests()),
-      truncation_(truncation(parameters_.get_text("truncate"))) {
+      truncation_(truncation(parameters_.get_text("truncate"))),
+      today_seconds_(format != PromptFormat::kRaw && model_->template_tells_date() ? config.today_seconds()
+                                                                                   : 0) {
   const int64_t trained = model_->decoder().config().context_length;
   if (context_ == 0) context_ = trained;
 }
@@ -234,6 +236,7 @@ Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request)
        .template_variables_json = parameters_.get_text("template_variables"),
        .format = format_,
        .control_text = parameters_.get_bool("parse_special") ? ControlText::kIsToken : ControlText::kIsText,
+       .now_seconds = today_seconds_,
        .cancelled = [&request] { return request.cancelled(); }});
   if (!tokens.ok()) return tokens;
   if (tokens->empty()) return Status(StatusCode::kInvalidArgument, "the prompt has no tokens");

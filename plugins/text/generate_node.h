@@ -45,6 +45,7 @@ class GenerationNode {
   int64_t n_;  // texts a request
   uint32_t max_requests_;
   Truncation truncation_;
+  int64_t today_seconds_;  // 0 where the chat template does not ask
   EngineLimits limits_;
   int64_t n_pages_ = 0;  // of the KV cache, at most
 };

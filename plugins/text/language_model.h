@@ -49,6 +49,10 @@ class LanguageModel {
   /// kNotFound if the model has none; another error if it has one that this language does not cover, which hinders
   /// chat and nothing else.
   const Result<ChatTemplate>& chat_template() const { return chat_template_; }
+  /// Whether its chat template asks for the date.
+  bool template_tells_date() const {
+    return tokenizer_->chat_template().find("strftime_now") != std::string_view::npos;
+  }
   std::span<const LoraTerm> adapters() const { return adapter_terms_; }
   /// Ranks of all adapters together, for Decoder::workspace_bytes.
   int64_t adapter_rank() const { return adapter_rank_; }

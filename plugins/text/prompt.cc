@@ -51,7 +51,7 @@ Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const Promp
                                      .bos_token = spelling(tokenizer, special.bos),
                                      .eos_token = spelling(tokenizer, special.eos),
                                      .pad_token = spelling(tokenizer, special.padding),
-                                     .now_seconds = 0});
+                                     .now_seconds = source.now_seconds});
   if (!chat.ok()) return chat.status();
   std::vector<TextRange> template_text;
   for (const RenderedChat::Run& run : chat->runs) {

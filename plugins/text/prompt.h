@@ -33,6 +33,7 @@ struct PromptSource {
   std::string_view template_variables_json;  // object; empty: none
   PromptFormat format = PromptFormat::kAuto;
   ControlText control_text = ControlText::kIsText;
+  int64_t now_seconds = 0;               // what the template takes for now, see ChatInput
   std::function<bool()> cancelled = {};  // polled while a long text is encoded
 };
 

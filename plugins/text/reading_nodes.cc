@@ -213,7 +213,9 @@ ChooseNode::ChooseNode(const sdk::NodeConfig& config)
       format_(config.parameters().get_text("format") == "raw"    ? PromptFormat::kRaw
               : config.parameters().get_text("format") == "chat" ? PromptFormat::kChat
                                                                  : PromptFormat::kAuto),
-      mean_(config.parameters().get_text("normalize") == "mean") {}
+      mean_(config.parameters().get_text("normalize") == "mean"),
+      today_seconds_(format_ != PromptFormat::kRaw && model_->template_tells_date() ? config.today_seconds()
+                                                                                    : 0) {}
 
 Status ChooseNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   plan_memory(inputs[0], kExtraTokens, plan);
@@ -230,6 +232,7 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
   source.prompt = question.as_text();
   source.system = parameters.get_text("system");
   source.format = format_;
+  source.now_seconds = today_seconds_;
   source.cancelled = [&request] { return request.cancelled(); };
   Result<std::vector<TokenId>> prompt = make_prompt(*model_, source);
   if (!prompt.ok()) return prompt.status();

@@ -38,6 +38,7 @@ class ChooseNode : public ReadingNode {
  private:
   PromptFormat format_;
   bool mean_;
+  int64_t today_seconds_;
 };
 
 class EmbedNode : public ReadingNode {

@@ -87,7 +87,8 @@ const Struct kStructs[] = {
            FIELD(weft_node_config, name), FIELD(weft_node_config, parameters),
            FIELD(weft_node_config, models), FIELD(weft_node_config, n_models),
            FIELD(weft_node_config, inputs), FIELD(weft_node_config, n_inputs),
-           FIELD(weft_node_config, input_connected)),
+           FIELD(weft_node_config, input_connected), FIELD(weft_node_config, self),
+           FIELD(weft_node_config, today)),
     STRUCT(weft_node_plan, FIELD(weft_node_plan, struct_size), FIELD(weft_node_plan, max_batch),
            FIELD(weft_node_plan, outputs), FIELD(weft_node_plan, n_outputs),
            FIELD(weft_node_plan, workspace_bytes), FIELD(weft_node_plan, state_bytes),
@@ -181,7 +182,7 @@ TEST(AbiLayout, EveryGrowingStructBeginsWithItsSize) {
   }
 }
 
-TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{2}); }
+TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{3}); }
 
 }  // namespace
 }  // namespace weft

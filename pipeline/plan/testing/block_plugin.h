@@ -34,6 +34,7 @@ class BlockEnvironment final : public PlanEnvironment {
   Result<sdk::Value> make_value(const std::string& json, const std::string& type) override;
   Result<std::string> reference_text(const weft_value* value) override;
   int64_t seed(const std::string& node, const std::string& parameter) override;
+  int64_t today(const std::string&) override { return 0; }
 
   std::vector<std::string> opened, seeds;  // what was asked for
   static int live_nodes();                 // created and not yet destroyed, in the whole process

@@ -403,6 +403,17 @@ class Number {
   int32_t loaded = 0;
 };
 
+/// The day of the run, in days.
+struct Today {
+  explicit Today(const NodeConfig& config) : days(config.today_seconds() / 86400) {}
+  Status prepare(const Specs&, const Plan&) { return {}; }
+  Status run(Request& request, const Execution&) {
+    ++observations().pure_executions;
+    return request.set_output(0, request.host().make_int(days));
+  }
+  int64_t days;
+};
+
 struct ModelNode {
   explicit ModelNode(const NodeConfig& config) : number(config.model<Number>("model")) {}
   Status prepare(const Specs&, const Plan&) { return {}; }
@@ -550,6 +561,7 @@ constexpr weft_node_type kNodes[] = {
                    .inputs = kOptionalAny,
                    .outputs = kIntOut,
                    .parameters = kBytes}),
+    node<Today>({.name = "test.today", .help = "A node.", .flags = WEFT_NODE_PURE, .outputs = kIntOut}),
     node<ModelNode>({.name = "test.model",
                      .help = "A node.",
                      .flags = WEFT_NODE_PURE,
