@@ -16,10 +16,11 @@
 namespace weft::cli {
 namespace {
 
-// A picture without a record is a file that is no pipeline.
+// A picture without a record is a file that is no pipeline, and so is one that is too large.
 int code_of(const Error& error) {
-  return error.code == StatusCode::kInvalidArgument ? static_cast<int>(kInvalidPipeline)
-                                                    : exit_code_for(error.code);
+  const bool no_pipeline =
+      error.code == StatusCode::kInvalidArgument || error.code == StatusCode::kOutOfRange;
+  return no_pipeline ? static_cast<int>(kInvalidPipeline) : exit_code_for(error.code);
 }
 
 int refuse(const Error& error, Messages messages) {

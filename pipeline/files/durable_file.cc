@@ -74,7 +74,7 @@ Result<TemporaryFiles::Opened> TemporaryFiles::open_beside(const std::filesystem
 }
 
 Status TemporaryFiles::publish(const std::filesystem::path& temporary,
-                               const std::filesystem::path& final_path) {
+                               const std::filesystem::path& final_path, Sync sync) {
   {
     const std::lock_guard lock(mutex_);
     if (state_ == State::kClosed) return ending();
@@ -87,7 +87,7 @@ Status TemporaryFiles::publish(const std::filesystem::path& temporary,
       return io_error("renaming the temporary file", final_path, error_number);
     }
   }
-  return sync_folder(file_system_, final_path.parent_path());
+  return sync == Sync::kYes ? sync_folder(file_system_, final_path.parent_path()) : Status();
 }
 
 void TemporaryFiles::remove(const std::filesystem::path& temporary) noexcept {
@@ -158,9 +158,9 @@ Status DurableFile::write(std::string_view data) {
   return {};
 }
 
-Status DurableFile::commit() {
+Status DurableFile::commit(Sync sync) {
   FileSystem& file_system = temporaries_->file_system();
-  if (file_system.fsync(fd_) != 0) {
+  if (sync == Sync::kYes && file_system.fsync(fd_) != 0) {
     Status status = io_error("syncing", final_path_, errno);
     discard();
     return status;
@@ -170,7 +170,7 @@ Status DurableFile::commit() {
     discard();
     return status;
   }
-  Status status = temporaries_->publish(temporary_, final_path_);
+  Status status = temporaries_->publish(temporary_, final_path_, sync);
   temporary_.clear();
   return status;
 }

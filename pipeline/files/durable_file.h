@@ -24,6 +24,10 @@
 
 namespace weft {
 
+/// kNo: after a power failure the file may be there with other content. For caches whose entries carry a checksum: a
+/// sync takes milliseconds.
+enum class Sync { kYes, kNo };
+
 /// The system calls that writing needs. Each returns what the call returns and sets errno.
 class FileSystem {
  public:
@@ -51,9 +55,10 @@ class TemporaryFiles {
   /// Creates an empty file with a free name beside `final_path`, mode 0666 less the umask. The caller closes
   /// fd. Errors: kIoError; kCancelled once closed.
   Result<Opened> open_beside(const std::filesystem::path& final_path);
-  /// Renames a temporary of this registry to its final place and syncs the folder. Errors: kIoError (the
+  /// Renames a temporary of this registry to its final place and, for kYes, syncs the folder. Errors: kIoError (the
   /// temporary is removed), kCancelled once closed.
-  Status publish(const std::filesystem::path& temporary, const std::filesystem::path& final_path);
+  Status publish(const std::filesystem::path& temporary, const std::filesystem::path& final_path,
+                 Sync sync = Sync::kYes);
   /// Removes a temporary; nothing if it is not one of these.
   void remove(const std::filesystem::path& temporary) noexcept;
   /// Removes every temporary and refuses new ones: for a process that is about to end. Never waits for a
@@ -83,7 +88,7 @@ class DurableFile {
   Status write(std::string_view data);
   /// Syncs, closes and renames; the file is at its final place when this succeeds. Errors: kIoError,
   /// kCancelled; the temporary is then removed. Precondition: not committed before.
-  Status commit();
+  Status commit(Sync sync = Sync::kYes);
 
  private:
   DurableFile(TemporaryFiles& temporaries, std::filesystem::path temporary, std::filesystem::path final_path,

@@ -132,6 +132,22 @@ TEST(DurableFile, TakesNamesAsLongAsTheFileSystemDoes) {
   EXPECT_EQ(read(path), "x");
 }
 
+TEST(DurableFile, SyncsFileAndFolderUnlessToldOtherwise) {
+  struct CountingFileSystem : FileSystem {
+    int syncs = 0;
+    int fsync(int fd) override { return ++syncs, FileSystem::fsync(fd); }
+  } file_system;
+  TemporaryFolder folder;
+  TemporaryFiles temporaries(file_system);
+  for (const auto& [sync, syncs] : {std::pair{Sync::kYes, 2}, std::pair{Sync::kNo, 0}}) {
+    file_system.syncs = 0;
+    auto file = DurableFile::create(temporaries, folder.path() / "a");
+    ASSERT_TRUE(file.ok() && file->write("x").ok() && file->commit(sync).ok());
+    EXPECT_EQ(file_system.syncs, syncs);
+    EXPECT_EQ(read(folder.path() / "a"), "x");
+  }
+}
+
 struct Fault {
   int error_number;
   FailingFileSystem::Persistence persistence;
