@@ -1,9 +1,13 @@
 // The forward pass: one team of threads walks all layers together, with a barrier between steps, so that a token
 // costs one dispatch and not hundreds.
 //
-// Steps that treat rows apart (norms, rotation, activation, sums) are split by rows, the same split every time: a
+// Steps that treat rows apart (norms, rounding, activation, sums) are split by rows, the same split every time: a
 // thread meets the rows that it made itself, and two such steps in a row need no barrier. Products and attention
-// are split by output columns and by heads. No sum is split over threads.
+// are shared out in blocks of output columns and of heads. No sum is split over threads.
+//
+// A single row would leave such steps to one thread, with the others waiting before and after each. Instead every thread
+// does them all, in memory of its own ("alone" below): a copy of the residual stream for each thread, four barriers fewer a
+// layer. The bits are the same.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -19,51 +23,90 @@ namespace weft {
 namespace {
 
 constexpr int kMaxTerms = 3;  // products of one input
+constexpr int kWorks = 3;     // loops whose indices are shared out: the last, the present and the next one
+constexpr int64_t kMostAlone = 32;  // threads that workspace_bytes() leaves memory of their own for
+
+// What steps that treat rows apart read and write: shared by all threads, each at its rows, or one row for each thread.
+struct RowBuffers {
+  float* hidden = nullptr;  // [n, width] the residual stream
+  float* normed = nullptr;  // [n, width] input of attention and MLP, and what the output reads
+  float* second = nullptr;  // [n, width] input of the MLP, in parallel blocks with two norms
+  float* addend = nullptr;  // [n, width] the product that is added to the residual stream, after its norm
+  float* inner = nullptr;   // [n, mlp_width] input of the last product
+  void* rounded = nullptr;  // activations_bytes()
+  float* turns = nullptr;   // [n, n_rotated] cosine and sine
+  float* local_turns = nullptr;
+};
 
 // Where the pass keeps what lives only during it. Also the arithmetic of workspace_bytes().
 struct Workspace {
-  float* hidden = nullptr;    // [n, width] the residual stream
-  float* normed = nullptr;    // [n, width] input of attention and MLP, and what the output reads
-  float* second = nullptr;    // [n, width] input of the MLP, in parallel blocks with two norms
-  float* qkv = nullptr;       // [n, query_width + 2 kv_width]
-  float* attended = nullptr;  // [n, query_width]
-  float* product = nullptr;   // [n, width] what is added to the residual stream
-  float* gate = nullptr;      // [n, mlp_width]
-  float* up = nullptr;        // [n, mlp_width]
-  void* rounded = nullptr;    // activations_bytes()
-  float* turns = nullptr;     // [n, n_rotated] cosine and sine
-  float* local_turns = nullptr;
+  RowBuffers of_rows;             // addend is product, and inner is gate or up
+  std::byte* alone = nullptr;     // RowBuffers of one row for each thread, alone_bytes() each
+  float* qkv = nullptr;           // [n, query_width + 2 kv_width]
+  float* attended = nullptr;      // [n, query_width]
+  float* product = nullptr;       // [n, width]
+  float* gate = nullptr;          // [n, mlp_width]
+  float* up = nullptr;            // [n, mlp_width]
   AttentionRow* rows = nullptr;   // [n]
   int32_t* tokens = nullptr;      // [n]
   float* low_rank = nullptr;      // [n, total_rank]
   float* low_rank_out = nullptr;  // [n, widest output of an adapted layer]
+  SharedWork* works = nullptr;    // [kWorks]
 
-  // Lays the parts out from `base`, or nowhere if it is null; returns the bytes.
-  int64_t place(std::byte* base, const DecoderConfig& c, int64_t n, int64_t total_rank) {
+  // Lays parts out one after another from `base`, or nowhere if it is null.
+  struct Layout {
+    std::byte* base;
     int64_t at = 0;
-    const auto take = [&](auto*& part, int64_t bytes) {
-      part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(base ? base + at : nullptr);
+    template <typename Part>
+    void take(Part*& part, int64_t bytes) {
+      part = reinterpret_cast<Part*>(base ? base + at : nullptr);
       at += (bytes + 63) / 64 * 64;
-    };
-    const bool gated = c.mlp == MlpKind::kGated, parallel = c.block == BlockKind::kParallel;
-    take(hidden, n * c.width * 4);
-    take(normed, n * c.width * 4);
-    take(second, parallel ? n * c.width * 4 : 0);
-    take(qkv, n * (c.query_width() + 2 * c.kv_width()) * 4);
-    take(attended, n * c.query_width() * 4);
-    take(product, n * c.width * 4);
-    take(gate, gated ? n * c.mlp_width * 4 : 0);
-    take(up, n * c.mlp_width * 4);
-    take(rounded, std::max({activations_bytes(n, c.width), activations_bytes(n, c.query_width()),
-                            activations_bytes(n, c.mlp_width)}));
-    take(turns, c.rope.layout == RopeLayout::kNone ? 0 : n * c.rope.n_rotated * 4);
-    take(local_turns, c.sliding_window > 0 ? n * c.local_rope.n_rotated * 4 : 0);
-    take(rows, n * static_cast<int64_t>(sizeof(AttentionRow)));
-    take(tokens, n * 4);
+    }
+    void take(void*& part, int64_t bytes) {
+      part = base ? base + at : nullptr;
+      at += (bytes + 63) / 64 * 64;
+    }
+  };
+
+  static void take_rows(Layout& layout, const DecoderConfig& c, int64_t n, RowBuffers& b) {
+    layout.take(b.hidden, n * c.width * 4);
+    layout.take(b.normed, n * c.width * 4);
+    layout.take(b.second, c.block == BlockKind::kParallel ? n * c.width * 4 : 0);
+    layout.take(b.rounded, std::max({activations_bytes(n, c.width), activations_bytes(n, c.query_width()),
+                                     activations_bytes(n, c.mlp_width)}));
+    layout.take(b.turns, c.rope.layout == RopeLayout::kNone ? 0 : n * c.rope.n_rotated * 4);
+    layout.take(b.local_turns, c.sliding_window > 0 ? n * c.local_rope.n_rotated * 4 : 0);
+  }
+
+  // The buffers of one thread that works alone; returns their bytes.
+  static int64_t place_alone(std::byte* base, const DecoderConfig& c, RowBuffers& b) {
+    Layout layout{base};
+    take_rows(layout, c, 1, b);
+    layout.take(b.addend, c.width * 4);
+    layout.take(b.inner, c.mlp_width * 4);
+    return layout.at;
+  }
+
+  // Returns the bytes, without those of threads that work alone, which follow.
+  int64_t place(std::byte* base, const DecoderConfig& c, int64_t n, int64_t total_rank) {
+    Layout layout{base};
+    const bool gated = c.mlp == MlpKind::kGated;
+    take_rows(layout, c, n, of_rows);
+    layout.take(qkv, n * (c.query_width() + 2 * c.kv_width()) * 4);
+    layout.take(attended, n * c.query_width() * 4);
+    layout.take(product, n * c.width * 4);
+    layout.take(gate, gated ? n * c.mlp_width * 4 : 0);
+    layout.take(up, n * c.mlp_width * 4);
+    layout.take(rows, n * static_cast<int64_t>(sizeof(AttentionRow)));
+    layout.take(tokens, n * 4);
     const int64_t widest = std::max({c.width, c.mlp_width, c.query_width() + 2 * c.kv_width()});
-    take(low_rank, n * total_rank * 4);
-    take(low_rank_out, total_rank > 0 ? n * widest * 4 : 0);
-    return at;
+    layout.take(low_rank, n * total_rank * 4);
+    layout.take(low_rank_out, total_rank > 0 ? n * widest * 4 : 0);
+    layout.take(works, kWorks * static_cast<int64_t>(sizeof(SharedWork)));
+    of_rows.addend = product;
+    of_rows.inner = gated ? gate : up;
+    alone = base ? base + layout.at : nullptr;
+    return layout.at;
   }
 };
 
@@ -80,7 +123,8 @@ struct Pass {
   const DecoderOutputs& outputs;
   const StopRequest& stop;
   IsaLevel level;
-  int64_t n = 0;  // rows
+  int64_t n = 0;       // rows
+  bool alone = false;  // every thread treats the one row in memory of its own
   Workspace w;
   std::atomic<bool> stopped{false};
 };
@@ -93,8 +137,13 @@ class Walker {
         c_(pass.state.config),
         w_(pass.w),
         team_(team),
-        begin_(share(pass.n, 0)),
-        end_(share(pass.n, 1)) {}
+        begin_(pass.alone ? 0 : share(pass.n, 0)),
+        end_(pass.alone ? pass.n : share(pass.n, 1)),
+        own_(pass.w.of_rows) {
+    if (!pass.alone) return;
+    const int64_t bytes = Workspace::place_alone(nullptr, c_, own_);
+    Workspace::place_alone(w_.alone + bytes * team.thread(), c_, own_);
+  }
 
   void walk() {
     embed();
@@ -105,7 +154,7 @@ class Walker {
       if (p_.stopped.load(std::memory_order_relaxed)) return;  // set before a barrier: all threads agree
       mlp(i);
     }
-    team_.barrier();  // outputs are split by other rows
+    meet_rows();  // outputs are split by other rows
     write_hidden();
     write_logits();
   }
@@ -115,11 +164,25 @@ class Walker {
     return rows * (static_cast<int64_t>(team_.thread()) + part) / static_cast<int64_t>(team_.n_threads());
   }
 
+  // Before a step that reads rows which other threads may have made. Alone, a thread has made them all.
+  void meet_rows() const {
+    if (!p_.alone) team_.barrier();
+  }
+
+  // The indices of the next loop that the team shares out. What the next but one will use is reset here: all threads have
+  // passed a barrier since they used it last, and will pass one before they use it again.
+  SharedWork& next_work() {
+    const int now = work_;
+    work_ = (work_ + 1) % kWorks;
+    if (team_.thread() == 0) w_.works[work_].reset(team_.n_threads());
+    return w_.works[now];
+  }
+
   void embed() {
     const WeightTensor& table = *p_.state.token_embedding;
     const int64_t row_bytes = weights_bytes(table.format, c_.width);
     for (int64_t r = begin_; r < end_; ++r) {
-      float* x = w_.hidden + r * c_.width;
+      float* x = own_.hidden + r * c_.width;
       const int64_t position = w_.rows[r].position;
       dequantize(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, x);
       if (c_.embedding_scale != 1)
@@ -128,25 +191,20 @@ class Walker {
         add(x, p_.state.position_embedding + position * c_.width, c_.width, p_.level);
       if (c_.rope.layout != RopeLayout::kNone)
         rope_cos_sin(p_.state.frequencies.data(), c_.rope.n_rotated, p_.state.rope_magnitude, position,
-                     w_.turns + r * c_.rope.n_rotated);
+                     own_.turns + r * c_.rope.n_rotated);
       if (!p_.state.local_frequencies.empty())
         rope_cos_sin(p_.state.local_frequencies.data(), c_.local_rope.n_rotated,
-                     p_.state.local_rope_magnitude, position, w_.local_turns + r * c_.local_rope.n_rotated);
-      w_.rows[r].q = w_.qkv + r * qkv_width();
-      w_.rows[r].y = w_.attended + r * c_.query_width();
+                     p_.state.local_rope_magnitude, position, own_.local_turns + r * c_.local_rope.n_rotated);
     }
   }
 
   void attention(int64_t i) {
     const DecoderLayer& layer = p_.state.layers[static_cast<size_t>(i)];
-    norm_rows(layer.attention_norm, w_.hidden + begin_ * c_.width, c_.width, w_.normed + begin_ * c_.width,
-              c_.width, end_ - begin_, c_.width, p_.level);
+    norm_own(layer.attention_norm, own_.hidden, own_.normed);
     if (c_.block == BlockKind::kParallel && !layer.one_norm)
-      norm_rows(layer.mlp_norm, w_.hidden + begin_ * c_.width, c_.width, w_.second + begin_ * c_.width,
-                c_.width, end_ - begin_, c_.width, p_.level);
-    const Activations input = activations(w_.normed, p_.n, c_.width);
-    round_own_rows(input);
-    team_.barrier();
+      norm_own(layer.mlp_norm, own_.hidden, own_.second);
+    const Activations input = round_own(own_.normed, c_.width);
+    meet_rows();
     if (layer.qkv.present()) {
       linear(input, {{&layer.qkv, w_.qkv, qkv_width()}}, 1);
     } else {
@@ -159,11 +217,10 @@ class Walker {
     const AttentionShape shape = attention_shape(i);
     place_keys(layer, i, shape);
     team_.barrier();
-    attention_share(shape, w_.rows, p_.n, team_.thread(), team_.n_threads(), p_.level);
+    attention_share(shape, w_.rows, p_.n, next_work(), team_.thread(), team_.n_threads(), p_.level);
     team_.barrier();
-    const Activations attended = activations(w_.attended, p_.n, c_.query_width());
-    round_own_rows(attended);
-    team_.barrier();
+    const Activations attended = round_own(w_.attended, c_.query_width());
+    meet_rows();
     linear(attended, {{&layer.attention_output, w_.product, c_.width}}, 1);
     add_product(layer.post_attention_norm);
   }
@@ -182,94 +239,98 @@ class Walker {
     return shape;
   }
 
-  // Norms and rotates queries and keys, and stores keys and values, of the thread's rows.
+  // Norms and rotates queries and keys, and stores keys and values: of the thread's rows, or where every thread has the same
+  // row, of every n_threads-th head.
   void place_keys(const DecoderLayer& layer, int64_t i, const AttentionShape& shape) {
     const bool local = c_.local(i);
     const RopeConfig& rope = local ? c_.local_rope : c_.rope;
-    const float* turns = local ? w_.local_turns : w_.turns;
+    const float* turns = local ? own_.local_turns : own_.turns;
+    const int64_t step = p_.alone ? team_.n_threads() : 1, first = p_.alone ? team_.thread() : 0;
+    AttentionShape one_head = shape;
+    one_head.n_heads = one_head.n_kv_heads = 1;
     for (int64_t r = begin_; r < end_; ++r) {
       float* q = w_.qkv + r * qkv_width();
-      float* k = q + c_.query_width();
-      if (layer.query_norm.weight) {
-        norm_rows(layer.query_norm, q, c_.head_dim, q, c_.head_dim, c_.n_heads, c_.head_dim, p_.level);
-        norm_rows(layer.key_norm, k, c_.head_dim, k, c_.head_dim, c_.n_kv_heads, c_.head_dim, p_.level);
+      for (int64_t h = first; h < c_.n_heads + c_.n_kv_heads; h += step) {
+        const int64_t kv = h - c_.n_heads;  // below 0: a query
+        float* x = q + h * c_.head_dim;     // keys follow queries
+        if (layer.query_norm.weight)
+          norm_rows(kv < 0 ? layer.query_norm : layer.key_norm, x, c_.head_dim, x, c_.head_dim, 1,
+                    c_.head_dim, p_.level);
+        rope_heads(rope.layout, rope.n_rotated, turns + r * rope.n_rotated, x, 1, c_.head_dim, p_.level);
+        if (kv < 0) continue;
+        one_head.layer_offset = shape.layer_offset + kv * 2 * kv_block_bytes(shape.format, shape.head_dim);
+        store_kv(one_head, x, x + c_.kv_width(), w_.rows[r].pages, w_.rows[r].position, p_.level);
       }
-      rope_heads(rope.layout, rope.n_rotated, turns + r * rope.n_rotated, q, c_.n_heads + c_.n_kv_heads,
-                 c_.head_dim, p_.level);
-      store_kv(shape, k, k + c_.kv_width(), w_.rows[r].pages, w_.rows[r].position, p_.level);
     }
   }
 
   void mlp(int64_t i) {
     const DecoderLayer& layer = p_.state.layers[static_cast<size_t>(i)];
     const bool parallel = c_.block == BlockKind::kParallel;
-    float* x = parallel && !layer.one_norm ? w_.second : w_.normed;
-    if (!parallel)
-      norm_rows(layer.mlp_norm, w_.hidden + begin_ * c_.width, c_.width, x + begin_ * c_.width, c_.width,
-                end_ - begin_, c_.width, p_.level);
-    const Activations input = activations(x, p_.n, c_.width);
-    round_own_rows(input);
-    team_.barrier();
-    const int64_t own = (end_ - begin_) * c_.mlp_width;
-    float* inner = w_.up;
+    float* x = parallel && !layer.one_norm ? own_.second : own_.normed;
+    if (!parallel) norm_own(layer.mlp_norm, own_.hidden, x);
+    const Activations input = round_own(x, c_.width);
+    meet_rows();
+    const int64_t count = (end_ - begin_) * c_.mlp_width;
+    float* inner = own_.inner + begin_ * c_.mlp_width;
     if (c_.mlp == MlpKind::kGated) {
-      inner = w_.gate;
       linear(input, {{&layer.gate, w_.gate, c_.mlp_width}, {&layer.up, w_.up, c_.mlp_width}}, 2);
-      activate_gated(c_.activation, w_.gate + begin_ * c_.mlp_width, w_.up + begin_ * c_.mlp_width, own,
-                     p_.level);
+      if (p_.alone) std::copy_n(w_.gate, count, inner);
+      activate_gated(c_.activation, inner, w_.up + begin_ * c_.mlp_width, count, p_.level);
     } else {
       linear(input, {{&layer.up, w_.up, c_.mlp_width}}, 1);
-      activate(c_.activation, w_.up + begin_ * c_.mlp_width, own, p_.level);
+      if (p_.alone) std::copy_n(w_.up, count, inner);
+      activate(c_.activation, inner, count, p_.level);
     }
-    const Activations wide = activations(inner, p_.n, c_.mlp_width);
-    round_own_rows(wide);
-    team_.barrier();
+    const Activations wide = round_own(own_.inner, c_.mlp_width);
+    meet_rows();
     linear(wide, {{&layer.down, w_.product, c_.width}}, 1);
     add_product(layer.post_mlp_norm);
   }
 
   // hidden += product, of the thread's rows, after the norm that some architectures put there.
   void add_product(const Norm& post) {
-    float* product = w_.product + begin_ * c_.width;
-    if (post.weight) norm_rows(post, product, c_.width, product, c_.width, end_ - begin_, c_.width, p_.level);
-    add(w_.hidden + begin_ * c_.width, product, (end_ - begin_) * c_.width, p_.level);
+    const float* addend = w_.product;
+    if (post.weight) {
+      norm_own(post, w_.product, own_.addend);
+      addend = own_.addend;
+    }
+    add(own_.hidden + begin_ * c_.width, addend + begin_ * c_.width, (end_ - begin_) * c_.width, p_.level);
   }
 
   void write_hidden() {
     const int64_t count = static_cast<int64_t>(p_.batch.hidden_rows.size());
     for (int64_t i = share(count, 0); i < share(count, 1); ++i)
-      norm_rows(p_.state.output_norm, w_.hidden + p_.batch.hidden_rows[static_cast<size_t>(i)] * c_.width,
+      norm_rows(p_.state.output_norm, own_.hidden + p_.batch.hidden_rows[static_cast<size_t>(i)] * c_.width,
                 c_.width, p_.outputs.hidden + i * c_.width, c_.width, 1, c_.width, p_.level);
   }
 
   void write_logits() {
     const int64_t count = static_cast<int64_t>(p_.batch.logits_rows.size());
     if (count == 0) return;
-    begin_ = share(count, 0);
-    end_ = share(count, 1);
+    begin_ = p_.alone ? 0 : share(count, 0);
+    end_ = p_.alone ? count : share(count, 1);
     for (int64_t i = begin_; i < end_; ++i)
-      norm_rows(p_.state.output_norm, w_.hidden + p_.batch.logits_rows[static_cast<size_t>(i)] * c_.width,
-                c_.width, w_.normed + i * c_.width, c_.width, 1, c_.width, p_.level);
-    const Activations input = activations(w_.normed, count, c_.width);
-    round_own_rows(input);
-    team_.barrier();
+      norm_rows(p_.state.output_norm, own_.hidden + p_.batch.logits_rows[static_cast<size_t>(i)] * c_.width,
+                c_.width, own_.normed + i * c_.width, c_.width, 1, c_.width, p_.level);
+    Activations input = round_own(own_.normed, c_.width);
+    input.m = count;
+    meet_rows();
     linear(input, {{&p_.state.output, p_.outputs.logits, c_.vocabulary}}, 1);
-    if (c_.logit_softcap > 0)
-      soft_cap(c_.logit_softcap, p_.outputs.logits + begin_ * c_.vocabulary, (end_ - begin_) * c_.vocabulary,
-               p_.level);
+    if (c_.logit_softcap > 0) {
+      const int64_t all = count * c_.vocabulary;
+      soft_cap(c_.logit_softcap, p_.outputs.logits + share(all, 0), share(all, 1) - share(all, 0), p_.level);
+    }
   }
 
   // Products of `a`, whose rounding is in place, with up to kMaxTerms layers; then, after a barrier, the thread
-  // adds biases and adapters to its own rows.
+  // adds adapters to its own rows.
   void linear(const Activations& a, const LinearTerm (&terms)[kMaxTerms], int n_terms) {
     MatmulTerm products[kMaxTerms];
-    for (int i = 0; i < n_terms; ++i) products[i] = {&terms[i].linear->w, terms[i].y, terms[i].y_stride};
-    matmul_share(a, products, n_terms, team_.thread(), team_.n_threads(), p_.level);
-    team_.barrier();
     for (int i = 0; i < n_terms; ++i)
-      if (const float* bias = terms[i].linear->bias)
-        for (int64_t r = begin_; r < end_; ++r)
-          add(terms[i].y + r * terms[i].y_stride, bias, terms[i].linear->w.n, p_.level);
+      products[i] = {&terms[i].linear->w, terms[i].y, terms[i].y_stride, terms[i].linear->bias};
+    matmul_share(a, products, n_terms, next_work(), team_.thread(), team_.n_threads(), p_.level);
+    team_.barrier();
     for (const LoraTerm& adapter : p_.batch.adapters)
       for (int i = 0; i < n_terms; ++i) add_low_rank(a, terms[i], adapter);
   }
@@ -279,11 +340,11 @@ class Walker {
     const LowRankPair& pair = adapter.adapter->state().pairs[static_cast<size_t>(term.linear->index)];
     if (pair.a.n == 0) return;
     const MatmulTerm down = {&pair.a, w_.low_rank, pair.a.n};
-    matmul_share(a, &down, 1, team_.thread(), team_.n_threads(), p_.level);
+    matmul_share(a, &down, 1, next_work(), team_.thread(), team_.n_threads(), p_.level);
     team_.barrier();
     Activations low = {w_.low_rank, a.m, pair.a.n, pair.a.n, nullptr};
     const MatmulTerm up = {&pair.b, w_.low_rank_out, pair.b.n};
-    matmul_share(low, &up, 1, team_.thread(), team_.n_threads(), p_.level);
+    matmul_share(low, &up, 1, next_work(), team_.thread(), team_.n_threads(), p_.level);
     team_.barrier();
     const float scale = pair.scale * adapter.scale;
     for (int64_t r = begin_; r < end_; ++r) {
@@ -294,18 +355,23 @@ class Walker {
     team_.barrier();  // before the buffers are used again
   }
 
-  Activations activations(const float* x, int64_t rows, int64_t k) const {
-    return {x, rows, k, k, w_.rounded};
+  // y = norm(x) of the thread's rows.
+  void norm_own(const Norm& norm, const float* x, float* y) const {
+    const int64_t at = begin_ * c_.width;
+    norm_rows(norm, x + at, c_.width, y + at, c_.width, end_ - begin_, c_.width, p_.level);
   }
 
-  // The rounded rows of `a` lie one after another: this thread's are an Activations of their own.
-  void round_own_rows(const Activations& a) const {
-    if (!p_.state.rounds_activations) return;
-    Activations own = a;
-    own.x = a.x + begin_ * a.x_stride;
+  // All rows of `x` as the input of a product, those of the thread rounded. The rounded rows lie one after another: the
+  // thread's are an Activations of their own.
+  Activations round_own(const float* x, int64_t k) const {
+    const Activations all = {x, p_.n, k, k, own_.rounded};
+    if (!p_.state.rounds_activations) return all;
+    Activations own = all;
+    own.x = x + begin_ * k;
     own.m = end_ - begin_;
-    own.scratch = static_cast<std::byte*>(a.scratch) + activations_bytes(begin_, a.k);
+    own.scratch = static_cast<std::byte*>(all.scratch) + activations_bytes(begin_, k);
     quantize_activations_share(own, 0, 1, p_.level);
+    return all;
   }
 
   int64_t qkv_width() const { return c_.query_width() + 2 * c_.kv_width(); }
@@ -315,6 +381,8 @@ class Walker {
   const Workspace& w_;
   Team team_;
   int64_t begin_, end_;  // the thread's rows
+  RowBuffers own_;
+  int work_ = 0;  // of the next loop that is shared out
 };
 
 Status invalid(std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); }
@@ -357,7 +425,11 @@ void give_back(const DecoderBatch& batch) {
 
 int64_t Decoder::workspace_bytes(int64_t n_tokens, int64_t total_rank) const {
   Workspace layout;
-  return layout.place(nullptr, state_->config, n_tokens, total_rank);
+  RowBuffers alone;
+  const DecoderConfig& c = state_->config;
+  return std::max(
+      layout.place(nullptr, c, n_tokens, total_rank),
+      layout.place(nullptr, c, 1, total_rank) + kMostAlone * Workspace::place_alone(nullptr, c, alone));
 }
 
 Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs,
@@ -389,8 +461,13 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
         .expected(std::to_string(needed) + " bytes for " + std::to_string(n) + " tokens")
         .got(std::to_string(workspace.size()));
 
-  Pass pass{*state_, batch, outputs, stop, active_isa(), n, {}, {}};
-  pass.w.place(workspace.data(), c, n, total_rank);
+  Pass pass{*state_, batch, outputs, stop, active_isa(), n, false, {}, {}};
+  const int64_t shared = pass.w.place(workspace.data(), c, n, total_rank);
+  RowBuffers alone;
+  const int64_t for_all = executor.max_threads() * Workspace::place_alone(nullptr, c, alone);
+  pass.alone = n == 1 && batch.adapters.empty() && executor.max_threads() > 1 &&
+               shared + for_all <= static_cast<int64_t>(workspace.size());
+  for (int i = 0; i < kWorks; ++i) new (pass.w.works + i) SharedWork();
   int64_t row = 0;
   for (const DecoderChunk& chunk : batch.chunks) {
     if (Status room = chunk.sequence->reserve(static_cast<int64_t>(chunk.tokens.size())); !room.ok()) {
@@ -399,6 +476,8 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
     }
     for (size_t i = 0; i < chunk.tokens.size(); ++i, ++row) {
       AttentionRow& r = *new (pass.w.rows + row) AttentionRow();
+      r.q = pass.w.qkv + row * (c.query_width() + 2 * c.kv_width());
+      r.y = pass.w.attended + row * c.query_width();
       r.pages = chunk.sequence->pages().data();
       r.position = chunk.sequence->length() + static_cast<int64_t>(i);
       pass.w.tokens[row] = chunk.tokens[i];

@@ -8,6 +8,46 @@ namespace weft {
 
 static_assert(kPageTokens == 32 && kMaxHeadDim == 256, "the bodies repeat them");
 
+namespace {
+
+/// Adjacent rows of one sequence, and their tiles: of each KV head in turn, the pairs of its query heads and the rows.
+struct Run {
+  int64_t begin = 0, end = 0;  // rows
+  int64_t first_tile = 0, n_tiles = 0;
+};
+
+Run next_run(const AttentionShape& shape, const AttentionRow* rows, int64_t n_rows, int64_t width,
+             const Run& run) {
+  Run next;
+  next.begin = run.end;
+  next.end = next.begin + 1;
+  while (next.end < n_rows && rows[next.end].pages == rows[next.begin].pages) ++next.end;
+  const int64_t pairs = (next.end - next.begin) * (shape.n_heads / shape.n_kv_heads);
+  next.first_tile = run.first_tile + run.n_tiles;
+  next.n_tiles = shape.n_kv_heads * ((pairs + width - 1) / width);
+  return next;
+}
+
+int64_t count_tiles(const AttentionShape& shape, const AttentionRow* rows, int64_t n_rows, int64_t width) {
+  Run run;
+  while (run.end < n_rows) run = next_run(shape, rows, n_rows, width, run);
+  return run.first_tile + run.n_tiles;
+}
+
+/// Wide tiles share reading; narrower ones let every thread have its part where there are few rows.
+int64_t tile_width(const AttentionShape& shape, int64_t n_rows, uint32_t n_threads) {
+  const int64_t heads_per_group = shape.n_heads / shape.n_kv_heads;
+  int64_t width = kTileRows;
+  const auto enough = [&] {
+    return n_rows * shape.n_kv_heads * ((heads_per_group + width - 1) / width) >=
+           static_cast<int64_t>(n_threads);
+  };
+  while (width > 1 && !enough()) width /= 2;
+  return width;
+}
+
+}  // namespace
+
 const char* to_string(KvFormat format) {
   switch (format) {
     case KvFormat::kF32: return "f32";
@@ -28,45 +68,40 @@ void store_kv(const AttentionShape& shape, const float* k, const float* v, std::
                  at + block, position % kPageTokens, shape.head_dim, padded_head_dim(shape.head_dim));
 }
 
-void attention_share(const AttentionShape& shape, const AttentionRow* rows, int64_t n_rows, uint32_t thread,
-                     uint32_t n_threads, IsaLevel level) {
+void attention_share(const AttentionShape& shape, const AttentionRow* rows, int64_t n_rows, SharedWork& work,
+                     uint32_t thread, uint32_t n_threads, IsaLevel level) {
   const AttentionBodies& bodies = WEFT_ISA_BODY(kAttentionBodies, level);
   const int64_t block = kv_block_bytes(shape.format, shape.head_dim);
   const int64_t heads_per_group = shape.n_heads / shape.n_kv_heads;
-  // Wide tiles share reading; narrower ones let every thread have its part where there are few rows.
-  int64_t tile_width = kTileRows;
-  const auto enough = [&] {
-    const int64_t tiles_a_group = (heads_per_group + tile_width - 1) / tile_width;
-    return n_rows * shape.n_kv_heads * tiles_a_group >= static_cast<int64_t>(n_threads);
-  };
-  while (tile_width > 1 && !enough()) tile_width /= 2;
+  const int64_t width = tile_width(shape, n_rows, n_threads);
   AttentionTile tile;
   tile.head_dim = shape.head_dim;
   tile.padded = padded_head_dim(shape.head_dim);
   tile.scale = shape.scale;
   tile.softcap = shape.softcap;
-  int64_t item = 0;
-  for (int64_t begin = 0, end; begin < n_rows; begin = end) {
-    end = begin + 1;
-    while (end < n_rows && rows[end].pages == rows[begin].pages) ++end;
-    tile.pages = reinterpret_cast<char* const*>(rows[begin].pages);
-    const int64_t pairs = (end - begin) * heads_per_group;
-    for (int64_t g = 0; g < shape.n_kv_heads; ++g) {
+  const int64_t count = count_tiles(shape, rows, n_rows, width);
+  Run run;
+  for (int64_t begin, end; work.take(thread, n_threads, count, 1, &begin, &end);) {
+    for (int64_t index = begin; index < end; ++index) {
+      if (index < run.first_tile) run = {};
+      while (run.end == 0 || index >= run.first_tile + run.n_tiles)
+        run = next_run(shape, rows, n_rows, width, run);
+      const int64_t tiles_a_group = run.n_tiles / shape.n_kv_heads;
+      const int64_t g = (index - run.first_tile) / tiles_a_group;
+      const int64_t pair = (index - run.first_tile) % tiles_a_group * width;
+      tile.pages = reinterpret_cast<char* const*>(rows[run.begin].pages);
       tile.key_offset = shape.layer_offset + g * 2 * block;
       tile.value_offset = tile.key_offset + block;
-      for (int64_t pair = 0; pair < pairs; pair += tile_width) {
-        if (item++ % n_threads != thread) continue;  // in turn: later rows see more tokens
-        tile.n = static_cast<int>(std::min(tile_width, pairs - pair));
-        for (int i = 0; i < tile.n; ++i) {
-          const AttentionRow& row = rows[begin + (pair + i) / heads_per_group];
-          const int64_t offset = (g * heads_per_group + (pair + i) % heads_per_group) * shape.head_dim;
-          tile.q[i] = row.q + offset;
-          tile.y[i] = row.y + offset;
-          tile.last[i] = row.position;
-          tile.first[i] = shape.window > 0 ? std::max<int64_t>(row.position - shape.window + 1, 0) : 0;
-        }
-        bodies.tile(static_cast<uint8_t>(shape.format), tile);
+      tile.n = static_cast<int>(std::min(width, (run.end - run.begin) * heads_per_group - pair));
+      for (int i = 0; i < tile.n; ++i) {
+        const AttentionRow& row = rows[run.begin + (pair + i) / heads_per_group];
+        const int64_t offset = (g * heads_per_group + (pair + i) % heads_per_group) * shape.head_dim;
+        tile.q[i] = row.q + offset;
+        tile.y[i] = row.y + offset;
+        tile.last[i] = row.position;
+        tile.first[i] = shape.window > 0 ? std::max<int64_t>(row.position - shape.window + 1, 0) : 0;
       }
+      bodies.tile(static_cast<uint8_t>(shape.format), tile);
     }
   }
 }

@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/threads/shared_work.h"
 
 namespace weft {
 
@@ -69,10 +70,10 @@ struct AttentionShape {
 void store_kv(const AttentionShape& shape, const float* k, const float* v, std::byte* const* pages,
               int64_t position, IsaLevel level = active_isa());
 
-/// Thread `thread` of `n_threads` computes its part of the rows' y. Rows of one sequence are best adjacent:
-/// they share the reading of keys. No allocation, no synchronisation.
-void attention_share(const AttentionShape& shape, const AttentionRow* rows, int64_t n_rows, uint32_t thread,
-                     uint32_t n_threads, IsaLevel level = active_isa());
+/// Thread `thread` of `n_threads` computes parts of the rows' y as long as `work`, which was reset, has any. Rows of one
+/// sequence are best adjacent: they share the reading of keys. No allocation, no waiting.
+void attention_share(const AttentionShape& shape, const AttentionRow* rows, int64_t n_rows, SharedWork& work,
+                     uint32_t thread, uint32_t n_threads, IsaLevel level = active_isa());
 
 /// The definition, naively, in double, for one row; reads the pages' stored values.
 void attention_reference(const AttentionShape& shape, const AttentionRow& row);

@@ -37,7 +37,8 @@ void attend(benchmark::State& state, int64_t n_rows) {
     seen += static_cast<double>(depth - n_rows + r + 1);
   }
   for (auto _ : state) {
-    attention_share(shape, rows.data(), n_rows, 0, 1);
+    SharedWork work;
+    attention_share(shape, rows.data(), n_rows, work, 0, 1);
     benchmark::DoNotOptimize(y.data());
   }
   state.SetBytesProcessed(state.iterations() * n_pages * page_bytes);

@@ -51,8 +51,9 @@ class Fixture {
     std::vector<AttentionRow> rows;
     for (int64_t t = begin; t < end; ++t)
       rows.push_back({q_.data() + t * width(), y.data() + (t - begin) * width(), pages_.data(), t});
+    SharedWork work;
     for (uint32_t i = 0; i < n_threads; ++i)
-      attention_share(shape_, rows.data(), end - begin, i, n_threads, level);
+      attention_share(shape_, rows.data(), end - begin, work, i, n_threads, level);
     return y;
   }
   std::vector<float> reference(int64_t begin, int64_t end) const {

@@ -17,6 +17,18 @@ int64_t share_begin(int64_t count, uint32_t thread, uint32_t n_threads) {
   return count / n_threads * thread + count % n_threads * thread / n_threads;
 }
 
+void add_bias(const GroupTask& task, const float* bias) {
+  for (int64_t r = 0; r < task.n_rows; ++r) {
+    for (int lane = 0; lane < task.lanes; ++lane) task.y[r * task.y_stride + lane] += bias[lane];
+  }
+}
+
+/// The fewest groups that a thread takes at once: a few microseconds of work.
+int64_t least_groups(int64_t bytes_per_group, int64_t n_rows) {
+  constexpr int64_t kLeastBytes = 32 << 10;  // of weights, each used once; more rows use them longer
+  return std::max<int64_t>(kLeastBytes / (bytes_per_group * std::max<int64_t>(n_rows / 4, 1)), 1);
+}
+
 /// Groups [first_group, last_group) of one term, rows [first_row, last_row) of the activations.
 void multiply_part(const Activations& a, const MatmulTerm& term, int64_t first_group, int64_t last_group,
                    int64_t first_row, int64_t last_row, IsaLevel level) {
@@ -37,6 +49,7 @@ void multiply_part(const Activations& a, const MatmulTerm& term, int64_t first_g
     task.y = term.y + first_row * term.y_stride + g * kGroupRows;
     task.lanes = static_cast<int>(std::min<int64_t>(kGroupRows, w.n - g * kGroupRows));
     multiply_group(task);
+    if (term.bias) add_bias(task, term.bias + g * kGroupRows);
   }
 }
 
@@ -111,29 +124,32 @@ void quantize_activations_share(const Activations& a, uint32_t thread, uint32_t 
   }
 }
 
-void matmul_share(const Activations& a, const MatmulTerm* terms, int n_terms, uint32_t thread,
-                  uint32_t n_threads, IsaLevel level) {
+void matmul_share(const Activations& a, const MatmulTerm* terms, int n_terms, SharedWork& work,
+                  uint32_t thread, uint32_t n_threads, IsaLevel level) {
   if (a.m == 0) return;
-  int64_t all_groups = 0;
-  for (int i = 0; i < n_terms; ++i) all_groups += groups(*terms[i].w);
-  // Units of work: (chunk of rows, group), chunks outermost, so that a thread's part is few chunks and
-  // neighbouring groups.
+  int64_t all_groups = 0, all_bytes = 0;
+  for (int i = 0; i < n_terms; ++i) {
+    all_groups += groups(*terms[i].w);
+    all_bytes += groups(*terms[i].w) * group_bytes(terms[i].w->format, a.k);
+  }
+  // Units of work: (chunk of rows, group), chunks outermost, so that a block is one chunk and neighbouring groups.
   const int64_t n_chunks = (a.m + kRowChunk - 1) / kRowChunk;
-  const int64_t begin = share_begin(n_chunks * all_groups, thread, n_threads);
-  const int64_t end = share_begin(n_chunks * all_groups, thread + 1, n_threads);
-  for (int64_t at = begin; at < end;) {
-    const int64_t chunk = at / all_groups, chunk_begin = chunk * all_groups;
-    const int64_t stop = std::min(end, chunk_begin + all_groups);
-    const int64_t first_row = a.m * chunk / n_chunks, last_row = a.m * (chunk + 1) / n_chunks;
-    int64_t term_begin = chunk_begin;
-    for (int i = 0; i < n_terms; ++i) {
-      const int64_t term_end = term_begin + groups(*terms[i].w);
-      const int64_t from = std::max(at, term_begin), to = std::min(stop, term_end);
-      if (from < to)
-        multiply_part(a, terms[i], from - term_begin, to - term_begin, first_row, last_row, level);
-      term_begin = term_end;
+  const int64_t least = least_groups(all_bytes / all_groups, a.m / n_chunks);
+  for (int64_t begin, end; work.take(thread, n_threads, n_chunks * all_groups, least, &begin, &end);) {
+    for (int64_t at = begin; at < end;) {
+      const int64_t chunk = at / all_groups, chunk_begin = chunk * all_groups;
+      const int64_t stop = std::min(end, chunk_begin + all_groups);
+      const int64_t first_row = a.m * chunk / n_chunks, last_row = a.m * (chunk + 1) / n_chunks;
+      int64_t term_begin = chunk_begin;
+      for (int i = 0; i < n_terms; ++i) {
+        const int64_t term_end = term_begin + groups(*terms[i].w);
+        const int64_t from = std::max(at, term_begin), to = std::min(stop, term_end);
+        if (from < to)
+          multiply_part(a, terms[i], from - term_begin, to - term_begin, first_row, last_row, level);
+        term_begin = term_end;
+      }
+      at = stop;
     }
-    at = stop;
   }
 }
 
@@ -145,12 +161,13 @@ Status matmul(const Activations& a, const MatmulTerm* terms, int n_terms, Execut
     if (status.ok()) rounds |= rounds_activations(terms[i].w->format);
   }
   if (!status.ok() || a.m == 0) return status;
+  SharedWork work;
   executor.run([&](Team team) {
     if (rounds) {
       quantize_activations_share(a, team.thread(), team.n_threads(), level);
       team.barrier();
     }
-    matmul_share(a, terms, n_terms, team.thread(), team.n_threads(), level);
+    matmul_share(a, terms, n_terms, work, team.thread(), team.n_threads(), level);
   });
   return {};
 }

@@ -14,12 +14,13 @@
 /// matmul_share() are one thread's part, for callers that keep one team over many ops; between the two the
 /// caller puts a barrier.
 ///
-///   Activations a = {x, m, k, k, scratch};                                   // scratch:
-///   activations_bytes(m, k) executor.run([&](Team team) {
+///   Activations a = {x, m, k, k, scratch};  // scratch: activations_bytes(m, k)
+///   SharedWork work;
+///   executor.run([&](Team team) {
 ///     quantize_activations_share(a, team.thread(), team.n_threads());
 ///     team.barrier();
 ///     const MatmulTerm terms[] = {{&wq, q, q_stride}, {&wk, k, k_stride}, {&wv, v, v_stride}};
-///     matmul_share(a, terms, 3, team.thread(), team.n_threads());
+///     matmul_share(a, terms, 3, work, team.thread(), team.n_threads());
 ///   });
 #ifndef WEFT_KERNELS_OPS_MATMUL_MATMUL_H
 #define WEFT_KERNELS_OPS_MATMUL_MATMUL_H
@@ -31,6 +32,7 @@
 
 #include "kernels/cpu/isa.h"
 #include "kernels/quant/format.h"
+#include "kernels/threads/shared_work.h"
 
 namespace weft {
 
@@ -82,6 +84,7 @@ struct MatmulTerm {
   const PackedMatrix* w = nullptr;
   float* y = nullptr;
   int64_t y_stride = 0;
+  const float* bias = nullptr;  // [n], added to every row; null: none
 };
 
 /// Thread `thread` of `n_threads` rounds its part of the rows of `a` into a.scratch. No allocation. Needed
@@ -89,11 +92,12 @@ struct MatmulTerm {
 void quantize_activations_share(const Activations& a, uint32_t thread, uint32_t n_threads,
                                 IsaLevel level = active_isa());
 
-/// Thread `thread` of `n_threads` computes its part of every term's y. No allocation, no synchronisation; the
-/// caller's barrier makes the other threads' parts visible. Preconditions: those that matmul() checks; the
-/// rounding is in place and was made at the same level.
-void matmul_share(const Activations& a, const MatmulTerm* terms, int n_terms, uint32_t thread,
-                  uint32_t n_threads, IsaLevel level = active_isa());
+/// Thread `thread` of `n_threads` computes blocks of every term's y as long as `work`, which was reset, has any: a thread
+/// that the system keeps from running leaves its blocks to the others. No allocation, no waiting; the caller's barrier makes
+/// the other threads' parts visible. Each thread may have an Activations of its own with the same rows. Preconditions: those
+/// that matmul() checks; the rounding is in place and was made at the same level.
+void matmul_share(const Activations& a, const MatmulTerm* terms, int n_terms, SharedWork& work,
+                  uint32_t thread, uint32_t n_threads, IsaLevel level = active_isa());
 
 /// Both steps for all terms, in one team. Errors: kUnsupported (a format), kInvalidShape (k differs, a stride
 /// too small, an extent below 0; m = 0 is fine), kInvalidArgument (a null or misaligned pointer).
