@@ -79,7 +79,6 @@ struct BenchNode::Machine {
   KvCache& cache;
   std::span<std::byte> workspace;
   std::span<float> logits;
-  std::vector<std::byte> sampling_workspace;
   std::vector<KvSequence> sequences;
   std::vector<TokenId> last;  // of each sequence
 
@@ -123,11 +122,17 @@ struct BenchNode::Machine {
       rows.push_back(static_cast<int32_t>(s));
     }
     if (Status status = forward(chunks, rows); !status.ok()) return status;
-    for (size_t s = 0; s < sequences.size(); ++s) {
-      Result<int32_t> token = draw(s);
-      if (!token.ok()) return token.status();
-      last[s] = *token;
-    }
+    std::vector<Status> drawn(sequences.size());
+    request.host().executor().parallel_for(
+        static_cast<int64_t>(sequences.size()), 1, [&](int64_t begin, int64_t end) {
+          for (auto s = static_cast<size_t>(begin); s < static_cast<size_t>(end); ++s) {
+            Result<int32_t> token = draw(s);
+            if (token.ok()) last[s] = *token;
+            else drawn[s] = token.status();
+          }
+        });
+    for (Status& status : drawn)
+      if (!status.ok()) return std::move(status);
     return {};
   }
 
@@ -138,7 +143,7 @@ struct BenchNode::Machine {
     return sample(
         greedy,
         {.logits = logits.subspan(row * vocabulary, vocabulary), .history = {}, .allowed = {}, .step = 0},
-        sampling_workspace);
+        {});
   }
 };
 
@@ -175,7 +180,6 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
                   .workspace = {workspace, decoder_bytes},
                   .logits = {reinterpret_cast<float*>(workspace + decoder_bytes),
                              static_cast<size_t>(batch_ * vocabulary)},
-                  .sampling_workspace = std::vector<std::byte>(sampling_workspace_bytes(vocabulary, 0)),
                   .sequences = {},
                   .last = {}};
 

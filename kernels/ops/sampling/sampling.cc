@@ -5,6 +5,9 @@
 #include <limits>
 #include <string>
 
+#include "kernels/cpu/isa.h"
+#include "kernels/ops/sampling/sampling_bodies.h"
+
 namespace weft {
 namespace {
 
@@ -27,6 +30,7 @@ bool before(const Candidate& a, const Candidate& b) {
 // The parts of the workspace; the same arithmetic as sampling_workspace_bytes().
 struct Buffers {
   std::span<float> scores;            // [vocabulary]
+  std::span<int32_t> places;          // [vocabulary]
   std::span<Candidate> candidates;    // [vocabulary]
   std::span<double> probabilities;    // [vocabulary]
   std::span<int32_t> recent;          // [history]
@@ -42,6 +46,7 @@ struct Buffers {
     take(probabilities, vocabulary);
     take(candidates, vocabulary);
     take(scores, vocabulary);
+    take(places, vocabulary);
     take(recent, history);
     take(repetitions, history);
     return static_cast<int64_t>(at);
@@ -53,11 +58,15 @@ std::span<const int32_t> last(std::span<const int32_t> history, int32_t n) {
   return history.last(count);
 }
 
+const SamplingBodies& bodies() { return WEFT_ISA_BODY(kSamplingBodies, active_isa()); }
+
 void copy_allowed(const SamplingInput& input, std::span<float> scores) {
-  for (size_t t = 0; t < scores.size(); ++t) {
-    const bool allowed = input.allowed.empty() || (input.allowed[t / 64] >> t % 64 & 1) != 0;
-    const float logit = input.logits[t];
-    scores[t] = allowed && !std::isnan(logit) ? logit : kForbidden;
+  bodies().copy_numbers(input.logits.data(), static_cast<int64_t>(scores.size()), scores.data());
+  for (size_t word = 0; word < input.allowed.size(); ++word) {
+    if (~input.allowed[word] == 0) continue;
+    const size_t begin = word * 64, end = std::min(begin + 64, scores.size());
+    for (size_t t = begin; t < end; ++t)
+      if ((input.allowed[word] >> (t - begin) & 1) == 0) scores[t] = kForbidden;
   }
 }
 
@@ -130,19 +139,12 @@ void penalize_repetitions(const SamplingParameters& p, std::span<const int32_t> 
 std::span<Candidate> gather(int32_t top_k, const Buffers& buffers) {
   const std::span<Candidate> all = buffers.candidates;
   size_t count = 0;
-  const auto possible = [](float score) { return score > kForbidden; };
-  if (top_k <= 0 || static_cast<size_t>(top_k) >= all.size()) {
-    for (size_t t = 0; t < buffers.scores.size(); ++t)
-      if (possible(buffers.scores[t])) all[count++] = {buffers.scores[t], static_cast<int32_t>(t)};
-    std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), before);
-    return all.first(count);
-  }
   // A heap whose front is the worst of the best seen so far: most tokens cost one comparison.
   const size_t most = static_cast<size_t>(top_k);
   const auto end = [&] { return all.begin() + static_cast<ptrdiff_t>(count); };
   for (size_t t = 0; t < buffers.scores.size(); ++t) {
     const Candidate candidate = {buffers.scores[t], static_cast<int32_t>(t)};
-    if (!possible(candidate.logit)) continue;
+    if (!(candidate.logit > kForbidden)) continue;
     if (count == most) {
       if (!before(candidate, all[0])) continue;
       std::pop_heap(all.begin(), end(), before);
@@ -155,18 +157,51 @@ std::span<Candidate> gather(int32_t top_k, const Buffers& buffers) {
   return all.first(count);
 }
 
-// softmax(logits / temperature); candidates are best first.
-void soften(std::span<const Candidate> candidates, double temperature, std::span<double> probabilities) {
+// The candidates of at least `threshold`, best first.
+std::span<Candidate> gather_at_least(float threshold, const Buffers& buffers) {
+  const std::span<Candidate> all = buffers.candidates;
+  const std::span<int32_t> places = buffers.places;
+  const int64_t n = static_cast<int64_t>(places.size());
+  // -infinity stands for what is impossible.
+  threshold = std::max(threshold, std::numeric_limits<float>::lowest());
+  const auto count =
+      static_cast<size_t>(bodies().find_at_least(buffers.scores.data(), n, threshold, n, places.data()));
+  for (size_t i = 0; i < count; ++i) all[i] = {buffers.scores[static_cast<size_t>(places[i])], places[i]};
+  std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), before);
+  return all.first(count);
+}
+
+// A threshold above which softmax(scores / temperature) has at least `share` of the sum of weights, *total. Only the best few
+// candidates are looked at one by one then, and not the whole vocabulary.
+float threshold_for(double share, double temperature, float largest, const Buffers& buffers, double* total) {
+  constexpr double kMargin = 1e-5;  // what the passes in f32 may be wrong by, and more
+  const auto inverse = static_cast<float>(1 / temperature);
+  const int64_t n = static_cast<int64_t>(buffers.scores.size());
+  const auto sum = [&](float threshold) {
+    return bodies().sum_weights(buffers.scores.data(), n, largest, inverse, threshold);
+  };
+  *total = sum(kForbidden);
+  for (const double distance : {3.0, 6.0, 12.0}) {
+    const auto threshold = static_cast<float>(largest - distance * temperature);
+    if (sum(threshold) >= (share + kMargin) * *total) return threshold;
+  }
+  return kForbidden;
+}
+
+// softmax(logits / temperature); candidates are best first. total: of the weights, or 0 for the candidates' own.
+void soften(std::span<const Candidate> candidates, double temperature, double total,
+            std::span<double> probabilities) {
   double sum = 0;
   for (size_t i = 0; i < candidates.size(); ++i)
     sum += probabilities[i] = std::exp((double{candidates[i].logit} - candidates[0].logit) / temperature);
+  if (total > 0) sum = total;
   for (size_t i = 0; i < candidates.size(); ++i) probabilities[i] /= sum;
 }
 
 // Keeps the tokens whose information is nearest to the entropy, until their probabilities reach typical_p.
 std::span<Candidate> keep_typical(double typical_p, std::span<Candidate> candidates, const Buffers& buffers) {
   if (typical_p >= 1 || candidates.size() < 2) return candidates;
-  soften(candidates, 1, buffers.probabilities);
+  soften(candidates, 1, 0, buffers.probabilities);
   double entropy = 0;
   for (size_t i = 0; i < candidates.size(); ++i)
     if (buffers.probabilities[i] > 0)
@@ -185,9 +220,11 @@ std::span<Candidate> keep_typical(double typical_p, std::span<Candidate> candida
   return candidates.first(kept);
 }
 
-std::span<Candidate> keep_top_p(double top_p, std::span<Candidate> candidates, const Buffers& buffers) {
+// total: of exp(logit - largest) over all tokens, where `candidates` are only the best of them; 0: they are all.
+std::span<Candidate> keep_top_p(double top_p, std::span<Candidate> candidates, double total,
+                                const Buffers& buffers) {
   if (top_p >= 1) return candidates;
-  soften(candidates, 1, buffers.probabilities);
+  soften(candidates, 1, total, buffers.probabilities);
   double sum = 0;
   size_t kept = 0;
   while (kept < candidates.size() && (kept == 0 || sum < top_p)) sum += buffers.probabilities[kept++];
@@ -202,17 +239,62 @@ std::span<Candidate> keep_min_p(double min_p, std::span<Candidate> candidates) {
   return candidates.first(kept);
 }
 
-int32_t draw(const SamplingParameters& p, uint64_t step, std::span<const Candidate> candidates,
-             const Buffers& buffers) {
-  soften(candidates, p.temperature, buffers.probabilities);
+/// Uniform in [0, 1).
+double uniform(const SamplingParameters& p, uint64_t step) {
   const PhiloxWords words = philox(p.seed, step, 0);
   const uint64_t bits = uint64_t{words.word[0]} << 32 | words.word[1];
-  double left = static_cast<double>(bits >> 11) * 0x1p-53;  // uniform in [0, 1)
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+// total: as for soften(), at the temperature.
+int32_t draw(const SamplingParameters& p, double left, std::span<const Candidate> candidates, double total,
+             const Buffers& buffers) {
+  soften(candidates, p.temperature, total, buffers.probabilities);
   for (size_t i = 0; i < candidates.size(); ++i) {
     left -= buffers.probabilities[i];
     if (left < 0) return candidates[i].token;
   }
   return candidates[0].token;  // the probabilities' sum was rounded below the drawn number
+}
+
+// Without top-k: candidates that can still be drawn, best first, and where these are not all that are possible, the sum of
+// all weights that top-p, or else the draw, compares with.
+struct Beginning {
+  std::span<Candidate> candidates;
+  double top_p_total = 0, draw_total = 0;
+};
+Beginning gather_beginning(const SamplingParameters& p, double drawn, const Buffers& buffers) {
+  Beginning result;
+  const float largest = bodies().largest(buffers.scores.data(), static_cast<int64_t>(buffers.scores.size()));
+  float threshold = kForbidden;
+  if (std::isinf(largest)) {
+    threshold = largest;  // nothing is possible, or infinity alone is
+  } else if (p.typical_p >= 1) {
+    // A little lower than keep_min_p()'s, which decides in double.
+    if (p.min_p > 0)
+      threshold = std::nextafter(static_cast<float>(largest + std::log(double{p.min_p})), kForbidden);
+    if (p.top_p < 1) {
+      threshold = std::max(threshold, threshold_for(p.top_p, 1, largest, buffers, &result.top_p_total));
+    } else if (p.min_p <= 0) {
+      threshold = threshold_for(drawn, p.temperature, largest, buffers, &result.draw_total);
+    }
+  }
+  result.candidates = gather_at_least(threshold, buffers);
+  return result;
+}
+
+// Greedy choice among logits that nothing changes.
+int32_t likeliest(std::span<const float> logits) {
+  const int64_t n = static_cast<int64_t>(logits.size());
+  const float largest = bodies().largest(logits.data(), n);
+  int32_t token = -1;
+  if (largest > kForbidden) bodies().find_at_least(logits.data(), n, largest, 1, &token);
+  return token;
+}
+
+bool changes_logits(const SamplingParameters& p, const SamplingInput& input) {
+  return !input.allowed.empty() || !p.logit_bias.empty() || p.repeat_penalty != 1 ||
+         p.presence_penalty != 0 || p.frequency_penalty != 0 || p.dry_multiplier != 0;
 }
 
 Status refuse(const char* name, const char* range, double got) {
@@ -261,22 +343,34 @@ int64_t sampling_workspace_bytes(int64_t vocabulary, int64_t history_length) {
 
 Result<int32_t> sample(const SamplingParameters& p, const SamplingInput& input,
                        std::span<std::byte> workspace) {
+  const auto impossible = [] {
+    return Status(StatusCode::kInvalidArgument, "no token can be chosen")
+        .expected("at least one allowed token with a logit above -infinity");
+  };
+  if (p.temperature == 0 && !changes_logits(p, input)) {
+    const int32_t token = likeliest(input.logits);
+    if (token < 0) return impossible();
+    return token;
+  }
   Buffers buffers;
   buffers.place(workspace.data(), input.logits.size(), input.history.size());
   copy_allowed(input, buffers.scores);
   for (const LogitBias& bias : p.logit_bias) buffers.scores[static_cast<size_t>(bias.token)] += bias.bias;
   penalize_seen(p, input.history, buffers);
   penalize_repetitions(p, input.history, buffers);
-  std::span<Candidate> candidates = gather(p.temperature == 0 ? 1 : p.top_k, buffers);
-  if (candidates.empty())
-    return Status(StatusCode::kInvalidArgument, "no token can be chosen")
-        .expected("at least one allowed token with a logit above -infinity");
+  const double drawn = uniform(p, input.step);
+  const int32_t top_k = p.temperature == 0 ? 1 : p.top_k;
+  const bool is_cut = top_k > 0 && static_cast<size_t>(top_k) < buffers.scores.size();
+  const Beginning beginning =
+      is_cut ? Beginning{gather(top_k, buffers)} : gather_beginning(p, drawn, buffers);
+  std::span<Candidate> candidates = beginning.candidates;
+  if (candidates.empty()) return impossible();
   // Infinite logits leave nothing to weigh.
   if (p.temperature == 0 || std::isinf(candidates[0].logit)) return candidates[0].token;
   candidates = keep_typical(p.typical_p, candidates, buffers);
-  candidates = keep_top_p(p.top_p, candidates, buffers);
+  candidates = keep_top_p(p.top_p, candidates, beginning.top_p_total, buffers);
   candidates = keep_min_p(p.min_p, candidates);
-  return draw(p, input.step, candidates, buffers);
+  return draw(p, drawn, candidates, beginning.draw_total, buffers);
 }
 
 double log_sum_exp(std::span<const float> logits) {

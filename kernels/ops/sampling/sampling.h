@@ -65,7 +65,8 @@ struct SamplingInput {
 /// Bytes of the workspace, aligned to 8.
 int64_t sampling_workspace_bytes(int64_t vocabulary, int64_t history_length);
 
-/// The chosen token. Preconditions: check() is ok; the workspace is large enough. Errors: kInvalidArgument (no
+/// The chosen token. Preconditions: check() is ok; the workspace is large enough (it may be empty where the temperature is 0
+/// and no mask, bias or penalty changes the logits). Errors: kInvalidArgument (no
 /// token is allowed or all logits are -infinity or NaN).
 Result<int32_t> sample(const SamplingParameters& parameters, const SamplingInput& input,
                        std::span<std::byte> workspace);

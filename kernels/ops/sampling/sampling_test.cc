@@ -8,6 +8,8 @@
 #include <map>
 #include <vector>
 
+#include "kernels/testing/random.h"
+
 namespace weft {
 namespace {
 
@@ -117,6 +119,41 @@ TEST(Sampling, EachTruncationKeepsItsSet) {
   p = plain();
   p.top_k = 1;
   EXPECT_EQ(drawn(histogram(p, logits, 50)), (std::vector<int32_t>{1}));
+}
+
+// With top_k one below the vocabulary and one token impossible, the same candidates are found by another way: one by one.
+TEST(Sampling, WithoutTopKDrawsWhatSortingAllCandidatesDraws) {
+  constexpr int64_t kVocabulary = 5003;
+  for (const float spread : {0.1f, 1.0f, 4.0f}) {
+    std::vector<float> logits = testing::random_normal(kVocabulary, 9);
+    for (float& logit : logits) logit *= spread;
+    logits[100] = -kInfinity;
+    for (const float temperature : {0.3f, 1.0f, 2.0f}) {
+      for (const float top_p : {0.2f, 0.95f, 1.0f}) {
+        for (const float min_p : {0.0f, 0.05f}) {
+          SamplingParameters p = plain();
+          p.temperature = temperature;
+          p.top_p = top_p;
+          p.min_p = min_p;
+          SamplingParameters sorted = p;
+          sorted.top_k = kVocabulary - 1;
+          for (uint64_t step = 0; step < 40; ++step)
+            ASSERT_EQ(choose(p, logits, step), choose(sorted, logits, step))
+                << spread << " " << temperature << " " << top_p << " " << min_p << " " << step;
+        }
+      }
+    }
+  }
+}
+
+TEST(Sampling, TakesWhatIsInfinite) {
+  std::vector<float> logits(100, 1.0f);
+  logits[70] = logits[80] = kInfinity;
+  EXPECT_EQ(choose(plain(), logits), 70);
+  SamplingParameters greedy;
+  greedy.temperature = 0;
+  EXPECT_EQ(choose(greedy, logits), 70);
+  EXPECT_EQ(choose(greedy, std::vector<float>(100, -kInfinity)), -1);
 }
 
 TEST(Sampling, TypicalLeavesOutTheTooExpected) {
