@@ -150,6 +150,25 @@ WEFT_INLINE F32 exponential(F32 x) {
 #endif
 }
 
+/// The same bits as exponential() for x <= 0 and NaN, in two thirds of its instructions.
+WEFT_INLINE F32 exponential_of_negative(F32 x) {
+  const F32 clamped = maximum(broadcast(-87.3f), x);  // NaN stays
+  const F32 shifter = broadcast(12582912.0f);
+  const F32 shifted = multiply_add(clamped, broadcast(1.44269504088896341f), shifter);
+  const F32 n = shifted - shifter;
+  F32 r = multiply_add(n, broadcast(-0.693359375f), clamped);
+  r = multiply_add(n, broadcast(2.12194440e-4f), r);
+  F32 p = broadcast(1.9875691500e-4f);
+  p = multiply_add(p, r, broadcast(1.3981999507e-3f));
+  p = multiply_add(p, r, broadcast(8.3334519073e-3f));
+  p = multiply_add(p, r, broadcast(4.1665795894e-2f));
+  p = multiply_add(p, r, broadcast(1.6666665459e-1f));
+  p = multiply_add(p, r, broadcast(5.0000001201e-1f));
+  p = multiply_add(p, r * r, r + broadcast(1.0f));
+  const I32 exponent = (I32)shifted - (I32)shifter;  // -126 to 0
+  return choose(x < broadcast(-87.3f), F32{}, p * (F32)((exponent + 127) << 23));
+}
+
 }  // namespace
 }  // namespace weft::WEFT_ISA_NAMESPACE
 #endif

@@ -34,15 +34,17 @@ int64_t count_tiles(const AttentionShape& shape, const AttentionRow* rows, int64
   return run.first_tile + run.n_tiles;
 }
 
-/// Wide tiles share reading; narrower ones let every thread have its part where there are few rows.
+/// Wide tiles share reading; narrower ones let every thread have its part where there are few rows. What a tile keeps and reads
+/// stays in the second-level cache.
 int64_t tile_width(const AttentionShape& shape, int64_t n_rows, uint32_t n_threads) {
+  constexpr int64_t kTileBytes = 16 << 10;
   const int64_t heads_per_group = shape.n_heads / shape.n_kv_heads;
-  int64_t width = kTileRows;
-  const auto enough = [&] {
-    return n_rows * shape.n_kv_heads * ((heads_per_group + width - 1) / width) >=
-           static_cast<int64_t>(n_threads);
-  };
-  while (width > 1 && !enough()) width /= 2;
+  int64_t width = std::clamp<int64_t>(kTileBytes / (4 * padded_head_dim(shape.head_dim)), 4, kTilePairs);
+  const auto tiles = [&] { return n_rows * heads_per_group / width * shape.n_kv_heads; };
+  while (width > 4 && tiles() < 8 * int64_t{n_threads}) width /= 2;
+  while (width > 1 &&
+         n_rows * shape.n_kv_heads * ((heads_per_group + width - 1) / width) < int64_t{n_threads})
+    width /= 2;
   return width;
 }
 

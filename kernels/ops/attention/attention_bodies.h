@@ -9,15 +9,15 @@
 
 namespace weft {
 
-constexpr int kTileRows = 4;
+constexpr int kTilePairs = 32;
 
-/// Up to kTileRows (row, head) pairs of one sequence and one KV head, which share the reading of keys and values.
+/// Up to kTilePairs (row, head) pairs of one sequence and one KV head, which share the reading of keys and values.
 struct AttentionTile {
   int n = 0;
-  const float* q[kTileRows] = {};  // [head_dim]
-  float* y[kTileRows] = {};        // [head_dim]
-  int64_t first[kTileRows] = {};   // position of the first token seen
-  int64_t last[kTileRows] = {};    // and of the last one
+  const float* q[kTilePairs] = {};  // [head_dim]
+  float* y[kTilePairs] = {};        // [head_dim]
+  int64_t first[kTilePairs] = {};   // position of the first token seen
+  int64_t last[kTilePairs] = {};    // and of the last one
   char* const* pages = nullptr;
   int64_t key_offset = 0;  // bytes from a page's start to this head's block of keys
   int64_t value_offset = 0;

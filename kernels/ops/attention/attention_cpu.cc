@@ -1,8 +1,8 @@
 // Compiled once per instruction set; see kernels/cpu/isa_bodies.h.
 //
-// A tile holds R (row, head) pairs. Whatever R, each pair goes through the same operations in the same order, so
-// that a row's bits do not depend on its neighbours: sharing only saves loads. Where the rows of a tile see
-// different tokens of a page (its ends), they are done one by one.
+// A tile holds up to kTilePairs (row, head) pairs, which meet a page kPairs at a time. However many there are, each pair goes
+// through the same operations in the same order, so that a row's bits do not depend on its neighbours: sharing only saves
+// loads. Where the pairs see different tokens of a page (its ends), they are done one by one.
 #include "kernels/cpu/vector_f32.h"
 #include "kernels/ops/attention/attention_bodies.h"
 #include "kernels/ops/attention/kv_formats.h"
@@ -11,6 +11,13 @@ namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
 
 constexpr int64_t kMaxPadded = 256;
+constexpr int kPairs = 4;  // at once: their sums fit the registers
+
+/// A number as a type.
+template <int kNumber>
+struct Number {
+  static constexpr int kValue = kNumber;
+};
 
 struct Running {
   float largest;  // score so far
@@ -82,22 +89,35 @@ WEFT_INLINE void score_page(const char* keys, int64_t head_dim, const float* con
   }
 }
 
-// Scores become weights relative to the largest score so far; slots outside [low, high] become 0. Returns the
-// factor by which what was summed before shrinks.
-float soften_page(const AttentionTile& tile, float* scores, int64_t low, int64_t high, Running* running) {
+// What a score becomes before the softmax.
+WEFT_INLINE F32 scaled(const AttentionTile& tile, F32 score) {
+  const F32 s = score * broadcast(tile.scale);
+  if (tile.softcap <= 0) return s;
+  const F32 e = exponential(s * broadcast(2.0f / tile.softcap));  // tanh(u) = 1 - 2 / (e^2u + 1)
+  return broadcast(tile.softcap) * (broadcast(1.0f) - broadcast(2.0f) / (e + broadcast(1.0f)));
+}
+
+// Takes the page's sum of weights and its largest score into account; returns the factor by which what was summed before
+// shrinks. Where the largest score stays it is e^0, exactly 1.
+WEFT_INLINE float shrink(Running* running, float new_largest, float sum) {
+  float factor = 1;
+  if (new_largest != running->largest)
+    factor = exponential_of_negative(broadcast(running->largest - new_largest))[0];
+  running->sum = running->sum * factor + sum;
+  running->largest = new_largest;
+  return factor;
+}
+
+// Scores become weights relative to the largest score so far; slots outside [low, high] become 0.
+float soften_part(const AttentionTile& tile, float* scores, int64_t low, int64_t high, Running* running) {
   I32 slot;
   for (int i = 0; i < kLanes; ++i) slot[i] = i;
   const F32 nothing = broadcast(-__builtin_inff());
   F32 largest = broadcast(running->largest);
   for (int64_t i = 0; i < kSlots; i += kLanes) {
-    F32 s = load(scores + i) * broadcast(tile.scale);
-    if (tile.softcap > 0) {
-      const F32 e = exponential(s * broadcast(2.0f / tile.softcap));  // tanh(u) = 1 - 2 / (e^2u + 1)
-      s = broadcast(tile.softcap) * (broadcast(1.0f) - broadcast(2.0f) / (e + broadcast(1.0f)));
-    }
     const I32 at = slot + static_cast<int32_t>(i);
     const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
-    s = choose(seen, s, nothing);
+    const F32 s = choose(seen, scaled(tile, load(scores + i)), nothing);
     store(scores + i, s);
     largest = maximum(s, largest);
   }
@@ -106,14 +126,80 @@ float soften_page(const AttentionTile& tile, float* scores, int64_t low, int64_t
   for (int64_t i = 0; i < kSlots; i += kLanes) {
     const I32 at = slot + static_cast<int32_t>(i);
     const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
-    const F32 weight = keep_where(seen, exponential(load(scores + i) - broadcast(new_largest)));
+    const F32 weight = keep_where(seen, exponential_of_negative(load(scores + i) - broadcast(new_largest)));
     store(scores + i, weight);
     sum += weight;
   }
-  const float shrink = exponential(broadcast(running->largest - new_largest))[0];
-  running->sum = running->sum * shrink + sum_lanes(sum);
-  running->largest = new_largest;
-  return shrink;
+  return shrink(running, new_largest, sum_lanes(sum));
+}
+
+// out[r] = the sum, or the largest, of v[r]'s lanes, by the same tree as sum_lanes() and max_lanes(); four rows share its steps.
+template <int R>
+WEFT_INLINE void sum_each(const F32 (&v)[R], float* out) {
+  for (int r = 0; r < R; ++r) out[r] = sum_lanes(v[r]);
+}
+template <int R>
+WEFT_INLINE void max_each(const F32 (&v)[R], float* out) {
+  for (int r = 0; r < R; ++r) out[r] = max_lanes(v[r]);
+}
+#if defined(WEFT_ISA_AVX512)
+template <typename Operation>
+WEFT_INLINE void reduce_four(const F32 (&v)[4], float* out, Operation operation) {
+  const auto quarters = [](F32 a, F32 b, auto low, auto high) {
+    constexpr int kLow = decltype(low)::kValue, kHigh = decltype(high)::kValue;
+    struct Pair {
+      F32 low, high;
+    };
+    return Pair{(F32)_mm512_maskz_shuffle_f32x4(0xffff, (__m512)a, (__m512)b, kLow),
+                (F32)_mm512_maskz_shuffle_f32x4(0xffff, (__m512)a, (__m512)b, kHigh)};
+  };
+  const auto halves_01 = quarters(v[0], v[1], Number<0x44>(), Number<0xee>());
+  const auto halves_23 = quarters(v[2], v[3], Number<0x44>(), Number<0xee>());
+  const F32 eight_01 = operation(halves_01.low, halves_01.high);
+  const F32 eight_23 = operation(halves_23.low, halves_23.high);
+  const auto four = quarters(eight_01, eight_23, Number<0x88>(), Number<0xdd>());
+  F32 x = operation(four.low, four.high);
+  x = operation(x, (F32)_mm512_maskz_permute_ps(0xffff, (__m512)x, 0x0e));
+  x = operation(x, (F32)_mm512_maskz_permute_ps(0xffff, (__m512)x, 0x01));
+  for (int r = 0; r < 4; ++r) out[r] = x[4 * r];
+}
+template <>
+WEFT_INLINE void sum_each<4>(const F32 (&v)[4], float* out) {
+  reduce_four(v, out, [](F32 a, F32 b) { return a + b; });
+}
+template <>
+WEFT_INLINE void max_each<4>(const F32 (&v)[4], float* out) {
+  reduce_four(v, out, [](F32 a, F32 b) { return maximum(a, b); });
+}
+#endif
+
+// The same of a whole page, for R rows at once, so that each step's latency is another row's time to compute.
+template <int R>
+void soften_page(const AttentionTile& tile, float* const* scores, Running* running, float* factor) {
+  F32 largest[R];
+  for (int r = 0; r < R; ++r) largest[r] = broadcast(running[r].largest);
+  for (int64_t i = 0; i < kSlots; i += kLanes) {
+    WEFT_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const F32 s = scaled(tile, load(scores[r] + i));
+      store(scores[r] + i, s);
+      largest[r] = maximum(s, largest[r]);
+    }
+  }
+  float new_largest[R];
+  max_each<R>(largest, new_largest);
+  F32 sum[R] = {};
+  for (int64_t i = 0; i < kSlots; i += kLanes) {
+    WEFT_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const F32 weight = exponential_of_negative(load(scores[r] + i) - broadcast(new_largest[r]));
+      store(scores[r] + i, weight);
+      sum[r] += weight;
+    }
+  }
+  float sums[R];
+  sum_each<R>(sum, sums);
+  for (int r = 0; r < R; ++r) factor[r] = shrink(&running[r], new_largest[r], sums[r]);
 }
 
 template <typename Format, int R, int V>
@@ -162,80 +248,102 @@ void add_values(const char* values, int64_t padded, const float* const* weights,
   for (; d < padded; d += kLanes) add_value_columns<Format, R, 1>(values, d, padded, weights, y, begin, end);
 }
 
+// What a tile keeps between pages.
+struct TileState {
+  alignas(64) float sums[kTilePairs][kMaxPadded];  // weighted values
+  Running running[kTilePairs];
+};
+
+// Pairs [pair, pair + R) meet one page, whose first token has position `start`.
 template <typename Format, int R>
-void attend(const AttentionTile& tile) {
-  alignas(64) float sums[R][kMaxPadded];
+void attend_page(const AttentionTile& tile, int pair, int64_t start, const char* keys, const char* values,
+                 TileState* state) {
   alignas(64) float page_scores[R][kSlots];
-  float* y[R];
   float* scores[R];
-  Running running[R];
-  int64_t first = tile.first[0], last = tile.last[0];
+  float* y[R];
+  int64_t low[R], high[R];
+  int64_t common_low = 0, common_high = kSlots - 1;
+  int n_seeing = 0, n_seeing_all = 0;
   for (int r = 0; r < R; ++r) {
-    y[r] = sums[r];
     scores[r] = page_scores[r];
-    running[r] = {-__builtin_inff(), 0};
-    for (int64_t d = 0; d < tile.padded; ++d) sums[r][d] = 0;
+    y[r] = state->sums[pair + r];
+    low[r] = tile.first[pair + r] - start;
+    high[r] = tile.last[pair + r] - start;
+    if (low[r] < 0) low[r] = 0;
+    if (high[r] > kSlots - 1) high[r] = kSlots - 1;
+    n_seeing += low[r] <= high[r];
+    n_seeing_all += low[r] == 0 && high[r] == kSlots - 1;
+    if (low[r] > common_low) common_low = low[r];
+    if (high[r] < common_high) common_high = high[r];
+  }
+  if (n_seeing == 0) return;
+  const float* const* q = tile.q + pair;
+  Running* running = state->running + pair;
+  float factor[R];
+  if (n_seeing == R) score_page<Format, R>(keys, tile.head_dim, q, scores);
+  if (n_seeing_all == R) soften_page<R>(tile, scores, running, factor);
+  for (int r = 0; r < R; ++r) {
+    if (low[r] > high[r]) continue;
+    if (n_seeing != R) score_page<Format, 1>(keys, tile.head_dim, q + r, scores + r);
+    if (n_seeing_all != R) factor[r] = soften_part(tile, scores[r], low[r], high[r], &running[r]);
+    if (factor[r] == 1) continue;
+    for (int64_t d = 0; d < tile.padded; d += kLanes) store(y[r] + d, load(y[r] + d) * broadcast(factor[r]));
+  }
+  if (n_seeing == R && common_low <= common_high) {
+    for (int r = 0; r < R; ++r)
+      if (low[r] < common_low)
+        add_values<Format, 1>(values, tile.padded, scores + r, y + r, low[r], common_low);
+    add_values<Format, R>(values, tile.padded, scores, y, common_low, common_high + 1);
+    for (int r = 0; r < R; ++r)
+      if (high[r] > common_high)
+        add_values<Format, 1>(values, tile.padded, scores + r, y + r, common_high + 1, high[r] + 1);
+  } else {
+    for (int r = 0; r < R; ++r)
+      if (low[r] <= high[r])
+        add_values<Format, 1>(values, tile.padded, scores + r, y + r, low[r], high[r] + 1);
+  }
+}
+
+template <typename Format>
+void attend_page_any(const AttentionTile& tile, int64_t start, const char* keys, const char* values,
+                     TileState* state) {
+  int pair = 0;
+  for (; pair + kPairs <= tile.n; pair += kPairs)
+    attend_page<Format, kPairs>(tile, pair, start, keys, values, state);
+  switch (tile.n - pair) {
+    case 1: return attend_page<Format, 1>(tile, pair, start, keys, values, state);
+    case 2: return attend_page<Format, 2>(tile, pair, start, keys, values, state);
+    case 3: return attend_page<Format, 3>(tile, pair, start, keys, values, state);
+  }
+}
+
+template <typename Format>
+void attend(const AttentionTile& tile) {
+  TileState state;
+  int64_t first = tile.first[0], last = tile.last[0];
+  for (int r = 0; r < tile.n; ++r) {
+    state.running[r] = {-__builtin_inff(), 0};
+    for (int64_t d = 0; d < tile.padded; ++d) state.sums[r][d] = 0;
     if (tile.first[r] < first) first = tile.first[r];
     if (tile.last[r] > last) last = tile.last[r];
   }
   for (int64_t page = first / kSlots; page <= last / kSlots; ++page) {
     const char* keys = tile.pages[page] + tile.key_offset;
     const char* values = tile.pages[page] + tile.value_offset;
-    int64_t low[R], high[R];
-    int64_t common_low = 0, common_high = kSlots - 1;
-    int n_seeing = 0;
-    for (int r = 0; r < R; ++r) {
-      low[r] = tile.first[r] - page * kSlots;
-      high[r] = tile.last[r] - page * kSlots;
-      if (low[r] < 0) low[r] = 0;
-      if (high[r] > kSlots - 1) high[r] = kSlots - 1;
-      if (low[r] <= high[r]) ++n_seeing;
-      if (low[r] > common_low) common_low = low[r];
-      if (high[r] < common_high) common_high = high[r];
-    }
-    if (n_seeing == R) score_page<Format, R>(keys, tile.head_dim, tile.q, scores);
-    for (int r = 0; r < R; ++r) {
-      if (low[r] > high[r]) continue;
-      if (n_seeing != R) score_page<Format, 1>(keys, tile.head_dim, tile.q + r, scores + r);
-      const float shrink = soften_page(tile, scores[r], low[r], high[r], &running[r]);
-      for (int64_t d = 0; d < tile.padded; d += kLanes) store(y[r] + d, load(y[r] + d) * broadcast(shrink));
-    }
-    if (n_seeing == R && common_low <= common_high) {
-      for (int r = 0; r < R; ++r)
-        if (low[r] < common_low)
-          add_values<Format, 1>(values, tile.padded, scores + r, y + r, low[r], common_low);
-      add_values<Format, R>(values, tile.padded, scores, y, common_low, common_high + 1);
-      for (int r = 0; r < R; ++r)
-        if (high[r] > common_high)
-          add_values<Format, 1>(values, tile.padded, scores + r, y + r, common_high + 1, high[r] + 1);
-    } else {
-      for (int r = 0; r < R; ++r)
-        if (low[r] <= high[r])
-          add_values<Format, 1>(values, tile.padded, scores + r, y + r, low[r], high[r] + 1);
-    }
+    attend_page_any<Format>(tile, page * kSlots, keys, values, &state);
   }
-  for (int r = 0; r < R; ++r) {
-    const float inverse = 1.0f / running[r].sum;
-    for (int64_t d = 0; d < tile.head_dim; ++d) tile.y[r][d] = sums[r][d] * inverse;
-  }
-}
-
-template <typename Format>
-void attend_any(const AttentionTile& tile) {
-  switch (tile.n) {
-    case 1: return attend<Format, 1>(tile);
-    case 2: return attend<Format, 2>(tile);
-    case 3: return attend<Format, 3>(tile);
-    case 4: return attend<Format, 4>(tile);
+  for (int r = 0; r < tile.n; ++r) {
+    const float inverse = 1.0f / state.running[r].sum;
+    for (int64_t d = 0; d < tile.head_dim; ++d) tile.y[r][d] = state.sums[r][d] * inverse;
   }
 }
 
 void attend_tile(uint8_t format, const AttentionTile& tile) {
   switch (format) {
-    case 0: return attend_any<PlainFormat<F32Element>>(tile);
-    case 1: return attend_any<PlainFormat<F16Element>>(tile);
-    case 2: return attend_any<PlainFormat<BF16Element>>(tile);
-    case 3: return attend_any<Q8Format>(tile);
+    case 0: return attend<PlainFormat<F32Element>>(tile);
+    case 1: return attend<PlainFormat<F16Element>>(tile);
+    case 2: return attend<PlainFormat<BF16Element>>(tile);
+    case 3: return attend<Q8Format>(tile);
   }
 }
 
