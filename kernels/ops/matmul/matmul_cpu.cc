@@ -19,6 +19,50 @@ WEFT_LANE_FN float inverse_scale(float largest) {
   return largest >= 0x1p-100f && largest <= 0x1.fffffep127f ? 127 / largest : 0;
 }
 
+#if defined(WEFT_ISA_AVX512)
+/// Four blocks of 8 lanes, in two registers: out[b] = reduction of block b.
+template <typename Operation>
+WEFT_LANE_FN __m128i reduce_blocks(I32x16 low, I32x16 high, Operation operation) {
+  // The 128-bit lanes of a register are two halves of two blocks: first halves beside first halves.
+  const I32x16 four = operation(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xdd));
+  const I32x16 two = operation(four, _mm512_shuffle_epi32(four, _MM_PERM_BADC));
+  const I32x16 one = operation(two, _mm512_shuffle_epi32(two, _MM_PERM_CDAB));
+  const I32x16 first_of_lanes = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  return _mm512_castsi512_si128(_mm512_permutexvar_epi32(first_of_lanes, one));
+}
+
+/// The four blocks of a step.
+WEFT_LANE_FN void round_step(const float* x, RoundedStep* out) {
+  const F32x16 low = f32_load(x), high = f32_load(x + 16);
+  const I32x16 magnitude = _mm512_set1_epi32(0x7fffffff);
+  const __m128 largest =
+      _mm_castsi128_ps(reduce_blocks(_mm512_and_si512(_mm512_castps_si512(low), magnitude),
+                                     _mm512_and_si512(_mm512_castps_si512(high), magnitude),
+                                     [](I32x16 a, I32x16 b) { return _mm512_max_epi32(a, b); }));
+  const __m128 most = _mm_set1_ps(127);
+  const __mmask8 is_small = _mm_cmp_ps_mask(largest, _mm_set1_ps(0x1p-100f), _CMP_LT_OQ);
+  const __mmask8 is_usual = _mm_cmp_ps_mask(largest, _mm_set1_ps(0x1p-100f), _CMP_GE_OQ) &
+                            _mm_cmp_ps_mask(largest, _mm_set1_ps(0x1.fffffep127f), _CMP_LE_OQ);
+  const F32x16 inverse = _mm512_castps128_ps512(_mm_maskz_div_ps(is_usual, most, largest));
+  const __m128 scale = _mm_maskz_div_ps(static_cast<__mmask8>(~is_small & 15), largest, most);
+  const I32x16 blocks_01 = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+  const I32x16 blocks_23 = _mm512_add_epi32(blocks_01, _mm512_set1_epi32(2));
+  // The maximum also gives a NaN a defined value.
+  const F32x16 least = f32_set1(-127);
+  const I32x16 low_rounded = i32_round(max(mul(low, _mm512_permutexvar_ps(blocks_01, inverse)), least));
+  const I32x16 high_rounded = i32_round(max(mul(high, _mm512_permutexvar_ps(blocks_23, inverse)), least));
+  i8_store(out->value, low_rounded);
+  i8_store(out->value + 16, high_rounded);
+  const __m128i sums =
+      reduce_blocks(low_rounded, high_rounded, [](I32x16 a, I32x16 b) { return _mm512_add_epi32(a, b); });
+  _mm_store_ps(out->scale, scale);
+  float weighted[kBlocksPerStep];
+  _mm_storeu_ps(weighted, _mm_mul_ps(scale, _mm_cvtepi32_ps(sums)));
+  out->sum[0] = weighted[0] + weighted[1];
+  out->sum[1] = weighted[2] + weighted[3];
+  out->sum_both = out->sum[0] + out->sum[1];
+}
+#else
 /// Two blocks: half a step. Returns their scale * (sum of the values), added.
 float round_half(const float* x, int8_t* value, float* scale) {
   const F32x16 v = f32_load(x);
@@ -38,13 +82,15 @@ float round_half(const float* x, int8_t* value, float* scale) {
   return weighted;
 }
 
+WEFT_LANE_FN void round_step(const float* x, RoundedStep* out) {
+  out->sum[0] = round_half(x, out->value, &out->scale[0]);
+  out->sum[1] = round_half(x + 16, out->value + 16, &out->scale[2]);
+  out->sum_both = out->sum[0] + out->sum[1];
+}
+#endif
+
 void round_steps(const float* x, int64_t steps, RoundedStep* out) {
-  for (int64_t s = 0; s < steps; ++s) {
-    RoundedStep& step = out[s];
-    step.sum[0] = round_half(x + s * kStep, step.value, &step.scale[0]);
-    step.sum[1] = round_half(x + s * kStep + 16, step.value + 16, &step.scale[2]);
-    step.sum_both = step.sum[0] + step.sum[1];
-  }
+  for (int64_t s = 0; s < steps; ++s) round_step(x + s * kStep, &out[s]);
 }
 
 /// A number of rows as a type.
@@ -201,7 +247,12 @@ template <WeightFormat kFormat>
 __attribute__((noinline)) void unpack_panel(const GroupTask& task, int64_t first_step, int64_t n_steps,
                                             Step* panel) {
   const StepAddress<kFormat> weights(task.group, task.k);
-  for (int64_t s = 0; s < n_steps; ++s) weights.unpack(first_step + s, &panel[s]);
+  const int64_t bytes_per_step = group_bytes(kFormat, task.k) / (task.k / kStep);
+  const uint8_t* ahead = task.group + first_step * bytes_per_step + kPrefetchBytes;
+  for (int64_t s = 0; s < n_steps; ++s) {
+    for (int64_t at = 0; at < bytes_per_step; at += kPlane) prefetch_l2(ahead + s * bytes_per_step + at);
+    weights.unpack(first_step + s, &panel[s]);
+  }
 }
 
 template <WeightFormat kFormat>
