@@ -37,6 +37,7 @@ class FileDescriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -70,13 +71,15 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
               std::to_string(info.st_size) + " bytes");
   }
   file.data_ = static_cast<const std::byte*>(data);
+  file.fd_ = fd.release();
   return file;
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      fd_(std::exchange(other.fd_, -1)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   if (this != &other) {
@@ -84,6 +87,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    fd_ = std::exchange(other.fd_, -1);
   }
   return *this;
 }
@@ -92,6 +96,8 @@ MappedFile::~MappedFile() { unmap(); }
 
 void MappedFile::unmap() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
   data_ = nullptr;
   size_ = 0;
 }
@@ -111,6 +117,20 @@ void MappedFile::drop_pages(std::span<const std::byte> part) const {
   // The file's last page is ours alone, although the file ends within it.
   if (part.data() + part.size() != data_ + size_) end &= ~(page - 1);
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void MappedFile::copy(std::span<const std::byte> part, std::byte* to) const {
+  size_t done = 0;
+  while (done < part.size()) {
+    const off_t offset = part.data() + done - data_;
+    const ssize_t count = ::pread(fd_, to + done, part.size() - done, offset);
+    if (count > 0) {
+      done += static_cast<size_t>(count);
+    } else if (count == 0 || errno != EINTR) {
+      std::memcpy(to + done, part.data() + done, part.size() - done);  // the mapping has the same bytes
+      return;
+    }
+  }
 }
 
 }  // namespace weft

@@ -36,6 +36,9 @@ class MappedFile {
   /// Gives back the memory of the pages that lie wholly within `part`; a later access reads them from the
   /// file again. For weights that have been packed into another form. Advice only; never fails.
   void drop_pages(std::span<const std::byte> part) const;
+  /// Copies `part` of bytes() to `to` with a read, so that none of the mapping becomes resident: where single rows of a large
+  /// table are wanted, the system would map sixteen pages around each. Thread safety: any thread.
+  void copy(std::span<const std::byte> part, std::byte* to) const;
 
  private:
   MappedFile() = default;
@@ -44,6 +47,7 @@ class MappedFile {
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  int fd_ = -1;
 };
 
 }  // namespace weft

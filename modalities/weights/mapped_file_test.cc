@@ -32,6 +32,18 @@ TEST(MappedFile, KeepsItsContentAfterPagesAreDropped) {
   }
 }
 
+TEST(MappedFile, CopiesPartsAlsoAfterAMove) {
+  const auto folder = fresh_folder("mapped_file_copy");
+  write_file(folder / "a", "0123456789");
+  Result<MappedFile> file = MappedFile::open(folder / "a");
+  ASSERT_TRUE(file.ok());
+  const MappedFile moved = std::move(*file);
+  std::string out(4, ' ');
+  moved.copy(moved.bytes().subspan(3, 4), reinterpret_cast<std::byte*>(out.data()));
+  EXPECT_EQ(out, "3456");
+  moved.copy(moved.bytes().subspan(10), nullptr);  // nothing of the end
+}
+
 TEST(MappedFile, SurvivesMoves) {
   const auto folder = fresh_folder("mapped_file_moves");
   write_file(folder / "a", "abc");

@@ -96,6 +96,14 @@ class WeightFile {
   /// Reads ahead, and gives back, the pages of one tensor: see MappedFile.
   void will_read(const WeightTensor& tensor) const { files_[tensor.file].will_read(tensor.bytes()); }
   void drop_pages(const WeightTensor& tensor) const { files_[tensor.file].drop_pages(tensor.bytes()); }
+  /// Gives back all pages of all files, those of headers and metadata included; what is looked at later is read again.
+  void drop_all_pages() const {
+    for (const MappedFile& file : files_) file.drop_pages(file.bytes());
+  }
+  /// Copies `size` bytes of a tensor from `offset` on: see MappedFile.
+  void copy(const WeightTensor& tensor, uint64_t offset, uint64_t size, std::byte* to) const {
+    files_[tensor.file].copy(tensor.bytes().subspan(offset, size), to);
+  }
 
  private:
   WeightFile() = default;

@@ -181,6 +181,8 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
   }
   if (Status status = decoder_->load(*store_, weights_key_, executor); !status.ok())
     return std::move(status).at(path_);
+  file_
+      ->drop_all_pages();  // packed, or read by the tokenizer; rows of embeddings are read as they are wanted
   for (const AdapterSource& source : adapter_sources_) {
     Result<LoraAdapter> adapter = LoraAdapter::load(*decoder_, *source.file, executor);
     if (!adapter.ok()) return adapter.status();

@@ -87,7 +87,7 @@ class Decoder {
   const DecoderConfig& config() const;
   /// Exact bytes that load() asks of its store.
   int64_t packed_weights_bytes() const;
-  /// Bytes of the file that stay mapped and are read row by row: the token embeddings.
+  /// Bytes of the file that are read row by row as they are wanted: the token embeddings.
   int64_t mapped_bytes() const;
   KvLayout kv_layout(KvFormat format) const;
   /// Exact bytes of forward()'s workspace for a batch of up to `n_tokens` tokens with adapters whose ranks sum

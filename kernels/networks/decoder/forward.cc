@@ -18,6 +18,7 @@
 #include "kernels/ops/attention/attention.h"
 #include "kernels/ops/rope/rope.h"
 #include "kernels/quant/dequantize.h"
+#include "modalities/weights/weight_file.h"
 
 namespace weft {
 namespace {
@@ -184,7 +185,15 @@ class Walker {
     for (int64_t r = begin_; r < end_; ++r) {
       float* x = own_.hidden + r * c_.width;
       const int64_t position = w_.rows[r].position;
-      dequantize(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, x);
+      // Through memory that is free yet: the table's pages stay out of the process, 16 of them for every row.
+      auto* row = reinterpret_cast<std::byte*>(own_.normed + r * c_.width);
+      if (row_bytes <= c_.width * static_cast<int64_t>(sizeof(float))) {
+        p_.state.file->copy(table, static_cast<uint64_t>(w_.tokens[r] * row_bytes),
+                            static_cast<uint64_t>(row_bytes), row);
+        dequantize(table.format, row, c_.width, x);
+      } else {
+        dequantize(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, x);
+      }
       if (c_.embedding_scale != 1)
         for (int64_t i = 0; i < c_.width; ++i) x[i] *= c_.embedding_scale;
       if (p_.state.position_embedding)
