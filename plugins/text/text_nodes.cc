@@ -18,7 +18,10 @@ namespace {
 constexpr int64_t kLargestFile = int64_t{1} << 30;
 
 Status io_error(const std::string& what, const std::string& path) {
-  return Status(StatusCode::kIoError, what + ": " + std::strerror(errno)).at(path);
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  Status status(StatusCode::kIoError, what + ": " + std::strerror(errno));
+  if (full) status = std::move(status).hint("free some space or choose another folder");
+  return std::move(status).at(path);
 }
 
 struct CloseFile {

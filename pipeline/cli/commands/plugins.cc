@@ -1,9 +1,12 @@
 /// weft plugins: the plugins found, and those that were left out, with the reason.
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/report.h"
+#include "pipeline/cli/terminal.h"
 #include "pipeline/loader/scan.h"
 
 namespace weft::cli {
@@ -33,13 +36,15 @@ void print_json(const Catalog& catalog) {
 }
 
 void print_text(const Catalog& catalog, const std::vector<std::string>& folders) {
+  const Terminal terminal(STDOUT_FILENO);
+  const size_t width = terminal.interactive() ? terminal.width() : 100;
   for (const PluginDescriptor& plugin : catalog.plugins()) {
     print(plugin.name + " " + plugin.version + "  (" + plugin.license + ")\n");
-    if (!plugin.help.empty()) print("  " + plugin.help + "\n");
+    if (!plugin.help.empty()) print(wrap("  " + plugin.help, width, 2) + "\n");
     print("  " + plugin.path + "\n");
     std::string names;
     for (const NodeTypeDescriptor& node : plugin.nodes) names += " " + node.name;
-    print("  nodes:" + names + "\n");
+    print(wrap("  nodes:" + names, width, 9) + "\n");
   }
   if (catalog.plugins().empty()) {
     print("No plugins found in:\n");
