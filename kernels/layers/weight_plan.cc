@@ -191,7 +191,7 @@ Status WeightPlan::fill(const Step& step, std::byte* destination, Executor execu
   if (step.values) {
     float* at = reinterpret_cast<float*>(destination);
     for (const std::string& name : step.names) {
-      source_.read(name, at);
+      if (Status read = source_.read(name, at, executor); !read.ok()) return read;
       at += step.count;
     }
     return Status();
@@ -205,7 +205,10 @@ Status WeightPlan::fill(const Step& step, std::byte* destination, Executor execu
   if (!in_place) {
     copied.resize(static_cast<size_t>(step.count) * step.names.size());
     for (size_t i = 0; i < step.names.size(); ++i)
-      source_.read(step.names[i], copied.data() + i * static_cast<size_t>(step.count));
+      if (Status read =
+              source_.read(step.names[i], copied.data() + i * static_cast<size_t>(step.count), executor);
+          !read.ok())
+        return read;
     weights = copied.data();
   }
   Status packed =

@@ -1,5 +1,9 @@
 #include "kernels/layers/weight_source.h"
 
+#include <cstdlib>
+#include <memory>
+
+#include "kernels/ops/gemm/gemm.h"
 #include "kernels/quant/dequantize.h"
 
 namespace weft {
@@ -20,24 +24,37 @@ void read_plain(const SourceTensor& source, float* values) {
   }
 }
 
-void add_product(const LowRankDelta& delta, int64_t count, float* values) {
+// values [rows, columns] += scale * up * down, by ops/gemm: its weights are the columns of `down`.
+Status add_product(const LowRankDelta& delta, int64_t count, float* values, Executor executor) {
   const int64_t rows = delta.up.shape()[0], rank = delta.down.shape()[0], columns = count / rows;
-  std::vector<float> up(static_cast<size_t>(rows * rank)), down(static_cast<size_t>(rank * columns));
+  std::vector<float> up(static_cast<size_t>(rows * rank)), down(static_cast<size_t>(rank * columns)),
+      turned(down.size());
   read_plain(delta.up, up.data());
   read_plain(delta.down, down.data());
-  std::vector<double> sum(static_cast<size_t>(columns));
-  for (int64_t r = 0; r < rows; ++r) {
-    sum.assign(sum.size(), 0);
-    for (int64_t i = 0; i < rank; ++i) {
-      const double factor = double{delta.scale} * up[static_cast<size_t>(r * rank + i)];
-      const float* from = down.data() + i * columns;
-      for (int64_t c = 0; c < columns; ++c) sum[static_cast<size_t>(c)] += factor * from[c];
-    }
-    for (int64_t c = 0; c < columns; ++c) {
-      float& value = values[r * columns + c];
-      value = static_cast<float>(value + sum[static_cast<size_t>(c)]);
-    }
-  }
+  for (float& value : up) value *= delta.scale;
+  for (int64_t i = 0; i < rank; ++i)
+    for (int64_t c = 0; c < columns; ++c)
+      turned[static_cast<size_t>(c * rank + i)] = down[static_cast<size_t>(i * columns + c)];
+  const GemmShape shape = {.n = columns, .k = rank, .compute = DType::kF32};
+  Result<int64_t> bytes = gemm_packed_bytes(shape);
+  if (!bytes.ok()) return bytes.status();
+  const int64_t scratch_bytes = gemm_scratch_bytes(executor.max_threads());
+  const auto aligned = [](int64_t size) {
+    const int64_t whole = (size + kGemmAlignment - 1) / kGemmAlignment * kGemmAlignment;
+    return std::unique_ptr<void, void (*)(void*)>(
+        std::aligned_alloc(static_cast<size_t>(kGemmAlignment), static_cast<size_t>(whole)), &std::free);
+  };
+  const auto packed = aligned(*bytes), scratch = aligned(scratch_bytes);
+  if (!packed || !scratch) return Status(StatusCode::kOutOfMemory, "no memory to merge an adapter");
+  Status done = pack_gemm_weights(shape, WeightFormat::kF32, turned.data(), packed.get(), executor);
+  if (!done.ok()) return done;
+  Gemm g;
+  g.a = TensorView::contiguous(up.data(), DType::kF32, {rows, rank});
+  g.w = {shape, packed.get()};
+  g.c = TensorView::contiguous(values, DType::kF32, {rows, columns});
+  g.residual = g.c;
+  g.scratch = scratch.get();
+  return gemm(g, executor);
 }
 
 }  // namespace
@@ -79,11 +96,14 @@ const SourceTensor* WeightSource::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
-void WeightSource::read(std::string_view name, float* values) const {
+Status WeightSource::read(std::string_view name, float* values, Executor executor) const {
   const SourceTensor& source = *find(name);
   read_plain(source, values);
   const auto [first, last] = deltas_.equal_range(name);
-  for (auto delta = first; delta != last; ++delta) add_product(delta->second, source.count(), values);
+  for (auto delta = first; delta != last; ++delta)
+    if (Status added = add_product(delta->second, source.count(), values, executor); !added.ok())
+      return added;
+  return Status();
 }
 
 std::string WeightSource::where(std::string_view name) const {

@@ -11,6 +11,9 @@
 #ifndef WEFT_KERNELS_LAYERS_WEIGHT_SOURCE_H
 #define WEFT_KERNELS_LAYERS_WEIGHT_SOURCE_H
 
+#include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
@@ -52,7 +55,8 @@ class WeightSource {
 
   /// Adds a tensor, in place of one of that name.
   void add(std::string name, SourceTensor tensor);
-  /// Merges a delta into the tensor of that name. Precondition: the tensor is there, and the shapes fit.
+  /// Merges a delta into the tensor of that name. Precondition: the tensor is there, and the shapes fit: up has its rows,
+  /// down as many elements a rank as it has in a row.
   void add_delta(const std::string& name, LowRankDelta delta);
 
   const Tensors& tensors() const { return tensors_; }
@@ -62,7 +66,8 @@ class WeightSource {
   bool has_delta(std::string_view name) const { return deltas_.find(name) != deltas_.end(); }
 
   /// values[0..count) = the tensor in f32, row-major as the network sees it, with what is merged into it.
-  void read(std::string_view name, float* values) const;
+  /// Precondition: the tensor is there. Errors: kOutOfMemory.
+  Status read(std::string_view name, float* values, Executor executor) const;
   /// "model.safetensors, tensor 'x', offset 12", for an error's `where`.
   std::string where(std::string_view name) const;
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
+#include "kernels/networks/diffusion_checkpoint/diffusion_lora.h"
 #include "kernels/networks/unet/unet.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
@@ -403,7 +404,7 @@ TEST(DiffusionNetworks, TextEncodersTakeEmbeddingsBeyondTheVocabulary) {
                                 ? "embeddings.token_embedding.weight"
                                 : "text_model.embeddings.token_embedding.weight";
   std::vector<float> rows(static_cast<size_t>(source.find(table)->count()));
-  source.read(table, rows.data());
+  demand(source.read(table, rows.data(), text.threads.executor()));
   std::copy_n(rows.begin() + 7 * width, width, seventh.begin());
   const std::vector<int32_t> plain = {58, 7, 3, 59}, inverted = {58, 60, 3, 59};
   std::vector<float> a(static_cast<size_t>(4 * width)), b(a.size());
@@ -416,6 +417,65 @@ TEST(DiffusionNetworks, TextEncodersTakeEmbeddingsBeyondTheVocabulary) {
   in.n_extra = 0;
   EXPECT_EQ(text.network.forward(in, {.hidden = b.data()}, workspace.span(), text.threads.executor()).code(),
             StatusCode::kInvalidArgument);
+}
+
+TEST(DiffusionLora, AgreesWithMergedWeightsUnderAllNames) {
+  const std::string model = folder("sd15");
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(model));
+  const DiffusionCheckpoint single = take(DiffusionCheckpoint::open(model + "/ldm.safetensors", kReduced));
+  const Expected u(model + "/unet"), t(model + "/text_encoder");
+  const Expected adapted(take(WeightFile::open(model + "/lora_expected.safetensors")));
+  std::vector<float> first;
+  for (const char* name : {"/lora_kohya.safetensors", "/lora_diffusers.safetensors"}) {
+    const WeightFile adapter = take(WeightFile::open(model + name));
+    for (const DiffusionCheckpoint* c : {&checkpoint, &single}) {
+      CheckpointPart<UNetConfig> unet_part = c->unet();
+      CheckpointPart<ClipTextConfig> text_part = c->text_encoders()[0];
+      const LoraTargets targets = {&unet_part.source, &text_part.source, nullptr};
+      EXPECT_EQ(take(merge_diffusion_lora(adapter, targets, 1, 1)), 10);
+      Loaded<UNet> unet(unet_part, DType::kF32);
+      const std::vector<float> noise = predict(unet, unet_inputs(u), u.view("noise"));
+      EXPECT_LT(error(noise, adapted.span<float>("noise")), kTolerance) << name;
+      EXPECT_GT(error(noise, u.span<float>("noise")), 0.05) << "the adapter does nothing";
+      if (first.empty()) first = noise;
+      EXPECT_EQ(noise, first) << name;
+      Loaded<ClipText> text(text_part, DType::kF32);
+      EXPECT_LT(error(encode_text(text, t, 0, true).hidden, adapted.span<float>("hidden")), kTolerance)
+          << name;
+      // And away again.
+      EXPECT_EQ(take(merge_diffusion_lora(adapter, targets, -1, -1)), 10);
+      Loaded<UNet> without(unet_part, DType::kF32);
+      EXPECT_LT(error(predict(without, unet_inputs(u), u.view("noise")), u.span<float>("noise")), kTolerance);
+    }
+  }
+}
+
+TEST(DiffusionLora, KnowsOriginalNames) {
+  const std::string model = folder("sdxl");
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(model));
+  const Expected u(model + "/unet");
+  std::vector<std::vector<float>> noises;
+  for (const char* name : {"/lora_original.safetensors", "/lora_diffusers.safetensors"}) {
+    const WeightFile adapter = take(WeightFile::open(model + name));
+    CheckpointPart<UNetConfig> part = checkpoint.unet();
+    EXPECT_EQ(take(merge_diffusion_lora(adapter, {.unet = &part.source}, 0.5f, 1)), 10);
+    Loaded<UNet> unet(part, DType::kF32);
+    noises.push_back(predict(unet, unet_inputs(u), u.view("noise")));
+  }
+  EXPECT_EQ(noises[0], noises[1]);
+  EXPECT_GT(error(noises[0], u.span<float>("noise")), 0.05);
+}
+
+TEST(DiffusionLora, RefusesWhatDoesNotFit) {
+  const DiffusionCheckpoint sd15 = take(DiffusionCheckpoint::open(folder("sd15")));
+  const DiffusionCheckpoint sdxl = take(DiffusionCheckpoint::open(folder("sdxl")));
+  const WeightFile adapter = take(WeightFile::open(folder("sd15/lora_kohya.safetensors")));
+  WeightSource unet = sd15.unet().source, other = sdxl.unet().source, text = sd15.text_encoders()[0].source;
+  EXPECT_EQ(merge_diffusion_lora(adapter, {&unet, nullptr, nullptr}, 1, 1).code(), StatusCode::kNotFound);
+  EXPECT_EQ(merge_diffusion_lora(adapter, {&other, &text, nullptr}, 1, 1).code(), StatusCode::kNotFound);
+  EXPECT_FALSE(unet.has_delta("down_blocks.0.resnets.0.conv1.weight")) << "half an adapter was merged";
+  const WeightFile no_adapter = take(WeightFile::open(folder("emoji.safetensors")));
+  EXPECT_EQ(merge_diffusion_lora(no_adapter, {&unet, &text, nullptr}, 1, 1).code(), StatusCode::kUnsupported);
 }
 
 // The model that is shipped, not a random one.
@@ -447,6 +507,33 @@ TEST(EmojiModel, AgreesWithDiffusers) {
     EXPECT_LT(error(encode(vae, e.view("decoded"), e.view("moments")), e.span<float>("moments")),
               allowed(compute))
         << hint;
+  }
+}
+
+// A whole model of SD 1.5's shape, where scripts/make_golden/diffusion_full.py has put one.
+TEST(FullSize, AgreesWithDiffusers) {
+  const char* path = std::getenv("WEFT_FULL_DIFFUSION");
+  if (!path) GTEST_SKIP() << "skipped: WEFT_FULL_DIFFUSION names no checkpoint";
+  const std::string model = path;
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(model));
+  const Expected t(model + "/text_encoder"), u(model + "/unet"), v(model + "/vae");
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    const auto near = [&](const char* what, const std::vector<float>& got, std::span<const float> want) {
+      const double off = error(got, want);
+      std::printf("%s, %s: %.2g\n", compute == DType::kF32 ? "f32" : "bf16", what, off);
+      EXPECT_LT(off, allowed(compute)) << what;
+    };
+    {
+      Loaded<ClipText> text(checkpoint.text_encoders()[0], compute);
+      near("text", encode_text(text, t, 0, true).hidden, t.span<float>("hidden"));
+    }
+    {
+      Loaded<UNet> unet(checkpoint.unet(), compute);
+      near("unet", predict(unet, unet_inputs(u), u.view("noise")), u.span<float>("noise"));
+    }
+    Loaded<Vae> vae(checkpoint.vae(), compute);
+    near("decode", decode(vae, v.view("latents"), v.view("decoded")), v.span<float>("decoded"));
+    near("encode", encode(vae, v.view("pictures"), v.view("moments")), v.span<float>("moments"));
   }
 }
 

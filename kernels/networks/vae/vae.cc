@@ -42,7 +42,8 @@ Result<Vae> Vae::open(WeightSource source, const VaeConfig& config, DType comput
   if (Status valid = check(config, compute); !valid.ok()) return valid;
   auto state = std::make_unique<State>();
   state->config = config;
-  state->compute = state->stored = compute;
+  state->compute = state->inner = compute;
+  state->stored = DType::kF32;  // rounded at every block, a picture would be further off than 2e-2
   state->source = std::move(source);
   state->plan.emplace(state->source, compute);
   plan_vae(*state);

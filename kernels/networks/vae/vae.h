@@ -4,7 +4,8 @@
 /// Pictures are [-1, 1]; latents are as the network makes them, before the configuration's scaling_factor and shift:
 /// a pipeline's latents are (latents - shift_factor) * scaling_factor. Either half may be absent from a checkpoint.
 ///
-/// Numerics, ownership, threads: as for the UNet (networks/unet/unet.h).
+/// Numerics, ownership, threads: as for the UNet (networks/unet/unet.h), but that residual connections are stored as f32 with
+/// bf16 compute too.
 /// Source: Rombach et al. 2022, arXiv:2112.10752; names as in diffusers' AutoencoderKL.
 ///
 ///   Result<Vae> vae = Vae::open(WeightSource::all_of(file), config, DType::kF32);

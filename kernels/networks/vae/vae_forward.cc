@@ -88,7 +88,7 @@ class Walker {
 
   bool resnet_to(const ResnetBlock& block, TensorView* x) {
     if (pass_.stopped()) return false;
-    const TensorView y = resnet(pass_, block, *x, {}, {}, s_.stored, s_.stored);
+    const TensorView y = resnet(pass_, block, *x, {}, {}, s_.stored, s_.inner);
     pass_.give(*x);
     *x = y;
     return true;
@@ -109,12 +109,12 @@ class Walker {
   // x += out(attention of all pixels)
   void attend(const PixelAttention& layer, TensorView* x) {
     const int64_t images = x->shape[0], pixels = x->shape[1] * x->shape[2], c = x->shape[3];
-    const TensorView qkv = pass_.take(s_.stored, {images, x->shape[1], x->shape[2], 3 * c});
+    const TensorView qkv = pass_.take(s_.inner, {images, x->shape[1], x->shape[2], 3 * c});
     const ScaleShift norm = pass_.group_norm(layer.norm, *x);
     pass_.convolution(layer.qkv, *x, qkv, {.in_scale = norm.scale, .in_shift = norm.shift});
     pass_.barrier();
     pass_.give(norm);
-    const TensorView attended = pass_.take(s_.stored, {images * pixels, c});
+    const TensorView attended = pass_.take(s_.inner, {images * pixels, c});
     const char* base = qkv.as<const char>();
     const int64_t element = size_bytes(qkv.dtype);
     DenseAttention a;

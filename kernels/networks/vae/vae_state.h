@@ -40,7 +40,8 @@ struct VaeHalf {
 struct Vae::State {
   VaeConfig config;
   DType compute = DType::kF32;
-  DType stored = DType::kF32;
+  DType stored = DType::kF32;  // of what flows along the residual connections
+  DType inner = DType::kF32;   // of what lives within a block
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
   bool loaded = false;
