@@ -7,13 +7,15 @@ run the tests.
 
   sd15/lora_kohya.safetensors, lora_diffusers.safetensors   one low-rank adapter under both kinds of names
   sd15/lora_expected.safetensors                            noise and text with it, weights merged in float64
+  sd21/controlnet                                           a control network, its residuals, and the UNet's noise with them
+  taesd                                                     a tiny autoencoder
   sdxl/lora_original.safetensors, lora_diffusers.safetensors  another, in kohya's names over the original ones and in PEFT's
 """
 import sys
 
 import numpy
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
@@ -87,12 +89,68 @@ def make_sdxl(folder):
     save_file(diffusers, f"{folder}/lora_diffusers.safetensors")
 
 
+def nhwc(x):
+    return x.permute(0, 2, 3, 1).contiguous()
+
+
+def nchw(x):
+    return x.permute(0, 3, 1, 2).contiguous()
+
+
+def randomize(model, random):
+    """As diffusion.py does, zero convolutions too."""
+    for name, p in sorted(model.named_parameters()):
+        drawn = torch.from_numpy(random.standard_normal(tuple(p.shape)).astype(numpy.float32))
+        if p.dim() == 1:
+            drawn = (1.0 if name.endswith("weight") else 0.0) + 0.2 * drawn
+        else:
+            drawn = drawn / float(p[0].numel()) ** 0.5
+        p.copy_(drawn.half().float())
+    return model.eval()
+
+
+def save_part(model, folder, expected):
+    model.half().save_pretrained(folder, safe_serialization=True)
+    model.float()
+    save_file({k: v.contiguous() for k, v in expected.items()}, f"{folder}/expected.safetensors")
+
+
+def make_control(folder):
+    random = numpy.random.default_rng(23)
+    unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet", torch_dtype=torch.float32).eval()
+    c = unet.config
+    control = randomize(ControlNetModel(
+        in_channels=4, down_block_types=c.down_block_types, block_out_channels=c.block_out_channels, layers_per_block=1,
+        cross_attention_dim=c.cross_attention_dim, attention_head_dim=c.attention_head_dim, norm_num_groups=c.norm_num_groups,
+        use_linear_projection=True, conditioning_embedding_out_channels=(4, 6)), random)
+    u = load_file(f"{folder}/unet/expected.safetensors")
+    sample, strength = nchw(u["sample"]), 0.75
+    picture = torch.from_numpy(random.random((2, 3, 24, 16)).astype(numpy.float32))
+    down, mid = control(sample, u["timesteps"], u["context"], picture, conditioning_scale=strength, return_dict=False)
+    noise = unet(sample, u["timesteps"], u["context"], down_block_additional_residuals=down,
+                 mid_block_additional_residual=mid).sample
+    expected = {f"residual_{i}": nhwc(r) for i, r in enumerate(down)}
+    save_part(control, f"{folder}/controlnet", dict(picture=nhwc(picture), mid=nhwc(mid), noise=nhwc(noise), **expected))
+
+
+def make_taesd(folder):
+    random = numpy.random.default_rng(24)
+    tiny = randomize(AutoencoderTiny(encoder_block_out_channels=(6, 6, 6), decoder_block_out_channels=(6, 6, 6),
+                                     num_encoder_blocks=(1, 1, 2), num_decoder_blocks=(2, 1, 1)), random)
+    pictures = torch.from_numpy(random.random((2, 3, 20, 12)).astype(numpy.float32)) * 2 - 1
+    latents = torch.from_numpy(random.standard_normal((2, 4, 5, 3)).astype(numpy.float32))
+    save_part(tiny, folder, dict(pictures=nhwc(pictures), encoded=nhwc(tiny.encode(pictures).latents), latents=nhwc(latents),
+                                 decoded=nhwc(tiny.decode(latents).sample)))
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else "assets/golden/diffusion"
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     make_sd15(f"{root}/sd15")
     make_sdxl(f"{root}/sdxl")
+    make_control(f"{root}/sd21")
+    make_taesd(f"{root}/taesd")
 
 
 if __name__ == "__main__":

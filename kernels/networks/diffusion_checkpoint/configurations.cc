@@ -81,7 +81,11 @@ class Reader {
 
 void read_levels(Reader& r, UNetConfig& c) {
   const std::vector<int64_t> channels = r.integers("block_out_channels");
-  const std::vector<std::string> down = r.texts("down_block_types"), up = r.texts("up_block_types");
+  // Control networks have no way up.
+  const std::vector<std::string> down = r.texts("down_block_types"),
+                                 up = r.has("up_block_types")
+                                          ? r.texts("up_block_types")
+                                          : std::vector<std::string>(down.size(), "UpBlock2D");
   const size_t n = channels.size();
   if (!r.status().ok()) return;
   if (n == 0 || down.size() != n || up.size() != n)
@@ -168,6 +172,21 @@ Result<UNetConfig> read_unet_config(const Metadata& metadata) {
   return c;
 }
 
+Result<ControlNetConfig> read_control_net_config(const Metadata& metadata) {
+  Reader r(metadata);
+  ControlNetConfig c;
+  if (r.has("conditioning_embedding_out_channels"))
+    c.hint_channels = r.integers("conditioning_embedding_out_channels");
+  c.picture_channels = r.integer("conditioning_channels", 3);
+  r.demand_text("controlnet_conditioning_channel_order", "rgb");
+  r.demand_false("global_pool_conditions");
+  if (!r.status().ok()) return r.status();
+  Result<UNetConfig> unet = read_unet_config(metadata);
+  if (!unet.ok()) return unet.status();
+  c.unet = *std::move(unet);
+  return c;
+}
+
 Result<VaeConfig> read_vae_config(const Metadata& metadata) {
   Reader r(metadata);
   VaeConfig c;
@@ -186,6 +205,29 @@ Result<VaeConfig> read_vae_config(const Metadata& metadata) {
     if (kind != "DownEncoderBlock2D") r.refuse("down_block_types", "DownEncoderBlock2D", kind);
   for (const std::string& kind : r.texts("up_block_types"))
     if (kind != "UpDecoderBlock2D") r.refuse("up_block_types", "UpDecoderBlock2D", kind);
+  if (r.integer("out_channels", 3) != c.image_channels)
+    r.refuse("out_channels", "as in_channels", "another number");
+  if (!r.status().ok()) return r.status();
+  return c;
+}
+
+Result<TaesdConfig> read_taesd_config(const Metadata& metadata) {
+  Reader r(metadata);
+  TaesdConfig c;
+  c.image_channels = r.integer("in_channels", 3);
+  c.latent_channels = r.integer("latent_channels", 4);
+  if (r.has("num_encoder_blocks")) c.encoder_blocks = r.integers("num_encoder_blocks");
+  if (r.has("num_decoder_blocks")) c.decoder_blocks = r.integers("num_decoder_blocks");
+  for (const char* key : {"encoder_block_out_channels", "decoder_block_out_channels"}) {
+    for (int64_t channels : r.has(key) ? r.integers(key) : std::vector<int64_t>{64}) {
+      if (key == std::string_view("encoder_block_out_channels")) c.channels = channels;
+      if (channels != c.channels) r.refuse(key, "one number of channels", std::to_string(channels));
+    }
+  }
+  r.demand_text("act_fn", "relu");
+  r.demand_text("upsample_fn", "nearest");
+  r.demand_number("upsampling_scaling_factor", 2);
+  r.demand_number("scaling_factor", 1);
   if (r.integer("out_channels", 3) != c.image_channels)
     r.refuse("out_channels", "as in_channels", "another number");
   if (!r.status().ok()) return r.status();

@@ -21,6 +21,8 @@
 
 #include "kernels/layers/weight_source.h"
 #include "kernels/networks/clip_text/clip_text.h"
+#include "kernels/networks/taesd/taesd.h"
+#include "kernels/networks/unet/control_net.h"
 #include "kernels/networks/unet/unet_config.h"
 #include "kernels/networks/vae/vae.h"
 #include "modalities/weights/metadata.h"
@@ -92,7 +94,9 @@ class DiffusionCheckpoint {
 
 /// A part's configuration from its config.json. Errors: kNotFound, kCorruptData, kUnsupported.
 Result<UNetConfig> read_unet_config(const Metadata& metadata);
+Result<ControlNetConfig> read_control_net_config(const Metadata& metadata);
 Result<VaeConfig> read_vae_config(const Metadata& metadata);
+Result<TaesdConfig> read_taesd_config(const Metadata& metadata);
 Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata);
 
 }  // namespace weft

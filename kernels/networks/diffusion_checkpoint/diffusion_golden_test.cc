@@ -419,6 +419,64 @@ TEST(DiffusionNetworks, TextEncodersTakeEmbeddingsBeyondTheVocabulary) {
             StatusCode::kInvalidArgument);
 }
 
+TEST(ControlNet, AgreesWithDiffusers) {
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd21")));
+  const WeightFile file = take(WeightFile::open(folder("sd21/controlnet")));
+  const CheckpointPart<ControlNetConfig> part = {
+      take(read_control_net_config(file.metadata())), WeightSource::all_of(file), {}};
+  const Expected e(folder("sd21/controlnet")), u(folder("sd21/unet"));
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    Loaded<ControlNet> control(part, compute);
+    const int64_t n = control.network.n_skips();
+    ASSERT_EQ(n, 4);
+    std::vector<std::vector<float>> memory(static_cast<size_t>(n) + 1);
+    std::vector<TensorView> residuals;
+    for (int64_t i = 0; i <= n; ++i) {
+      const ControlNet::Skip skip = control.network.skip(i);
+      const int64_t h = 12 >> skip.halvings, w = 8 >> skip.halvings;
+      residuals.push_back(view_of(memory[static_cast<size_t>(i)],
+                                  TensorView::contiguous(nullptr, DType::kF32, {2, h, w, skip.channels})));
+    }
+    const TensorView mid = residuals.back();
+    residuals.pop_back();
+    UNetInputs in = unet_inputs(u);
+    Workspace workspace(control.network.workspace_bytes({2, 12, 8, 7}, 2));
+    demand(control.network.forward(in, e.view("picture"), 0.75f, residuals, mid, workspace.span(),
+                                   control.threads.executor()));
+    for (int64_t i = 0; i < n; ++i)
+      EXPECT_LT(
+          error(memory[static_cast<size_t>(i)], e.span<float>(("residual_" + std::to_string(i)).c_str())),
+          allowed(compute))
+          << i;
+    EXPECT_LT(error(memory.back(), e.span<float>("mid")), allowed(compute));
+    in.skip_residuals = residuals;
+    in.mid_residual = mid;
+    Loaded<UNet> unet(checkpoint.unet(), compute);
+    EXPECT_LT(error(predict(unet, in, e.view("noise")), e.span<float>("noise")), allowed(compute));
+  }
+}
+
+TEST(Taesd, AgreesWithDiffusers) {
+  const WeightFile file = take(WeightFile::open(folder("taesd")));
+  const CheckpointPart<TaesdConfig> part = {
+      take(read_taesd_config(file.metadata())), WeightSource::all_of(file), {}};
+  const Expected e(folder("taesd"));
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    for (uint32_t n_threads : {1, 3}) {
+      Loaded<Taesd> tiny(part, compute, n_threads);
+      std::vector<float> got;
+      TensorView out = view_of(got, e.view("decoded"));
+      Workspace decoding(tiny.network.decode_workspace_bytes(2, 5, 3, n_threads));
+      demand(tiny.network.decode(e.view("latents"), out, decoding.span(), tiny.threads.executor()));
+      EXPECT_LT(error(got, e.span<float>("decoded")), allowed(compute));
+      out = view_of(got, e.view("encoded"));
+      Workspace encoding(tiny.network.encode_workspace_bytes(2, 5, 3, n_threads));
+      demand(tiny.network.encode(e.view("pictures"), out, encoding.span(), tiny.threads.executor()));
+      EXPECT_LT(error(got, e.span<float>("encoded")), allowed(compute));
+    }
+  }
+}
+
 TEST(DiffusionLora, AgreesWithMergedWeightsUnderAllNames) {
   const std::string model = folder("sd15");
   const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(model));

@@ -7,8 +7,9 @@ namespace {
 
 Status invalid(std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); }
 
-// What the forward pass relies on, whatever a configuration says.
-Status check(const UNetConfig& c, DType compute) {
+}  // namespace
+
+Status check_unet_config(const UNetConfig& c, DType compute) {
   constexpr int64_t kMostChannels = 1 << 16, kMostLevels = 8, kMostResnets = 8, kMostLayers = 64;
   const auto out_of = [](int64_t value, int64_t low, int64_t high) { return value < low || value > high; };
   if (compute != DType::kF32 && compute != DType::kBF16) return invalid("a UNet computes in f32 or bf16");
@@ -47,15 +48,13 @@ Status check(const UNetConfig& c, DType compute) {
   return Status();
 }
 
-}  // namespace
-
 UNet::UNet(std::unique_ptr<State> state) : state_(std::move(state)) {}
 UNet::UNet(UNet&&) noexcept = default;
 UNet& UNet::operator=(UNet&&) noexcept = default;
 UNet::~UNet() = default;
 
 Result<UNet> UNet::open(WeightSource source, const UNetConfig& config, DType compute) {
-  if (Status valid = check(config, compute); !valid.ok()) return valid;
+  if (Status valid = check_unet_config(config, compute); !valid.ok()) return valid;
   auto state = std::make_unique<State>();
   state->config = config;
   state->compute = compute;

@@ -61,7 +61,8 @@ struct UNetInputs {
   std::span<const int32_t> classes = {};  // [images]: kTable
   TensorView class_vector = {};           // [images, class_width] f32: kProjection; [images, 1]: kTimestep
 
-  // ControlNet: added to the skip connections, in the order in which the way down makes them, and to the middle's output.
+  // ControlNet (control_net.h): added to the skip connections, in the order in which the way down makes them, and to the
+  // middle's output. Both or neither.
   std::span<const TensorView> skip_residuals = {};  // n_skips() of [images, h, w, channels] f32 each, or none
   TensorView mid_residual = {};                     // rank 0: none
 };
@@ -83,7 +84,7 @@ class UNet {
   int64_t parameters() const;
   /// Exact bytes of forward()'s workspace with an executor of n_threads. Precondition: extents >= 1, below 2^20.
   int64_t workspace_bytes(const UNetExtent& extent, uint32_t n_threads) const;
-  /// Shape [images, h, w, channels] of the i-th skip connection of a forward pass, 0 <= i < n_skips().
+  /// Skip connections of a forward pass.
   int64_t n_skips() const;
 
   /// Packs all weights into one entry of `store`. source_key: identifies the content of the source (a file's SHA-256, and

@@ -47,6 +47,11 @@ struct UNet::State {
 
 /// Binds every layer to its tensors in state.plan.
 void plan_unet(UNet::State& state);
+/// The same of what a control network has: all up to the middle.
+void plan_unet_way_down(UNet::State& state);
+
+/// What the passes rely on, whatever a configuration says. Errors: kInvalidArgument.
+Status check_unet_config(const UNetConfig& config, DType compute);
 
 }  // namespace weft
 #endif

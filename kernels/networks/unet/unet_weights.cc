@@ -8,12 +8,15 @@ class Planner {
  public:
   explicit Planner(UNet::State& state) : s_(state), c_(state.config), plan_(*state.plan) {}
 
-  void run() {
+  void down_to_the_middle() {
     embeddings();
     plan_.convolution("conv_in", c_.levels[0].channels, c_.in_channels, 3, BiasTensor::kRequired,
                       &s_.conv_in);
     way_down();
     if (c_.has_mid_block) middle();
+  }
+
+  void up_again() {
     way_up();
     plan_.group_norm("conv_norm_out", c_.levels[0].channels, c_.groups, c_.epsilon, &s_.norm_out);
     plan_.convolution("conv_out", c_.out_channels, c_.levels[0].channels, 3, BiasTensor::kRequired,
@@ -121,6 +124,12 @@ class Planner {
 
 }  // namespace
 
-void plan_unet(UNet::State& state) { Planner(state).run(); }
+void plan_unet(UNet::State& state) {
+  Planner planner(state);
+  planner.down_to_the_middle();
+  planner.up_again();
+}
+
+void plan_unet_way_down(UNet::State& state) { Planner(state).down_to_the_middle(); }
 
 }  // namespace weft
