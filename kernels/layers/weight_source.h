@@ -68,6 +68,8 @@ class WeightSource {
   /// values[0..count) = the tensor in f32, row-major as the network sees it, with what is merged into it.
   /// Precondition: the tensor is there. Errors: kOutOfMemory.
   Status read(std::string_view name, float* values, Executor executor) const;
+  /// The same without what is merged into it.
+  void read_stored(std::string_view name, float* values) const;
   /// "model.safetensors, tensor 'x', offset 12", for an error's `where`.
   std::string where(std::string_view name) const;
 

@@ -24,7 +24,7 @@ Result<int32_t> read_vectors(const std::filesystem::path& path, int64_t width, s
     if (fits && count >= 1 && count <= 64) {
       const size_t before = values.size();
       values.resize(before + static_cast<size_t>(tensor.count()));
-      source.read(name, values.data() + before);
+      source.read_stored(name, values.data() + before);
       return static_cast<int32_t>(count);
     }
     found += (found.empty() ? "" : ", ") + name + " " + shape_text(shape);
