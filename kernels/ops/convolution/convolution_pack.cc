@@ -1,4 +1,3 @@
-#include <cstring>
 #include <string>
 
 #include "kernels/ops/convolution/convolution.h"
@@ -31,18 +30,14 @@ Status pack_convolution_weights(const ConvolutionShape& s, WeightFormat format, 
   if (Status status = dense::check_packing(format, src, dst); !status.ok()) return status;
   const int64_t bytes = dense::group_bytes(s.compute, dense::convolution_k(s)),
                 taps = s.kernel_h * s.kernel_w;
-  const int64_t tap_k = dense::tap_k(s);
+  const int64_t row_bytes = s.in_channels * taps * block_layout(format).bytes;
   executor.parallel_for((s.out_channels - 1) / dense::kGroup + 1, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
-      uint8_t* group = static_cast<uint8_t*>(dst) + g * bytes;
-      std::memset(group, 0, static_cast<size_t>(bytes));
-      const dense::PackedGroup packed{s.compute, group};
-      for (int lane = 0; lane < dense::kGroup && g * dense::kGroup + lane < s.out_channels; ++lane) {
-        const int64_t first = (g * dense::kGroup + lane) * s.in_channels * taps;
-        for (int64_t i = 0; i < s.in_channels * taps; ++i) {
-          packed.put(lane, i % taps * tap_k + i / taps, dense::read_weight(format, src, first + i));
-        }
-      }
+      dense::GroupSource source = {
+          .format = format, .rows = {}, .channels = s.in_channels, .taps = taps, .tap_k = dense::tap_k(s)};
+      for (int lane = 0; lane < dense::kGroup && g * dense::kGroup + lane < s.out_channels; ++lane)
+        source.rows[lane] = static_cast<const uint8_t*>(src) + (g * dense::kGroup + lane) * row_bytes;
+      dense::pack_group(s.compute, source, bytes, static_cast<uint8_t*>(dst) + g * bytes);
     }
   });
   return {};

@@ -26,12 +26,17 @@ Status check_packing(WeightFormat format, const void* src, const void* dst);
 /// Weight number `index` of a file.
 float read_weight(WeightFormat format, const void* src, int64_t index);
 
-/// One group being written.
-struct PackedGroup {
-  DType compute;
-  void* data;  // group_bytes(), zeroed before
-  void put(int lane, int64_t k, float value) const;
+/// Where the weights of one group's 16 outputs are: channels * taps each, the taps of a channel adjacent.
+struct GroupSource {
+  WeightFormat format;
+  const uint8_t* rows[kGroup];  // null: an output that only fills up
+  int64_t channels;
+  int64_t taps;   // 1 for a matrix
+  int64_t tap_k;  // k from one tap to the next
 };
+
+/// Writes a group: group_bytes() of its k. k = tap * tap_k + channel.
+void pack_group(DType compute, const GroupSource& source, int64_t bytes, void* group);
 
 }  // namespace weft::dense
 #endif

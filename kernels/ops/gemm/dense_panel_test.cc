@@ -37,9 +37,11 @@ struct Panel {
         store_element(static_cast<uint8_t*>(a.data()) + row * row_bytes, DType::kBF16, i, random.normal());
     }
     for (int64_t group = 0; group < s.n_groups * s.n_taps; ++group) {
-      const dense::PackedGroup packed{DType::kBF16, static_cast<uint8_t*>(w.data()) + group * tap_bytes()};
-      for (int64_t i = 0; i < dense::kGroup * s.k; ++i)
-        packed.put(static_cast<int>(i % dense::kGroup), i / dense::kGroup, random.normal());
+      uint8_t* packed = static_cast<uint8_t*>(w.data()) + group * tap_bytes();
+      for (int64_t i = 0; i < dense::kGroup * s.k; ++i) {
+        const int64_t at = dense::bf16_index(static_cast<int>(i % dense::kGroup), i / dense::kGroup);
+        store_element(packed, DType::kBF16, at, random.normal());
+      }
     }
     for (int64_t run = 0; run < s.n_runs; ++run)
       run_offsets.push_back(run * (s.run_rows + s.n_taps) * row_bytes);

@@ -92,7 +92,29 @@ void multiply(benchmark::State& state, Shape s, DType compute) {
   state.counters["%peak"] = benchmark::Counter(100 * operations / peak(compute), benchmark::Counter::kIsRate);
 }
 
+/// Packing, as at the first load of a model: bytes of the file a second.
+void pack(benchmark::State& state, WeightFormat format, DType compute) {
+  const GemmShape shape = {.n = 5120, .k = 1280, .compute = compute};
+  testing::AlignedBytes packed(*gemm_packed_bytes(shape));
+  const std::vector<uint8_t> file = testing::repeated_weights(format, shape.n * shape.k, 1);
+  for (auto _ : state) {
+    if (!pack_gemm_weights(shape, format, file.data(), packed.data(), threads()).ok())
+      return state.SkipWithError("pack");
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(file.size()));
+}
+
 void register_all() {
+  using enum WeightFormat;
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    for (const WeightFormat format : {kF32, kF16, kBF16}) {
+      const std::string name = std::string("pack/") + block_layout(format).name + "/to_" +
+                               (compute == DType::kF32 ? "f32" : "bf16");
+      benchmark::RegisterBenchmark(name.c_str(), pack, format, compute)
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
+    }
+  }
   for (const DType compute : {DType::kF32, DType::kBF16}) {
     for (const Shape& s : kShapes) {
       const char* around = s.pairing != GemmPairing::kNone ? "/gated" : s.activation ? "/quick_gelu" : "";

@@ -14,21 +14,78 @@ bool reads_format(WeightFormat format) {
   return format == WeightFormat::kF32 || format == WeightFormat::kF16 || format == WeightFormat::kBF16;
 }
 
-float read_weight(WeightFormat format, const void* src, int64_t index) {
-  const uint8_t* bytes = static_cast<const uint8_t*>(src);
-  if (format == WeightFormat::kF32) {
+namespace {
+
+template <WeightFormat kFormat>
+float read(const uint8_t* bytes, int64_t index) {
+  if constexpr (kFormat == WeightFormat::kF32) {
     float value;
     std::memcpy(&value, bytes + 4 * index, 4);
     return value;
+  } else {
+    uint16_t bits;
+    std::memcpy(&bits, bytes + 2 * index, 2);
+    return kFormat == WeightFormat::kF16 ? f32_from_f16_bits(bits) : f32_from_bf16_bits(bits);
   }
-  uint16_t bits;
-  std::memcpy(&bits, bytes + 2 * index, 2);
-  return format == WeightFormat::kF16 ? f32_from_f16_bits(bits) : f32_from_bf16_bits(bits);
 }
 
-void PackedGroup::put(int lane, int64_t k, float value) const {
-  if (compute == DType::kF32) static_cast<float*>(data)[f32_index(lane, k)] = value;
-  else static_cast<uint16_t*>(data)[bf16_index(lane, k)] = bf16_bits(value);
+template <WeightFormat kFormat>
+void put(float* group, int lane, int64_t k, const uint8_t* row, int64_t index) {
+  group[f32_index(lane, k)] = read<kFormat>(row, index);
+}
+template <WeightFormat kFormat>
+void put(uint16_t* group, int lane, int64_t k, const uint8_t* row, int64_t index) {
+  uint16_t* to = group + bf16_index(lane, k);
+  if constexpr (kFormat == WeightFormat::kBF16) std::memcpy(to, row + 2 * index, 2);
+  else *to = bf16_bits(read<kFormat>(row, index));
+}
+
+// Channels that all outputs of a group are packed of in turn: what they become stays in the first-level cache.
+constexpr int64_t kChannelsAtOnce = 64;
+
+template <WeightFormat kFormat, typename Element>
+void pack_group_of(const GroupSource& s, Element* group) {
+  for (int64_t first = 0; first < s.channels; first += kChannelsAtOnce) {
+    const int64_t last = std::min(first + kChannelsAtOnce, s.channels);
+    for (int lane = 0; lane < kGroup; ++lane) {
+      const uint8_t* row = s.rows[lane];
+      if (row == nullptr) continue;
+      if (s.taps == 1) {
+        for (int64_t c = first; c < last; ++c) put<kFormat>(group, lane, c, row, c);
+        continue;
+      }
+      for (int64_t c = first; c < last; ++c) {
+        for (int64_t tap = 0; tap < s.taps; ++tap)
+          put<kFormat>(group, lane, tap * s.tap_k + c, row, c * s.taps + tap);
+      }
+    }
+  }
+}
+
+template <typename Element>
+void pack_group_from(const GroupSource& s, Element* group) {
+  switch (s.format) {
+    case WeightFormat::kF32: return pack_group_of<WeightFormat::kF32>(s, group);
+    case WeightFormat::kF16: return pack_group_of<WeightFormat::kF16>(s, group);
+    default: return pack_group_of<WeightFormat::kBF16>(s, group);  // check_packing() refuses the others
+  }
+}
+
+}  // namespace
+
+void pack_group(DType compute, const GroupSource& source, int64_t bytes, void* group) {
+  std::memset(group, 0, static_cast<size_t>(bytes));
+  if (compute == DType::kF32) pack_group_from(source, static_cast<float*>(group));
+  else pack_group_from(source, static_cast<uint16_t*>(group));
+}
+
+float read_weight(WeightFormat format, const void* src, int64_t index) {
+  const uint8_t* bytes = static_cast<const uint8_t*>(src);
+  switch (format) {
+    case WeightFormat::kF32: return read<WeightFormat::kF32>(bytes, index);
+    case WeightFormat::kF16: return read<WeightFormat::kF16>(bytes, index);
+    default: return read<WeightFormat::kBF16>(bytes, index);
+  }
 }
 
 Status check_packing(WeightFormat format, const void* src, const void* dst) {
@@ -93,15 +150,13 @@ Status pack_gemm_weights(const GemmShape& shape, WeightFormat format, const void
   const int64_t bytes = dense::group_bytes(shape.compute, shape.k);
   executor.parallel_for(dense::n_groups(shape), 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
-      uint8_t* group = static_cast<uint8_t*>(dst) + g * bytes;
-      std::memset(group, 0, static_cast<size_t>(bytes));
-      const dense::PackedGroup packed{shape.compute, group};
+      dense::GroupSource source = {.format = format, .rows = {}, .channels = shape.k, .taps = 1, .tap_k = 0};
       for (int lane = 0; lane < dense::kGroup; ++lane) {
         const int64_t row = source_row(shape, g, lane);
-        if (row < 0) continue;
-        for (int64_t k = 0; k < shape.k; ++k)
-          packed.put(lane, k, dense::read_weight(format, src, row * shape.k + k));
+        if (row >= 0)
+          source.rows[lane] = static_cast<const uint8_t*>(src) + row * shape.k * block_layout(format).bytes;
       }
+      dense::pack_group(shape.compute, source, bytes, static_cast<uint8_t*>(dst) + g * bytes);
     }
   });
   return {};
