@@ -118,7 +118,10 @@ Status GenerateNode::encode_pictures(const sdk::Request& request,
       !status.ok()) {
     return status;
   }
-  if (!has_mask_) return {};
+  if (!request.input(kMask)) {  // none, or its producer was skipped
+    kept.mask = kept.masked_picture = {};
+    return {};
+  }
   const Result<Picture> mask = input_picture(request, kMask, "mask");
   if (!mask.ok()) return mask.status();
   if (Status status = check_picture_size(mask->shape(), size_, "mask"); !status.ok()) return status;
@@ -134,13 +137,16 @@ Status GenerateNode::run(sdk::Request& request, const sdk::Execution& execution)
   if (Status status = encode_texts(request, kept, scratch); !status.ok()) return status;
   const sdk::Parameters parameters = request.parameters();
   std::vector<diffusion::NoiseGenerator> generators = noise_generators(parameters, images_);
-  if (has_picture_) {
+  const bool has_picture = static_cast<bool>(request.input(kImage));  // its producer may have been skipped
+  if (has_picture) {
     if (Status status = encode_pictures(request, generators, kept, scratch); !status.ok()) return status;
+  } else {
+    kept.picture = kept.mask = kept.masked_picture = {};
   }
-  const double strength = has_picture_ ? parameters.get_float("strength") : 1;
+  const double strength = has_picture ? parameters.get_float("strength") : 1;
   Result<diffusion::SamplingPlan> plan = sampling_plan(*model_, parameters, strength);
   if (!plan.ok()) return plan.status();
-  const bool whole = has_mask_ && strength == 1;  // everything under the mask comes from noise alone
+  const bool whole = !kept.mask.empty() && strength == 1;  // everything under the mask comes from noise alone
   const DenoisingInputs inputs{
       .plan = &*plan,
       .guidance = parameters.get_float("cfg"),

@@ -2,6 +2,7 @@
 #include <weft/sdk/plugin.h>
 
 #include "plugins/image/adjust_node.h"
+#include "plugins/image/bench_node.h"
 #include "plugins/image/compare_node.h"
 #include "plugins/image/diffusion_model.h"
 #include "plugins/image/file_nodes.h"
@@ -23,7 +24,7 @@ const weft_model_type kModels[] = {sdk::model<DiffusionModel>(
 const weft_node_type kNodes[] = {
     kGenerateNode, kTextEncodeNode, kEmptyLatentNode, kSampleNode,   kVaeEncodeNode, kVaeDecodeNode,
     kLoadNode,     kSaveNode,       kResizeNode,      kCropNode,     kPadNode,       kCompositeNode,
-    kBlendNode,    kAdjustNode,     kGridNode,        kAnnotateNode, kCompareNode,
+    kBlendNode,    kAdjustNode,     kGridNode,        kAnnotateNode, kCompareNode,   kBenchNode,
 };
 
 const weft_plugin kPlugin = sdk::plugin({.name = "image",

@@ -213,6 +213,21 @@ TEST_F(ImageGenerate, RefusesAPictureOfAnotherSize) {
   EXPECT_THAT(error, HasSubstr("64 x 64"));
 }
 
+TEST_F(ImageGenerate, PaintsFromNoiseWhereThePictureIsSkipped) {
+  const fs::path golden = fs::absolute("assets/golden/diffusion/emoji_ddim.png");
+  const Json pipeline = {
+      {"inputs", {{"wanted", {{"type", "bool"}, {"default", false}}}}},
+      {"nodes",
+       {{"picture",
+         {{"uses", "image.load"}, {"when", "inputs.wanted"}, {"with", {{"path", golden.string()}}}}},
+        {"n",
+         {{"uses", "image.generate"},
+          {"in", {{"image", "picture.image"}, {"mask", "picture.image"}}},
+          {"with", with(kApple, {{"model", "m"}})}}}}},
+      {"outputs", {{"image", "n.image"}}}};
+  EXPECT_EQ(pixels_of(outputs(pipeline)["image"]), generate(kApple));
+}
+
 TEST_F(ImageGenerate, RefusesGuidanceWithoutANegativePrompt) {
   const auto node = [](const char* uses, const Json& values) {
     return Json{{"uses", uses}, {"with", with(values, {{"model", "m"}})}};

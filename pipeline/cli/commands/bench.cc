@@ -1,4 +1,5 @@
-/// weft bench text: how fast a language model reads and writes on this machine. A pipeline of one text.bench node.
+/// weft bench text, weft bench image: how fast a language model reads and writes, or a diffusion model paints, on this
+/// machine. A pipeline of one text.bench or image.bench node.
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -18,49 +19,67 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string what = "text", model = "SmolLM2-135M-Instruct.Q4_1.gguf";
+  std::string what = "text", model;
   int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, depth = 0, repetitions = 3;
+  int64_t size = 0, steps = 2;
+  std::string precision = "auto";
   HostSettings host;
   bool as_json = false;
 };
 
+bool is_image(const Options& options) { return options.what == "image"; }
+
+std::string model_of(const Options& options) {
+  if (!options.model.empty()) return options.model;
+  return is_image(options) ? "emoji" : "SmolLM2-135M-Instruct.Q4_1.gguf";
+}
+
 std::string bench_pipeline(const Options& options) {
   std::error_code error;
-  std::string path = options.model;
+  std::string path = model_of(options);
   if (std::filesystem::exists(path, error)) path = std::filesystem::absolute(path, error).string();
-  const Json with{{"model", "model"},
-                  {"prompt_tokens", options.prompt_tokens},
-                  {"gen_tokens", options.gen_tokens},
-                  {"batch", options.batch},
-                  {"depth", options.depth},
-                  {"repetitions", options.repetitions}};
+  Json model{{"path", path}};
+  Json with{{"model", "model"}, {"repetitions", options.repetitions}};
+  if (is_image(options)) {
+    model["precision"] = options.precision;
+    with.update({{"size", options.size}, {"steps", options.steps}, {"n", options.batch}});
+  } else {
+    with.update({{"prompt_tokens", options.prompt_tokens},
+                 {"gen_tokens", options.gen_tokens},
+                 {"batch", options.batch},
+                 {"depth", options.depth}});
+  }
   const Json pipeline{{"weft", 1},
-                      {"models", {{"model", {{"path", path}}}}},
-                      {"nodes", {{"bench", {{"uses", "text.bench"}, {"with", with}}}}},
+                      {"models", {{"model", model}}},
+                      {"nodes", {{"bench", {{"uses", options.what + ".bench"}, {"with", with}}}}},
                       {"outputs", {{"report", "bench.report"}}}};
   return pipeline.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 /// The node's report with what only the process knows.
 Json complete_report(const Json& measured, const Options& options, uint32_t threads) {
-  Json report{{"model", std::filesystem::path(options.model).filename().string()},
-              {"prompt_tokens", options.prompt_tokens},
-              {"gen_tokens", options.gen_tokens},
-              {"batch", options.batch},
-              {"depth", options.depth},
-              {"threads", threads},
-              {"isa", to_string(active_isa())}};
+  Json report{{"model", std::filesystem::path(model_of(options)).filename().string()}};
+  if (!is_image(options)) {
+    report.update({{"prompt_tokens", options.prompt_tokens},
+                   {"gen_tokens", options.gen_tokens},
+                   {"batch", options.batch},
+                   {"depth", options.depth}});
+  }
+  report["threads"] = threads;
+  report["isa"] = to_string(active_isa());
   for (const auto& [name, value] : measured.items()) {
     if (name != "first_token_monotonic_ns") report[name] = value;
   }
-  const int64_t first_token_ns =
-      measured.at("first_token_monotonic_ns").get<int64_t>() - process_start_monotonic_ns();
-  report["first_token_ms"] = static_cast<double>(first_token_ns) * 1e-6;
+  if (measured.contains("first_token_monotonic_ns")) {
+    const int64_t first_token_ns =
+        measured.at("first_token_monotonic_ns").get<int64_t>() - process_start_monotonic_ns();
+    report["first_token_ms"] = static_cast<double>(first_token_ns) * 1e-6;
+  }
   report["peak_rss_bytes"] = peak_resident_bytes();
   return report;
 }
 
-void print_report(const Json& report) {
+void print_text_report(const Json& report) {
   char line[160];
   std::snprintf(line, sizeof line, "prefill      %10.1f tokens/s\ndecode       %10.1f tokens/s\n",
                 report.at("prefill_tps").get<double>(), report.at("decode_tps").get<double>());
@@ -69,6 +88,21 @@ void print_report(const Json& report) {
                 "load         %10.1f ms\nfirst token  %10.1f ms after the start of the process\n",
                 report.at("load_ms").get<double>(), report.at("first_token_ms").get<double>());
   print(line);
+}
+
+void print_image_report(const Json& report) {
+  char line[200];
+  std::snprintf(
+      line, sizeof line,
+      "text         %10.3f s\nstep         %10.3f s, with guidance\ndecode       %10.3f s\nload         "
+      "%10.1f ms\n",
+      report.at("text_encode_s").get<double>(), report.at("step_s").get<double>(),
+      report.at("vae_decode_s").get<double>(), report.at("load_ms").get<double>());
+  print(line);
+}
+
+void print_report(const Json& report, const Options& options) {
+  is_image(options) ? print_image_report(report) : print_text_report(report);
   print("peak memory  " + format_byte_size(report.at("peak_rss_bytes").get<uint64_t>()) + "\n");
 }
 
@@ -98,24 +132,29 @@ int bench(const Options& options) {
   if (options.as_json) {
     print(report.dump() + "\n");
   } else {
-    print_report(report);
+    print_report(report, options);
   }
   return kSuccess;
 }
 
 std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  arguments.choice("WHAT", options->what, {"text"}, "What to measure: text, a language model");
+  arguments.choice("WHAT", options->what, {"text", "image"},
+                   "What to measure: text, a language model; image, a diffusion model");
   arguments.option("--model", options->model, "MODEL",
-                   "A model file, or its name in a model folder; default: SmolLM2");
+                   "A model file or folder, or its name in a model folder; default: SmolLM2, emoji");
   arguments.option("--prompt-tokens", options->prompt_tokens, 1, 1 << 20, "N",
                    "Length of each prompt; default: 512");
   arguments.option("--gen-tokens", options->gen_tokens, 1, 1 << 20, "N",
                    "Tokens that each sequence writes; default: 64");
-  arguments.option("--batch", options->batch, 1, 1024, "N",
-                   "Sequences at once, with different prompts; default: 1");
+  arguments.option("--batch", options->batch, 1, 1024, "N", "Sequences or pictures at once; default: 1");
   arguments.option("--depth", options->depth, 0, 1 << 20, "N",
                    "Context that writing starts from; default: 0");
+  arguments.option("--size", options->size, 0, 4096, "PIXELS",
+                   "Side of the pictures; default: what the model was trained on");
+  arguments.option("--steps", options->steps, 1, 100, "N", "Steps to measure; default: 2");
+  arguments.choice("--precision", options->precision, {"auto", "f32", "bf16"},
+                   "What a diffusion model computes in; default: auto");
   arguments.option("--repetitions", options->repetitions, 1, 100, "N",
                    "Measurements; the median is reported; default: 3");
   options->host.declare(arguments);
@@ -126,12 +165,14 @@ std::function<int()> declare(Arguments& arguments) {
 }  // namespace
 
 const Command kBenchCommand = {
-    "bench", "measure how fast a model reads and writes here",
+    "bench", "measure how fast a model reads and writes, or paints, here",
     "prefill_tps: tokens of the prompt a second. decode_tps: generated tokens a second, from a context of "
     "--depth tokens. With "
-    "--batch, totals over all sequences. first_token_ms counts from the start of the process.",
+    "--batch, totals over all sequences. first_token_ms counts from the start of the process. "
+    "step_s: one call of the UNet with guidance, for --batch pictures.",
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --threads 2\n"
-    "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json",
+    "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json\n"
+    "weft bench image --model emoji --size 64 --steps 2 --threads 2 --json",
     declare};
 
 }  // namespace weft::cli

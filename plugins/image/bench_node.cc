@@ -1,0 +1,166 @@
+#include "plugins/image/bench_node.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "plugins/image/generation_parameters.h"
+#include "plugins/image/latent_codec.h"
+
+namespace weft::image {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+constexpr weft_port kOutputs[] = {sdk::port(
+    "report", "json", "text_encode_s, step_s, vae_decode_s: medians, in seconds; load_ms; parameters.")};
+
+constexpr weft_parameter kParameters[] = {
+    kModelParameter,
+    sdk::parameter({.name = "size",
+                    .type = "int",
+                    .default_json = "0",
+                    .minimum = 0,
+                    .maximum = kMaxGeneratedSide,
+                    .unit = "pixels",
+                    .help = "Side of the pictures, a multiple of 8; 0: what the model was trained on."}),
+    sdk::parameter({.name = "steps",
+                    .type = "int",
+                    .default_json = "2",
+                    .minimum = 1,
+                    .maximum = 100,
+                    .unit = "steps",
+                    .help = "Measured calls of the UNet; one more goes before."}),
+    kCountParameter,
+    sdk::parameter({.name = "repetitions",
+                    .type = "int",
+                    .default_json = "1",
+                    .minimum = 1,
+                    .maximum = 100,
+                    .help = "Measurements of text encoding and decoding."})};
+
+}  // namespace
+
+BenchNode::BenchNode(const sdk::NodeConfig& config)
+    : host_(config.host()),
+      model_(config.model<DiffusionModel>("model")),
+      size_(config.parameters().get_int("size")),
+      steps_(config.parameters().get_int("steps")),
+      images_(config.parameters().get_int("n")),
+      repetitions_(config.parameters().get_int("repetitions")) {}
+
+Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
+  if (size_ == 0) size_ = model_->default_side();
+  const int64_t factor = model_->vae().config().factor();
+  if (size_ % std::max<int64_t>(factor, 8) != 0) {
+    return Status(StatusCode::kInvalidArgument, "the size does not fit the model")
+        .at("size")
+        .expected("a multiple of " + std::to_string(std::max<int64_t>(factor, 8)))
+        .got(std::to_string(size_));
+  }
+  shape_ = {.images = images_,
+            .height = size_ / factor,
+            .width = size_ / factor,
+            .n_context = model_->chunk_length(),
+            .history_slots = 0};
+  const uint32_t threads = host_.executor().max_threads();
+  Scratch measure;
+  place_prompts(measure, *model_, 2, 1);
+  measure.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
+  measure.take<uint8_t>(size_ * size_ * 3);
+  measure_encoding(measure, *model_, 2, 1, threads);
+  measure_denoising(measure, *model_, shape_, threads);
+  measure_decoding(measure, *model_, shape_.height, shape_.width, threads);
+  plan.set_workspace_bytes(measure.peak_bytes());
+  plan.set_output(0, sdk::bytes_spec(4096));
+  return {};
+}
+
+Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
+  if (model_->unet().config().in_channels != model_->latent_channels()) {
+    return Status(StatusCode::kUnsupported, "an inpainting model is not measured").at(model_->path());
+  }
+  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  EncodedPrompts prompts = place_prompts(scratch, *model_, 2, 1);
+  const std::span<float> latents =
+      scratch.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
+  const std::span<uint8_t> pixels = scratch.take<uint8_t>(size_ * size_ * 3);
+  const StopRequest stop = stop_request(request);
+  const Executor executor = host_.executor();
+
+  std::vector<double> text_s, step_s, decode_s;
+  const std::array<PromptText, 2> texts = {PromptText{"", true},
+                                           PromptText{"a photograph of an apple", true}};
+  const PromptOptions options{.max_chunks = 1};
+  for (int64_t i = 0; i < repetitions_ + 1; ++i) {
+    const Clock::time_point start = Clock::now();
+    Status status = encode_prompts(*model_, texts, options, prompts, scratch, executor, stop);
+    if (!status.ok()) return status;
+    if (i > 0) text_s.push_back(seconds_since(start));  // the first one reads weights from disk
+  }
+
+  Result<diffusion::SamplerConfig> config = model_->sampler_config(diffusion::Sampler::kEuler);
+  if (!config.ok()) return config.status();
+  Result<diffusion::SamplingPlan> plan = diffusion::SamplingPlan::make(*config, steps_ + 1);
+  if (!plan.ok()) return plan.status();
+  std::vector<diffusion::NoiseGenerator> generators;
+  for (int64_t i = 0; i < images_; ++i) {
+    generators.emplace_back(diffusion::NoiseSource::kTorchCpu, static_cast<uint64_t>(i));
+  }
+  Clock::time_point before = Clock::now();
+  const DenoisingInputs inputs{.plan = &*plan,
+                               .guidance = 7.5,
+                               .generators = generators,
+                               .prompts = prompts,
+                               .picture = {},
+                               .mask = {},
+                               .masked_picture = {},
+                               .progress = [&](int64_t done, int64_t total) {
+                                 if (done > 1) step_s.push_back(seconds_since(before));
+                                 before = Clock::now();
+                                 request.progress(done, total, "steps");
+                               }};
+  if (Status status = denoise(*model_, shape_, inputs, latents, scratch, executor, stop); !status.ok())
+    return status;
+
+  const std::span<const float> first = latents.first(latents.size() / static_cast<size_t>(images_));
+  for (int64_t i = 0; i < repetitions_; ++i) {
+    const Clock::time_point start = Clock::now();
+    Status status =
+        decode_picture(*model_, first, shape_.height, shape_.width, pixels.data(), scratch, executor, stop);
+    if (!status.ok()) return status;
+    decode_s.push_back(seconds_since(start));
+  }
+  const nlohmann::ordered_json report = {
+      {"text_encode_s", median(text_s)},
+      {"step_s", median(step_s)},
+      {"vae_decode_s", median(decode_s)},
+      {"load_ms", model_->load_seconds() * 1e3},
+      {"precision", model_->unet().compute() == DType::kBF16 ? "bf16" : "f32"},
+      {"size", size_},
+      {"n", images_},
+      {"unet_parameters", model_->unet().parameters()}};
+  return request.set_output(0, request.host().make_json(report.dump()));
+}
+
+const weft_node_type kBenchNode =
+    sdk::node<BenchNode>({.name = "image.bench",
+                          .help = "Measures how long a diffusion model takes here.",
+                          .flags = WEFT_NODE_NONDETERMINISTIC,
+                          .outputs = kOutputs,
+                          .parameters = kParameters});
+
+}  // namespace weft::image
