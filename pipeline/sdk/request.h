@@ -8,8 +8,12 @@
 #include <weft/sdk/host.h>
 #include <weft/sdk/parameters.h>
 
+#include <cerrno>
 #include <climits>
+#include <cstdio>
+#include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace weft::sdk {
@@ -20,6 +24,16 @@ class OutputFile {
   OutputFile(const weft_request_api* api, weft_request* request, std::string temporary)
       : api_(api), request_(request), temporary_(std::move(temporary)) {}
   const std::string& temporary() const { return temporary_; }
+  /// Makes the temporary with this content. Errors: kIoError.
+  Status write(std::string_view bytes) const {
+    std::FILE* file = std::fopen(temporary_.c_str(), "wbe");
+    const bool written = file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+    const int wrong = errno;
+    if ((file == nullptr || std::fclose(file) == 0) && written) return {};
+    return Status(StatusCode::kIoError,
+                  std::string("the file cannot be written: ") + std::strerror(written ? errno : wrong))
+        .at(temporary_);
+  }
   /// Syncs and renames; returns the final path. Errors: kIoError.
   Result<std::string> commit() const {
     std::string path(PATH_MAX, '\0');

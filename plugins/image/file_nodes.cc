@@ -2,9 +2,6 @@
 
 #include <weft/abi/draft/run_record.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "modalities/image/files/record.h"
@@ -147,17 +144,6 @@ std::string numbered(const std::string& path, int64_t number) {
   return path.substr(0, end) + "_" + std::to_string(number) + path.substr(end);
 }
 
-Status write_file(const std::string& path, std::string_view bytes) {
-  const auto failed = [&](const char* what) {
-    return Status(StatusCode::kIoError, std::string(what) + ": " + std::strerror(errno)).at(path);
-  };
-  std::FILE* file = std::fopen(path.c_str(), "wbe");
-  if (file == nullptr) return failed("the file cannot be made");
-  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  const bool closed = std::fclose(file) == 0;
-  return written && closed ? Status() : failed("the file cannot be written");
-}
-
 std::string record_of(const sdk::Request& request) {
   const auto* api = request.host().extension<weft_run_record_api>(WEFT_RUN_RECORD_ID);
   if (api == nullptr) return {};
@@ -281,7 +267,7 @@ Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
       if (!bytes.ok()) return bytes.status();
       const Result<sdk::OutputFile> file = request.begin_output(total == 1 ? path : numbered(path, ++number));
       if (!file.ok()) return file.status();
-      if (Status status = write_file(file->temporary(), *bytes); !status.ok()) return status;
+      if (Status status = file->write(*bytes); !status.ok()) return status;
       const Result<std::string> written = file->commit();
       if (!written.ok()) return written.status();
       Result<sdk::Value> value = request.host().make_path(*written);
