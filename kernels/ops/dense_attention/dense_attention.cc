@@ -42,24 +42,16 @@ Status check(const DenseAttention& a) {
 // Bytes between the scratch of two threads.
 int64_t scratch_stride(int64_t head_dim) { return (dense_scratch_floats(head_dim) * 4 + 63) / 64 * 64; }
 
-}  // namespace
+using Attend = void (*)(const DenseAttentionChunk& chunk);
 
-int64_t dense_attention_scratch_bytes(int64_t head_dim, uint32_t n_threads) {
-  return scratch_stride(head_dim) * n_threads;
-}
-
-void dense_attention_share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads,
-                           IsaLevel level) {
-  const DenseAttentionBodies& bodies = level >= IsaLevel::kAvx512Bf16
-                                           ? isa_avx512bf16::kDenseAttentionBodies
-                                           : WEFT_ISA_BODY(kDenseAttentionBodies, level);
+void share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads, Attend attend) {
   const int64_t element = size_bytes(a.dtype), heads = a.batch * a.n_heads;
   if (heads == 0 || a.n_queries == 0) return;
   // Chunks of a head: as few as their limit allows, unless threads would stand idle.
   int64_t n_chunks = (a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim);
   if (heads * n_chunks % n_threads != 0 && heads * n_chunks < 8 * int64_t{n_threads})
     n_chunks = std::max((a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim),
-                        std::min(n_chunks * n_threads, (a.n_queries + kMostTileRows - 1) / kMostTileRows));
+                        std::min(n_chunks * n_threads, (a.n_queries + kMostRegisterRows - 1) / kMostRegisterRows));
   const int64_t items = heads * n_chunks;
   DenseAttentionChunk chunk;
   chunk.bf16 = a.dtype == DType::kBF16;
@@ -85,8 +77,26 @@ void dense_attention_share(const DenseAttention& a, void* scratch, uint32_t thre
     chunk.bias = a.bias ? a.bias + b * a.bias_batch_stride + h * a.bias_head_stride +
                               chunk.first_query * a.bias_query_stride
                         : nullptr;
-    bodies.attend(chunk);
+    attend(chunk);
   }
+}
+
+}  // namespace
+
+int64_t dense_attention_scratch_bytes(int64_t head_dim, uint32_t n_threads) {
+  return scratch_stride(head_dim) * n_threads;
+}
+
+void dense_attention_share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads,
+                           IsaLevel level) {
+  share(a, scratch, thread, n_threads, WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseAttentionBodies, level).attend);
+}
+
+void dense_attention_share_by_tiles(const DenseAttention& a, void* scratch, uint32_t thread,
+                                    uint32_t n_threads) {
+  const bool amx = isa_available(IsaLevel::kAmx);
+  share(a, scratch, thread, n_threads,
+        (amx ? isa_amx::kDenseAttentionBodies : isa_avx512bf16::kDenseAttentionBodies).attend_by_tiles);
 }
 
 Status dense_attention(const DenseAttention& a, std::span<std::byte> scratch, Executor executor,

@@ -71,7 +71,12 @@ int64_t dense_attention_scratch_bytes(int64_t head_dim, uint32_t n_threads);
 void dense_attention_share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads,
                            IsaLevel level = active_isa());
 
-/// The same in a team of its own. Errors: kInvalidShape (an extent or stride out of range), kUnsupported (a dtype),
+/// What level kAmx computes, by AMX's tiles where the machine has them, else by plain ones: for tests.
+/// Preconditions: isa_available(kAvx512Bf16); bf16, no mask, an even head_dim.
+void dense_attention_share_by_tiles(const DenseAttention& a, void* scratch, uint32_t thread,
+                                    uint32_t n_threads);
+
+/// dense_attention_share() in a team of its own. Errors: kInvalidShape (an extent or stride out of range), kUnsupported (a dtype),
 /// kInvalidArgument (a null pointer), kOutOfMemory (scratch smaller than for the executor's threads, or misaligned).
 Status dense_attention(const DenseAttention& a, std::span<std::byte> scratch, Executor executor,
                        IsaLevel level = active_isa());

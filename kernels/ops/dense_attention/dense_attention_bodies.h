@@ -11,21 +11,22 @@ namespace weft {
 
 constexpr int64_t kKeyBlock = 64;
 constexpr int64_t kPairBlock = 128;  // of bodies with bf16 products: the same bytes
-constexpr int64_t kMostTileRows = 6;
+constexpr int64_t kMostRegisterRows = 6;
 
 /// Components of a head, filled up to whole vectors of every body.
 constexpr int64_t padded_dense_head(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
 
 /// Queries that share one packing of keys and values: their state stays in the second-level cache.
 constexpr int64_t dense_chunk_rows(int64_t head_dim) {
-  const int64_t rows = (256 << 10) / (padded_dense_head(head_dim) * 8) / kMostTileRows * kMostTileRows;
-  return rows > 384 ? 384 : rows < kMostTileRows ? kMostTileRows : rows;
+  const int64_t rows = (256 << 10) / (padded_dense_head(head_dim) * 8) / kMostRegisterRows * kMostRegisterRows;
+  return rows > 384 ? 384 : rows < kMostRegisterRows ? kMostRegisterRows : rows;
 }
 
 /// Floats of one thread's scratch: queries, sums, the running softmax, a block of keys, one of values, scores and weights.
+/// Rows are filled up to sixteen, and pairs of components to sixteen, for tiles.
 constexpr int64_t dense_scratch_floats(int64_t head_dim) {
-  const int64_t padded = padded_dense_head(head_dim), rows = dense_chunk_rows(head_dim);
-  return rows * (2 * padded + 32) + 2 * kKeyBlock * padded + 2 * kMostTileRows * kPairBlock + 64;
+  const int64_t padded = (head_dim + 31) / 32 * 32, rows = (dense_chunk_rows(head_dim) + 15) / 16 * 16;
+  return rows * (2 * padded + 32) + 2 * kKeyBlock * padded + 16 * (kPairBlock + kPairBlock / 2) + 64;
 }
 
 /// Consecutive queries of one head, at most dense_chunk_rows().
@@ -48,9 +49,12 @@ struct DenseAttentionChunk {
 struct DenseAttentionBodies {
   const char* name;
   void (*attend)(const DenseAttentionChunk& chunk);
+  /// By tiles, plain ones where there is no AMX: bf16, no mask, an even head_dim. Null in bodies without bf16 products.
+  void (*attend_by_tiles)(const DenseAttentionChunk& chunk);
 };
 WEFT_DECLARE_ISA_BODIES(DenseAttentionBodies, kDenseAttentionBodies)
 WEFT_DECLARE_ISA_BODY(DenseAttentionBodies, kDenseAttentionBodies, avx512bf16)
+WEFT_DECLARE_ISA_BODY(DenseAttentionBodies, kDenseAttentionBodies, amx)
 
 }  // namespace weft
 #endif

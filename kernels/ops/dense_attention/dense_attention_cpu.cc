@@ -253,7 +253,7 @@ void attend(const DenseAttentionChunk& c) {
   float* keys = sums + c.n_queries * padded;
   float* values = keys + kKeyBlock * padded;
   float* weights = values + kKeyBlock * padded;
-  Running* running = reinterpret_cast<Running*>(weights + kMostTileRows * kKeyBlock);
+  Running* running = reinterpret_cast<Running*>(weights + kMostRegisterRows * kKeyBlock);
   pack_rows<Element>(c.q, c.q_stride, c.n_queries, c.head_dim, padded, c.scale, q);
   for (int64_t i = 0; i < c.n_queries * padded; ++i) sums[i] = 0;
   for (int64_t i = 0; i < c.n_queries; ++i) running[i] = {-__builtin_inff(), 0};
@@ -310,6 +310,7 @@ void attend(const DenseAttentionChunk& c) {
 
 #if defined(WEFT_ISA_AVX512BF16)
 #include "kernels/ops/dense_attention/pair_attention.h"
+#include "kernels/ops/dense_attention/tile_attention.h"
 #endif
 
 namespace weft::WEFT_ISA_NAMESPACE {
@@ -318,7 +319,13 @@ namespace {
 void attend_any(const DenseAttentionChunk& chunk) {
 #if defined(WEFT_ISA_AVX512BF16)
   // A mask may hide one key of a pair, and a hidden key must not be read: text alone is masked, and short.
-  if (chunk.bf16 && !chunk.causal && chunk.head_dim % 2 == 0) return attend_pairs(chunk);
+  if (chunk.bf16 && !chunk.causal && chunk.head_dim % 2 == 0) {
+#if defined(WEFT_ISA_AMX)
+    return attend_tiles(chunk);
+#else
+    return attend_pairs(chunk);
+#endif
+  }
 #endif
   if (chunk.bf16) attend<BF16Element>(chunk);
   else attend<F32Element>(chunk);
@@ -327,6 +334,10 @@ void attend_any(const DenseAttentionChunk& chunk) {
 }  // namespace
 
 extern const DenseAttentionBodies kDenseAttentionBodies;
-const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any};
+#if defined(WEFT_ISA_AVX512BF16)
+const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any, attend_tiles};
+#else
+const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any, nullptr};
+#endif
 
 }  // namespace weft::WEFT_ISA_NAMESPACE

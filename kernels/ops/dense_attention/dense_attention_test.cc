@@ -60,6 +60,13 @@ class Fixture {
       dense_attention_share(a_, scratch.data.get(), i, n_threads, level);
     return y_;
   }
+  std::vector<char> attend_by_tiles(uint32_t n_threads) {
+    std::memset(y_.data(), 0xff, y_.size());
+    Scratch scratch(a_.head_dim, n_threads);
+    for (uint32_t i = 0; i < n_threads; ++i)
+      dense_attention_share_by_tiles(a_, scratch.data.get(), i, n_threads);
+    return y_;
+  }
   double error(const std::vector<char>& got) {
     DenseAttention naive = a_;
     naive.y.data = want_.data();
@@ -120,6 +127,30 @@ TEST(DenseAttention, AgreesWithTheReferenceAtEveryLevelAndType) {
             << c.n_keys << " head_dim " << c.head_dim;
       }
     }
+  }
+}
+
+// The body for AMX, over plain tiles where the machine has none.
+TEST(DenseAttention, TilesAgreeWithTheReferenceAndKeepBitsOfRows) {
+  if (!isa_available(IsaLevel::kAvx512Bf16)) GTEST_SKIP() << "skipped: no AVX-512 BF16";
+  struct Case {
+    int64_t batch, n_queries, n_keys, n_heads, head_dim;
+  };
+  for (const Case& c : {Case{2, 64, 64, 2, 40},
+                        {1, 71, 77, 3, 64},
+                        {1, 17, 130, 1, 160},
+                        {1, 9, 65, 1, 512},
+                        {1, 1, 1, 1, 2},
+                        {1, 130, 300, 1, 80},
+                        {1, 33, 128, 1, 1024}}) {
+    Fixture fixture(shape_of(c.batch, c.n_queries, c.n_keys, c.n_heads, c.head_dim, DType::kBF16));
+    std::vector<float> bias = testing::random_normal(c.n_queries * c.n_keys, 5);
+    fixture.shape().bias = bias.data();
+    fixture.shape().bias_query_stride = c.n_keys;
+    const std::vector<char> alone = fixture.attend_by_tiles(1);
+    EXPECT_LT(fixture.error(alone), testing::tolerance(DType::kBF16)) << c.head_dim << " keys " << c.n_keys;
+    EXPECT_EQ(alone, fixture.attend_by_tiles(3));
+    EXPECT_EQ(alone, fixture.attend_by_tiles(64));
   }
 }
 

@@ -214,8 +214,20 @@ void attend_pair_tile(const PairBlock& b, const uint32_t* q, const float* bias, 
   }
 }
 
+// y = sums / the softmax's sums, rounded to bf16.
+void write_pair_rows(const DenseAttentionChunk& c, const PairRunning* running, const float* sums,
+                     int64_t padded) {
+  for (int64_t i = 0; i < c.n_queries; ++i) {
+    const F32 inverse = broadcast(1.0f / sum_lanes(running[i].sum));
+    uint16_t* row = reinterpret_cast<uint16_t*>(c.y) + i * c.y_stride;
+    for (int64_t d = 0; d < c.head_dim; d += kLanes)
+      _mm256_mask_storeu_epi16(row + d, first_lanes(c.head_dim - d),
+                               (__m256i)_mm512_cvtneps_pbh((__m512)(load(sums + i * padded + d) * inverse)));
+  }
+}
+
 // Precondition: bf16, no mask, an even head_dim.
-void attend_pairs(const DenseAttentionChunk& c) {
+[[maybe_unused]] void attend_pairs(const DenseAttentionChunk& c) {
   const int64_t padded = padded_dense_head(c.head_dim), n = c.n_queries;
   PairRunning* running = reinterpret_cast<PairRunning*>(c.scratch);
   float* sums = reinterpret_cast<float*>(running + n);
@@ -223,7 +235,7 @@ void attend_pairs(const DenseAttentionChunk& c) {
   uint32_t* keys = q + (n * padded / 2 + 15) / 16 * 16;
   uint32_t* values = keys + kPairBlock * padded / 2;
   float* scores = reinterpret_cast<float*>(values + kPairBlock * padded / 2 + 16);
-  uint32_t* weights = reinterpret_cast<uint32_t*>(scores + kMostTileRows * kPairBlock);
+  uint32_t* weights = reinterpret_cast<uint32_t*>(scores + kMostRegisterRows * kPairBlock);
   const uint16_t* const from_q = reinterpret_cast<const uint16_t*>(c.q);
   for (int64_t i = 0; i < n; ++i) {
     __builtin_memcpy(q + i * padded / 2, from_q + i * c.q_stride, static_cast<size_t>(c.head_dim) * 2);
@@ -254,13 +266,7 @@ void attend_pairs(const DenseAttentionChunk& c) {
       else tile(TileRows<1>());
     }
   }
-  for (int64_t i = 0; i < n; ++i) {
-    const F32 inverse = broadcast(1.0f / sum_lanes(running[i].sum));
-    uint16_t* row = reinterpret_cast<uint16_t*>(c.y) + i * c.y_stride;
-    for (int64_t d = 0; d < c.head_dim; d += kLanes)
-      _mm256_mask_storeu_epi16(row + d, first_lanes(c.head_dim - d),
-                               (__m256i)_mm512_cvtneps_pbh((__m512)(load(sums + i * padded + d) * inverse)));
-  }
+  write_pair_rows(c, running, sums, padded);
 }
 
 }  // namespace
