@@ -28,6 +28,18 @@ int64_t band_rows(const ConvolutionShape& s, int64_t chunk, int64_t row_stride) 
       1, std::min(fit, 4 * most_products(s.compute) / (s.kernel_w * std::min(chunk, s.in_channels))));
 }
 
+/// Whether pixels of x serve as they are: one tap, nothing to change, to join or to fill up, and not so far apart that they
+/// would compete for the same sets of a cache.
+bool reads_in_place(const Convolution& c, const Kernels& kernels) {
+  const ConvolutionShape& s = c.w.shape;
+  const bool changes = c.in_scale != nullptr || c.in_activation.has_value() || c.upsample != Upsample::kNone;
+  const bool rounds = s.compute == DType::kBF16 && c.x.dtype == DType::kF32;
+  const bool pads = c.pad_top + c.pad_bottom + c.pad_left + c.pad_right != 0;
+  return s.kernel_h == 1 && s.kernel_w == 1 && c.skip.rank == 0 && !changes && !rounds && !pads &&
+         !joins_taps(s) && panel_element(c.x.dtype) == kernels.element && s.in_channels % kPadding == 0 &&
+         c.x.strides[2] * c.stride * kernels.element_bytes() % 4096 != 0;
+}
+
 }  // namespace
 
 ConvolutionPlan::ConvolutionPlan(const Convolution& c, const Kernels& kernels)
@@ -35,6 +47,7 @@ ConvolutionPlan::ConvolutionPlan(const Convolution& c, const Kernels& kernels)
       unit(3),
       units((groups + unit - 1) / unit),
       joined(joins_taps(c.w.shape)),
+      in_place(reads_in_place(c, kernels)),
       vertical(c.w.shape.kernel_h, c.stride, c.pad_top),
       horizontal(c.w.shape.kernel_w, c.stride, c.pad_left),
       bands(1, 1, 1),
@@ -47,12 +60,13 @@ ConvolutionPlan::ConvolutionPlan(const Convolution& c, const Kernels& kernels)
       col_parts(0, 1, 1) {
   if (!joined)
     bands = Parts(c.w.shape.kernel_h, band_rows(c.w.shape, chunks.size, kernels.row_stride(chunks.size)), 1);
+  if (in_place) row_stride = c.x.strides[2] * c.stride * kernels.element_bytes();
   if (bands.n > 1) {
     panel_chunks = 1;
     row_stride = kernels.row_stride(chunks.size);
   }
   choose_tile(c);
-  while (panel_chunks > 1 &&
+  while (!in_place && panel_chunks > 1 &&
          row_parts.size * col_parts.size < std::min(kLeastPixels, c.y.shape[1] * c.y.shape[2])) {
     panel_chunks = (panel_chunks + 1) / 2;
     row_stride = kernels.row_stride(panel_chunks * chunks.size);
@@ -68,7 +82,7 @@ int64_t ConvolutionPlan::panel_rows(int64_t rows, int64_t cols) const {
 /// The rectangle with the best product of its size and the share of a panel's pixels that are not repeated in the next one.
 void ConvolutionPlan::choose_tile(const Convolution& c) {
   const int64_t images = c.y.shape[0], rows = c.y.shape[1], cols = c.y.shape[2];
-  const int64_t most_rows = kPanelBytes / row_stride;
+  const int64_t most_rows = in_place ? kMostPixels : kPanelBytes / row_stride;
   double best = -1;
   for (const int64_t wanted : {int64_t{128}, int64_t{64}, int64_t{32}, int64_t{16}, int64_t{8}, int64_t{1}}) {
     const Parts by_col(cols, wanted, wanted < 8 ? 1 : 8);

@@ -46,6 +46,7 @@ struct ConvolutionPlan {
 
   int64_t groups, unit, units;  // of outputs; a thread takes whole units of groups
   bool joined;                  // all taps are one k: a panel's rows are patches, not pixels
+  bool in_place;                // x itself is the panel
   PanelAxis vertical, horizontal;
   // Parts of k, each a sum of its own: bands of the kernel's rows (one, unless a kernel is huge), chunks of channels.
   Parts bands, chunks;

@@ -70,6 +70,8 @@ constexpr Case kCases[] = {
     {1, 129, 129, 16, 3, 128, 128, 1, 0, 0, 0, 0},  // a kernel of several panels
     {1, 10, 12, 6000, 5, 1, 1, 1, 0, 0, 0, 0},      // channels of several panels
     {5, 3, 4, 30, 19, 3, 2, 3, 1, 1, 0, 1},
+    {2, 5, 9, 64, 40, 1, 1, 1, 0, 0, 0, 0},  // an input that serves as it is
+    {1, 5, 9, 96, 33, 1, 1, 2, 0, 0, 0, 0},
 };
 
 TEST(Convolution, AgreesWithTheReferenceAtEveryLevelShapeAndType) {
@@ -159,6 +161,17 @@ TEST(Convolution, DoesEverythingAroundItInOnePass) {
           run(fused.on(got), 2, level);
           EXPECT_LE(testing::relative_error(got, want), 2 * tolerance_of(compute, DType::kF32))
               << to_string(level) << " channels " << first;
+        }
+        Convolution plain = fused.on(want);
+        plain.activation = {};
+        plain.in_activation = {};
+        convolution_reference(plain, fused.weights.format, fused.weights.file.data());
+        for (const IsaLevel level : available_levels()) {
+          FloatTensor got(DType::kF32, fused.output_shape(37), 0);
+          plain.y = got.view();
+          run(plain, 3, level);
+          EXPECT_LE(testing::relative_error(got, want), 2 * tolerance_of(compute, DType::kF32))
+              << to_string(level) << " without activations, channels " << first;
         }
       }
     }

@@ -44,7 +44,7 @@ void TileConvolution::compute(int64_t first_group, int64_t last_group) {
         start = PanelStart::kContinue;
       }
     }
-    finish(group, n_groups);
+    if (c_.activation) finish(group, n_groups);
   }
 }
 
@@ -59,6 +59,7 @@ TileConvolution::Part TileConvolution::part(int64_t band, int64_t chunk) const {
 
 /// Rows of the panel become the pixels of u that the tile reads with a band of the kernel, some chunks of their channels.
 void TileConvolution::fill_panel(int64_t band, int64_t first_chunk) {
+  if (plan_.in_place) return;
   if (plan_.joined) return fill_patches();
   const Part p = part(band, first_chunk);
   const int64_t end_channel =
@@ -165,10 +166,11 @@ void TileConvolution::put_source(const uint8_t* from, DType type, int64_t image,
   if (!changes_input()) return put_panel_row(kernels_, from, type, count, count, to);
   const int64_t at = image * c_.w.shape.in_channels + first_channel;
   const bool rounds_twice = kernels_.compute == DType::kBF16 && kernels_.element == PanelElement::kF32;
-  if (c_.in_scale != nullptr && c_.in_activation == Activation::kSilu && !rounds_twice) {
-    const PanelElement element = type == DType::kF32 ? PanelElement::kF32 : PanelElement::kBF16;
-    return kernels_.rows.scale_shift_silu(from, element, c_.in_scale + at, c_.in_shift + at, to,
-                                          kernels_.element, count);
+  if (c_.in_scale != nullptr && c_.in_activation.value_or(Activation::kSilu) == Activation::kSilu &&
+      !rounds_twice) {
+    const auto one_pass = c_.in_activation ? kernels_.rows.scale_shift_silu : kernels_.rows.scale_shift_only;
+    return one_pass(from, panel_element(type), c_.in_scale + at, c_.in_shift + at, to, kernels_.element,
+                    count);
   }
   if (type == DType::kF32) std::memcpy(scratch_.row, from, static_cast<size_t>(count) * 4);
   else kernels_.rows.widen(reinterpret_cast<const uint16_t*>(from), scratch_.row, count);
@@ -191,6 +193,12 @@ void TileConvolution::multiply(int64_t band, int64_t chunk, int64_t group, int64
   for (int64_t run = 0; run < tile_.n_images * tile_.n_rows; ++run) {
     const int64_t line = run / tile_.n_rows * n_rows + run % tile_.n_rows * step_row;
     run_offsets[run] = line * n_cols * plan_.row_stride;
+    if (plan_.in_place) {
+      const int64_t image = tile_.first_image + run / tile_.n_rows,
+                    row = tile_.first_row + run % tile_.n_rows;
+      run_offsets[run] =
+          offset(c_.x, image, row * c_.stride, tile_.first_col * c_.stride) * kernels_.element_bytes();
+    }
   }
   int64_t* tap_offsets = reinterpret_cast<int64_t*>(scratch_.row);
   const int64_t n_taps = plan_.joined ? 1 : p.taps * s.kernel_w;
@@ -198,7 +206,8 @@ void TileConvolution::multiply(int64_t band, int64_t chunk, int64_t group, int64
     tap_offsets[tap] = (tap / s.kernel_w * n_cols + tap % s.kernel_w) * plan_.row_stride;
 
   PanelTask task;
-  task.a = scratch_.panel + chunk % plan_.panel_chunks * plan_.chunks.size * kernels_.element_bytes();
+  task.a = plan_.in_place ? c_.x.as<const uint8_t>() : scratch_.panel;
+  task.a += chunk % plan_.panel_chunks * plan_.chunks.size * kernels_.element_bytes();
   task.row_stride = step_col * plan_.row_stride;
   task.run_offsets = run_offsets;
   task.n_runs = tile_.n_images * tile_.n_rows;
@@ -215,7 +224,43 @@ void TileConvolution::multiply(int64_t band, int64_t chunk, int64_t group, int64
   task.sums = scratch_.sums;
   task.sums_stride = n_groups * kGroup;
   task.start = start;
-  kernels_.multiply(task);
+  int64_t y_offsets[kMostRuns], residual_offsets[kMostRuns];
+  const bool last = band + 1 == plan_.bands.n && chunk + 1 == plan_.chunks.n;
+  if (last && !c_.activation) task.output = output(group * kGroup, y_offsets, residual_offsets);
+  if (c_.image_bias == nullptr || !last || c_.activation) return kernels_.multiply(task);
+  // Each image has a bias of its own.
+  for (int64_t image = 0; image < tile_.n_images; ++image) {
+    task.output.more_bias = c_.image_bias + (tile_.first_image + image) * s.out_channels + group * kGroup;
+    task.n_runs = tile_.n_rows;
+    kernels_.multiply(task);
+    task.run_offsets += tile_.n_rows;
+    task.output.run_offsets += tile_.n_rows;
+    task.output.residual_run_offsets += tile_.n_rows;
+    task.sums += tile_.n_rows * tile_.n_cols * task.sums_stride;
+  }
+}
+
+/// The way out of sums without an activation, from channel `first` on.
+PanelOutput TileConvolution::output(int64_t first, int64_t* y_offsets, int64_t* residual_offsets) const {
+  const bool adds = c_.residual.rank != 0;
+  for (int64_t run = 0; run < tile_.n_images * tile_.n_rows; ++run) {
+    const int64_t image = tile_.first_image + run / tile_.n_rows, row = tile_.first_row + run % tile_.n_rows;
+    y_offsets[run] = offset(c_.y, image, row, tile_.first_col) + first;
+    residual_offsets[run] = adds ? offset(c_.residual, image, row, tile_.first_col) + first : 0;
+  }
+  PanelOutput o;
+  o.out = c_.y.data;
+  o.type = panel_element(c_.y.dtype);
+  o.row_stride = c_.y.strides[2];
+  o.run_offsets = y_offsets;
+  o.columns = c_.w.shape.out_channels - first;
+  if (c_.bias != nullptr) o.bias = c_.bias + first;
+  o.residual_run_offsets = residual_offsets;
+  if (!adds) return o;
+  o.residual = c_.residual.data;
+  o.residual_type = panel_element(c_.residual.dtype);
+  o.residual_row_stride = c_.residual.strides[2];
+  return o;
 }
 
 void TileConvolution::finish(int64_t group, int64_t n_groups) {

@@ -34,6 +34,7 @@ class TileConvolution {
   void put_source(const uint8_t* from, DType type, int64_t image, int64_t first_channel, int64_t count,
                   uint8_t* to);
   void multiply(int64_t band, int64_t chunk, int64_t group, int64_t n_groups, PanelStart start);
+  PanelOutput output(int64_t first, int64_t* y_offsets, int64_t* residual_offsets) const;
   void finish(int64_t group, int64_t n_groups);
 
   bool changes_input() const { return c_.in_scale != nullptr || c_.in_activation.has_value(); }

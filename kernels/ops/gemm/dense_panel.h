@@ -24,7 +24,8 @@ enum class PanelStart : uint8_t {
 
 enum class PanelElement : uint8_t { kF32, kBF16 };
 
-/// Where finished sums go at once, for products without an activation: out = sums + bias + residual. Run offsets and strides in
+/// Where finished sums go at once, for products without an activation: out = sums + bias + more_bias + residual. Run
+/// offsets and strides in
 /// elements.
 struct PanelOutput {
   void* out = nullptr;  // first column of the first run; null: sums stay sums
@@ -33,6 +34,7 @@ struct PanelOutput {
   const int64_t* run_offsets = nullptr;  // [n_runs]
   int64_t columns = 0;                   // of the groups' outputs, those that exist
   const float* bias = nullptr;           // [columns] or null
+  const float* more_bias = nullptr;      // the same
   const void* residual = nullptr;        // as out, or null; may be it
   PanelElement residual_type = PanelElement::kF32;
   int64_t residual_row_stride = 0;

@@ -40,12 +40,14 @@ WEFT_LANE_FN void put_group_out(const PanelTask& task, const Block& block, int64
   const PanelOutput& o = task.output;
   const int64_t column = (block.group + group) * kLanes;
   const F32x16 bias = o.bias == nullptr ? f32_zero() : load_elements(o.bias, PanelElement::kF32, column, n);
+  const F32x16 more =
+      o.more_bias == nullptr ? f32_zero() : load_elements(o.more_bias, PanelElement::kF32, column, n);
   int64_t at = o.run_offsets[block.run] + block.row * o.row_stride + column;
   int64_t residual_at = 0;
   if (o.residual != nullptr)
     residual_at = o.residual_run_offsets[block.run] + block.row * o.residual_row_stride + column;
   for (int64_t r = 0; r < block.n_rows; ++r) {
-    F32x16 v = add(rows(r), bias);
+    F32x16 v = add(add(rows(r), bias), more);
     if (o.residual != nullptr) {
       v = add(v, load_elements(o.residual, o.residual_type, residual_at, n));
       residual_at += o.residual_row_stride;

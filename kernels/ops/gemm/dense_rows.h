@@ -37,8 +37,10 @@ struct DenseRowBodies {
   void (*narrow)(const float* from, uint16_t* to, int64_t count);
   /// x[i] = x[i] * scale[i] + shift[i], fused where the body can.
   void (*scale_shift)(float* x, const float* scale, const float* shift, int64_t count);
-  /// to[i] = f(from[i] * scale[i] + shift[i]), f being SiLU, from and to f32 or bf16: the input of a residual block, in one pass.
+  /// to[i] = f(from[i] * scale[i] + shift[i]) in one pass, f being SiLU or nothing: the input of a residual block.
   void (*scale_shift_silu)(const void* from, PanelElement from_type, const float* scale, const float* shift,
+                           void* to, PanelElement to_type, int64_t count);
+  void (*scale_shift_only)(const void* from, PanelElement from_type, const float* scale, const float* shift,
                            void* to, PanelElement to_type, int64_t count);
   void (*finish)(const RowsOutput& rows);
 };

@@ -63,9 +63,12 @@ void narrow(const float* from, uint16_t* to, int64_t count) {
   for (int64_t lane = 0; lane < count - i; ++lane) to[i + lane] = half[lane];
 }
 
-template <PanelElement kFrom, PanelElement kTo>
-void scale_shift_silu_of(const uint8_t* from, const float* scale, const float* shift, uint8_t* to,
-                         int64_t count) {
+struct Identity {
+  static WEFT_INLINE F32 f(F32 x) { return x; }
+};
+
+template <typename Function, PanelElement kFrom, PanelElement kTo>
+void scale_shift_of(const uint8_t* from, const float* scale, const float* shift, uint8_t* to, int64_t count) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     F32 x;
@@ -76,7 +79,7 @@ void scale_shift_silu_of(const uint8_t* from, const float* scale, const float* s
       __builtin_memcpy(&half, from + 2 * i, sizeof(half));
       x = widen_lanes(half);
     }
-    const F32 y = Silu::f(multiply_add(x, load(scale + i), load(shift + i)));
+    const F32 y = Function::f(multiply_add(x, load(scale + i), load(shift + i)));
     if constexpr (kTo == PanelElement::kF32) {
       __builtin_memcpy(to + 4 * i, &y, sizeof(y));
     } else {
@@ -89,20 +92,21 @@ void scale_shift_silu_of(const uint8_t* from, const float* scale, const float* s
   float rest[kLanes] = {};
   if constexpr (kFrom == PanelElement::kF32) __builtin_memcpy(rest, from + 4 * i, static_cast<size_t>(n) * 4);
   else widen(reinterpret_cast<const uint16_t*>(from) + i, rest, n);
-  store(rest, Silu::f(multiply_add(load(rest), load_first(scale + i, n), load_first(shift + i, n))));
+  store(rest, Function::f(multiply_add(load(rest), load_first(scale + i, n), load_first(shift + i, n))));
   if constexpr (kTo == PanelElement::kF32) __builtin_memcpy(to + 4 * i, rest, static_cast<size_t>(n) * 4);
   else narrow(rest, reinterpret_cast<uint16_t*>(to) + i, n);
 }
 
-void scale_shift_silu(const void* from, PanelElement from_type, const float* scale, const float* shift,
+template <typename Function>
+void scale_shift_with(const void* from, PanelElement from_type, const float* scale, const float* shift,
                       void* to, PanelElement to_type, int64_t count) {
   using enum PanelElement;
   const uint8_t* x = static_cast<const uint8_t*>(from);
   uint8_t* y = static_cast<uint8_t*>(to);
-  if (from_type == kF32 && to_type == kF32) scale_shift_silu_of<kF32, kF32>(x, scale, shift, y, count);
-  else if (from_type == kF32) scale_shift_silu_of<kF32, kBF16>(x, scale, shift, y, count);
-  else if (to_type == kF32) scale_shift_silu_of<kBF16, kF32>(x, scale, shift, y, count);
-  else scale_shift_silu_of<kBF16, kBF16>(x, scale, shift, y, count);
+  if (from_type == kF32 && to_type == kF32) scale_shift_of<Function, kF32, kF32>(x, scale, shift, y, count);
+  else if (from_type == kF32) scale_shift_of<Function, kF32, kBF16>(x, scale, shift, y, count);
+  else if (to_type == kF32) scale_shift_of<Function, kBF16, kF32>(x, scale, shift, y, count);
+  else scale_shift_of<Function, kBF16, kBF16>(x, scale, shift, y, count);
 }
 
 void scale_shift(float* x, const float* scale, const float* shift, int64_t count) {
@@ -138,10 +142,6 @@ WEFT_INLINE void store_elements(void* to, PanelElement type, int64_t at, F32 x, 
     else __builtin_memcpy(p, &half, static_cast<size_t>(n) * 2);
   }
 }
-
-struct Identity {
-  static WEFT_INLINE F32 f(F32 x) { return x; }
-};
 
 template <typename Function, bool kGated>
 void finish_with(const RowsOutput& rows) {
@@ -187,6 +187,7 @@ void finish(const RowsOutput& rows) {
 }  // namespace
 
 extern const DenseRowBodies kDenseRowBodies;
-const DenseRowBodies kDenseRowBodies = {widen, narrow, scale_shift, scale_shift_silu, finish};
+const DenseRowBodies kDenseRowBodies = {
+    widen, narrow, scale_shift, scale_shift_with<Silu>, scale_shift_with<Identity>, finish};
 
 }  // namespace weft::WEFT_ISA_NAMESPACE
