@@ -47,6 +47,12 @@ Status check_convolution(const Convolution& c) {
           .got("stride " + std::to_string(c.stride) + ", padding " + std::to_string(pad));
     }
   }
+  if (dense::has_phases(s) && (c.upsample != Upsample::kNearest2x || c.stride != 1 || c.pad_top != 1 ||
+                               c.pad_bottom != 1 || c.pad_left != 1 || c.pad_right != 1)) {
+    return Status(StatusCode::kInvalidShape,
+                  "a convolution has weights that are packed for upsampled inputs only")
+        .expected("an upsampled input, a stride of 1, padding of 1 on each side");
+  }
   const TensorView expected = TensorView::contiguous(
       nullptr, c.y.dtype,
       {c.x.shape[0],
@@ -75,8 +81,46 @@ Status check_convolution(const Convolution& c) {
   return {};
 }
 
+namespace {
+
+/// Every second row and column of v, from the given ones on.
+TensorView every_second(TensorView v, int64_t row, int64_t col) {
+  if (v.rank == 0) return v;
+  v.data = v.as<uint8_t>() + (row * v.strides[1] + col * v.strides[2]) * size_bytes(v.dtype);
+  for (const int axis : {1, 2}) {
+    v.shape[axis] /= 2;
+    v.strides[axis] *= 2;
+  }
+  return v;
+}
+
+/// The convolution of the input as it is that gives the outputs of one phase.
+Convolution phase_of(const Convolution& c, int phase) {
+  const int odd_row = phase / 2, odd_col = phase % 2;
+  const ConvolutionShape shape = dense::phase_shape(c.w.shape);
+  const int64_t bytes = dense::group_bytes(shape.compute, dense::convolution_k(shape));
+  const int64_t n_groups = (shape.out_channels - 1) / dense::kGroup + 1;
+  Convolution p = c;
+  p.upsample = Upsample::kNone;
+  p.w = {shape, static_cast<const uint8_t*>(c.w.data) + phase * n_groups * bytes};
+  p.pad_top = 1 - odd_row;
+  p.pad_bottom = odd_row;
+  p.pad_left = 1 - odd_col;
+  p.pad_right = odd_col;
+  p.y = every_second(c.y, odd_row, odd_col);
+  p.residual = every_second(c.residual, odd_row, odd_col);
+  return p;
+}
+
+}  // namespace
+
 void convolution_share(const Convolution& c, uint32_t thread, uint32_t n_threads, IsaLevel level) {
   if (c.y.count() == 0) return;
+  if (dense::has_phases(c.w.shape)) {
+    for (int phase = 0; phase < dense::kPhases; ++phase)
+      convolution_share(phase_of(c, phase), thread, n_threads, level);
+    return;
+  }
   const dense::Kernels kernels(c.w.shape.compute, level);
   const dense::ConvolutionPlan plan(c, kernels);
   const dense::Scratch scratch(c.scratch, thread);

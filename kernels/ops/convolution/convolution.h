@@ -43,15 +43,22 @@ namespace weft {
 inline constexpr uint32_t kConvolutionLayoutVersion = 1;
 inline constexpr int64_t kConvolutionAlignment = 64;  // bytes, of packed weights and of scratch
 
+enum class Upsample : uint8_t { kNone, kNearest2x };
+
 struct ConvolutionShape {
   int64_t out_channels = 0;
   int64_t in_channels = 0;  // of x and skip together
   int64_t kernel_h = 1;
   int64_t kernel_w = 1;
   DType compute = DType::kF32;  // kF32 or kBF16: also what packed weights are stored as
+  /// kNearest2x: only for inputs that are upsampled, with stride 1 and padding 1, by a 3x3 kernel. Each output then has one of
+  /// four 2x2 kernels, whose weights are sums of the 3x3 ones (rounded once, to compute): 4/9 of the products, 16/9 of the
+  /// bytes. kNone serves upsampled inputs too.
+  Upsample upsample = Upsample::kNone;
 };
 
-/// Bytes of packed weights. Errors: kUnsupported (compute, a kernel larger than 1024 x 1024), kInvalidShape (an extent below
+/// Bytes of packed weights. Errors: kUnsupported (compute, a kernel larger than 1024 x 1024 or, for an
+/// upsampled input, other than 3x3), kInvalidShape (an extent below
 /// 1), kOutOfRange (the size exceeds 2^62).
 Result<int64_t> convolution_packed_bytes(const ConvolutionShape& shape);
 
@@ -69,8 +76,6 @@ struct ConvolutionWeights {
 
 /// Bytes of scratch of a team of n_threads: two and a half megabytes each, whatever the shapes; the same as gemm_scratch_bytes().
 int64_t convolution_scratch_bytes(uint32_t n_threads);
-
-enum class Upsample : uint8_t { kNone, kNearest2x };
 
 /// One convolution. Channels of every view are adjacent (the last stride is 1); other strides are free, but elements of y
 /// must not overlap.

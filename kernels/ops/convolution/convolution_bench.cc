@@ -81,8 +81,8 @@ constexpr Shape kShapes[] = {
 
 /// Activations and results have the type that products are computed in, as in a network that stays in it.
 void convolve(benchmark::State& state, Shape s, DType compute) {
-  const ConvolutionShape shape = {s.out, s.in, s.kernel, s.kernel, compute};
   const Upsample upsample = s.around == Around::kUpsampleIn ? Upsample::kNearest2x : Upsample::kNone;
+  const ConvolutionShape shape = {s.out, s.in, s.kernel, s.kernel, compute, upsample};
   const int64_t pad = s.kernel / 2;
   const int64_t extent = convolution_extent(s.extent, upsample, s.kernel, s.stride, pad, pad);
   testing::AlignedBytes packed(*convolution_packed_bytes(shape));

@@ -178,6 +178,40 @@ TEST(Convolution, DoesEverythingAroundItInOnePass) {
   }
 }
 
+TEST(Convolution, TakesFourKernelsForAnUpsampledInput) {
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    for (const int64_t in : {3, 40}) {
+      const ConvolutionShape shape = {21, in, 3, 3, compute, Upsample::kNearest2x};
+      const Weights w(shape);
+      const FloatTensor x(DType::kF32, {2, 5, 9, in}, 2), residual(DType::kF32, {2, 10, 18, 21}, 3);
+      const std::vector<float> bias = testing::random_normal(21, 4);
+      FloatTensor want(DType::kF32, {2, 10, 18, 21}, 0);
+      Convolution c = {.x = x.view(),
+                       .upsample = Upsample::kNearest2x,
+                       .w = w.weights,
+                       .pad_top = 1,
+                       .pad_bottom = 1,
+                       .pad_left = 1,
+                       .pad_right = 1,
+                       .bias = bias.data(),
+                       .residual = residual.view(),
+                       .y = want.view()};
+      convolution_reference(c, w.format, w.file.data());
+      for (const IsaLevel level : available_levels()) {
+        FloatTensor got(DType::kF32, {2, 10, 18, 21}, 0);
+        c.y = got.view();
+        run(c, 3, level);
+        // Sums of weights are rounded to bf16, not the weights, as in the reference.
+        EXPECT_LE(testing::relative_error(got, want), testing::tolerance(compute))
+            << to_string(level) << " in " << in;
+        EXPECT_TRUE(got.gaps_untouched());
+      }
+      c.stride = 2;
+      EXPECT_EQ(check_convolution(c).code(), StatusCode::kInvalidShape);
+    }
+  }
+}
+
 TEST(Convolution, GivesAPixelTheSameBitsForEveryBatchAndNumberOfThreads) {
   for (const DType compute : {DType::kF32, DType::kBF16}) {
     const Weights w({40, 50, 3, 3, compute});
@@ -303,6 +337,8 @@ TEST(ConvolutionPacking, RefusesShapesThatCannotBe) {
   EXPECT_EQ(convolution_packed_bytes({0, 3, 3, 3, DType::kF32}).code(), StatusCode::kInvalidShape);
   EXPECT_EQ(convolution_packed_bytes({4, 3, 0, 3, DType::kF32}).code(), StatusCode::kInvalidShape);
   EXPECT_EQ(convolution_packed_bytes({4, 3, 3, 3, DType::kF16}).code(), StatusCode::kUnsupported);
+  EXPECT_EQ(convolution_packed_bytes({4, 3, 5, 5, DType::kF32, Upsample::kNearest2x}).code(),
+            StatusCode::kUnsupported);
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(convolution_packed_bytes({kMost, 3, 3, 3, DType::kF32}).code(), StatusCode::kOutOfRange);
   EXPECT_EQ(convolution_packed_bytes({4, kMost, 3, 3, DType::kF32}).code(), StatusCode::kOutOfRange);
