@@ -88,12 +88,13 @@ void WeightPlan::dense(std::initializer_list<std::string> names, int64_t n_each,
 }
 
 void WeightPlan::convolution(const std::string& name, int64_t out_channels, int64_t in_channels,
-                             int64_t kernel, BiasTensor bias, ConvolutionLayer* out) {
+                             int64_t kernel, BiasTensor bias, ConvolutionLayer* out, Upsample upsample) {
   out->w.shape = {.out_channels = out_channels,
                   .in_channels = in_channels,
                   .kernel_h = kernel,
                   .kernel_w = kernel,
-                  .compute = compute_};
+                  .compute = compute_,
+                  .upsample = upsample};
   if (require(name + ".weight", {out_channels, in_channels, kernel, kernel})) {
     Result<int64_t> bytes = convolution_packed_bytes(out->w.shape);
     if (bytes.ok()) {

@@ -61,9 +61,10 @@ class WeightPlan {
   /// a 1x1 convolution's [n_each, k, 1, 1].
   void dense(std::initializer_list<std::string> names, int64_t n_each, int64_t k, BiasTensor bias,
              DenseLayer* out, GemmPairing pairing = GemmPairing::kNone);
-  /// [out_channels, in_channels, kernel, kernel]; a 1x1 kernel may come as a matrix.
+  /// [out_channels, in_channels, kernel, kernel]; a 1x1 kernel may come as a matrix. upsample: kNearest2x if the layer's
+  /// inputs are always upsampled (see ConvolutionShape).
   void convolution(const std::string& name, int64_t out_channels, int64_t in_channels, int64_t kernel,
-                   BiasTensor bias, ConvolutionLayer* out);
+                   BiasTensor bias, ConvolutionLayer* out, Upsample upsample = Upsample::kNone);
   /// 1x1 convolutions of the same input, the outputs of one after the other's, with biases.
   void stacked_convolution(std::initializer_list<std::string> names, int64_t out_each, int64_t in_channels,
                            ConvolutionLayer* out);

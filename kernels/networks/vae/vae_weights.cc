@@ -16,9 +16,9 @@ class Planner {
   }
 
  private:
-  void convolution(const std::string& name, int64_t out, int64_t in, int64_t kernel,
-                   ConvolutionLayer* layer) {
-    plan_.convolution(name, out, in, kernel, BiasTensor::kRequired, layer);
+  void convolution(const std::string& name, int64_t out, int64_t in, int64_t kernel, ConvolutionLayer* layer,
+                   Upsample upsample = Upsample::kNone) {
+    plan_.convolution(name, out, in, kernel, BiasTensor::kRequired, layer, upsample);
   }
 
   void resnet_at(const std::string& name, int64_t in, int64_t out, ResnetBlock* block) {
@@ -78,7 +78,10 @@ class Planner {
                   &d.stages[i].resnets[j]);
         channels = c_.channels[n - 1 - i];
       }
-      if (i + 1 < n) convolution(name + ".upsamplers.0.conv", channels, channels, 3, &d.stages[i].resample);
+      if (i + 1 < n) {
+        convolution(name + ".upsamplers.0.conv", channels, channels, 3, &d.stages[i].resample,
+                    Upsample::kNearest2x);
+      }
     }
     plan_.group_norm("decoder.conv_norm_out", channels, c_.groups, kEpsilon, &d.norm_out);
     convolution("decoder.conv_out", c_.image_channels, channels, 3, &d.conv_out);

@@ -40,7 +40,7 @@
 namespace weft {
 
 /// Changes whenever the bytes that pack_convolution_weights() writes change. The layout is the same for every ISA level.
-inline constexpr uint32_t kConvolutionLayoutVersion = 1;
+inline constexpr uint32_t kConvolutionLayoutVersion = 2;
 inline constexpr int64_t kConvolutionAlignment = 64;  // bytes, of packed weights and of scratch
 
 enum class Upsample : uint8_t { kNone, kNearest2x };
