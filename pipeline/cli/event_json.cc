@@ -37,17 +37,22 @@ struct ToJson {
     return {{"event", "node_failed"}, {"node", e.node}, {"error", error_json(e.error)}};
   }
   Json operator()(const TextPart& e) const {
-    return {{"event", "text"}, {"node", e.node}, {"port", e.port}, {"element", e.element}, {"text", e.text}};
+    Json json{{"event", "text"}, {"node", e.node}, {"port", e.port}, {"element", e.element}};
+    if (!e.outer.empty()) json["outer"] = e.outer;
+    json["text"] = e.text;
+    return json;
   }
   Json operator()(const PartsDiscarded& e) const {
-    return {{"event", "discarded"},
-            {"node", e.node},
-            {"element", e.element},
-            {"attempt", e.attempt},
-            {"error", error_json(e.error)}};
+    Json json{{"event", "discarded"}, {"node", e.node}, {"element", e.element}};
+    if (!e.outer.empty()) json["outer"] = e.outer;
+    json["attempt"] = e.attempt;
+    json["error"] = error_json(e.error);
+    return json;
   }
   Json operator()(const Progress& e) const {
-    Json json{{"event", "progress"}, {"node", e.node}, {"element", e.element}, {"done", e.done}};
+    Json json{{"event", "progress"}, {"node", e.node}, {"element", e.element}};
+    if (!e.outer.empty()) json["outer"] = e.outer;
+    json["done"] = e.done;
     if (e.total > 0) json["total"] = e.total;
     if (!e.unit.empty()) json["unit"] = e.unit;
     return json;

@@ -35,6 +35,14 @@ void for_each_leaf(const std::vector<PlannedNode>& nodes, const Visit& visit) {
   }
 }
 
+uint32_t most_elements(const std::vector<PlannedNode>& nodes) {
+  uint32_t most = 1;
+  for (const PlannedNode& node : nodes) {
+    if (!node.children.empty()) most = std::max({most, node.max_batch, most_elements(node.children)});
+  }
+  return most;
+}
+
 // The most bytes of weights that one node needs at once.
 uint64_t largest_need(const Plan& plan, weft_device device) {
   uint64_t largest = 0;
@@ -90,10 +98,12 @@ NodeInstance::~NodeInstance() {
   if (api_ != nullptr) api_->destroy(node_);
 }
 
-Result<Plan> create_plan(const Graph& graph, std::span<const sdk::Value> inputs,
-                         PlanEnvironment& environment) {
-  return Planner(environment).plan(graph, inputs);
+Result<Plan> create_plan(const Graph& graph, std::span<const sdk::Value> inputs, PlanEnvironment& environment,
+                         uint32_t elements_at_once) {
+  return Planner(environment, elements_at_once).plan(graph, inputs);
 }
+
+uint32_t elements_at_once(const Plan& plan) { return most_elements(plan.nodes); }
 
 Result<Budget> check_budget(const Plan& plan, weft_device device, uint64_t limit_bytes) {
   const auto memory = std::find_if(plan.devices.begin(), plan.devices.end(),

@@ -85,7 +85,7 @@ struct PlannedNode {
   /// input that for_each feeds.
   std::vector<sdk::Value> constants;
   std::vector<weft_spec> inputs, outputs;  // bounds; of one element where the node runs for_each
-  uint32_t max_batch = 1;
+  uint32_t max_batch = 1;  // requests of one execute; of a subgraph: elements that go through it at once
   uint64_t workspace_bytes = 0;   // of one execute; 0 for a subgraph, whose nodes have their own
   uint64_t workspace_offset = 0;  // in the device's arena
   uint64_t state_bytes = 0;
@@ -120,11 +120,18 @@ struct Plan {
   double critical_path_seconds = 0;       // cost of the longest chain
 };
 
+/// More elements at once give the engines inside a subgraph nothing more, and cost memory for values between nodes.
+constexpr uint32_t kMostElementsAtOnce = 64;
+
 /// inputs: the values of graph.inputs by index; a null one is not known (only `weft plan` does that).
+/// elements_at_once: most elements of a for_each that go through a subgraph together.
 /// Errors: those of the environment and of the plugins' create and prepare, each naming node and file position;
 /// kInvalidArgument for a parameter out of range once its template is filled in.
-Result<Plan> create_plan(const Graph& graph, std::span<const sdk::Value> inputs,
-                         PlanEnvironment& environment);
+Result<Plan> create_plan(const Graph& graph, std::span<const sdk::Value> inputs, PlanEnvironment& environment,
+                         uint32_t elements_at_once = kMostElementsAtOnce);
+
+/// The most elements that go through any subgraph of the plan together; 1 without for_each.
+uint32_t elements_at_once(const Plan& plan);
 
 /// What a run within a limit has to know.
 struct Budget {

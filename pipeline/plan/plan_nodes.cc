@@ -66,10 +66,20 @@ Status Planner::plan_subgraph(Scope& scope, const Node& node, PlannedNode& plann
   const Graph& graph = *node.subgraph;
   const int64_t elements = elements_of(scope, node);
   const uint32_t entry = add_step(predecessors(scope, node), 0);
-  Scope inner{graph, planned.path + "/",
-              entry, scope.runs * static_cast<double>(std::max<int64_t>(elements, 1)),
-              {},    {},
-              {},    {}};
+  // An attempt and its time are those of one element.
+  const bool one_by_one = node.retry > 0 || node.timeout_s > 0;
+  const int64_t requests = one_by_one ? 1 : requests_of(scope, node);
+  const bool many = requests == WEFT_UNBOUNDED || requests > elements_at_once_;
+  Scope inner{graph,
+              planned.path + "/",
+              entry,
+              scope.runs * static_cast<double>(std::max<int64_t>(elements, 1)),
+              many ? elements_at_once_ : requests,
+              {},
+              {},
+              {},
+              {}};
+  const size_t first_block = value_blocks_.size();
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     Flow flow;
     flow.spec = planned.inputs[i];
@@ -80,6 +90,17 @@ Status Planner::plan_subgraph(Scope& scope, const Node& node, PlannedNode& plann
   }
   Status status = plan_nodes(inner, planned.children);
   if (!status.ok()) return status;
+  // As many elements at once as serve the node inside that takes the most.
+  for (const PlannedNode& child : planned.children) {
+    planned.max_batch =
+        std::clamp<uint32_t>(child.max_batch, planned.max_batch, static_cast<uint32_t>(inner.requests));
+  }
+  for (const std::vector<Flow>& outputs : inner.outputs) {
+    for (const Flow& flow : outputs) {
+      if (flow.block == kNoBlock || flow.block < first_block) continue;
+      value_copies_[flow.block] = std::max(value_copies_[flow.block], planned.max_batch);
+    }
+  }
 
   std::vector<uint32_t> all = inner.done;
   all.push_back(entry);
@@ -115,9 +136,9 @@ Status Planner::create_node(const Scope& scope, const Node& node, PlannedNode& p
   }
   weft_node_config config{};
   config.struct_size = sizeof config;
-  const int64_t elements = elements_of(scope, node);
-  const bool counted = elements != WEFT_UNBOUNDED && elements <= std::numeric_limits<uint32_t>::max();
-  config.max_requests = counted ? static_cast<uint32_t>(std::max<int64_t>(elements, 1)) : 0;
+  const int64_t requests = requests_of(scope, node);
+  const bool counted = requests != WEFT_UNBOUNDED && requests <= std::numeric_limits<uint32_t>::max();
+  config.max_requests = counted ? static_cast<uint32_t>(requests) : 0;
   config.name = planned.path.c_str();
   config.parameters = planned.parameters.get();
   config.models = models.data();
@@ -212,7 +233,9 @@ void Planner::finish() {
       owners.push_back(leaf.node);
     }
     for (size_t i = 0; i < value_blocks_.size(); ++i) {
-      if (same_device(value_devices_[i], memory.device)) values.push_back(value_blocks_[i]);
+      if (!same_device(value_devices_[i], memory.device)) continue;
+      values.push_back(value_blocks_[i]);
+      values.back().size_bytes = std::min(values.back().size_bytes * value_copies_[i], kLargestSize);
     }
     const Packing packed = pack_blocks(workspaces, Precedence(depends_on_, workspaces));
     for (size_t i = 0; i < owners.size(); ++i) owners[i]->workspace_offset = packed.offsets[i];

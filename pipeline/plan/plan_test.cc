@@ -140,6 +140,26 @@ TEST(CreatePlan, ForEachSeesElementsAndMakesLists) {
             1024u + 128);  // 1,000 bytes of the list and 70 of e's, in multiples of 64
 }
 
+TEST(CreatePlan, CountsValuesWithinASubgraphForEveryElementThatGoesThroughAtOnce) {
+  const Files files = {{"inner.json", R"({"weft":1,"inputs":{"t":{"type":"text"}},"nodes":{
+      "p":{"uses":"test.block","in":{"x":"inputs.t"},"with":{"bytes":64}},
+      "q":{"uses":"test.block","in":{"x":"p.out"},"with":{"bytes":64,"workspace":128}}},"outputs":{"o":"q.out"}})"}};
+  const auto bytes = [&](const std::string& count, const std::string& more) {
+    const auto planned =
+        plan_of(R"("nodes":{"l":{"uses":"test.list","with":{"count":)" + count + R"(,"bytes":64}},
+        "s":{"uses":"pipeline:inner.json","in":{"t":"l.out"},"for_each":"l.out")" +
+                    more + R"(}},"outputs":{"y":"s.o"})",
+                {}, files);
+    EXPECT_TRUE(planned->plan.ok()) << error_of(*planned);
+    EXPECT_EQ(planned->plan->devices[0].workspace_bytes, 128u);  // a node works on one batch at a time
+    return std::pair(planned->plan->nodes[1].max_batch, planned->plan->devices[0].value_bytes);
+  };
+  // The list, the results, and p's and q's values for each element under way; a block takes batches of 8.
+  EXPECT_EQ(bytes("3", ""), std::pair(3u, uint64_t{64 * (3 + 3 + 2 * 3)}));
+  EXPECT_EQ(bytes("20", ""), std::pair(8u, uint64_t{64 * (20 + 20 + 2 * 8)}));
+  EXPECT_EQ(bytes("20", R"(,"retry":1)"), std::pair(1u, uint64_t{64 * (20 + 20 + 2)}));
+}
+
 TEST(CreatePlan, WalksIntoSubgraphs) {
   const Files files = {
       {"inner.json", R"({"weft":1,"inputs":{"t":{"type":"text"},"w":{"type":"int","default":64}},"nodes":{

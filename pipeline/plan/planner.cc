@@ -21,7 +21,7 @@ Result<Plan> Planner::plan(const Graph& graph, std::span<const sdk::Value> input
         .got(std::to_string(inputs.size()));
   }
   plan_.devices.push_back({{WEFT_DEVICE_CPU, 0}, 0, 0, 0, 0, 0, 0});
-  Scope scope{graph, {}, add_step({}, 0), 1, {}, {}, {}, {}};
+  Scope scope{graph, {}, add_step({}, 0), 1, 1, {}, {}, {}, {}};
   for (size_t i = 0; i < inputs.size(); ++i) {
     Flow flow;
     flow.known = inputs[i];
@@ -100,6 +100,15 @@ int64_t Planner::elements_of(const Scope& scope, const Node& node) const {
   return node.for_each ? flow_of(scope, *node.for_each).spec.max_count : 1;
 }
 
+// Most requests that one execute of the node can get; WEFT_UNBOUNDED if it is not known.
+int64_t Planner::requests_of(const Scope& scope, const Node& node) const {
+  const int64_t elements = elements_of(scope, node);
+  int64_t requests = WEFT_UNBOUNDED;
+  const bool known = elements != WEFT_UNBOUNDED &&
+                     !__builtin_mul_overflow(scope.requests, std::max<int64_t>(elements, 1), &requests);
+  return known ? requests : WEFT_UNBOUNDED;
+}
+
 std::vector<uint32_t> Planner::predecessors(const Scope& scope, const Node& node) const {
   std::vector<uint32_t> steps{scope.entry};
   for (uint32_t producer : node.depends_on) steps.push_back(scope.done[producer]);
@@ -117,6 +126,7 @@ uint32_t Planner::add_block(const weft_spec& spec, uint32_t step) {
   const std::optional<uint64_t> bytes = bounded_bytes(spec);
   if (!bytes || *bytes == 0) return kNoBlock;
   value_blocks_.push_back({std::min(*bytes, kLargest), step, {}, false});
+  value_copies_.push_back(1);
   value_devices_.push_back(spec.device.kind == WEFT_DEVICE_CUDA ? spec.device
                                                                 : weft_device{WEFT_DEVICE_CPU, 0});
   return static_cast<uint32_t>(value_blocks_.size() - 1);

@@ -6,6 +6,7 @@
 #ifndef WEFT_PIPELINE_PLAN_PLANNER_H
 #define WEFT_PIPELINE_PLAN_PLANNER_H
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -20,8 +21,10 @@ namespace weft {
 
 class Planner {
  public:
-  explicit Planner(PlanEnvironment& environment)
-      : environment_(environment), values_(*environment.host()->values) {}
+  Planner(PlanEnvironment& environment, uint32_t elements_at_once)
+      : environment_(environment),
+        values_(*environment.host()->values),
+        elements_at_once_(std::max(elements_at_once, 1u)) {}
 
   Result<Plan> plan(const Graph& graph, std::span<const sdk::Value> inputs);
 
@@ -40,6 +43,7 @@ class Planner {
     std::string prefix;                      // "outer/" in a subgraph
     uint32_t entry = 0;                      // the step that its nodes wait for
     double runs = 1;                         // how often it runs, as far as that is known
+    int64_t requests = 1;                    // most elements that it takes at once
     std::vector<Flow> inputs;                // of the graph
     std::vector<std::vector<Flow>> outputs;  // by node and port
     std::vector<uint32_t> done;              // by node: the step with which it has finished
@@ -61,6 +65,7 @@ class Planner {
   IsKnown known_in(const Scope& scope, const std::optional<Source>& for_each) const;
   ReferenceText text_in(const Scope& scope) const;
   int64_t elements_of(const Scope& scope, const Node& node) const;
+  int64_t requests_of(const Scope& scope, const Node& node) const;
   std::vector<uint32_t> predecessors(const Scope& scope, const Node& node) const;
   uint32_t add_step(std::vector<uint32_t> depends_on, double cost_seconds);
   uint32_t add_block(const weft_spec& spec, uint32_t step);
@@ -73,11 +78,13 @@ class Planner {
 
   PlanEnvironment& environment_;
   const weft_value_api& values_;
+  const uint32_t elements_at_once_;
   Plan plan_;
   std::vector<std::vector<uint32_t>> depends_on_;  // by step: smaller steps
   std::vector<double> costs_;                      // by step
   std::vector<MemoryBlock> value_blocks_;
   std::vector<weft_device> value_devices_;  // by block
+  std::vector<uint32_t> value_copies_;      // by block: elements of subgraphs that have one each at once
   struct Leaf {
     PlannedNode* node;
     uint32_t step;

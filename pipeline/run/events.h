@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include <weft/sdk/status.h>
 
@@ -33,26 +34,31 @@ struct NodeFailed {
   std::string_view node;
   Error error;
 };
-/// A part of an output, as it is made. The concatenation of the parts of one (node, port, element) is the
-/// output.
-struct TextPart {
+/// Which element of a for_each: its own, or that of the nearest subgraph around the node that has one; 0 without. `outer`:
+/// those of the for_each further out, outermost first.
+struct
+    TextPart {  // of an output, as it is made: the parts of one (node, port, element, outer), joined, are the output
   std::string_view node;
   std::string_view port;
-  uint32_t element = 0;  // of a for_each
-  std::string text;      // valid UTF-8
+  uint32_t element = 0;
+  std::string text;  // valid UTF-8
+  std::vector<uint32_t> outer = {};
 };
-/// A failed attempt is repeated: forget the parts of (node, element) so far.
+/// A failed attempt is repeated: forget the parts of (node, element, outer) so far. Of a node that is a subgraph: of all
+/// nodes within, as far as they are of that element.
 struct PartsDiscarded {
   std::string_view node;
   uint32_t element = 0;
   uint32_t attempt = 1;  // the one that failed, from 1
   Error error;           // why
+  std::vector<uint32_t> outer = {};
 };
 struct Progress {
   std::string_view node;
   uint32_t element = 0;
   int64_t done = 0, total = 0;  // total <= 0: not known
   std::string unit;
+  std::vector<uint32_t> outer = {};
 };
 struct FileWritten {
   std::string_view node;

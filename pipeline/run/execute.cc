@@ -63,7 +63,7 @@ Result<std::vector<Value>> run_graph(PreparedRun::State& state, RunContext& cont
       return Status(StatusCode::kOutOfMemory, std::string("no thread can be started: ") + error.what());
     }
     context.scheduler = &*scheduler;
-    run.emplace(context, state.compiled, state.inputs, nullptr, [&context](uint32_t) -> Task* {
+    run.emplace(context, state.compiled, state.inputs, 1, nullptr, [&context](uint32_t) -> Task* {
       context.events.close();
       return nullptr;
     });
@@ -73,7 +73,7 @@ Result<std::vector<Value>> run_graph(PreparedRun::State& state, RunContext& cont
     // The scheduler joins its threads here: the last one may still be on its way out of the run.
   }
   if (Status status = run->take_status(); !status.ok()) return status;
-  return run->take_outputs();
+  return run->take_outputs(0);
 }
 
 Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& options,

@@ -2,6 +2,7 @@
 
 #include <weft/sdk/error.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "pipeline/run/host.h"
@@ -36,14 +37,15 @@ struct GraphRun::NodeState final : Task {
 };
 
 GraphRun::GraphRun(RunContext& context, const CompiledGraph& graph, std::vector<Value> inputs,
-                   const NodeCall* parent, std::function<Task*(uint32_t)> done)
+                   uint32_t n_lanes, const NodeCall* parent, std::function<Task*(uint32_t)> done)
     : context_(context),
       graph_(graph),
       inputs_(std::move(inputs)),
+      n_lanes_(n_lanes),
       parent_(parent),
       done_(std::move(done)),
       states_(std::make_unique<NodeState[]>(graph.nodes.size())),
-      slots_(graph.slot_readers.size()),
+      slots_(graph.slot_readers.size() * n_lanes),
       readers_(std::make_unique<std::atomic<uint32_t>[]>(graph.slot_readers.size())),
       remaining_(graph.nodes.size()) {
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
@@ -67,8 +69,9 @@ bool GraphRun::stopping() const {
   return parent_ ? parent_->stopping() : context_.cancelled();
 }
 
-const Value& GraphRun::read(Source source) const {
-  return source.node < 0 ? inputs_[source.port] : slots_[graph_.slot(source)];
+const Value& GraphRun::read(Source source, uint32_t lane) const {
+  return source.node < 0 ? inputs_[lane * graph_.graph->inputs.size() + source.port]
+                         : slots_[size_t{graph_.slot(source)} * n_lanes_ + lane];
 }
 
 Task* GraphRun::start(uint32_t worker) noexcept {
@@ -87,21 +90,18 @@ Task* GraphRun::start_node(NodeState& state, uint32_t worker) noexcept {
   const CompiledNode& node = graph_.nodes[state.index];
   if (stopping()) {
     if (!failed_.load(std::memory_order_relaxed)) {
-      fail(node, sdk::guarded([] { return Status(StatusCode::kCancelled, "cancelled"); }));
+      fail(node, sdk::guarded([] { return Status(StatusCode::kCancelled, "cancelled"); }), 0);
     }
     return finish_node(state, worker);
   }
   state.begin = Clock::now();
   Task* next = nullptr;
   NodeCall::Progress progress = NodeCall::Progress::kDone;
+  uint32_t lane = 0;
   const Status failed = sdk::guarded([&]() -> Status {
     auto call = std::make_unique<NodeCall>(*this, node, &state);
-    auto skip = call->gather();
-    if (!skip.ok()) return skip.status();
-    if (!skip->empty()) {
-      if (context_.events.wanted()) context_.events.push(NodeSkipped{node.planned->path, std::move(*skip)});
-      return {};
-    }
+    if (Status status = call->gather(); !status.ok()) return lane = call->failed_lane(), status;
+    if (call->skipped()) return {};
     if (context_.events.wanted()) {
       context_.events.push(NodeStarted{node.planned->path, static_cast<uint32_t>(call->n_requests())});
     }
@@ -111,7 +111,7 @@ Task* GraphRun::start_node(NodeState& state, uint32_t worker) noexcept {
   });
   // A call that is pending may already have been resumed, and finished, by another thread.
   if (progress == NodeCall::Progress::kPending) return next;
-  if (!failed.ok()) fail(node, failed);
+  if (!failed.ok()) fail(node, failed, lane);
   return finish_node(state, worker);
 }
 
@@ -120,17 +120,18 @@ Task* GraphRun::resume_node(NodeState& state, uint32_t worker) noexcept {
   NodeCall::Progress progress = NodeCall::Progress::kDone;
   const Status failed = sdk::guarded([&] { return progress = state.call->resume(worker, next), Status(); });
   if (progress == NodeCall::Progress::kPending) return next;
-  if (!failed.ok()) fail(graph_.nodes[state.index], failed);
+  if (!failed.ok()) fail(graph_.nodes[state.index], failed, 0);
   return finish_node(state, worker);
 }
 
-void GraphRun::fail(const CompiledNode& node, const Status& status) noexcept {
+void GraphRun::fail(const CompiledNode& node, const Status& status, uint32_t lane) noexcept {
   (void)sdk::guarded([&] {
     const std::lock_guard lock(status_mutex_);
     if (!status_.ok()) return Status();
     // An inner node has already named itself and the file; a cancelled run is nobody's fault.
     const bool named = status.code() == StatusCode::kCancelled || node.child;
     status_ = named ? status : Status(status).at("node '" + node.planned->path + "'");
+    failed_lane_ = lane;
     if (status.code() != StatusCode::kCancelled && context_.events.wanted()) {
       context_.events.push(NodeFailed{node.planned->path, status_.error()});
     }
@@ -140,23 +141,34 @@ void GraphRun::fail(const CompiledNode& node, const Status& status) noexcept {
 }
 
 void GraphRun::release(uint32_t slot) {
-  if (readers_[slot].fetch_sub(1, std::memory_order_acq_rel) != 1 || !slots_[slot]) return;
-  context_.live_bytes.fetch_sub(slots_[slot].content_bytes(), std::memory_order_relaxed);
-  slots_[slot] = {};
+  if (readers_[slot].fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for (size_t i = size_t{slot} * n_lanes_, end = i + n_lanes_; i < end; ++i) {
+    if (!slots_[i]) continue;
+    context_.live_bytes.fetch_sub(slots_[i].content_bytes(), std::memory_order_relaxed);
+    slots_[i] = {};
+  }
+}
+
+void GraphRun::keep_outputs(const CompiledNode& node, uint32_t lane, std::vector<Value> outputs) {
+  for (uint32_t port = 0; port < outputs.size(); ++port) {
+    const uint32_t slot = node.first_slot + port;
+    if (!outputs[port] || readers_[slot].load(std::memory_order_relaxed) == 0) continue;
+    Value& kept = slots_[size_t{slot} * n_lanes_ + lane];
+    kept = std::move(outputs[port]);
+    context_.add_live(kept.content_bytes());
+  }
 }
 
 Task* GraphRun::finish_node(NodeState& state, uint32_t worker) noexcept {
   const CompiledNode& node = graph_.nodes[state.index];
   if (state.call) {
+    uint32_t lane = 0;
     const Status failed = sdk::guarded([&]() -> Status {
-      if (!state.call->status().ok()) return state.call->status();
-      auto outputs = state.call->take_outputs();
-      if (!outputs.ok()) return outputs.status();
-      for (uint32_t port = 0; port < outputs->size(); ++port) {
-        const uint32_t slot = node.first_slot + port;
-        if (!(*outputs)[port] || readers_[slot].load(std::memory_order_relaxed) == 0) continue;
-        slots_[slot] = std::move((*outputs)[port]);
-        context_.add_live(slots_[slot].content_bytes());
+      if (!state.call->status().ok()) return lane = state.call->failed_lane(), state.call->status();
+      for (lane = 0; lane < n_lanes_; ++lane) {
+        auto outputs = state.call->take_outputs(lane);
+        if (!outputs.ok()) return outputs.status();
+        keep_outputs(node, lane, std::move(*outputs));
       }
       const auto spent = Clock::now() - state.begin;
       RunContext::Timing& timing = context_.timings[node.flat];
@@ -170,7 +182,7 @@ Task* GraphRun::finish_node(NodeState& state, uint32_t worker) noexcept {
       }
       return {};
     });
-    if (!failed.ok()) fail(node, failed);
+    if (!failed.ok()) fail(node, failed, std::min(lane, n_lanes_ - 1));
     state.call.reset();
   }
   for (const uint32_t slot : node.reads) release(slot);
@@ -202,9 +214,9 @@ Status GraphRun::take_status() {
   return std::move(status_);
 }
 
-std::vector<Value> GraphRun::take_outputs() {
+std::vector<Value> GraphRun::take_outputs(uint32_t lane) {
   std::vector<Value> outputs;
-  for (const PipelineOutput& output : graph_.graph->outputs) outputs.push_back(read(output.source));
+  for (const PipelineOutput& output : graph_.graph->outputs) outputs.push_back(read(output.source, lane));
   return outputs;
 }
 

@@ -1,4 +1,7 @@
-/// One execution of a compiled graph: the whole pipeline, or a subgraph for one element.
+/// One execution of a compiled graph: the whole pipeline, or a subgraph for some elements of a for_each at once.
+///
+/// Such a graph is walked once in as many lanes as there are elements: a node takes the requests of all lanes as its own
+/// batch, a slot holds a value a lane, and what is skipped is skipped in its lane. A pipeline has one lane.
 ///
 /// A node starts when its last dependency is done, on whichever thread finished that one or on another. Its requests go
 /// to the plugin in batches; the last completion of a batch, on any thread, moves the node on. Outputs are held in slots
@@ -73,8 +76,9 @@ class GraphRun {
   using Clock = RunContext::Clock;
   /// parent: the call of the subgraph's node, null for the pipeline. done: called once, by the thread that finished the
   /// last node; it may destroy the run and returns a task for that thread, or null.
-  GraphRun(RunContext& context, const CompiledGraph& graph, std::vector<Value> inputs, const NodeCall* parent,
-           std::function<Task*(uint32_t worker)> done);
+  /// inputs: [lanes, inputs of the graph].
+  GraphRun(RunContext& context, const CompiledGraph& graph, std::vector<Value> inputs, uint32_t n_lanes,
+           const NodeCall* parent, std::function<Task*(uint32_t worker)> done);
   ~GraphRun();
   GraphRun(const GraphRun&) = delete;
   GraphRun& operator=(const GraphRun&) = delete;
@@ -83,8 +87,10 @@ class GraphRun {
   Task* start(uint32_t worker) noexcept;
   // After done:
   Status take_status();
-  /// By output of the graph; null for one whose node was skipped.
-  std::vector<Value> take_outputs();
+  /// The lane whose error take_status() gave.
+  uint32_t failed_lane() const { return failed_lane_; }
+  /// By output of the graph; null for one whose node was skipped in this lane.
+  std::vector<Value> take_outputs(uint32_t lane);
 
   /// Whether its nodes should stop: it failed, or what it is part of did or was cancelled. Any thread.
   bool stopping() const;
@@ -96,22 +102,25 @@ class GraphRun {
   Task* start_node(NodeState& state, uint32_t worker) noexcept;
   Task* resume_node(NodeState& state, uint32_t worker) noexcept;
   Task* finish_node(NodeState& state, uint32_t worker) noexcept;
-  void fail(const CompiledNode& node, const Status& status) noexcept;
-  const Value& read(Source source) const;
+  void keep_outputs(const CompiledNode& node, uint32_t lane, std::vector<Value> outputs);
+  void fail(const CompiledNode& node, const Status& status, uint32_t lane) noexcept;
+  const Value& read(Source source, uint32_t lane) const;
   void release(uint32_t slot);
 
   RunContext& context_;
   const CompiledGraph& graph_;
   std::vector<Value> inputs_;
+  const uint32_t n_lanes_;
   const NodeCall* parent_;
   std::function<Task*(uint32_t)> done_;
   std::unique_ptr<NodeState[]> states_;
-  std::vector<Value> slots_;
+  std::vector<Value> slots_;                          // [slots, lanes]
   std::unique_ptr<std::atomic<uint32_t>[]> readers_;  // by slot: how many are still to come
   std::atomic<size_t> remaining_;
   std::atomic<bool> failed_{false};
   std::mutex status_mutex_;
   Status status_;
+  uint32_t failed_lane_ = 0;
 };
 
 }  // namespace weft

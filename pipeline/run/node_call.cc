@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -16,9 +18,24 @@
 #include "pipeline/run/host.h"
 
 namespace weft {
+namespace {
+
+// The two parts of a request's place, as events name it.
+uint32_t innermost(const weft_request& request) { return request.place.empty() ? 0 : request.place.back(); }
+std::vector<uint32_t> outer_of(const weft_request& request) {
+  if (request.place.size() < 2) return {};
+  return {request.place.begin(), request.place.end() - 1};
+}
+
+}  // namespace
 
 NodeCall::NodeCall(GraphRun& run, const CompiledNode& node, Task* task)
-    : run_(run), context_(run.context_), node_(node), task_(task) {}
+    : run_(run),
+      context_(run.context_),
+      node_(node),
+      task_(task),
+      is_list_(node.node->for_each.has_value()),
+      lanes_(run.n_lanes_) {}
 
 NodeCall::~NodeCall() = default;
 
@@ -29,22 +46,23 @@ bool NodeCall::stopping() const {
 
 // Filling requests
 
-const Value& NodeCall::read(Source source, const Value& element) const {
-  return node_.node->for_each && source == *node_.node->for_each ? element : run_.read(source);
+const Value& NodeCall::read(Source source, const Place& place) const {
+  return is_list_ && source == *node_.node->for_each ? place.element : run_.read(source, place.lane);
 }
 
-bool NodeCall::all_present(const Literal& literal) const {
+bool NodeCall::all_present(const Literal& literal, uint32_t lane) const {
   const std::vector<Source> sources = references(literal);
-  return std::all_of(sources.begin(), sources.end(), [&](Source source) { return bool(run_.read(source)); });
+  return std::all_of(sources.begin(), sources.end(),
+                     [&](Source source) { return bool(run_.read(source, lane)); });
 }
 
-Result<std::string> NodeCall::reference_text(Source source, const Value& element) const {
-  auto text = value_to_template_text(read(source, element));
+Result<std::string> NodeCall::reference_text(Source source, const Place& place) const {
+  auto text = value_to_template_text(read(source, place));
   if (text.ok() && source.node >= 0) context_.count_copy(text->size());
   return text;
 }
 
-Result<Value> NodeCall::input_value(size_t input, const Value& element, std::string& skip) const {
+Result<Value> NodeCall::input_value(size_t input, const Place& place, std::string& skip) const {
   const InputBinding& binding = node_.node->inputs[input];
   if (!node_.per_element[input] && input < node_.planned->constants.size() &&
       node_.planned->constants[input]) {
@@ -52,10 +70,10 @@ Result<Value> NodeCall::input_value(size_t input, const Value& element, std::str
   }
   Value value;
   if (binding.source) {
-    value = read(*binding.source, element);
-  } else if (binding.literal && all_present(*binding.literal)) {
-    auto json = render(*binding.literal, binding.type,
-                       [&](Source source) { return reference_text(source, element); });
+    value = read(*binding.source, place);
+  } else if (binding.literal && all_present(*binding.literal, place.lane)) {
+    auto json =
+        render(*binding.literal, binding.type, [&](Source source) { return reference_text(source, place); });
     if (!json.ok()) return json.status().at("input '" + binding.name + "'");
     auto made = value_from_json(*json, binding.type, context_.host.cpu_pool());
     if (!made.ok()) return made.status().at("input '" + binding.name + "'");
@@ -66,23 +84,29 @@ Result<Value> NodeCall::input_value(size_t input, const Value& element, std::str
   return value;
 }
 
-Result<std::shared_ptr<const weft_parameters>> NodeCall::make_request_parameters(const Value& element) const {
+Result<std::shared_ptr<const weft_parameters>> NodeCall::make_request_parameters(const Place& place) const {
   if (node_.bindings.empty()) return node_.planned->parameters;
   auto made = make_parameters(
       node_.node->type.node->parameters, node_.bindings, [](const Source&) { return true; },
-      [&](Source source) { return reference_text(source, element); });
+      [&](Source source) { return reference_text(source, place); });
   if (!made.ok()) return made.status();
   return std::make_shared<const weft_parameters>(std::move(*made));
 }
 
-Status NodeCall::add_request(uint32_t index, const std::vector<Value>& shared,
-                             const std::shared_ptr<const weft_parameters>& parameters, const Value& element) {
+Status NodeCall::add_request(uint32_t element, const std::vector<Value>& shared,
+                             const std::shared_ptr<const weft_parameters>& parameters, const Place& place) {
   weft_request& request = requests_.emplace_back();
   request.host = this;
   request.ports = &node_.ports;
   request.node = &node_.planned->path;
-  request.element = index;
-  if (run_.parent_) request.outer_elements = run_.parent_->batch_[0]->mixed_element();
+  request.element = element;
+  request.lane = place.lane;
+  if (run_.parent_) {
+    const weft_request& outer = *run_.parent_->batch_[place.lane];
+    request.outer_elements = outer.mixed_element();
+    request.place = outer.place;
+  }
+  if (is_list_) request.place.push_back(element);
   request.inputs = shared;
   request.parameters = parameters;
   request.outputs.resize(node_.ports.size());
@@ -90,22 +114,22 @@ Status NodeCall::add_request(uint32_t index, const std::vector<Value>& shared,
       skip;  // cannot happen: the list is there, and so is all else that its elements are combined with
   for (size_t i = 0; is_list_ && i < request.inputs.size(); ++i) {
     if (!node_.per_element[i]) continue;
-    auto value = input_value(i, element, skip);
-    if (!value.ok()) return value.status().at("element " + std::to_string(index));
+    auto value = input_value(i, place, skip);
+    if (!value.ok()) return value.status().at("element " + std::to_string(element));
     request.inputs[i] = std::move(*value);
   }
   if (node_.parameters_per_element) {
-    auto made = make_request_parameters(element);
-    if (!made.ok()) return made.status().at("element " + std::to_string(index));
+    auto made = make_request_parameters(place);
+    if (!made.ok()) return made.status().at("element " + std::to_string(element));
     request.parameters = std::move(*made);
   }
   return {};
 }
 
-Result<std::string> NodeCall::gather() {
+Result<std::string> NodeCall::reason_to_skip(uint32_t lane) const {
   const Node& node = *node_.node;
   if (node.when) {
-    const Value& condition = run_.read(node.when->source);
+    const Value& condition = run_.read(node.when->source, lane);
     if (!condition) return std::string("its 'when' has no value");
     const std::string json = value_to_json(condition, 0);
     if (!node.when->equals_json && json != "true") return std::string("'when' is false");
@@ -113,43 +137,71 @@ Result<std::string> NodeCall::gather() {
       return "'when' is " + json.substr(0, 100) + ", not " + *node.when->equals_json;
     }
   }
-  Value list;
-  if (node.for_each) {
-    list = run_.read(*node.for_each);
-    if (!list) return std::string("its 'for_each' has no value");
-    is_list_ = true;
-  }
+  if (is_list_ && !run_.read(*node.for_each, lane)) return std::string("its 'for_each' has no value");
   for (const ParameterBinding& binding : node_.bindings) {
-    if (!all_present(binding.value))
+    if (!all_present(binding.value, lane))
       return "its parameter '" + binding.name + "' refers to a node that was skipped";
   }
+  return std::string();
+}
+
+Result<std::string> NodeCall::gather_lane(uint32_t lane) {
+  const Node& node = *node_.node;
+  auto skipped = reason_to_skip(lane);
+  if (!skipped.ok() || !skipped->empty()) return skipped;
   std::vector<Value> shared(node.inputs.size());
   std::string skip;
   for (size_t i = 0; i < shared.size(); ++i) {
-    if (node_.per_element[i] && (node.inputs[i].source || all_present(*node.inputs[i].literal))) continue;
-    auto value = input_value(i, {}, skip);
+    if (node_.per_element[i] && (node.inputs[i].source || all_present(*node.inputs[i].literal, lane)))
+      continue;
+    auto value = input_value(i, {lane, {}}, skip);
     if (!value.ok()) return value.status();
     if (!skip.empty()) return skip;
     shared[i] = std::move(*value);
   }
   std::shared_ptr<const weft_parameters> parameters;
   if (!node_.parameters_per_element) {
-    auto made = make_request_parameters({});
+    auto made = make_request_parameters({lane, {}});
     if (!made.ok()) return made.status();
     parameters = std::move(*made);
   }
+  const Value list = is_list_ ? run_.read(*node.for_each, lane) : Value();
   const size_t n = is_list_ ? list.size() : 1;
-  requests_.reserve(n);
-  todo_.reserve(n);
-  again_.reserve(n);
-  batch_.reserve(std::min<size_t>(n, node_.child ? 1 : std::max(node_.planned->max_batch, 1u)));
+  requests_.reserve(requests_.size() + n * (lanes_.size() - lane));
   for (uint32_t i = 0; i < n; ++i) {
-    Status added = add_request(i, shared, parameters, is_list_ ? list.item(i) : Value());
+    Status added = add_request(i, shared, parameters, {lane, is_list_ ? list.item(i) : Value()});
     if (!added.ok()) return added;
-    todo_.push_back(i);
   }
-  look_up_cached();
   return std::string();
+}
+
+Status NodeCall::gather() {
+  for (uint32_t lane = 0; lane < lanes_.size(); ++lane) {
+    lanes_[lane].begin = static_cast<uint32_t>(requests_.size());
+    auto skip = gather_lane(lane);
+    if (!skip.ok()) return failed_lane_ = lane, skip.status();
+    lanes_[lane].end = static_cast<uint32_t>(requests_.size());
+    if (skip->empty()) continue;
+    lanes_[lane].state = Lane::State::kSkipped;
+    if (!context_.events.wanted()) continue;
+    if (lanes_.size() > 1) {
+      const uint32_t element = run_.parent_->batch_[lane]->place.back();
+      skip = "element " + std::to_string(element) + ": " + *skip;
+    }
+    context_.events.push(NodeSkipped{node_.planned->path, std::move(*skip)});
+  }
+  const size_t n = requests_.size();
+  again_.reserve(n);
+  batch_.reserve(std::min<size_t>(n, std::max(node_.planned->max_batch, 1u)));
+  todo_.resize(n);
+  std::iota(todo_.begin(), todo_.end(), 0u);
+  look_up_cached();
+  return {};
+}
+
+bool NodeCall::skipped() const {
+  return std::all_of(lanes_.begin(), lanes_.end(),
+                     [](const Lane& lane) { return lane.state == Lane::State::kSkipped; });
 }
 
 // Cache
@@ -214,8 +266,7 @@ NodeCall::Progress NodeCall::advance(uint32_t worker, Task*& next) {
       status_ = Status(StatusCode::kCancelled, "cancelled");
       continue;
     }
-    const size_t limit = node_.child ? 1 : std::max(node_.planned->max_batch, 1u);
-    batch_size_ = std::min(limit, todo_.size() - position_);
+    batch_size_ = std::min<size_t>(std::max(node_.planned->max_batch, 1u), todo_.size() - position_);
     batch_.clear();
     for (size_t i = 0; i < batch_size_; ++i) batch_.push_back(&requests_[todo_[position_ + i]]);
     for (weft_request* request : batch_) request->reset();
@@ -282,19 +333,29 @@ void NodeCall::execute_batch(uint32_t worker) {
 }
 
 Task* NodeCall::start_subgraph(uint32_t worker) {
-  weft_request& request = *batch_[0];
-  nested_ = std::make_unique<GraphRun>(context_, *node_.child, request.inputs, this,
-                                       [this, &request](uint32_t) -> Task* {
-                                         // The last inner node is done: what the subgraph made becomes what its node made.
-                                         request.status = sdk::guarded([&] {
-                                           Status status = nested_->take_status();
-                                           if (status.ok()) request.outputs = nested_->take_outputs();
-                                           return status;
-                                         });
-                                         request.completed.store(true, std::memory_order_release);
-                                         on_complete(request);
-                                         return nullptr;
-                                       });
+  std::vector<Value> inputs;  // [lanes, inputs]
+  for (const weft_request* request : batch_)
+    inputs.insert(inputs.end(), request->inputs.begin(), request->inputs.end());
+  const auto finish = [this](uint32_t) -> Task* {
+    // The last inner node is done: what the subgraph made becomes what its node made.
+    Status status = nested_->take_status();
+    const size_t n = batch_.size();
+    for (uint32_t lane = 0; lane < n; ++lane) {
+      batch_[lane]->status = sdk::guarded([&]() -> Status {
+        // The others stopped because of the one that failed.
+        if (!status.ok() && lane != nested_->failed_lane()) return {StatusCode::kCancelled, "cancelled"};
+        if (status.ok()) batch_[lane]->outputs = nested_->take_outputs(lane);
+        return status;
+      });
+    }
+    for (size_t i = 0; i < n; ++i) {  // after the last of them this call may be gone
+      batch_[i]->completed.store(true, std::memory_order_release);
+      on_complete(*batch_[i]);
+    }
+    return nullptr;
+  };
+  nested_ = std::make_unique<GraphRun>(context_, *node_.child, std::move(inputs),
+                                       static_cast<uint32_t>(batch_.size()), this, finish);
   return nested_->start(worker);
 }
 
@@ -314,43 +375,48 @@ void NodeCall::settle_batch() {
     Status failed = verdict(*request);
     context_.count_copy(request->joined_bytes);
     if (failed.ok()) {
-      if (context_.options.cache && !digests_.empty() && !digests_[request->element].empty()) {
+      if (context_.options.cache && !digests_.empty() && !digests_[index_of(*request)].empty()) {
         // A result that cannot be kept is only made again; the run does not depend on it.
-        (void)context_.options.cache->store(digests_[request->element], request->outputs);
+        (void)context_.options.cache->store(digests_[index_of(*request)], request->outputs);
       }
       continue;
     }
     const bool again = attempt_ <= node_.node->retry && !run_.stopping();
     if (again && status_.ok()) {
-      context_.events.push(PartsDiscarded{node_.planned->path, request->element, attempt_, failed.error()});
-      again_.push_back(request->element);
+      context_.events.push(PartsDiscarded{node_.planned->path, innermost(*request), attempt_, failed.error(),
+                                          outer_of(*request)});
+      again_.push_back(static_cast<uint32_t>(index_of(*request)));
     } else if (status_.ok()) {
       const bool sibling =
           failed.code() == StatusCode::kCancelled && aborted_.load(std::memory_order_relaxed);
       if (sibling && !run_.stopping()) continue;  // stopped because of another element, whose error counts
       if (is_list_) failed = std::move(failed).at("element " + std::to_string(request->element));
       status_ = std::move(failed);
+      failed_lane_ = request->lane;
     }
   }
   position_ += batch_size_;
 }
 
-Result<std::vector<Value>> NodeCall::take_outputs() {
-  if (!is_list_) return std::move(requests_[0].outputs);
+Result<std::vector<Value>> NodeCall::take_outputs(uint32_t lane) {
+  if (lanes_[lane].state == Lane::State::kSkipped) return std::vector<Value>();
+  const std::span requests =
+      std::span(requests_).subspan(lanes_[lane].begin, lanes_[lane].end - lanes_[lane].begin);
+  if (!is_list_) return std::move(requests[0].outputs);
   std::vector<Value> lists(node_.ports.size());
   for (size_t port = 0; port < lists.size(); ++port) {
     if (node_.node->output_types[port].empty()) continue;  // a list of lists, which nothing can take
     std::vector<Value> items;
-    items.reserve(requests_.size());
-    for (weft_request& request : requests_) {
+    items.reserve(requests.size());
+    for (weft_request& request : requests) {
       if (request.outputs[port]) items.push_back(std::move(request.outputs[port]));
     }
-    if (items.empty() && !requests_.empty()) continue;  // an optional output that no element has
-    if (items.size() != requests_.size()) {
+    if (items.empty() && !requests.empty()) continue;  // an optional output that no element has
+    if (items.size() != requests.size()) {
       return Status(StatusCode::kInternal,
                     "only some elements have the output '" + node_.ports[port].name + "'")
           .expected("all or none")
-          .got(std::to_string(items.size()) + " of " + std::to_string(requests_.size()));
+          .got(std::to_string(items.size()) + " of " + std::to_string(requests.size()));
     }
     const std::string& element =
         node_.ports[port].type == "any" && !items.empty() ? items[0].type() : node_.ports[port].type;
@@ -367,13 +433,14 @@ bool NodeCall::cancelled(const weft_request&) const { return stopping(); }
 
 void NodeCall::on_part(const weft_request& request, uint32_t port, const Value& part) {
   if (!context_.events.wanted() || part.kind() != WEFT_KIND_BYTES || part.type() != "text") return;
-  context_.events.push(
-      TextPart{node_.planned->path, node_.ports[port].name, request.element, std::string(part.bytes_view())});
+  context_.events.push(TextPart{node_.planned->path, node_.ports[port].name, innermost(request),
+                                std::string(part.bytes_view()), outer_of(request)});
 }
 
 void NodeCall::on_progress(const weft_request& request, int64_t done, int64_t total, const char* unit) {
   if (context_.events.wanted()) {
-    context_.events.push(weft::Progress{node_.planned->path, request.element, done, total, unit});
+    context_.events.push(
+        weft::Progress{node_.planned->path, innermost(request), done, total, unit, outer_of(request)});
   }
 }
 

@@ -1,4 +1,4 @@
-/// One node at work within a GraphRun: its requests, batch by batch, with retries, timeouts and cache look-ups.
+/// One node at work within a GraphRun: its requests in all lanes, batch by batch, with retries, timeouts and cache look-ups.
 ///
 /// Ownership: belongs to the node's state in the GraphRun. Thread safety: driven by one worker at a time; completions
 /// come from any thread, the last of a batch queues the node's task again.
@@ -25,8 +25,10 @@ class NodeCall final : public RequestHost {
   NodeCall(GraphRun& run, const CompiledNode& node, Task* task);
   ~NodeCall() override;
 
-  /// Fills the requests from the slots. Returns the reason to skip the node, or "". Errors: those of templates.
-  Result<std::string> gather();
+  /// Fills the requests from the slots, and reports the lanes in which the node is skipped. Errors: those of templates.
+  Status gather();
+  /// Whether no lane is left.
+  bool skipped() const;
   size_t n_requests() const { return requests_.size(); }
 
   enum class Progress { kDone, kPending };
@@ -37,8 +39,11 @@ class NodeCall final : public RequestHost {
 
   // After kDone:
   const Status& status() const { return status_; }
-  /// By port: the output, or the list of a for_each. Errors: kInternal (some elements lack an output).
-  Result<std::vector<Value>> take_outputs();
+  /// The lane whose error status() or gather() gave.
+  uint32_t failed_lane() const { return failed_lane_; }
+  /// By port: the output, or the list of a for_each; nothing if the lane was skipped. Errors: kInternal (some elements
+  /// lack an output).
+  Result<std::vector<Value>> take_outputs(uint32_t lane);
   bool all_cached() const { return n_cached_ == requests_.size() && !requests_.empty(); }
   bool stopping() const;
 
@@ -55,26 +60,40 @@ class NodeCall final : public RequestHost {
   const std::string& run_record() const override { return context_.run_record; }
 
  private:
-  // `element`: what the node's list stands for in this request; null without for_each.
-  const Value& read(Source source, const Value& element) const;
-  Result<Value> input_value(size_t input, const Value& element, std::string& skip) const;
-  Result<std::shared_ptr<const weft_parameters>> make_request_parameters(const Value& element) const;
-  Result<std::string> reference_text(Source source, const Value& element) const;
-  Status add_request(uint32_t index, const std::vector<Value>& shared,
-                     const std::shared_ptr<const weft_parameters>& parameters, const Value& element);
+  /// The requests of one lane.
+  struct Lane {
+    uint32_t begin = 0, end = 0;
+    enum class State { kRuns, kSkipped } state = State::kRuns;
+  };
+  /// What a request is filled from. element: what the node's list stands for in it; null without for_each.
+  struct Place {
+    uint32_t lane;
+    Value element;
+  };
+  const Value& read(Source source, const Place& place) const;
+  Result<Value> input_value(size_t input, const Place& place, std::string& skip) const;
+  Result<std::shared_ptr<const weft_parameters>> make_request_parameters(const Place& place) const;
+  Result<std::string> reference_text(Source source, const Place& place) const;
+  /// The reason to skip the lane, or "".
+  Result<std::string> gather_lane(uint32_t lane);
+  Result<std::string> reason_to_skip(uint32_t lane) const;
+  Status add_request(uint32_t element, const std::vector<Value>& shared,
+                     const std::shared_ptr<const weft_parameters>& parameters, const Place& place);
+  size_t index_of(const weft_request& request) const { return size_t(&request - requests_.data()); }
   void look_up_cached();
   std::string cache_digest(const weft_request& request) const;
   void execute_batch(uint32_t worker);
   Task* start_subgraph(uint32_t worker);
   void settle_batch();
   Status verdict(const weft_request& request) const;
-  bool all_present(const Literal& literal) const;
+  bool all_present(const Literal& literal, uint32_t lane) const;
 
   GraphRun& run_;
   RunContext& context_;
   const CompiledNode& node_;
   Task* task_;
-  bool is_list_ = false;  // for_each
+  const bool is_list_;  // for_each
+  std::vector<Lane> lanes_;
   std::vector<weft_request> requests_;
   std::vector<std::string> digests_;    // by request; empty: not kept
   std::vector<uint32_t> todo_, again_;  // requests of this attempt and of the next
@@ -82,6 +101,7 @@ class NodeCall final : public RequestHost {
   uint32_t attempt_ = 1;
   size_t n_cached_ = 0;
   Status status_;
+  uint32_t failed_lane_ = 0;
 
   std::atomic<size_t> outstanding_{0};
   std::atomic<bool> aborted_{false};

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <ctime>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "pipeline/files/content_hash.h"
@@ -223,6 +224,19 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   return key;
 }
 
+/// Makes state.plan, with as many elements of a for_each going through subgraphs together as the limit allows.
+Result<Budget> plan_within(uint64_t limit_bytes, std::span<const sdk::Value> inputs,
+                           PlanEnvironment& environment, PreparedRun::State& state) {
+  for (uint32_t elements = kMostElementsAtOnce;; elements /= 2) {
+    auto plan = create_plan(state.graph, inputs, environment, elements);
+    if (!plan.ok()) return plan.status();
+    state.plan = std::move(*plan);
+    auto budget = check_budget(state.plan, {WEFT_DEVICE_CPU, 0}, limit_bytes);
+    elements = std::min(elements, elements_at_once(state.plan));
+    if (budget.ok() || elements == 1) return budget;
+  }
+}
+
 void flatten(const std::vector<PlannedNode>& nodes, std::vector<const PlannedNode*>& flat) {
   for (const PlannedNode& node : nodes) {
     flat.push_back(&node);
@@ -251,10 +265,7 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
   for (const Value& value : state->inputs) known.push_back(to_sdk(value));
 
   RunEnvironment environment(*state, plugins, options);
-  auto plan = create_plan(graph, known, environment);
-  if (!plan.ok()) return plan.status();
-  state->plan = std::move(*plan);
-  auto budget = check_budget(state->plan, {WEFT_DEVICE_CPU, 0}, options.max_memory_bytes);
+  auto budget = plan_within(options.max_memory_bytes, known, environment, *state);
   if (!budget.ok()) return budget.status();
   const bool turns = budget->models == Budget::Models::kTakeTurns;
   host.models().set_limit_bytes(turns ? budget->model_bytes : host.options().max_memory_bytes);

@@ -15,6 +15,8 @@ weft_request::weft_request(weft_request&& other) noexcept
       ports(other.ports),
       node(other.node),
       element(other.element),
+      lane(other.lane),
+      place(std::move(other.place)),
       outer_elements(other.outer_elements),
       inputs(std::move(other.inputs)),
       parameters(std::move(other.parameters)),

@@ -57,8 +57,10 @@ struct weft_request {
   const std::vector<weft::OutputPort>* ports = nullptr;
   const std::string* node = nullptr;  // path, for messages
   uint32_t element = 0;               // of a for_each
-  uint64_t outer_elements = 0;        // those of the subgraphs around the node, mixed; 0 outside of subgraphs
-  std::vector<weft::Value> inputs;    // by port; null: absent
+  uint32_t lane = 0;                  // of the GraphRun
+  std::vector<uint32_t> place;  // elements of the for_each around the node and of its own, outermost first
+  uint64_t outer_elements = 0;  // those of the subgraphs around the node, mixed; 0 outside of subgraphs
+  std::vector<weft::Value> inputs;  // by port; null: absent
   std::shared_ptr<const weft_parameters> parameters;
 
   std::vector<weft::Value> outputs;  // by port

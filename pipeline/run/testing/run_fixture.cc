@@ -85,6 +85,13 @@ std::vector<std::string> RunFixture::files_below(const fs::path& path) {
   return files;
 }
 
+// "2", or "0.2" within element 0 of a for_each further out.
+static std::string place(const std::vector<uint32_t>& outer, uint32_t element) {
+  std::string text;
+  for (const uint32_t one : outer) text += std::to_string(one) + ".";
+  return text + std::to_string(element);
+}
+
 std::string describe(const Event& event) {
   struct Line {
     std::string operator()(const NodeStarted& e) const { return "started " + std::string(e.node); }
@@ -96,11 +103,11 @@ std::string describe(const Event& event) {
     }
     std::string operator()(const NodeFailed& e) const { return "failed " + std::string(e.node); }
     std::string operator()(const TextPart& e) const {
-      return "part " + std::string(e.node) + "." + std::string(e.port) + " " + std::to_string(e.element) +
+      return "part " + std::string(e.node) + "." + std::string(e.port) + " " + place(e.outer, e.element) +
              " '" + e.text + "'";
     }
     std::string operator()(const PartsDiscarded& e) const {
-      return "discarded " + std::string(e.node) + " " + std::to_string(e.element) + " attempt " +
+      return "discarded " + std::string(e.node) + " " + place(e.outer, e.element) + " attempt " +
              std::to_string(e.attempt);
     }
     std::string operator()(const Progress& e) const {

@@ -280,7 +280,12 @@ void note_address(const void* address) {
 }
 
 struct MakeTensor : Simple {
-  using Simple::Simple;
+  explicit MakeTensor(const NodeConfig& config) : Simple(config), n_(config.parameters().get_int("n")) {}
+  Status prepare(const Specs&, const Plan& plan) {
+    const int64_t shape[] = {n_};
+    plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, shape));
+    return {};
+  }
   Status run(Request& request, const Execution& execution) {
     const int64_t shape[] = {request.parameters().get_int("n")};
     auto tensor = request.host().allocate_tensor(WEFT_DTYPE_F32, shape, execution.stream(), "test");
@@ -289,6 +294,9 @@ struct MakeTensor : Simple {
     note_address(tensor->data<float>());
     return request.set_output(0, request.host().make_tensor(tensor->buffer, tensor->view));
   }
+
+ private:
+  int64_t n_;
 };
 
 struct Total : Simple {
