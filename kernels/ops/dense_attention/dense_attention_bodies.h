@@ -18,7 +18,8 @@ constexpr int64_t padded_dense_head(int64_t head_dim) { return (head_dim + 15) /
 
 /// Queries that share one packing of keys and values: their state stays in the second-level cache.
 constexpr int64_t dense_chunk_rows(int64_t head_dim) {
-  const int64_t rows = (256 << 10) / (padded_dense_head(head_dim) * 8) / kMostRegisterRows * kMostRegisterRows;
+  const int64_t rows =
+      (256 << 10) / (padded_dense_head(head_dim) * 8) / kMostRegisterRows * kMostRegisterRows;
   return rows > 384 ? 384 : rows < kMostRegisterRows ? kMostRegisterRows : rows;
 }
 
