@@ -1,5 +1,6 @@
-# weft_isa_sources(TARGET source... [ALSO body...]): compiles each source once per body (see isa_bodies.h) and adds the
-# objects to TARGET. Every source has the bodies scalar, avx2 and avx512; ALSO adds avx512bf16, amx or both.
+# weft_isa_sources(TARGET source... [ALSO body...] [ONLY body...]): compiles each source once per body (see isa_bodies.h) and adds the
+# objects to TARGET. Every source has the bodies scalar, avx2 and avx512; ALSO adds avx512bf16, amx or both;
+# ONLY names all.
 # The definitions: WEFT_ISA_NAMESPACE (isa_avx2), WEFT_ISA_NAME ("avx2"), and WEFT_ISA_SCALAR, _AVX2 or _AVX512. The bodies
 # avx512bf16 and amx have WEFT_ISA_AVX512 and WEFT_ISA_AVX512BF16, amx also WEFT_ISA_AMX.
 set(WEFT_ISA_FLAGS_scalar -march=x86-64)
@@ -15,13 +16,16 @@ set(WEFT_ISA_DEFINITIONS_avx512bf16 ${WEFT_ISA_DEFINITIONS_avx512} WEFT_ISA_AVX5
 set(WEFT_ISA_DEFINITIONS_amx ${WEFT_ISA_DEFINITIONS_avx512bf16} WEFT_ISA_AMX=1)
 
 function(weft_isa_sources target)
-  cmake_parse_arguments(ARG "" "" "ALSO" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "ALSO;ONLY" ${ARGN})
+  if(NOT ARG_ONLY)
+    set(ARG_ONLY scalar avx2 avx512 ${ARG_ALSO})
+  endif()
   foreach(source ${ARG_UNPARSED_ARGUMENTS})
     cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE path)
     cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE stem)
     cmake_path(REMOVE_EXTENSION stem)
     string(REPLACE "/" "_" stem ${stem})
-    foreach(body scalar avx2 avx512 ${ARG_ALSO})
+    foreach(body ${ARG_ONLY})
       set(objects isa_${body}_${stem})
       add_library(${objects} OBJECT ${path})
       target_link_libraries(${objects} PRIVATE weft_build_flags)

@@ -63,6 +63,10 @@ WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
   return f32_from_i32({_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))});
 }
 
+WEFT_LANE_FN I32x16 i32_load(const void* p) {
+  const __m256i* halves = static_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+}
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return {_mm256_set1_epi32(v), _mm256_set1_epi32(v)}; }
 WEFT_LANE_FN I32x16 i32_zero() { return i32_set1(0); }
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.

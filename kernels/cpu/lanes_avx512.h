@@ -42,6 +42,7 @@ WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
 }
 
 WEFT_LANE_FN I32x16 i32_zero() { return _mm512_setzero_si512(); }
+WEFT_LANE_FN I32x16 i32_load(const void* p) { return _mm512_loadu_si512(p); }
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return _mm512_set1_epi32(v); }
 WEFT_LANE_FN I32x16 i32_from_u8(const uint8_t* p) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));

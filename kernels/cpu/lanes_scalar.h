@@ -72,6 +72,7 @@ WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
 }
 
 WEFT_LANE_FN I32x16 i32_zero() { return I32x16{}; }
+WEFT_LANE_FN I32x16 i32_load(const void* p) { return load_vector<I32x16>(p); }
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return I32x16{} + v; }
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) {

@@ -39,20 +39,22 @@ double operations_per_second(Executor executor, float (*loop)(int64_t), int chai
 
 }  // namespace
 
-double read_bytes_per_second(Executor executor) {
-  constexpr int64_t kBytes = int64_t{256} << 20;
-  const std::vector<uint64_t> memory(kBytes / 8, 1);
+double read_bytes_per_second(Executor executor, int64_t buffer_bytes) {
+  constexpr int64_t kAhead = 4096 / 8;  // the hardware's prefetcher stops at every page
+  const int64_t words_in_all = buffer_bytes / 8;
+  const std::vector<uint64_t> memory(static_cast<size_t>(words_in_all), 1);
   std::atomic<uint64_t> sink{0};
   const double seconds = best_seconds(executor, [&](Team team) {
-    const int64_t part = kBytes / 8 / team.n_threads();
+    const int64_t part = words_in_all / team.n_threads();
     const uint64_t* words = memory.data() + part * team.thread();
     uint64_t sums[8] = {};
     for (int64_t i = 0; i + 8 <= part; i += 8) {
+      __builtin_prefetch(words + i + kAhead, 0, 2);
       for (int j = 0; j < 8; ++j) sums[j] += words[i + j];
     }
     for (const uint64_t sum : sums) sink.fetch_add(sum);
   });
-  return static_cast<double>(kBytes) / seconds;
+  return static_cast<double>(buffer_bytes) / seconds;
 }
 
 double f32_operations_per_second(Executor executor, IsaLevel level) {
@@ -66,7 +68,7 @@ double bf16_operations_per_second(Executor executor, IsaLevel level) {
 }
 
 double int8_operations_per_second(Executor executor, IsaLevel level) {
-  const PeakBodies& body = WEFT_ISA_BODY(kPeakBodies, level);
+  const PeakBodies& body = WEFT_ISA_BODY_WITH_BF16_AND_AMX(kPeakBodies, level);
   return operations_per_second(executor, body.int8, kPeakChains, 8);
 }
 

@@ -10,8 +10,8 @@
 
 namespace weft::testing {
 
-/// Bytes a second read in order from 256 MiB.
-double read_bytes_per_second(Executor executor);
+/// Bytes a second read in order from a buffer of `buffer_bytes`.
+double read_bytes_per_second(Executor executor, int64_t buffer_bytes = int64_t{256} << 20);
 
 /// Operations a second (a product and a sum count as two) of f32 fused multiply-add in registers, with the level's body.
 double f32_operations_per_second(Executor executor, IsaLevel level);
@@ -19,7 +19,7 @@ double f32_operations_per_second(Executor executor, IsaLevel level);
 /// The same of products of bf16 added in f32: dot products of pairs, or AMX's tiles. 0 if the level has neither.
 double bf16_operations_per_second(Executor executor, IsaLevel level);
 
-/// The same of the body's four-byte integer dot product.
+/// The same of the body's four-byte integer dot product, or AMX's tiles of them.
 double int8_operations_per_second(Executor executor, IsaLevel level);
 
 }  // namespace weft::testing

@@ -13,6 +13,7 @@
 
 #include "kernels/cpu/isa.h"
 #include "kernels/layers/host_weight_store.h"
+#include "kernels/networks/diffusion_checkpoint/diffusion_lora.h"
 #include "modalities/diffusion/scheduler_config.h"
 #include "plugins/image/textual_inversion.h"
 
@@ -40,12 +41,46 @@ constexpr weft_parameter kParameters[] = {
          .type = "json",
          .default_json = "[]",
          .help = "Textual inversion: [{\"name\": \"<cat-toy>\", \"path\": \"cat.safetensors\"}]; the name "
-                 "in a prompt stands for the learned vectors."})};
+                 "in a prompt stands for the learned vectors."}),
+    sdk::parameter({.name = "lora",
+                    .type = "json",
+                    .default_json = "[]",
+                    .help = "Adapters to merge, of kohya or diffusers: [{\"path\": \"style.safetensors\", "
+                            "\"scale\": 0.8, \"text_scale\": 0.5}]; text_scale: scale unless given."})};
 
 DType compute_type(std::string_view name) {
   if (name == "f32") return DType::kF32;
   if (name == "bf16") return DType::kBF16;
   return active_isa() >= IsaLevel::kAvx512Bf16 ? DType::kBF16 : DType::kF32;
+}
+
+struct AdapterEntry {
+  std::string path;
+  float scale = 1, text_scale = 1;
+};
+
+Result<std::vector<AdapterEntry>> read_adapters(std::string_view json) {
+  const auto refuse = [](std::string got) {
+    return Status(StatusCode::kInvalidArgument, "the adapters cannot be read")
+        .at("model parameter 'lora'")
+        .expected("a list of objects with \"path\" and, if wanted, \"scale\" and \"text_scale\"")
+        .got(std::move(got));
+  };
+  const nlohmann::json list = nlohmann::json::parse(json, nullptr, false);
+  if (!list.is_array()) return refuse(std::string(json));
+  std::vector<AdapterEntry> entries;
+  for (const nlohmann::json& item : list) {
+    if (!item.is_object() || !item.contains("path") || !item["path"].is_string()) return refuse(item.dump());
+    AdapterEntry entry{item["path"].get<std::string>(), 1, 1};
+    for (const auto& [key, value] : item.items()) {
+      if (key == "path") continue;
+      if ((key != "scale" && key != "text_scale") || !value.is_number()) return refuse(item.dump());
+    }
+    if (item.contains("scale")) entry.scale = entry.text_scale = item["scale"].get<float>();
+    if (item.contains("text_scale")) entry.text_scale = item["text_scale"].get<float>();
+    entries.push_back(std::move(entry));
+  }
+  return entries;
 }
 
 Status file_missing(const std::string& model) {
@@ -69,6 +104,7 @@ Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSou
   model->checkpoint_.emplace(*std::move(checkpoint));
   const sdk::Parameters parameters = source.parameters();
   model->compute_ = compute_type(parameters.get_text("precision"));
+  if (Status status = model->merge_adapters(parameters.get_text("lora")); !status.ok()) return status;
   if (Status status = model->open_networks(model->compute_); !status.ok()) return status;
   if (Status status = model->open_tokenizers(std::string(parameters.get_text("tokenizer"))); !status.ok()) {
     return status;
@@ -79,8 +115,29 @@ Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSou
   return model;
 }
 
+Status DiffusionModel::merge_adapters(std::string_view json) {
+  unet_source_ = checkpoint_->unet().source;
+  for (const auto& part : checkpoint_->text_encoders()) text_sources_.push_back(part.source);
+  const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
+  Result<std::vector<AdapterEntry>> entries = read_adapters(json);
+  if (!entries.ok()) return entries.status();
+  adapters_.reserve(entries->size());  // the sources point into the files
+  for (const AdapterEntry& entry : *entries) {
+    Result<WeightFile> file = WeightFile::open(base / entry.path);
+    if (!file.ok()) return file.status();
+    adapters_.push_back({*std::move(file), entry.scale, entry.text_scale});
+    const LoraTargets targets{.unet = &unet_source_,
+                              .text_encoder = &text_sources_[0],
+                              .text_encoder_2 = text_sources_.size() > 1 ? &text_sources_[1] : nullptr};
+    Result<int64_t> merged =
+        merge_diffusion_lora(adapters_.back().file, targets, entry.scale, entry.text_scale);
+    if (!merged.ok()) return merged.status();
+  }
+  return {};
+}
+
 Status DiffusionModel::open_networks(DType compute) {
-  Result<UNet> unet = UNet::open(checkpoint_->unet().source, checkpoint_->unet().config, compute);
+  Result<UNet> unet = UNet::open(unet_source_, checkpoint_->unet().config, compute);
   if (!unet.ok()) return unet.status();
   unet_.emplace(*std::move(unet));
   Result<Vae> vae = Vae::open(checkpoint_->vae().source, checkpoint_->vae().config, compute);
@@ -101,7 +158,7 @@ Status DiffusionModel::open_tokenizers(const std::string& given) {
   int64_t width = 0;
   for (size_t i = 0; i < checkpoint_->text_encoders().size(); ++i) {
     const CheckpointPart<ClipTextConfig>& part = checkpoint_->text_encoders()[i];
-    Result<ClipText> network = ClipText::open(part.source, part.config, compute_);
+    Result<ClipText> network = ClipText::open(text_sources_[i], part.config, compute_);
     if (!network.ok()) return network.status();
     const auto& own = checkpoint_->tokenizers();
     const fs::path folder = !given.empty() ? base / given : i < own.size() ? own[i] : fs::path();
@@ -165,6 +222,14 @@ Status DiffusionModel::note_files(const sdk::ModelSource& source) {
     if (!hash.ok()) return hash.status();
     weights += *hash;
   }
+  for (const DiffusionAdapter& adapter : adapters_) {
+    for (const MappedFile& part : adapter.file.files()) {
+      Result<std::string> hash = source.add_file(part.path().string());
+      if (!hash.ok()) return hash.status();
+      if (!hash->empty())
+        weights += *hash + std::to_string(adapter.unet_scale) + "," + std::to_string(adapter.text_scale);
+    }
+  }
   // Small files that results depend on, but packed weights do not.
   std::vector<fs::path> small = checkpoint_->tokenizers();
   if (!checkpoint_->scheduler_config().empty()) small.push_back(checkpoint_->scheduler_config());
@@ -224,7 +289,7 @@ Status DiffusionModel::reopen() {
   if (Status status = open_networks(compute_); !status.ok()) return status;
   for (size_t i = 0; i < text_encoders_.size(); ++i) {
     const CheckpointPart<ClipTextConfig>& part = checkpoint_->text_encoders()[i];
-    Result<ClipText> network = ClipText::open(part.source, part.config, compute_);
+    Result<ClipText> network = ClipText::open(text_sources_[i], part.config, compute_);
     if (!network.ok()) return network.status();
     text_encoders_[i].network = *std::move(network);
   }

@@ -22,6 +22,7 @@
 #include "kernels/networks/vae/vae.h"
 #include "modalities/text/prompt_weights/prompt_weights.h"
 #include "modalities/text/tokenizer/tokenizer.h"
+#include "modalities/weights/weight_file.h"
 
 namespace weft::image {
 
@@ -31,6 +32,12 @@ struct TextEncoder {
   Tokenizer tokenizer;
   std::vector<LearnedToken> learned;      // textual inversion
   std::vector<float> learned_embeddings;  // [n, width]
+};
+
+/// An adapter (LoRA) that is merged into the networks, as the "models" entry names it.
+struct DiffusionAdapter {
+  WeightFile file;
+  float unet_scale = 1, text_scale = 1;
 };
 
 class DiffusionModel {
@@ -65,6 +72,8 @@ class DiffusionModel {
 
  private:
   DiffusionModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
+  /// Opens the adapters and merges them into the sources that the networks are opened from.
+  Status merge_adapters(std::string_view json);
   Status open_networks(DType compute);
   Status reopen();
   Status open_tokenizers(const std::string& given);
@@ -79,6 +88,9 @@ class DiffusionModel {
   double load_seconds_ = 0;
   int64_t default_side_ = 512;
   std::optional<DiffusionCheckpoint> checkpoint_;
+  std::vector<DiffusionAdapter> adapters_;
+  WeightSource unet_source_;
+  std::vector<WeightSource> text_sources_;
   std::vector<TextEncoder> text_encoders_;
   std::optional<UNet> unet_;
   std::optional<Vae> vae_;

@@ -1,6 +1,7 @@
 #include "kernels/ops/matmul/matmul.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 
 #include "kernels/ops/matmul/matmul_bodies.h"
@@ -10,6 +11,10 @@ namespace {
 
 // Rows of activations that stay in the second-level cache while all of a thread's weights pass by.
 constexpr int64_t kRowChunk = 128;
+
+const MatmulBodies& bodies(IsaLevel level) {
+  return level >= IsaLevel::kAmx ? isa_amx::kTileMatmulBodies : WEFT_ISA_BODY(kMatmulBodies, level);
+}
 
 int64_t groups(const PackedMatrix& w) { return (w.n + kGroupRows - 1) / kGroupRows; }
 
@@ -34,13 +39,15 @@ void multiply_part(const Activations& a, const MatmulTerm& term, int64_t first_g
                    int64_t first_row, int64_t last_row, IsaLevel level) {
   const PackedMatrix& w = *term.w;
   const int64_t bytes = group_bytes(w.format, w.k);
-  const auto multiply_group = is_float(w.format) ? WEFT_ISA_BODY(kFloatMatmulBodies, level).multiply_group
-                                                 : WEFT_ISA_BODY(kMatmulBodies, level).multiply_group;
+  const MatmulBodies& quantised = bodies(level);
+  const auto multiply_group =
+      is_float(w.format) ? WEFT_ISA_BODY(kFloatMatmulBodies, level).multiply_group : quantised.multiply_group;
   GroupTask task;
   task.format = w.format;
   task.k = w.k;
   task.n_rows = last_row - first_row;
-  task.rounded = static_cast<const RoundedStep*>(a.scratch) + first_row * (a.k / kStep);
+  task.rounded =
+      static_cast<const std::byte*>(a.scratch) + first_row * (a.k / kStep) * quantised.rounded_bytes;
   task.x = a.x + first_row * a.x_stride;
   task.x_stride = a.x_stride;
   task.y_stride = term.y_stride;
@@ -104,7 +111,9 @@ Status check_term(const Activations& a, const MatmulTerm& term) {
 }  // namespace
 
 int64_t activations_bytes(int64_t m, int64_t k) {
-  return m * (k / kStep) * static_cast<int64_t>(sizeof(RoundedStep));
+  // Of the level that takes most, so that one scratch serves all levels of this machine.
+  const size_t bytes = isa_available(IsaLevel::kAmx) ? sizeof(PlaneStep) : sizeof(RoundedStep);
+  return m * (k / kStep) * static_cast<int64_t>(bytes);
 }
 
 bool rounds_activations(WeightFormat format) { return matmul_serves(format) && !is_float(format); }
@@ -112,14 +121,14 @@ bool rounds_activations(WeightFormat format) { return matmul_serves(format) && !
 void quantize_activations_share(const Activations& a, uint32_t thread, uint32_t n_threads, IsaLevel level) {
   const int64_t steps = a.k / kStep;
   if (steps == 0) return;
-  const auto round_steps = WEFT_ISA_BODY(kMatmulBodies, level).round_steps;
-  RoundedStep* out = static_cast<RoundedStep*>(a.scratch);
+  const MatmulBodies& body = bodies(level);
+  std::byte* out = static_cast<std::byte*>(a.scratch);
   int64_t at = share_begin(a.m * steps, thread, n_threads);
   const int64_t end = share_begin(a.m * steps, thread + 1, n_threads);
   while (at < end) {
     const int64_t row = at / steps, step = at % steps;
     const int64_t count = std::min(steps - step, end - at);
-    round_steps(a.x + row * a.x_stride + step * kStep, count, out + at);
+    body.round_steps(a.x + row * a.x_stride + step * kStep, count, out + at * body.rounded_bytes);
     at += count;
   }
 }
@@ -172,6 +181,6 @@ Status matmul(const Activations& a, const MatmulTerm* terms, int n_terms, Execut
   return {};
 }
 
-const char* matmul_body_name(IsaLevel level) { return WEFT_ISA_BODY(kMatmulBodies, level).name; }
+const char* matmul_body_name(IsaLevel level) { return bodies(level).name; }
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-/// The functions of matmul_cpu.cc and matmul_float_cpu.cc, once per body. Private to this folder.
+/// The functions of matmul_cpu.cc, matmul_tiles_cpu.cc and matmul_float_cpu.cc, once per body. Private to this folder.
 #ifndef WEFT_KERNELS_OPS_MATMUL_MATMUL_BODIES_H
 #define WEFT_KERNELS_OPS_MATMUL_MATMUL_BODIES_H
 
@@ -13,10 +13,10 @@ namespace weft {
 struct GroupTask {
   WeightFormat format;
   int64_t k;
-  const uint8_t* group;        // group_bytes(format, k)
-  int64_t n_rows;              // of activations
-  const RoundedStep* rounded;  // quantised formats: [n_rows][k / 32]
-  const float* x;              // float formats: [n_rows], x_stride elements apart
+  const uint8_t* group;  // group_bytes(format, k)
+  int64_t n_rows;        // of activations
+  const void* rounded;   // quantised formats: [n_rows][k / 32] of what round_steps() of the same body makes
+  const float* x;        // float formats: [n_rows], x_stride elements apart
   int64_t x_stride;
   float* y;  // [n_rows][lanes], y_stride elements apart
   int64_t y_stride;
@@ -25,11 +25,15 @@ struct GroupTask {
 
 struct MatmulBodies {
   const char* name;
+  int64_t rounded_bytes;  // of 32 rounded values: a RoundedStep or a PlaneStep
   /// Rounds `steps` times 32 values.
-  void (*round_steps)(const float* x, int64_t steps, RoundedStep* out);
+  void (*round_steps)(const float* x, int64_t steps, void* out);
   void (*multiply_group)(const GroupTask& task);
 };
 WEFT_DECLARE_ISA_BODIES(MatmulBodies, kMatmulBodies)
+
+/// The recipe of the level kAmx (README.md): two planes of int8, products in tiles. Tests have it in other bodies too.
+WEFT_DECLARE_ISA_BODY(MatmulBodies, kTileMatmulBodies, amx)
 
 struct FloatMatmulBodies {
   void (*multiply_group)(const GroupTask& task);

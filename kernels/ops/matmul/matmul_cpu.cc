@@ -7,8 +7,7 @@
 //   acc = fma(partial, scale, acc)
 //   acc = fma(offset, sum of the group's a.scale[b] * (sum of the block's values), acc)
 
-#include "kernels/ops/matmul/matmul_bodies.h"
-#include "kernels/ops/matmul/unpack_step.h"
+#include "kernels/ops/matmul/group_rows.h"
 
 namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
@@ -89,15 +88,10 @@ WEFT_LANE_FN void round_step(const float* x, RoundedStep* out) {
 }
 #endif
 
-void round_steps(const float* x, int64_t steps, RoundedStep* out) {
+void round_steps(const float* x, int64_t steps, void* to) {
+  RoundedStep* out = static_cast<RoundedStep*>(to);
   for (int64_t s = 0; s < steps; ++s) round_step(x + s * kStep, &out[s]);
 }
-
-/// A number of rows as a type.
-template <int kRows>
-struct Rows {
-  static constexpr int kCount = kRows;
-};
 
 /// The recipe for one step and kRows rows of activations, `stride` steps apart.
 template <int kRows, bool kHalves, bool kWide>
@@ -131,58 +125,12 @@ WEFT_LANE_FN void accumulate(const Step& w, const RoundedStep* a, int64_t stride
   }
 }
 
-/// Where the parts of step s of a group are.
-template <WeightFormat kFormat>
-struct StepAddress {
-  static constexpr QuantLayout kLayout = quant_layout(kFormat);
-  const uint8_t* quants;
-  const uint8_t* scales_section;
-
-  StepAddress(const uint8_t* group, int64_t k)
-      : quants(group), scales_section(group + k / kStep * kLayout.quant_bytes) {}
-
-  __attribute__((always_inline)) void unpack(int64_t s, Step* step) const {
-    const uint8_t* header = scales_section;
-    const uint8_t* scales = scales_section + s * kLayout.scale_bytes;
-    if constexpr (kLayout.header_bytes != 0) {
-      const int64_t superblock = s / kStepsPerSuperblock;
-      header += superblock * (kLayout.header_bytes + kStepsPerSuperblock * kLayout.scale_bytes);
-      scales += (superblock + 1) * kLayout.header_bytes;
-    }
-    unpack_codes<kFormat>(quants + s * kLayout.quant_bytes, step->code);
-    unpack_scales<kFormat>(header, scales, step->scale, step->offset);
-  }
-};
-
-WEFT_LANE_FN void store_row(const GroupTask& task, int64_t row, F32x16 v) {
-  float* y = task.y + row * task.y_stride;
-  if (task.lanes == kLanes) f32_store(y, v);
-  else f32_store_n(y, task.lanes, v);
-}
-
-WEFT_LANE_FN F32x16 load_row(const GroupTask& task, int64_t row) {
-  const float* y = task.y + row * task.y_stride;
-  return task.lanes == kLanes ? f32_load(y) : f32_load_n(y, task.lanes);
-}
-
-#if defined(WEFT_ISA_AVX512)
-constexpr int kRowTile = 8;  // 8 sums, 8 partial sums, 8 codes and temporaries fill the 32 registers
-#elif defined(WEFT_ISA_AVX2)
-constexpr int kRowTile = 2;
-#else
-constexpr int kRowTile = 1;
-#endif
-
-// How far ahead of its use a packed byte is asked for. The hardware's prefetcher stops at every 4 KiB page and sees too
-// little ahead through this much arithmetic: without this, half of the memory's bandwidth is lost.
-constexpr int64_t kPrefetchBytes = 8192;
-
 /// Few rows: each step goes from packed bytes to registers and is used at once.
 template <WeightFormat kFormat, int kRows>
 void multiply_directly(const GroupTask& task, int64_t first_row) {
   const StepAddress<kFormat> weights(task.group, task.k);
   const int64_t steps = task.k / kStep;
-  const RoundedStep* a = task.rounded + first_row * steps;
+  const RoundedStep* a = static_cast<const RoundedStep*>(task.rounded) + first_row * steps;
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = f32_zero();
   // A step's part of the group in lines, rounded up: the group is read ahead evenly, its scales section included.
@@ -203,24 +151,6 @@ void multiply_directly(const GroupTask& task, int64_t first_row) {
   for (int r = 0; r < kRows; ++r) store_row(task, first_row + r, acc[r]);
 }
 
-/// Calls multiply(rows, first_row) with rows = kRowTile as often as it fits into n_rows, then with smaller powers of two.
-template <typename Multiply>
-WEFT_LANE_FN void in_row_tiles(int64_t n_rows, const Multiply& multiply) {
-  int64_t row = 0;
-  for (; row + kRowTile <= n_rows; row += kRowTile) multiply(Rows<kRowTile>(), row);
-  if constexpr (kRowTile > 4) {
-    for (; row + 4 <= n_rows; row += 4) multiply(Rows<4>(), row);
-  }
-  if constexpr (kRowTile > 2) {
-    for (; row + 2 <= n_rows; row += 2) multiply(Rows<2>(), row);
-  }
-  for (; row < n_rows; ++row) multiply(Rows<1>(), row);
-}
-
-// Many rows: some steps are unpacked into this panel, which then serves every row from the first-level cache.
-// Between panels the sums wait in y; storing and loading an f32 changes no bits.
-constexpr int kPanelSteps = 24;
-
 // Up to so many rows it is cheaper to unpack again for every tile than to go through the panel.
 constexpr int64_t kMostDirectRows = 2 * kRowTile;
 
@@ -228,7 +158,7 @@ template <int kRows, bool kHalves, bool kWide>
 void multiply_panel(const GroupTask& task, const Step* panel, int64_t first_step, int64_t n_steps,
                     int64_t row) {
   const int64_t steps = task.k / kStep;
-  const RoundedStep* a = task.rounded + row * steps + first_step;
+  const RoundedStep* a = static_cast<const RoundedStep*>(task.rounded) + row * steps + first_step;
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = first_step == 0 ? f32_zero() : load_row(task, row + r);
   for (int64_t s = 0; s < n_steps; ++s) accumulate<kRows, kHalves, kWide>(panel[s], a + s, steps, acc);
@@ -241,18 +171,6 @@ __attribute__((noinline)) void multiply_panel_rows(const GroupTask& task, const 
   in_row_tiles(task.n_rows, [&](auto rows, int64_t row) {
     multiply_panel<decltype(rows)::kCount, kHalves, kWide>(task, panel, first_step, n_steps, row);
   });
-}
-
-template <WeightFormat kFormat>
-__attribute__((noinline)) void unpack_panel(const GroupTask& task, int64_t first_step, int64_t n_steps,
-                                            Step* panel) {
-  const StepAddress<kFormat> weights(task.group, task.k);
-  const int64_t bytes_per_step = group_bytes(kFormat, task.k) / (task.k / kStep);
-  const uint8_t* ahead = task.group + first_step * bytes_per_step + kPrefetchBytes;
-  for (int64_t s = 0; s < n_steps; ++s) {
-    for (int64_t at = 0; at < bytes_per_step; at += kPlane) prefetch_l2(ahead + s * bytes_per_step + at);
-    weights.unpack(first_step + s, &panel[s]);
-  }
 }
 
 template <WeightFormat kFormat>
@@ -272,27 +190,11 @@ void multiply_format(const GroupTask& task) {
 }
 
 void multiply_group(const GroupTask& task) {
-  using enum WeightFormat;
-  switch (task.format) {
-    case kQ4_0: return multiply_format<kQ4_0>(task);
-    case kQ4_1: return multiply_format<kQ4_1>(task);
-    case kQ5_0: return multiply_format<kQ5_0>(task);
-    case kQ5_1: return multiply_format<kQ5_1>(task);
-    case kQ8_0: return multiply_format<kQ8_0>(task);
-    case kQ2_K: return multiply_format<kQ2_K>(task);
-    case kQ3_K: return multiply_format<kQ3_K>(task);
-    case kQ4_K: return multiply_format<kQ4_K>(task);
-    case kQ5_K: return multiply_format<kQ5_K>(task);
-    case kQ6_K: return multiply_format<kQ6_K>(task);
-    case kIQ4_XS: return multiply_format<kIQ4_XS>(task);
-    case kIQ4_NL: return multiply_format<kIQ4_NL>(task);
-    case kMXFP4: return multiply_format<kMXFP4>(task);
-    default: __builtin_unreachable();  // matmul.cc sends the float formats elsewhere and refuses the rest
-  }
+  with_format(task.format, [&](auto format) { multiply_format<decltype(format)::kFormat>(task); });
 }
 
 }  // namespace
 
-extern const MatmulBodies kMatmulBodies = {WEFT_ISA_NAME, round_steps, multiply_group};
+extern const MatmulBodies kMatmulBodies = {WEFT_ISA_NAME, sizeof(RoundedStep), round_steps, multiply_group};
 
 }  // namespace weft::WEFT_ISA_NAMESPACE

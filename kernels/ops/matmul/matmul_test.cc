@@ -218,7 +218,7 @@ TEST(Matmul, RunsTheBodyOfTheLevelAskedFor) {
   EXPECT_STREQ(matmul_body_name(IsaLevel::kAvx2), "avx2");
   EXPECT_STREQ(matmul_body_name(IsaLevel::kAvx512Vnni), "avx512");
   EXPECT_STREQ(matmul_body_name(IsaLevel::kAvx512Bf16), "avx512");
-  EXPECT_STREQ(matmul_body_name(IsaLevel::kAmx), "avx512");
+  EXPECT_STREQ(matmul_body_name(IsaLevel::kAmx), "amx");
 }
 
 TEST(Matmul, TheScalarBodyHasNoFusedProducts) {

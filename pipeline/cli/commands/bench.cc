@@ -1,9 +1,10 @@
 /// weft bench text, weft bench image: how fast a language model reads and writes, or a diffusion model paints, on this
-/// machine. A pipeline of one text.bench or image.bench node.
+/// machine (a pipeline of one text.bench or image.bench node). weft bench kernels: bench_kernels.h.
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "kernels/cpu/isa.h"
+#include "pipeline/cli/bench_kernels.h"
 #include "pipeline/cli/byte_size.h"
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
@@ -19,9 +20,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string what = "text", model;
+  std::string what = "text", op, model;
   int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, depth = 0, repetitions = 3;
-  int64_t size = 0, steps = 2;
+  int64_t size = 0, steps = 2, buffer_mib = 256;
   std::string precision = "auto";
   HostSettings host;
   bool as_json = false;
@@ -109,6 +110,17 @@ void print_report(const Json& report, const Options& options) {
 int bench(const Options& options) {
   Cancellation cancellation;
   if (const Status isa = check_isa_request(); !isa.ok()) return report_error(isa), kUsage;
+  if (options.what == "kernels") {
+    return bench_kernels({.op = options.op,
+                          .threads = static_cast<uint32_t>(options.host.threads),
+                          .buffer_bytes = options.buffer_mib << 20,
+                          .as_json = options.as_json});
+  }
+  if (!options.op.empty()) {
+    report_error(Status(StatusCode::kInvalidArgument, "only `weft bench kernels` takes the name of an op")
+                     .got("'" + options.op + "'"));
+    return kUsage;
+  }
   const std::unique_ptr<const Catalog> catalog = find_plugins();
   const ParsedPipeline parsed = parse_pipeline(bench_pipeline(options), "bench", *catalog);
   if (parsed.graph == nullptr) {
@@ -139,8 +151,13 @@ int bench(const Options& options) {
 
 std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  arguments.choice("WHAT", options->what, {"text", "image"},
-                   "What to measure: text, a language model; image, a diffusion model");
+  arguments.choice(
+      "WHAT", options->what, {"text", "image", "kernels"},
+      "What to measure: text, a language model; image, a diffusion model; kernels, the operations of "
+      "the compute library");
+  arguments.optional_positional("OP", options->op, "Of kernels, only this operation");
+  arguments.option("--buffer", options->buffer_mib, 1, 1 << 20, "MiB",
+                   "Of kernels, the buffer that the peak of reading is measured with; default: 256");
   arguments.option("--model", options->model, "MODEL",
                    "A model file or folder, or its name in a model folder; default: SmolLM2, emoji");
   arguments.option("--prompt-tokens", options->prompt_tokens, 1, 1 << 20, "N",
@@ -165,14 +182,15 @@ std::function<int()> declare(Arguments& arguments) {
 }  // namespace
 
 const Command kBenchCommand = {
-    "bench", "measure how fast a model reads and writes, or paints, here",
+    "bench", "measure how fast a model reads and writes, or paints, or operations compute, here",
     "prefill_tps: tokens of the prompt a second. decode_tps: generated tokens a second, from a context of "
     "--depth tokens. With "
     "--batch, totals over all sequences. first_token_ms counts from the start of the process. "
     "step_s: one call of the UNet with guidance, for --batch pictures.",
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --threads 2\n"
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json\n"
-    "weft bench image --model emoji --size 64 --steps 2 --threads 2 --json",
+    "weft bench image --model emoji --size 64 --steps 2 --threads 2 --json\n"
+    "weft bench kernels matmul --threads 2",
     declare};
 
 }  // namespace weft::cli

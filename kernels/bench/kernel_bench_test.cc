@@ -1,0 +1,40 @@
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "kernels/bench/kernel_case.h"
+#include "kernels/testing/threads.h"
+
+namespace weft {
+namespace {
+
+TEST(KernelBench, EveryOpDescribesWhatItMeasures) {
+  std::set<std::string> names;
+  for (const KernelOp& op : kernel_ops()) {
+    EXPECT_TRUE(names.insert(op.name).second) << op.name << " twice";
+    const std::vector<KernelCase> cases = op.cases();
+    EXPECT_FALSE(cases.empty()) << op.name;
+    for (const KernelCase& kernel_case : cases) {
+      EXPECT_TRUE(names.insert(std::string(op.name) + kernel_case.name).second)
+          << kernel_case.name << " twice";
+      EXPECT_GT(kernel_case.bytes, 0) << kernel_case.name;
+      EXPECT_GE(kernel_case.operations, 0) << kernel_case.name;
+      EXPECT_TRUE(kernel_case.make) << kernel_case.name;
+    }
+  }
+  EXPECT_TRUE(names.contains("matmul"));
+}
+
+TEST(KernelBench, MeasuresARunAtLeastFiveTimesAndTakesTheMedian) {
+  int runs = 0;
+  const KernelCase counted = {.name = "counted", .bytes = 1, .make = [&](Executor) -> KernelRun {
+                                return [&](Executor) { ++runs; };
+                              }};
+  const testing::Threads threads(1);
+  EXPECT_GE(measure_seconds(counted, threads.executor(), 0), 0);
+  EXPECT_EQ(runs, 6);
+}
+
+}  // namespace
+}  // namespace weft
