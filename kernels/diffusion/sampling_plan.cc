@@ -63,6 +63,13 @@ Status check(const SamplerConfig& config, int64_t steps, double strength) {
     return refuse("steps", "1 to " + std::to_string(SamplingPlan::kMaxSteps), std::to_string(steps));
   }
   if (!(strength >= 0 && strength <= 1)) return refuse("strength", "0 to 1", std::to_string(strength));
+  constexpr double kLongestSchedule = 100'000;  // steps, of which ComfyUI takes the last ones
+  const bool comfy = config.profile == Profile::kComfyUi;
+  if (comfy && strength > 0 && static_cast<double>(steps) / strength > kLongestSchedule) {
+    return refuse("strength",
+                  "0, or at least " + std::to_string(static_cast<double>(steps) / kLongestSchedule),
+                  std::to_string(strength));
+  }
   if (steps > config.train_timesteps) {
     return refuse("steps", "at most the model's " + std::to_string(config.train_timesteps) + " timesteps",
                   std::to_string(steps));

@@ -134,6 +134,8 @@ TEST(SamplingPlan, NamesWhatIsOutOfRange) {
   EXPECT_THAT(error_of(config, 1001), HasSubstr("steps"));
   EXPECT_THAT(error_of(config, 10, 1.5), HasSubstr("strength"));
   EXPECT_THAT(error_of(config, 10, std::nan("")), HasSubstr("strength"));
+  EXPECT_THAT(error_of(stable_diffusion(Sampler::kEuler, Profile::kComfyUi), 10, 1e-9),
+              HasSubstr("strength"));
   EXPECT_THAT(error_of(stable_diffusion(Sampler::kLcm), 51), HasSubstr("at most the 50 steps"));
   SamplerConfig wrong = config;
   wrong.beta_start = -1;
