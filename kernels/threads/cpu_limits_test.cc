@@ -1,10 +1,12 @@
 #include "kernels/threads/cpu_limits.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace weft {
 namespace {
@@ -63,6 +65,22 @@ TEST_F(CgroupQuota, IgnoresWhatItCannotRead) {
 }
 
 TEST(AvailableCpus, IsAtLeastOne) { EXPECT_GE(available_cpus(), 1u); }
+
+TEST(AvailableCpus, RespectsTheAffinityMask) {
+  // The mask is a thread's own: this one's does not change.
+  uint32_t alone = 0;
+  std::thread([&] {
+    cpu_set_t mask;
+    ASSERT_EQ(sched_getaffinity(0, sizeof(mask), &mask), 0);
+    int first = 0;
+    while (!CPU_ISSET(first, &mask)) ++first;
+    CPU_ZERO(&mask);
+    CPU_SET(first, &mask);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(mask), &mask), 0);
+    alone = available_cpus();
+  }).join();
+  EXPECT_EQ(alone, 1u);
+}
 
 }  // namespace
 }  // namespace weft

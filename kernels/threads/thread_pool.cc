@@ -8,6 +8,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -153,6 +154,20 @@ struct ThreadPool::State {
     pool.release(claimed, n_workers);
   }
 
+  /// Counts up to `most` threads, the caller's among them, as at work; no worker moves, for none is the pool's.
+  uint32_t borrow(uint32_t most) {
+    std::lock_guard lock(mutex);
+    const uint32_t free = executor.max_threads > busy ? executor.max_threads - busy : 1;
+    const uint32_t cores = std::clamp(most, 1u, free);
+    busy += cores;
+    return cores;
+  }
+
+  void give_back(uint32_t cores) {
+    std::lock_guard lock(mutex);
+    busy -= cores;
+  }
+
   /// Takes the idle workers that fit beside the threads already at work; counts the caller as at work too.
   uint32_t claim(Worker** claimed) {
     std::lock_guard lock(mutex);
@@ -187,5 +202,22 @@ ThreadPool::ThreadPool(uint32_t n_threads)
 ThreadPool::~ThreadPool() = default;
 
 const weft_executor* ThreadPool::executor() const { return &state_->executor; }
+
+CoreLease ThreadPool::borrow(uint32_t most) { return {this, borrow_cores(most)}; }
+uint32_t ThreadPool::borrow_cores(uint32_t most) { return state_->borrow(most); }
+void ThreadPool::give_back(uint32_t cores) { state_->give_back(cores); }
+
+CoreLease::CoreLease(CoreLease&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), cores_(other.cores_) {}
+
+CoreLease& CoreLease::operator=(CoreLease&& other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(cores_, other.cores_);
+  return *this;
+}
+
+CoreLease::~CoreLease() {
+  if (pool_) pool_->give_back(cores_);
+}
 
 }  // namespace weft

@@ -9,6 +9,8 @@
 /// run() may be called by any thread. How many threads make sense: available_cpus() of
 /// kernels/threads/cpu_limits.h.
 ///
+/// Libraries with threads of their own borrow cores: while a lease lives, teams have as many threads fewer.
+///
 ///   ThreadPool pool(available_cpus());
 ///   Executor(pool.executor()).parallel_for(rows, 64, [&](int64_t begin, int64_t end) { ... });
 #ifndef WEFT_KERNELS_THREADS_THREAD_POOL_H
@@ -20,6 +22,24 @@
 #include <memory>
 
 namespace weft {
+
+class ThreadPool;
+
+/// Cores of a pool that something else computes on. Move-only; gives them back when destroyed, before the pool is.
+class CoreLease {
+ public:
+  CoreLease(CoreLease&& other) noexcept;
+  CoreLease& operator=(CoreLease&& other) noexcept;
+  ~CoreLease();
+  /// Threads that may compute, the borrower's own among them: at least 1.
+  uint32_t cores() const { return cores_; }
+
+ private:
+  friend class ThreadPool;
+  CoreLease(ThreadPool* pool, uint32_t cores) : pool_(pool), cores_(cores) {}
+  ThreadPool* pool_;
+  uint32_t cores_;
+};
 
 class ThreadPool {
  public:
@@ -33,6 +53,13 @@ class ThreadPool {
   static constexpr uint32_t kMaxThreads = 256;
 
   const weft_executor* executor() const;
+
+  /// Cores for up to `most` threads of the caller's and of a library's, of those that are free now; never waits. A caller that
+  /// finds none free gets 1: itself. Thread safety: any thread, outside of a team's body.
+  CoreLease borrow(uint32_t most);
+  /// The same without an object, for the extension weft.cores/1; give_back() takes what it returned.
+  uint32_t borrow_cores(uint32_t most);
+  void give_back(uint32_t cores);
 
  private:
   struct State;

@@ -121,6 +121,66 @@ TEST(ThreadPool, ACallerThatFindsThePoolFullRunsAlone) {
   EXPECT_EQ(second_team, 1u);
 }
 
+uint32_t team_size(const ThreadPool& pool) {
+  uint32_t size = 0;
+  Executor(pool.executor()).run([&](Team team) {
+    if (team.thread() == 0) size = team.n_threads();
+  });
+  return size;
+}
+
+TEST(ThreadPool, TeamsAreSmallerWhileCoresAreLent) {
+  ThreadPool pool(4);
+  EXPECT_EQ(team_size(pool), 4u);
+  {
+    const CoreLease lease = pool.borrow(2);
+    EXPECT_EQ(lease.cores(), 2u);
+    EXPECT_EQ(team_size(pool), 2u);
+    CoreLease rest = pool.borrow(100);
+    EXPECT_EQ(rest.cores(), 2u);
+    EXPECT_EQ(pool.borrow(3).cores(), 1u) << "a borrower that finds none free has itself";
+    EXPECT_EQ(team_size(pool), 1u);
+    const CoreLease moved = std::move(rest);
+    EXPECT_EQ(team_size(pool), 1u) << "moving a lease gives nothing back";
+  }
+  EXPECT_EQ(team_size(pool), 4u);
+}
+
+TEST(ThreadPool, LendsOnlyWhatTeamsLeave) {
+  ThreadPool pool(3);
+  uint32_t lent = 0;
+  Executor(pool.executor()).run([&](Team team) {
+    if (team.thread() == 0) std::thread([&] { lent = pool.borrow(3).cores(); }).join();
+    team.barrier();
+  });
+  EXPECT_EQ(lent, 1u);
+  EXPECT_EQ(pool.borrow(0).cores(), 1u);
+  EXPECT_EQ(pool.borrow(3).cores(), 3u);
+}
+
+// As two nodes side by side: each computes again and again, in teams of what the other leaves.
+TEST(ThreadPool, TwoCallersTogetherKeepToThePoolsThreadsAndOneOfTheirOwn) {
+  constexpr uint32_t kThreads = 4;
+  ThreadPool pool(kThreads);
+  std::atomic<uint32_t> at_work{0}, most{0};
+  const auto compute = [&] {
+    for (int round = 0; round < 500; ++round) {
+      Executor(pool.executor()).run([&](Team team) {
+        const uint32_t now = at_work.fetch_add(1) + 1;
+        uint32_t seen = most.load();
+        while (seen < now && !most.compare_exchange_weak(seen, now)) {
+        }
+        team.barrier();
+        at_work.fetch_sub(1);
+      });
+    }
+  };
+  std::thread first(compute), second(compute);
+  first.join();
+  second.join();
+  EXPECT_LE(most.load(), kThreads + 1);  // the second caller, where the first has all workers
+}
+
 TEST(ThreadPool, WakesWorkersThatHaveParked) {
   ThreadPool pool(3);
   const Executor executor(pool.executor());

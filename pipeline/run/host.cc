@@ -1,5 +1,6 @@
 #include "pipeline/run/host.h"
 
+#include <weft/abi/draft/cores.h>
 #include <weft/abi/draft/packed_weights.h>
 #include <weft/abi/draft/run_record.h>
 
@@ -72,6 +73,7 @@ struct Host::State {
   FileHashCache hashes;
   PackedWeights packed;
   weft_host table{};
+  weft_cores_api cores{};
   ModelStore models;  // last: closing a model may use everything above
 };
 
@@ -85,6 +87,12 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
   table.parameters = &parameter_api();
   table.requests = request_api();
   table.executor = state_->threads.executor();
+  state_->cores = {
+      .struct_size = sizeof(weft_cores_api),
+      .reserved = 0,
+      .self = &state_->threads,
+      .borrow = [](void* self, uint32_t most) { return static_cast<ThreadPool*>(self)->borrow_cores(most); },
+      .give_back = [](void* self, uint32_t cores) { static_cast<ThreadPool*>(self)->give_back(cores); }};
   table.log = [](void* self, weft_log_level level, const char* message) {
     const auto& log = static_cast<State*>(self)->options.log;
     if (!log || !message) return;
@@ -98,6 +106,7 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
     if (!id) return nullptr;
     if (std::strcmp(id, WEFT_PACKED_WEIGHTS_ID) == 0) return static_cast<State*>(self)->packed.api();
     if (std::strcmp(id, WEFT_RUN_RECORD_ID) == 0) return run_record_api();
+    if (std::strcmp(id, WEFT_CORES_ID) == 0) return &static_cast<State*>(self)->cores;
     return nullptr;
   };
 }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <weft/abi/draft/cores.h>
 
 #include <chrono>
 #include <string_view>
@@ -42,6 +43,18 @@ class NodeRunnerTest : public ::testing::Test {
   }
   Host host_{guarded()};
 };
+
+TEST_F(NodeRunnerTest, TheHostLendsCores) {
+  const auto* cores =
+      static_cast<const weft_cores_api*>(host_.table()->extension(host_.table()->self, WEFT_CORES_ID));
+  ASSERT_NE(cores, nullptr);
+  EXPECT_EQ(cores->borrow(cores->self, 5), 2u);
+  EXPECT_EQ(cores->borrow(cores->self, 5), 1u);
+  cores->give_back(cores->self, 1);
+  cores->give_back(cores->self, 2);
+  EXPECT_EQ(cores->borrow(cores->self, 1), 1u);
+  cores->give_back(cores->self, 1);
+}
 
 TEST_F(NodeRunnerTest, RunsANodeOnGivenInputs) {
   NodeRunnerOptions options;

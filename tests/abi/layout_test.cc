@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <weft/abi/draft/cores.h>
 #include <weft/abi/draft/packed_weights.h>
 #include <weft/abi/draft/run_record.h>
 #include <weft/abi/plugin.h>
@@ -133,6 +134,8 @@ const Struct kStructs[] = {
            FIELD(weft_packed_weights_api, reserved), FIELD(weft_packed_weights_api, self),
            FIELD(weft_packed_weights_api, get), FIELD(weft_packed_weights_api, data),
            FIELD(weft_packed_weights_api, release)),
+    STRUCT(weft_cores_api, FIELD(weft_cores_api, struct_size), FIELD(weft_cores_api, reserved),
+           FIELD(weft_cores_api, self), FIELD(weft_cores_api, borrow), FIELD(weft_cores_api, give_back)),
     STRUCT(weft_run_record_api, FIELD(weft_run_record_api, struct_size), FIELD(weft_run_record_api, reserved),
            FIELD(weft_run_record_api, text)),
 };
