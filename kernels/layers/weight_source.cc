@@ -96,7 +96,9 @@ const SourceTensor* WeightSource::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
-void WeightSource::read_stored(std::string_view name, float* values) const { read_plain(*find(name), values); }
+void WeightSource::read_stored(std::string_view name, float* values) const {
+  read_plain(*find(name), values);
+}
 
 Status WeightSource::read(std::string_view name, float* values, Executor executor) const {
   const SourceTensor& source = *find(name);

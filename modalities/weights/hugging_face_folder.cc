@@ -94,7 +94,8 @@ Result<ModelFolder> examine_model_folder(const fs::path& path) {
     return Status(StatusCode::kNotFound, "the folder holds no weights that Weft reads")
         .at(path.string())
         .expected(
-            "model.safetensors or diffusion_pytorch_model.safetensors (or their .index.json, or .fp16 variants), "
+            "model.safetensors or diffusion_pytorch_model.safetensors (or their .index.json, or .fp16 "
+            "variants), "
             "adapter_model.safetensors or a .gguf file");
   folder.container = WeightContainer::kGguf;
   folder.weights = std::move(models);

@@ -37,7 +37,7 @@ struct Overloaded : Functions... {
   using Functions::operator()...;
 };
 template <typename... Functions>  // clang 14 does not deduce an aggregate's arguments itself
-Overloaded(Functions...) -> Overloaded<Functions...>;
+Overloaded(Functions...)->Overloaded<Functions...>;
 
 }  // namespace
 
