@@ -44,9 +44,10 @@ typedef struct weft_named_model {
 
 typedef struct weft_node_config {
   uint32_t struct_size;
-  uint32_t max_requests; /* most requests that one execute can get: 1 for a plain run, the bound of the for_each
+  uint32_t
+      max_requests; /* most requests that one execute can get: 1 for a plain run, the bound of the for_each
                                         lists around it or of a batch, 0 where that is not known */
-  const char* name;      /* the node's name in the pipeline, for messages */
+  const char* name; /* the node's name in the pipeline, for messages */
   const weft_parameters* parameters; /* those known before the run; per-request ones hold their defaults */
   const weft_named_model* models;
   size_t n_models;

@@ -50,8 +50,9 @@ void share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_t
   // Chunks of a head: as few as their limit allows, unless threads would stand idle.
   int64_t n_chunks = (a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim);
   if (heads * n_chunks % n_threads != 0 && heads * n_chunks < 8 * int64_t{n_threads})
-    n_chunks = std::max((a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim),
-                        std::min(n_chunks * n_threads, (a.n_queries + kMostRegisterRows - 1) / kMostRegisterRows));
+    n_chunks =
+        std::max((a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim),
+                 std::min(n_chunks * n_threads, (a.n_queries + kMostRegisterRows - 1) / kMostRegisterRows));
   const int64_t items = heads * n_chunks;
   DenseAttentionChunk chunk;
   chunk.bf16 = a.dtype == DType::kBF16;
