@@ -91,4 +91,9 @@ void print(std::string_view text) {
 
 bool printing_failed() { return output_failed; }
 
+void print_wrapped(std::string_view text, size_t indent) {
+  const Terminal terminal(STDOUT_FILENO);
+  print((terminal.interactive() ? wrap(text, terminal.width(), indent) : std::string(text)) + "\n");
+}
+
 }  // namespace weft::cli

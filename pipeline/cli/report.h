@@ -28,6 +28,9 @@ bool write_all(int fd, std::string_view text);
 /// To standard output; remembers a failure, which main() turns into kInputOutput.
 void print(std::string_view text);
 bool printing_failed();
+/// Prints one entry and a line feed. On a terminal it is broken at blanks to fit, further lines begin with `indent` blanks;
+/// elsewhere, where programs read, it stays whole.
+void print_wrapped(std::string_view text, size_t indent);
 
 }  // namespace weft::cli
 #endif

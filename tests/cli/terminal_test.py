@@ -78,6 +78,23 @@ class Terminal(unittest.TestCase):
         screen = Screen(self.workspace, command, **environment)
         return screen, screen.finish()
 
+    def assert_fits(self, screen, command):
+        for line in screen.visible().splitlines():
+            words = line.split()
+            if len(line) > 80:  # only a word that is longer than the line, such as a path, may be
+                self.assertLessEqual(len(line) - len(line.lstrip()), 24, (command, line))
+                self.assertEqual(len(words), 1, (command, line))
+
+    def test_tables_fit_80_columns(self):
+        commands = [["models", "--no-hash"], ["doctor"], ["plugins"], ["nodes"], ["nodes", "text.chat"], ["cache", "ls"],
+                    ["validate", "assets/pipelines/hello.json"], ["--help"], ["run", "--help"], ["bench", "--help"]]
+        if has_model():
+            commands += [["plan", "assets/pipelines/hello.json"], ["plan", "assets/pipelines/batch.json", "--max-memory", "2TiB"]]
+        for command in commands:
+            screen, code = self.run_on_screen(["weft", *command])
+            self.assertEqual(code, 0, screen.visible())
+            self.assert_fits(screen, command)
+
     def test_errors_fit_80_columns(self):
         commands = [["weft", "nodes", "a.node.type.with.a.long.name.that.no.plugin.on.this.machine.can.possibly.offer"],
                     ["weft", "run", "no/such/pipeline/anywhere/in/this/folder/or/any/other/that/you/can/think/of.json"],

@@ -194,10 +194,10 @@ int doctor(bool as_json) {
     section = fact.section;
     std::string line = "  " + fact.name;
     line.resize(std::max<size_t>(line.size() + 2, 23), ' ');
-    print(line + fact.value + "\n");
+    print_wrapped(line + fact.value, 23);
   }
   print(problems.empty() ? "\nNo problems found.\n" : "\nproblems\n");
-  for (const std::string& problem : problems) print("  " + problem + "\n");
+  for (const std::string& problem : problems) print_wrapped("  " + problem, 4);
   return kSuccess;
 }
 

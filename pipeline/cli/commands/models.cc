@@ -100,7 +100,7 @@ void print_text(const std::vector<FoundModel>& models) {
   for (const FoundModel& model : models) {
     print(model.name + "\n");
     if (!model.summary.ok()) {
-      print("  cannot be read: " + to_string(model.summary.error()) + "\n");
+      print_wrapped("  cannot be read: " + to_string(model.summary.error()), 4);
       continue;
     }
     const ModelSummary& summary = *model.summary;
@@ -110,13 +110,14 @@ void print_text(const std::vector<FoundModel>& models) {
              summary.format + ", " + format_byte_size(summary.size_bytes);
     if (summary.context_length > 0)
       facts += ", context " + std::to_string(summary.context_length) + " tokens";
-    print(facts + "\n  " + model.path.string() + "\n");
+    print_wrapped(facts, 4);
+    print("  " + model.path.string() + "\n");
     if (!model.sha256.empty()) print("  sha256 " + model.sha256 + "\n");
   }
   if (models.empty()) {
     print("No models found in:\n");
     for (const fs::path& folder : model_folders()) print("  " + folder.string() + "\n");
-    print("In a clone of the project, scripts/fetch_models fetches small ones.\n");
+    print_wrapped("In a clone of the project, scripts/fetch_models fetches small ones.", 2);
   }
 }
 

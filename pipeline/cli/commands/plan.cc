@@ -3,15 +3,14 @@
 
 #include <unistd.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "pipeline/cli/byte_size.h"
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
-#include "pipeline/cli/pipeline_file.h"
+#include "pipeline/cli/pipeline_setup.h"
 #include "pipeline/cli/report.h"
-#include "pipeline/cli/run_display.h"
-#include "pipeline/cli/run_session.h"
 
 namespace weft::cli {
 namespace {
@@ -69,11 +68,16 @@ void print_node(const PlannedNode& planned, size_t depth) {
   const Node& node = *planned.node;
   const std::string indent(2 * depth, ' ');
   std::string facts = node.uses;
-  if (node.for_each) facts += ", for each element, in batches of up to " + std::to_string(planned.max_batch);
-  print(indent + left_column(planned.path, 24) + facts + "\n");
+  if (node.for_each) {
+    const bool any = planned.max_batch == std::numeric_limits<uint32_t>::max();
+    facts += any ? ", for each element, all at once"
+                 : ", for each element, up to " + std::to_string(planned.max_batch) + " at once";
+  }
+  print_wrapped(indent + left_column(planned.path, 24) + facts, indent.size() + 24);
   for (size_t i = 0; i < planned.outputs.size() && i < node.output_names.size(); ++i) {
-    print(indent + "  " + left_column(node.output_names[i], 22) + node.output_types[i] + ", " +
-          shape_text(planned.outputs[i]) + "\n");
+    print_wrapped(indent + "  " + left_column(node.output_names[i], 22) + node.output_types[i] + ", " +
+                      shape_text(planned.outputs[i]),
+                  indent.size() + 24);
   }
   if (planned.workspace_bytes > 0)
     print(indent + "  " + left_column("workspace", 22) + format_byte_size(planned.workspace_bytes) + "\n");
@@ -88,9 +92,11 @@ void print_plan(const Plan& plan, std::optional<uint64_t> limit_bytes) {
   if (!plan.models.empty()) print("\nModels:\n");
   for (const PlannedModelEntry& entry : plan.models) {
     const weft_model_estimate& estimate = entry.model.estimate;
-    print("  " + left_column(entry.name, 24) + entry.type + ", " + format_byte_size(estimate.resident_bytes) +
-          " resident, " + format_byte_size(estimate.mapped_bytes) + " mapped\n  " + left_column("", 24) +
-          entry.model.path + "\n");
+    print_wrapped("  " + left_column(entry.name, 24) + entry.type + ", " +
+                      format_byte_size(estimate.resident_bytes) + " resident, " +
+                      format_byte_size(estimate.mapped_bytes) + " mapped",
+                  26);
+    print("    " + entry.model.path + "\n");
   }
   for (const DeviceMemory& memory : plan.devices) {
     print("\nPeak memory, " + device_name(memory.device) + ": " + format_byte_size(memory.peak_bytes) + "\n");
@@ -108,7 +114,7 @@ void print_plan(const Plan& plan, std::optional<uint64_t> limit_bytes) {
   if (!plan.unbounded.empty()) {
     std::string names;
     for (const std::string& name : plan.unbounded) names += (names.empty() ? "" : ", ") + name;
-    print("\nNot counted, since their size is not known before they exist: " + names + "\n");
+    print_wrapped("\nNot counted, since their size is not known before they exist: " + names, 2);
   }
   if (limit_bytes) print("\nFits --max-memory " + format_byte_size(*limit_bytes) + ".\n");
 }
@@ -167,21 +173,14 @@ Json plan_json(const Plan& plan) {
 int show_plan(const Options& options) {
   Cancellation cancellation;
   const Messages messages = options.as_json ? Messages::kJson : Messages::kText;
-  PipelineFile file;
-  if (const std::optional<int> code = load_pipeline(options.pipeline, messages, file)) return *code;
-  RunDisplay display(*file.graph, messages, parse_log_level(options.host.log_level));
-  RunOptions run = run_options(options.host);
-  Result<std::map<std::string, InputValue>> inputs = input_values(file, options.settings);
-  if (!inputs.ok()) {
-    return display.fail(inputs.error(), exit_code_before_run(inputs.code()));
+  PipelineSetup setup;
+  if (const std::optional<int> code =
+          set_up(options.pipeline, options.settings, options.host, messages, cancellation, setup)) {
+    return *code;
   }
-  run.inputs = *std::move(inputs);
-  apply_file(file, options.settings, run);
-  const std::unique_ptr<Host> host =
-      make_host(options.host, cancellation.temporaries(),
-                [&](weft_log_level level, const std::string& message) { display.log(level, message); });
-  const Result<PreparedRun> prepared = prepare_run(*file.graph, plugin_provider(), *host, run);
-  if (!prepared.ok()) return display.fail(prepared.error(), exit_code_before_run(prepared.code()));
+  const Result<PreparedRun> prepared =
+      prepare_run(*setup.file.graph, plugin_provider(), *setup.host, setup.options);
+  if (!prepared.ok()) return setup.display->fail(prepared.error(), exit_code_before_run(prepared.code()));
   if (options.as_json) {
     print(plan_json(prepared->plan()).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {

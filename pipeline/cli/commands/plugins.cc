@@ -50,8 +50,10 @@ void print_text(const Catalog& catalog, const std::vector<std::string>& folders)
     print("No plugins found in:\n");
     for (const std::string& folder : folders) print("  " + folder + "\n");
   }
-  for (const PluginProblem& problem : catalog.problems())
-    print("\nleft out: " + problem.path + "\n  " + problem.reason + "\n");
+  for (const PluginProblem& problem : catalog.problems()) {
+    print("\nleft out: " + problem.path + "\n");
+    print_wrapped("  " + problem.reason, 4);
+  }
 }
 
 std::function<int()> declare(Arguments& arguments) {

@@ -4,10 +4,8 @@
 #include "kernels/cpu/isa.h"
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
-#include "pipeline/cli/pipeline_file.h"
+#include "pipeline/cli/pipeline_setup.h"
 #include "pipeline/cli/report.h"
-#include "pipeline/cli/run_display.h"
-#include "pipeline/cli/run_session.h"
 #include "pipeline/files/folders.h"
 #include "pipeline/run/result_cache.h"
 
@@ -39,30 +37,22 @@ int run(const Options& options) {
   Cancellation cancellation;
   if (const Status isa = check_isa_request(); !isa.ok()) return report_error(isa), kUsage;
   const Messages messages = options.as_json ? Messages::kJson : Messages::kText;
-  PipelineFile file;
-  if (const std::optional<int> code = load_pipeline(options.pipeline, messages, file)) return *code;
-
-  RunDisplay display(*file.graph, messages, parse_log_level(options.host.log_level));
-  RunOptions run = run_options(options.host);
-  Result<std::map<std::string, InputValue>> inputs = input_values(file, options.settings);
-  if (!inputs.ok()) {
-    return display.fail(inputs.error(), exit_code_before_run(inputs.code()));
+  PipelineSetup setup;
+  if (const std::optional<int> code =
+          set_up(options.pipeline, options.settings, options.host, messages, cancellation, setup)) {
+    return *code;
   }
-  run.inputs = *std::move(inputs);
-  apply_file(file, options.settings, run);
+  RunDisplay& display = *setup.display;
+  RunOptions& run = setup.options;
   run.out_folder = options.out;
   run.trace_path = options.trace;
-
-  const std::unique_ptr<Host> host =
-      make_host(options.host, cancellation.temporaries(),
-                [&](weft_log_level level, const std::string& message) { display.log(level, message); });
   std::optional<ResultCache> cache;
   if (const auto folder = cache_folder(); !options.no_cache && !folder.empty()) {
     cache.emplace(folder / "results", options.cache_limit_bytes.value_or(kDefaultCacheLimitBytes),
                   cancellation.temporaries());
     run.cache = &*cache;
   }
-  Result<PreparedRun> prepared = prepare_run(*file.graph, plugin_provider(), *host, run);
+  Result<PreparedRun> prepared = prepare_run(*setup.file.graph, plugin_provider(), *setup.host, run);
   if (!prepared.ok() && cancellation.exit_code() == 0) {
     return display.fail(prepared.error(), exit_code_before_run(prepared.code()));
   }
