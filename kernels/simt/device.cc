@@ -1,0 +1,147 @@
+#include "kernels/simt/device.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <tuple>
+
+#include "kernels/simt/language.h"
+#include "kernels/simt/source_lines.h"
+#include "kernels/simt/worker.h"
+
+namespace weft::simt {
+namespace {
+
+// Of compute capability 8.0 to 9.0. Source: CUDA C++ Programming Guide, "Technical Specifications".
+constexpr uint64_t kMaxThreads = 1024, kMaxGridX = 0x7fffffff, kMaxGridYZ = 65535;
+constexpr size_t kMaxDynamicSharedBytes = 163 << 10;  // of 8.0, the smallest
+
+std::string text_of(dim3 d) {
+  return "(" + std::to_string(d.x) + "," + std::to_string(d.y) + "," + std::to_string(d.z) + ")";
+}
+
+/// What is wrong with a launch; empty if nothing is.
+std::string refusal(const LaunchShape& shape) {
+  const uint64_t threads = uint64_t{shape.block.x} * shape.block.y * shape.block.z;
+  if (threads == 0 || threads > kMaxThreads || shape.block.z > 64)
+    return "expected 1 to 1024 threads a block, at most 64 of them in z, got " + text_of(shape.block);
+  if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0 || shape.grid.x > kMaxGridX ||
+      shape.grid.y > kMaxGridYZ || shape.grid.z > kMaxGridYZ)
+    return "expected 1 to 2^31 - 1 blocks in x, 1 to 65535 in y and z, got " + text_of(shape.grid);
+  if (shape.dynamic_shared_bytes > kMaxDynamicSharedBytes)
+    return "expected at most 163 KiB of dynamic shared memory, got " +
+           std::to_string(shape.dynamic_shared_bytes);
+  return "";
+}
+
+/// Gathers what the workers of a launch found, with lines instead of instructions.
+class Merge {
+ public:
+  explicit Merge(Report* report) : report_(report) {}
+
+  void add(const Worker& worker) {
+    std::vector<uintptr_t> addresses;
+    for (const auto& [key, totals] : worker.checker().totals()) {
+      if (!worker.line_of(key.first)) addresses.push_back(key.first);
+    }
+    for (const RawFinding& raw : worker.findings()) {
+      if (raw.pc != 0) addresses.push_back(raw.pc);
+    }
+    std::map<uintptr_t, SourceLine> lines;
+    const std::vector<SourceLine> found = source_lines(addresses);
+    for (size_t i = 0; i < addresses.size(); ++i) lines[addresses[i]] = found[i];
+    for (const auto& [key, totals] : worker.checker().totals()) {
+      const Here* here = worker.line_of(key.first);
+      const SourceLine line = here ? SourceLine{file_name(here->file), here->line} : lines[key.first];
+      add_site({line.file, line.line, key.second, static_cast<int>(totals.lane_bytes), totals.requests,
+                totals.transactions, totals.ideal});
+    }
+    for (const RawFinding& raw : worker.findings()) {
+      Finding finding = raw.finding;
+      if (raw.pc != 0) finding.file = lines[raw.pc].file, finding.line = lines[raw.pc].line;
+      else finding.file = file_name(finding.file);
+      add_finding(std::move(finding));
+    }
+    report_->accesses += worker.checker().accesses();
+  }
+
+ private:
+  void add_site(const AccessSite& site) {
+    const auto key = [](const AccessSite& s) { return std::tie(s.file, s.line, s.kind, s.lane_bytes); };
+    const auto less = [&](const AccessSite& a, const AccessSite& b) { return key(a) < key(b); };
+    const auto at = std::lower_bound(report_->sites.begin(), report_->sites.end(), site, less);
+    if (at == report_->sites.end() || less(site, *at)) {
+      report_->sites.insert(at, site);
+      return;
+    }
+    at->requests += site.requests;
+    at->transactions += site.transactions;
+    at->ideal += site.ideal;
+  }
+
+  void add_finding(Finding finding) {
+    for (Finding& known : report_->findings) {
+      if (known.kind != finding.kind || known.line != finding.line || known.file != finding.file ||
+          known.kernel != finding.kernel)
+        continue;
+      known.times += finding.times;
+      return;
+    }
+    report_->findings.push_back(std::move(finding));
+  }
+
+  Report* report_;
+};
+
+}  // namespace
+
+struct LaunchState {
+  static Report* report(Device& device) { return &device.report_; }
+};
+
+Device::Device(DeviceOptions options) : options_(options) {}
+Device::~Device() = default;
+
+void Device::add_memory(const std::string& name, const void* data, size_t size) {
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(data);
+  memory_.push_back({name, begin, begin + size});
+}
+
+void Device::remove_memory(const void* data) {
+  std::erase_if(memory_, [&](const Memory& m) { return m.begin == reinterpret_cast<uintptr_t>(data); });
+}
+
+Status run(cudaStream_t stream, const char* kernel, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
+           Body body) {
+  Device& device = *static_cast<Device*>(stream);
+  Report& report = *LaunchState::report(device);
+  const size_t known_findings = report.findings.size();
+  const LaunchShape shape{kernel, grid, block, dynamic_shared_bytes, body};
+  if (const std::string why = refusal(shape); !why.empty()) {
+    report.findings.push_back({FindingKind::kBadLaunch, why, kernel, "", 0, {}, -1, 1});
+  } else {
+    const uint64_t n_blocks = uint64_t{grid.x} * grid.y * grid.z;
+    std::atomic<uint64_t> next{0};
+    std::mutex mutex;
+    const auto work = [&] {
+      Worker worker(device, shape);
+      for (uint64_t i; !worker.failed() && (i = next.fetch_add(1)) < n_blocks;)
+        worker.run_block({static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
+                          static_cast<unsigned>(i / grid.x / grid.y)});
+      if (worker.failed()) next.store(n_blocks);
+      const std::lock_guard lock(mutex);
+      Merge(&report).add(worker);
+    };
+    std::vector<std::thread> threads;
+    for (int i = 1; i < device.options().workers; ++i) threads.emplace_back(work);
+    work();
+    for (std::thread& thread : threads) thread.join();
+  }
+  if (report.findings.size() == known_findings) return {};
+  return Status(StatusCode::kInternal, report.findings[known_findings].text())
+      .hint("the device's report holds all findings");
+}
+
+}  // namespace weft::simt

@@ -1,0 +1,102 @@
+/// A CUDA device whose kernels run on the CPU: one fiber a CUDA thread, checked at every access and barrier.
+///
+/// The device is handed to a kernel's host function where a CUDA build takes its stream (CUstream_st is what cudaStream_t
+/// points to), so that one host function serves both. A launch runs at once, to its end. The device owns the stacks of
+/// its fibers and the report of what was found since clear(). One host thread at a time; `workers` threads share a
+/// launch's blocks among them.
+///
+///   simt::Device device({.order = 3});
+///   simt::Buffer<float> x(device, "x", values);
+///   ASSERT_TRUE(activate_cuda(..., x.data(), ..., &device).ok()) << device.report().text();
+#ifndef WEFT_KERNELS_SIMT_DEVICE_H
+#define WEFT_KERNELS_SIMT_DEVICE_H
+
+#include <weft/sdk/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/simt/report.h"
+
+struct CUstream_st {};
+
+namespace weft::simt {
+
+/// Orders in which threads run between two barriers that a test goes through.
+inline constexpr int kOrders = 8;
+
+/// When a cp.async copies: at its wait, the latest that the language allows, or at once.
+enum class CopyTime : uint8_t { kLatest, kAtOnce };
+
+struct DeviceOptions {
+  int order = 0;  // 0: warps and lanes forwards; 1: backwards; more: shuffled anew every turn, by this seed
+  CopyTime copy_time = CopyTime::kLatest;
+  int workers = 1;
+};
+
+struct Memory {
+  std::string name;
+  uintptr_t begin = 0, end = 0;
+};
+
+struct LaunchState;
+
+class Device : public CUstream_st {
+ public:
+  explicit Device(DeviceOptions options = {});
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceOptions& options() const { return options_; }
+  /// Of all launches since clear(). Sites are by source line and sorted.
+  const Report& report() const { return report_; }
+  void clear() { report_ = {}; }
+
+  /// [data, data + size) is memory that kernels may access, until removed. Buffer does this.
+  void add_memory(const std::string& name, const void* data, size_t size);
+  void remove_memory(const void* data);
+  const std::vector<Memory>& memory() const { return memory_; }
+
+ private:
+  friend struct LaunchState;
+  DeviceOptions options_;
+  Report report_;
+  std::vector<Memory> memory_;
+};
+
+/// `count` elements of device memory between two guards: 256-byte aligned as CUDA's allocations are, or `shift`
+/// elements after that. Kernels that leave it are found; the bytes of the guards are those of NaN.
+template <typename T>
+class Buffer {
+ public:
+  Buffer(Device& device, const std::string& name, const std::vector<T>& values, size_t shift = 0)
+      : device_(device), count_(values.size()) {
+    storage_.assign(2 * kGuard + kGuard + (count_ + shift) * sizeof(T), 0xff);
+    const uintptr_t aligned =
+        (reinterpret_cast<uintptr_t>(storage_.data()) + 2 * kGuard - 1) / kGuard * kGuard;
+    data_ = reinterpret_cast<T*>(aligned) + shift;
+    if (count_ > 0) std::memcpy(data_, values.data(), count_ * sizeof(T));
+    device_.add_memory(name, data_, count_ * sizeof(T));
+  }
+  ~Buffer() { device_.remove_memory(data_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  T* data() { return data_; }
+  std::vector<T> values() const { return std::vector<T>(data_, data_ + count_); }
+
+ private:
+  static constexpr size_t kGuard = 256;
+  Device& device_;
+  std::vector<unsigned char> storage_;
+  T* data_;
+  size_t count_;
+};
+
+}  // namespace weft::simt
+#endif
