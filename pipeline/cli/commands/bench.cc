@@ -182,7 +182,7 @@ std::function<int()> declare(Arguments& arguments) {
 }  // namespace
 
 const Command kBenchCommand = {
-    "bench", "measure how fast a model reads and writes, or paints, or operations compute, here",
+    "bench", "measure how fast models and operations run here",
     "prefill_tps: tokens of the prompt a second. decode_tps: generated tokens a second, from a context of "
     "--depth tokens. With "
     "--batch, totals over all sequences. first_token_ms counts from the start of the process. "
