@@ -26,6 +26,13 @@ constexpr double tolerance(DType stored) {
   }
 }
 
+/// What a dense op that computes in `compute` (kF32 or kBF16) and stores `stored` may differ from a reference whose inputs are
+/// rounded to `compute`: the order of additions, and rounding to the type of the output.
+constexpr double tolerance(DType compute, DType stored) {
+  return stored == DType::kBF16 ? tolerance(DType::kBF16)
+                                : tolerance(compute == DType::kF32 ? DType::kF32 : DType::kF16);
+}
+
 /// A product of some thousand outputs whose activations are rounded to int8 blocks, against the same product of unrounded
 /// activations. Typical for normally distributed values is 3.5e-3.
 inline constexpr double kInt8ActivationTolerance = 5e-3;

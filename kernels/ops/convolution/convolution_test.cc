@@ -44,11 +44,6 @@ void run(Convolution c, uint32_t n_threads, IsaLevel level) {
   ASSERT_TRUE(status.ok()) << to_string(status.error());
 }
 
-double tolerance_of(DType compute, DType stored) {
-  return stored == DType::kBF16 ? testing::tolerance(DType::kBF16)
-                                : testing::tolerance(compute == DType::kF32 ? DType::kF32 : DType::kF16);
-}
-
 struct Case {
   int64_t images, height, width, in, out, kernel_h, kernel_w, stride;
   int64_t top, bottom, left, right;
@@ -98,7 +93,7 @@ TEST(Convolution, AgreesWithTheReferenceAtEveryLevelShapeAndType) {
         FloatTensor got = empty;
         c.y = got.view();
         run(c, 1, level);
-        EXPECT_LE(testing::relative_error(got, want), tolerance_of(compute, type))
+        EXPECT_LE(testing::relative_error(got, want), testing::tolerance(compute, type))
             << to_string(level) << " " << s.height << "x" << s.width << "x" << s.in << " to " << s.out;
         EXPECT_TRUE(got.gaps_untouched());
       }
@@ -159,7 +154,7 @@ TEST(Convolution, DoesEverythingAroundItInOnePass) {
         for (const IsaLevel level : available_levels()) {
           FloatTensor got(DType::kF32, fused.output_shape(37), 0);
           run(fused.on(got), 2, level);
-          EXPECT_LE(testing::relative_error(got, want), 2 * tolerance_of(compute, DType::kF32))
+          EXPECT_LE(testing::relative_error(got, want), 2 * testing::tolerance(compute, DType::kF32))
               << to_string(level) << " channels " << first;
         }
         Convolution plain = fused.on(want);
@@ -170,7 +165,7 @@ TEST(Convolution, DoesEverythingAroundItInOnePass) {
           FloatTensor got(DType::kF32, fused.output_shape(37), 0);
           plain.y = got.view();
           run(plain, 3, level);
-          EXPECT_LE(testing::relative_error(got, want), 2 * tolerance_of(compute, DType::kF32))
+          EXPECT_LE(testing::relative_error(got, want), 2 * testing::tolerance(compute, DType::kF32))
               << to_string(level) << " without activations, channels " << first;
         }
       }

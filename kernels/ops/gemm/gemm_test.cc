@@ -47,12 +47,6 @@ void run(Gemm g, uint32_t n_threads, IsaLevel level) {
   ASSERT_TRUE(status.ok()) << to_string(status.error());
 }
 
-/// Rounding to the type of C and, in bf16, of A.
-double tolerance_of(DType compute, DType stored) {
-  return stored == DType::kBF16 ? testing::tolerance(DType::kBF16)
-                                : testing::tolerance(compute == DType::kF32 ? DType::kF32 : DType::kF16);
-}
-
 struct Case {
   int64_t m, n, k;
 };
@@ -73,7 +67,7 @@ TEST(Gemm, AgreesWithTheReferenceAtEveryLevelShapeAndType) {
           FloatTensor got = empty;
           g.c = got.view();
           run(g, 1, level);
-          EXPECT_LE(testing::relative_error(got, want), tolerance_of(compute, type))
+          EXPECT_LE(testing::relative_error(got, want), testing::tolerance(compute, type))
               << to_string(level) << " m " << s.m << " n " << s.n << " k " << s.k;
           EXPECT_TRUE(got.gaps_untouched());
         }
@@ -103,7 +97,8 @@ TEST(Gemm, AddsBiasActivationAndResidual) {
         FloatTensor got = empty;
         g.c = got.view();
         run(g, 2, level);
-        EXPECT_LE(testing::relative_error(got, want), tolerance_of(compute, DType::kF32)) << to_string(level);
+        EXPECT_LE(testing::relative_error(got, want), testing::tolerance(compute, DType::kF32))
+            << to_string(level);
       }
     }
   }
@@ -128,7 +123,7 @@ TEST(Gemm, MultipliesValuesByTheirGates) {
         FloatTensor got = empty;
         g.c = got.view();
         run(g, 2, level);
-        EXPECT_LE(testing::relative_error(got, want), tolerance_of(compute, DType::kF32))
+        EXPECT_LE(testing::relative_error(got, want), testing::tolerance(compute, DType::kF32))
             << to_string(level) << " half " << half;
       }
     }
