@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 import emoji_data
+from mixed_precision import autocast
 from schedule import Schedule
 
 LENGTH, MERGES, WIDTH, BATCH = 32, 4000, 192, 128
@@ -183,7 +184,7 @@ def main():
     schedule = Schedule(given.minutes, optimizer, peak=6e-4 if given.resume else 1e-3, warmup_steps=50)
     for _ in schedule:
         images, captions = next(batches)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             texts = embed_text(model, tokenize(tokenizer, captions, padding=True))
             pictures = embed_images(model, images)
         logits = model.logit_scale.exp().clamp(max=100) * texts @ pictures.T

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import emoji_data
+from mixed_precision import autocast
 from schedule import Schedule
 
 BATCH, VARIANTS, CAPTIONS = 48, 5, 3  # examples a step; cached pictures an emoji; captions a picture
@@ -69,7 +70,7 @@ class Cache:
             for begin in range(0, count, 64):
                 sampler = plain if variant == 0 else varied
                 images, texts = sampler.batch(range(begin, min(count, begin + 64)), CAPTIONS)
-                with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                with torch.no_grad(), autocast():
                     latent = vae.encode(images).latent_dist.mean.float()
                 latents.append(latent * vae.config.scaling_factor)
                 captions += [text for of_one in texts for text in of_one]
@@ -86,7 +87,7 @@ class Cache:
         variant = torch.multinomial(self.variant_weights, BATCH, replacement=True)
         states = self.states[emoji, variant, torch.randint(CAPTIONS, (BATCH,))].clone()
         states[torch.rand(BATCH) < EMPTY_PROMPT] = self.empty
-        return self.latents[emoji, variant], states
+        return self.latents[emoji, variant], states.float()
 
 
 def loss_of(unet, alphas, latents, states):
@@ -96,7 +97,7 @@ def loss_of(unet, alphas, latents, states):
     noise = torch.randn_like(latents)
     target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         predicted = unet(noisy, times, states).sample
     return F.mse_loss(predicted.float(), target)
 

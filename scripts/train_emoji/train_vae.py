@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import AttnProcessor
 
 import emoji_data
+from mixed_precision import autocast
 from schedule import Schedule
 
 BATCH = 8
@@ -55,7 +56,7 @@ def normalize(vae, mean, factor):
 
 
 def loss_of(vae, images):
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         posterior = vae.encode(images).latent_dist
         decoded = vae.decode(posterior.mean + posterior.std * torch.randn_like(posterior.mean)).sample
     decoded, mean, log_variance = decoded.float(), posterior.mean.float(), posterior.logvar.float()
