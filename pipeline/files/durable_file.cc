@@ -36,6 +36,8 @@ namespace {
 
 Status ending() { return Status(StatusCode::kCancelled, "the process is ending; no new files are begun"); }
 
+}  // namespace
+
 Status sync_folder(FileSystem& file_system, const std::filesystem::path& folder) {
   const std::string name = folder.empty() ? "." : folder.string();
   const int fd = file_system.open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -45,8 +47,6 @@ Status sync_folder(FileSystem& file_system, const std::filesystem::path& folder)
   file_system.close(fd);
   return result ? io_error("syncing the folder", folder, result) : Status();
 }
-
-}  // namespace
 
 TemporaryFiles::~TemporaryFiles() {
   for (const std::string& path : paths_) file_system_.unlink(path.c_str());

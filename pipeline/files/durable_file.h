@@ -103,6 +103,9 @@ class DurableFile {
 /// Writes `data` at `path` in one go, as a DurableFile.
 Status write_durably(TemporaryFiles& temporaries, const std::filesystem::path& path, std::string_view data);
 
+/// Makes the names in a folder durable: of files created, renamed or removed there. Errors: kIoError.
+Status sync_folder(FileSystem& file_system, const std::filesystem::path& folder);
+
 /// kIoError with the file, the operation and the system's words for `error_number`; a full disk gets a hint.
 Status io_error(const std::string& operation, const std::filesystem::path& path, int error_number);
 

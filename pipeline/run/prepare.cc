@@ -255,6 +255,16 @@ const Graph& PreparedRun::graph() const { return state_->graph; }
 const Plan& PreparedRun::plan() const { return state_->plan; }
 const std::vector<DrawnSeed>& PreparedRun::drawn_seeds() const { return state_->seeds; }
 
+std::vector<UsedModel> PreparedRun::used_models() const {
+  std::vector<UsedModel> used;
+  for (const PlannedModelEntry& entry : state_->plan.models) {
+    const Model& model = *state_->models.at(entry.model.handle);
+    used.push_back({entry.name, model.path().string(), model.sha256()});
+    for (const ModelPart& part : model.parts()) used.push_back({entry.name, part.path.string(), part.sha256});
+  }
+  return used;
+}
+
 Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugins, Host& host,
                                 const RunOptions& options) {
   auto state = std::make_unique<PreparedRun::State>(graph, host);

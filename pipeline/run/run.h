@@ -91,6 +91,13 @@ struct RunResult {
   uint64_t copied_bytes = 0;     // by the host, between stages
 };
 
+/// A model file or folder that the run reads: named in the pipeline, or read beside one that is (adapters, parts).
+struct UsedModel {
+  std::string name;  // in the pipeline, "outer/writer" in a subgraph
+  std::string path;  // absolute
+  std::string sha256;
+};
+
 class PreparedRun {
  public:
   PreparedRun(PreparedRun&&) noexcept;
@@ -100,6 +107,7 @@ class PreparedRun {
   const Graph& graph() const;
   const Plan& plan() const;
   const std::vector<DrawnSeed>& drawn_seeds() const;
+  std::vector<UsedModel> used_models() const;
 
   struct State;
   State& state() { return *state_; }

@@ -1,0 +1,349 @@
+#include "pipeline/batch/batch.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+#include "pipeline/batch/concurrency.h"
+#include "pipeline/batch/identity.h"
+#include "pipeline/batch/item_inputs.h"
+#include "pipeline/batch/item_name.h"
+#include "pipeline/batch/run_items.h"
+#include "pipeline/batch/tables.h"
+#include "pipeline/files/durable_file.h"
+#include "pipeline/graph/json_tree.h"
+#include "pipeline/run/host.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kPendingAtOnce = 256;  // items that are read from the journal in one go
+constexpr size_t kMaxProbes =
+    3;  // items that are tried before the pipeline itself is held to be unable to run
+constexpr size_t kDiskProbeBytes = 1 << 20;
+
+uint64_t random_seed() {
+  uint64_t bits = 0;
+  if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = static_cast<uint64_t>(std::time(nullptr));
+  return bits >> 1;
+}
+
+int64_t today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm day{};
+  ::localtime_r(&now, &day);
+  day.tm_hour = day.tm_min = day.tm_sec = 0;
+  return ::timegm(&day);  // of the local date, as if it were UTC's
+}
+
+int64_t fact_number(const Facts& facts, const char* name) {
+  int64_t number = 0;
+  if (const auto fact = facts.find(name); fact != facts.end()) {
+    std::from_chars(fact->second.data(), fact->second.data() + fact->second.size(), number);
+  }
+  return number;
+}
+
+/// The text that a name shows for an input: a JSON string's content, other JSON as it is.
+std::string input_text(const std::map<std::string, std::string>& inputs, const Graph& graph,
+                       const std::string& name) {
+  const auto given = inputs.find(name);
+  std::string json = given != inputs.end() ? given->second : "";
+  for (const PipelineInput& input : graph.inputs) {
+    if (given == inputs.end() && input.name == name) json = input.default_json.value_or("");
+  }
+  const auto parsed = JsonTree::parse(json, {json.size(), 64, json.size(), 1 << 20});
+  const auto* tree = std::get_if<JsonTree>(&parsed);
+  const bool is_text = tree && tree->kind(0) == JsonKind::kString;
+  return is_text ? std::string((*tree)[0].text) : json;
+}
+
+}  // namespace
+
+struct Batch::State {
+  State(const BatchSetup& with, const BatchOptions& given, Journal opened)
+      : setup(with), options(given), journal(std::move(opened)) {}
+
+  Status enrol();
+  Status enrol_item(const SourceItem& source_item, const NameTemplate& names);
+  Status identify(const Facts& before);
+  Status begin(const Facts& before);
+  RunItemsOptions run_options() const;
+  Status check_models(const PreparedRun& prepared);
+
+  const BatchSetup setup;
+  const BatchOptions options;
+  Journal journal;
+  Facts facts;
+  BatchPlan plan;
+  std::vector<InvalidItem> invalid;
+  std::vector<Item> probes;  // the first valid ones
+  uint64_t position = 0, n_valid = 0;
+};
+
+namespace {
+
+/// The items of the journal without a record, and their outcomes back into it.
+class JournalFeed final : public ItemFeed {
+ public:
+  JournalFeed(Journal& journal, const BatchOptions& options, TemporaryFiles& temporaries,
+              GroupCommit::OnRecorded on_recorded, uint64_t n_failed)
+      : journal_(journal),
+        options_(options),
+        temporaries_(temporaries),
+        n_failed_(n_failed),
+        commit_(journal, std::move(on_recorded)) {}
+
+  Result<Next> next() override {
+    if (n_failed_ > options_.max_failures) {
+      return Status(StatusCode::kOutOfRange, "too many items failed")
+          .expected("at most " + std::to_string(options_.max_failures))
+          .got(std::to_string(n_failed_))
+          .hint("failures.csv says why each did; --max-failures N allows more");
+    }
+    if (ready_.empty()) {
+      Result<std::vector<Item>> items = journal_.pending(position_, kPendingAtOnce, position_);
+      if (!items.ok()) return items.status();
+      ready_.assign(std::make_move_iterator(items->begin()), std::make_move_iterator(items->end()));
+    }
+    if (ready_.empty()) return Next{};
+    Next next{Next::Kind::kItem, std::move(ready_.front())};
+    ready_.pop_front();
+    return next;
+  }
+
+  Status finished(const Item& item, ItemOutcome outcome) override {
+    if (outcome.state == ItemOutcome::State::kFailed) {
+      // A disk that takes nothing more is not the item's fault, and the next items would fail alike.
+      const bool disk = outcome.error && outcome.error->code == StatusCode::kIoError;
+      if (disk) {
+        if (Status full = probe_disk(); !full.ok()) return full;
+      }
+      ++n_failed_;
+    }
+    return commit_.add({item, std::move(outcome)});
+  }
+
+  Status flush() { return commit_.flush(); }
+
+ private:
+  /// Whether the output folder takes files at all.
+  Status probe_disk() {
+    Result<DurableFile> file = DurableFile::create(temporaries_, options_.folder / "disk-probe");
+    Status status = file.ok() ? file->write(std::string(kDiskProbeBytes, '\0')) : file.status();
+    if (status.ok()) return {};
+    return std::move(status).hint("run the same command again once the folder can be written");
+  }
+
+  Journal& journal_;
+  const BatchOptions& options_;
+  TemporaryFiles& temporaries_;
+  uint64_t n_failed_;
+  uint64_t position_ = 0;
+  std::deque<Item> ready_;
+  GroupCommit commit_;
+};
+
+Result<std::unique_ptr<ItemSource>> open_source(const BatchOptions& options, const Graph& graph) {
+  std::vector<MatrixAxis> axes;
+  for (const std::string& text : options.matrix) {
+    Result<MatrixAxis> axis = parse_matrix_axis(text, graph);
+    if (!axis.ok()) return axis.status();
+    axes.push_back(*std::move(axis));
+  }
+  std::unique_ptr<ItemSource> source;
+  if (!options.items.empty()) {
+    Result<std::unique_ptr<ItemSource>> opened = open_items(options.items, graph);
+    if (!opened.ok()) return opened.status();
+    source = *std::move(opened);
+  }
+  return expand_matrix(std::move(source), std::move(axes));
+}
+
+}  // namespace
+
+Status Batch::State::enrol_item(const SourceItem& source_item, const NameTemplate& names) {
+  Item item;
+  item.place = source_item.place.empty() ? "item " + std::to_string(position) : source_item.place;
+  std::optional<Error> error = source_item.error;
+  if (!error) {
+    auto inputs = check_item_inputs(setup.graph, source_item.inputs, setup.run.inputs, setup.host.cpu_pool());
+    if (inputs.ok()) {
+      NameParts parts{position, source_item.id, source_item.matrix, {}};
+      parts.input = [&](const std::string& name) { return input_text(*inputs, setup.graph, name); };
+      Result<std::string> name = names.fill(parts);
+      if (name.ok()) item.name = *std::move(name);
+      else error = name.error();
+      item.inputs_json = json_object(*inputs);
+    } else {
+      error = inputs.error();
+    }
+  }
+  if (item.name.empty()) item.name = "invalid-" + index_name(position);
+  if (!options.shard.has(position)) return journal.reserve(item.name, item.place);
+  if (error) {
+    error->where = error->where.empty() ? item.place : item.place + ", " + error->where;
+    if (invalid.size() < kMaxInvalidItems) invalid.push_back({item.place, *error});
+  } else {
+    ++n_valid;
+    if (probes.size() < kMaxProbes) probes.push_back(item);
+  }
+  return journal.enrol(item, position, error, options.failed);
+}
+
+Status Batch::State::enrol() {
+  Result<NameTemplate> names = NameTemplate::parse(options.name_template, setup.graph);
+  if (!names.ok()) return names.status();
+  Result<std::unique_ptr<ItemSource>> source = open_source(options, setup.graph);
+  if (!source.ok()) return source.status();
+  for (;;) {
+    Result<std::optional<SourceItem>> next = (*source)->next();
+    if (!next.ok()) return next.status();
+    if (!*next) break;
+    ++position;
+    if (Status status = enrol_item(**next, *names); !status.ok()) return status;
+  }
+  if (n_valid > 0 || invalid.empty()) return {};
+  // Whoever gets every item wrong has given the wrong file, and wants no folder of failures.
+  Error first = invalid[0].error;
+  first.message = "none of the items can be run; the first: " + first.message;
+  return first;
+}
+
+/// Compares what the batch depends on with what it depended on when it began, and plans an item.
+Status Batch::State::identify(const Facts& before) {
+  if (probes.empty()) return {};
+  Status first_failure;
+  for (const Item& item : probes) {
+    const RunItemsOptions items = run_options();
+    Result<RunOptions> run = item_run_options(items, item);
+    if (!run.ok()) return run.status();
+    Result<PreparedRun> prepared = prepare_run(setup.graph, setup.plugins, setup.host, *run);
+    if (!prepared.ok()) {
+      if (first_failure.ok()) first_failure = prepared.status().at(item.place);
+      continue;
+    }
+    const Facts now = batch_identity(setup.run.sources, *prepared, setup.run);
+    const std::vector<std::string> changes = changed_facts(before, now);
+    if (!before.empty() && !changes.empty() && options.changes == BatchOptions::Changes::kRefuse) {
+      std::string all;
+      for (const std::string& change : changes) all += (all.empty() ? "" : ", ") + change;
+      return Status(StatusCode::kVersionMismatch, "the batch began with something else")
+          .at(options.folder.string())
+          .got("changed: " + all)
+          .hint("choose a new --out, or go on for the items that are left with --accept-changes");
+    }
+    facts.insert(now.begin(), now.end());
+    for (const auto& [name, value] : now) facts[name] = value;
+    const ItemMemory memory = item_memory(prepared->plan());
+    Result<uint32_t> concurrency =
+        choose_concurrency(memory, options.concurrency, setup.host.threads(), setup.run.max_memory_bytes);
+    if (!concurrency.ok()) return concurrency.status();
+    plan = {*concurrency, memory.weight_bytes, memory.bytes_per_item, memory.mapped_bytes,
+            prepared->plan().total_seconds};
+    return {};
+  }
+  return first_failure;
+}
+
+Status Batch::State::begin(const Facts& before) {
+  facts = before;
+  facts.emplace("seed", std::to_string(random_seed()));
+  facts.emplace("today", std::to_string(today()));
+  if (Status status = journal.begin_enrolment(); !status.ok()) return status;
+  Status status = enrol();
+  if (status.ok()) status = identify(before);
+  if (status.ok()) status = journal.set_facts(facts);
+  const bool accept = options.changes == BatchOptions::Changes::kAccept;
+  if (status.ok()) status = journal.end_enrolment(accept ? MissingItems::kAccept : MissingItems::kRefuse);
+  if (!status.ok()) journal.cancel_enrolment();
+  return status;
+}
+
+RunItemsOptions Batch::State::run_options() const {
+  RunItemsOptions items;
+  items.run = setup.run;
+  items.folder = options.folder;
+  items.concurrency = plan.concurrency;
+  items.seed = static_cast<uint64_t>(fact_number(facts, "seed"));
+  items.today = fact_number(facts, "today");
+  return items;
+}
+
+/// Models that the batch has not met yet are noted; one that is not what it was ends the batch.
+Status Batch::State::check_models(const PreparedRun& prepared) {
+  Facts fresh;
+  for (const UsedModel& model : prepared.used_models()) {
+    const std::string name = "model " + model.path;
+    const auto known = facts.find(name);
+    if (known == facts.end()) {
+      fresh[name] = facts[name] = model.sha256;
+    } else if (known->second != model.sha256) {
+      return Status(StatusCode::kVersionMismatch, "a model was replaced while the batch ran")
+          .at(model.path)
+          .expected("sha256 " + known->second)
+          .got(model.sha256)
+          .hint("put it back and run the same command again, or go on with --accept-changes");
+    }
+  }
+  return fresh.empty() ? Status() : journal.set_facts(fresh);
+}
+
+Batch::Batch(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Batch::Batch(Batch&&) noexcept = default;
+Batch& Batch::operator=(Batch&&) noexcept = default;
+Batch::~Batch() = default;
+
+const BatchPlan& Batch::plan() const { return state_->plan; }
+Result<BatchCounts> Batch::counts() const { return state_->journal.counts(); }
+const std::vector<InvalidItem>& Batch::invalid_items() const { return state_->invalid; }
+
+Result<Batch> Batch::open(const BatchSetup& setup, const BatchOptions& options) {
+  if (options.items.empty() && options.matrix.empty()) {
+    return Status(StatusCode::kInvalidArgument, "a batch has no items")
+        .hint("--items FILE or --matrix INPUT=VALUES gives it some");
+  }
+  FileSystem& file_system = setup.host.temporaries().file_system();
+  Result<Journal> journal = Journal::open(options.folder, options.shard.journal_name(), file_system);
+  if (!journal.ok()) return journal.status();
+  Result<Facts> before = journal->facts();
+  if (!before.ok()) return before.status();
+  auto state = std::make_unique<State>(setup, options, std::move(*journal));
+  if (Status status = state->begin(*before); !status.ok()) return status;
+  return Batch(std::move(state));
+}
+
+Result<BatchCounts> Batch::run(const BatchCallbacks& callbacks, const CancelToken* drain,
+                               const CancelToken* cancel) {
+  State& state = *state_;
+  Result<BatchCounts> before = state.journal.counts();
+  if (!before.ok()) return before.status();
+  RunItemsOptions items = state.run_options();
+  items.drain = drain;
+  items.cancel = cancel;
+  items.on_event = callbacks.on_event;
+  items.check = [&](const Item&, const PreparedRun& prepared) { return state.check_models(prepared); };
+  Status status;
+  {
+    JournalFeed feed(state.journal, state.options, state.setup.host.temporaries(), callbacks.on_recorded,
+                     before->failed);
+    status = run_items(state.setup.graph, state.setup.plugins, state.setup.host, items, feed);
+    if (Status flushed = feed.flush(); status.ok()) status = std::move(flushed);
+  }
+  const Shard& shard = state.options.shard;
+  const std::string suffix =
+      shard.whole() ? "" : "-" + std::to_string(shard.index) + "-of-" + std::to_string(shard.count);
+  Status tables = write_tables(state.journal, state.options.folder, suffix, state.setup.host.temporaries());
+  if (!status.ok()) return status;
+  if (!tables.ok()) return tables;
+  return state.journal.counts();
+}
+
+}  // namespace weft

@@ -1,0 +1,277 @@
+#include "pipeline/batch/run_items.h"
+
+#include <weft/sdk/error.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "pipeline/batch/item_inputs.h"
+#include "pipeline/files/content_hash.h"
+#include "pipeline/files/durable_file.h"
+#include "pipeline/run/host.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kLookAgain =
+    std::chrono::milliseconds(50);  // at the tokens, which wake nobody, and at a feed that waits
+
+/// An item on its way through a worker.
+struct Work {
+  Item item;
+  RunOptions options;
+  std::optional<PreparedRun> prepared;
+  Clock::time_point begin;
+  ItemOutcome outcome;
+  bool given_up = false;
+};
+
+/// A queue that a thread waits at.
+class WorkQueue {
+ public:
+  void push(std::unique_ptr<Work> work) {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(work));
+    changed_.notify_one();
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+  /// Null once it is closed and empty.
+  std::unique_ptr<Work> pop() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !queue_.empty() || closed_; });
+    return take();
+  }
+  /// Null if nothing comes within `time`.
+  std::unique_ptr<Work> pop_within(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this] { return !queue_.empty(); });
+    return take();
+  }
+
+ private:
+  std::unique_ptr<Work> take() {
+    if (queue_.empty()) return nullptr;
+    std::unique_ptr<Work> work = std::move(queue_.front());
+    queue_.pop_front();
+    return work;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::unique_ptr<Work>> queue_;
+  bool closed_ = false;
+};
+
+bool is_set(const CancelToken* token) { return token && token->cancelled(); }
+
+/// Numbers in [0, 2^31) that depend on the batch and the item only, so that an item that is run again draws the same.
+std::function<int64_t()> seed_sequence(uint64_t seed, const std::string& name) {
+  return [prefix = std::to_string(seed) + "\n" + name + "\n", n = uint64_t{0}]() mutable {
+    const std::string hash = sha256_of_text(prefix + std::to_string(n++));
+    return static_cast<int64_t>(std::stoull(hash.substr(0, 8), nullptr, 16) & 0x7fffffff);
+  };
+}
+
+class ItemRuns {
+ public:
+  ItemRuns(const Graph& graph, const PluginProvider& plugins, Host& host, const RunItemsOptions& options,
+           ItemFeed& feed)
+      : graph_(graph), plugins_(plugins), host_(host), options_(options), feed_(feed) {}
+
+  Status run() {
+    std::vector<std::thread> workers;
+    Status status = sdk::guarded([&]() -> Status {
+      for (uint32_t i = 0; i < std::max(options_.concurrency, 1u); ++i)
+        workers.emplace_back([this] { work(); });
+      return {};
+    });
+    // With fewer threads than wanted the batch is slower; without one it cannot run.
+    if (!workers.empty()) status = feed_items(static_cast<uint32_t>(workers.size()));
+    to_do_.close();
+    for (std::thread& worker : workers) worker.join();
+    return status;
+  }
+
+ private:
+  Status feed_items(uint32_t most_at_work) {
+    Status ended;  // the first error; those at work are finished all the same
+    bool open = true;
+    uint32_t at_work = 0;
+    const auto fail = [&](Status status) {
+      if (!status.ok() && ended.ok()) ended = std::move(status);
+    };
+    for (;;) {
+      open = open && ended.ok() && !is_set(options_.drain) && !is_set(options_.cancel);
+      bool later = false;
+      if (open && at_work < most_at_work) {
+        Result<ItemFeed::Next> next = feed_.next();
+        if (!next.ok()) {
+          fail(next.status());
+        } else if (next->kind == ItemFeed::Next::Kind::kItem) {
+          fail(begin(std::move(next->item), at_work));
+        } else {
+          later = next->kind == ItemFeed::Next::Kind::kLater;
+          open = later;
+        }
+      }
+      const bool full = at_work >= most_at_work || !open || later;
+      if (at_work == 0 && !open) return ended;
+      for (auto done = done_.pop_within(full ? kLookAgain : std::chrono::milliseconds(0)); done;
+           done = done_.pop_within(std::chrono::milliseconds(0))) {
+        --at_work;
+        fail(end(*done));
+      }
+    }
+  }
+
+  /// Prepares an item and gives it to a worker. Errors: those that end the whole.
+  Status begin(Item item, uint32_t& at_work) {
+    auto work = std::make_unique<Work>();
+    work->begin = Clock::now();
+    work->item = std::move(item);
+    Status failed = remove_leftovers(work->item);
+    if (failed.ok()) {
+      Result<RunOptions> options = item_run_options(options_, work->item);
+      failed = options.status();
+      if (options.ok()) work->options = *std::move(options);
+    }
+    if (failed.ok()) {
+      Result<PreparedRun> prepared = prepare_run(graph_, plugins_, host_, work->options);
+      failed = prepared.status();
+      if (prepared.ok()) work->prepared.emplace(*std::move(prepared));
+    }
+    if (!failed.ok()) {
+      fail(*work, failed);
+      return feed_.finished(work->item, std::move(work->outcome));
+    }
+    if (options_.check) {
+      if (Status refused = options_.check(work->item, *work->prepared); !refused.ok()) {
+        feed_.given_up(work->item);
+        return refused;
+      }
+    }
+    work->outcome.seeds = work->prepared->drawn_seeds();
+    ++at_work;
+    to_do_.push(std::move(work));
+    return {};
+  }
+
+  Status end(Work& work) {
+    work.prepared.reset();
+    if (!work.given_up) return feed_.finished(work.item, std::move(work.outcome));
+    feed_.given_up(work.item);
+    return {};
+  }
+
+  void fail(Work& work, const Status& status) {
+    work.outcome.item = work.item.id;
+    work.outcome.state = ItemOutcome::State::kFailed;
+    work.outcome.error = status.error();
+    work.outcome.seconds = std::chrono::duration<double>(Clock::now() - work.begin).count();
+    work.outcome.outputs_json.clear();
+    work.outcome.files.clear();
+  }
+
+  fs::path item_folder(const Item& item) const { return options_.folder / "items" / item.name; }
+
+  /// What an earlier attempt without a record left behind. An item has the files of one attempt, or none.
+  Status remove_leftovers(const Item& item) const {
+    std::error_code error;
+    fs::remove_all(item_folder(item), error);
+    return error ? io_error("removing the files of an earlier attempt", item_folder(item), error.value())
+                 : Status();
+  }
+
+  void work() {
+    while (std::unique_ptr<Work> work = to_do_.pop()) {
+      const Status status = sdk::guarded([&] { return execute_item(*work); });
+      if (!status.ok()) {
+        work->given_up = status.code() == StatusCode::kCancelled && is_set(options_.cancel);
+        (void)remove_leftovers(work->item);
+        fail(*work, status);
+      }
+      done_.push(std::move(work));
+    }
+  }
+
+  Status execute_item(Work& work) {
+    EventHandler on_event;
+    if (options_.on_event) on_event = [&](const Event& event) { options_.on_event(work.item, event); };
+    Result<RunResult> result = execute(*work.prepared, work.options, on_event, options_.cancel);
+    if (!result.ok()) return result.status();
+    if (Status status = keep_files(work, result->files); !status.ok()) return status;
+    work.outcome.item = work.item.id;
+    work.outcome.outputs_json = std::move(result->outputs_json);
+    work.outcome.timings = std::move(result->timings);
+    work.outcome.seconds = std::chrono::duration<double>(Clock::now() - work.begin).count();
+    return {};
+  }
+
+  /// Hashes the item's files, which the run has synced, and syncs the folders above them.
+  Status keep_files(Work& work, const std::vector<std::string>& files) {
+    const fs::path folder = item_folder(work.item);
+    std::set<fs::path> above;
+    for (const std::string& file : files) {
+      Result<std::string> hash = sha256_of_file(folder / file);
+      if (!hash.ok()) return hash.status();
+      std::error_code error;
+      const uint64_t size = fs::file_size(folder / file, error);
+      if (error) return io_error("finding the size", folder / file, error.value());
+      work.outcome.files.push_back({file, size, *std::move(hash)});
+      // The run has synced the folder that the file lies in, not the name of that folder in its parent.
+      for (fs::path place = (folder / file).parent_path().parent_path();; place = place.parent_path()) {
+        if (!above.insert(place).second || place == options_.folder) break;
+      }
+    }
+    for (const fs::path& place : above) {
+      if (Status status = sync_folder(host_.temporaries().file_system(), place); !status.ok()) return status;
+    }
+    return {};
+  }
+
+  const Graph& graph_;
+  const PluginProvider& plugins_;
+  Host& host_;
+  const RunItemsOptions& options_;
+  ItemFeed& feed_;
+  WorkQueue to_do_, done_;
+};
+
+}  // namespace
+
+Result<RunOptions> item_run_options(const RunItemsOptions& options, const Item& item) {
+  Result<std::map<std::string, std::string>> inputs = json_members(item.inputs_json);
+  if (!inputs.ok()) return inputs.status();
+  RunOptions run = options.run;
+  run.inputs.clear();
+  for (auto& [name, json] : *inputs) run.inputs[name] = {{}, std::move(json)};
+  run.out_folder = options.folder / "items" / item.name;
+  run.manifest = RunOptions::WriteManifest::kNo;
+  run.trace_path.clear();
+  run.draw_seed = seed_sequence(options.seed, item.name);
+  run.today = [today = options.today] { return today; };
+  return run;
+}
+
+Status run_items(const Graph& graph, const PluginProvider& plugins, Host& host,
+                 const RunItemsOptions& options, ItemFeed& feed) {
+  return ItemRuns(graph, plugins, host, options, feed).run();
+}
+
+}  // namespace weft
