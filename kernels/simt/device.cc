@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "kernels/simt/language.h"
+#include "kernels/simt/ptx/interpreter.h"
 #include "kernels/simt/source_lines.h"
 #include "kernels/simt/worker.h"
 
@@ -41,7 +42,9 @@ class Merge {
  public:
   explicit Merge(Report* report) : report_(report) {}
 
-  void add(const Worker& worker) {
+  /// Runner: Worker or ptx::Interpreter.
+  template <typename Runner>
+  void add(const Runner& worker) {
     std::vector<uintptr_t> addresses;
     for (const auto& [key, totals] : worker.checker().totals()) {
       if (!worker.line_of(key.first)) addresses.push_back(key.first);
@@ -95,6 +98,29 @@ class Merge {
   Report* report_;
 };
 
+/// Shares the blocks of a launch among the device's workers.
+template <typename MakeRunner>
+void run_blocks(const Device& device, const LaunchShape& shape, Report& report,
+                const MakeRunner& make_runner) {
+  const dim3& grid = shape.grid;
+  const uint64_t n_blocks = uint64_t{grid.x} * grid.y * grid.z;
+  std::atomic<uint64_t> next{0};
+  std::mutex mutex;
+  const auto work = [&] {
+    auto runner = make_runner();
+    for (uint64_t i; !runner.failed() && (i = next.fetch_add(1)) < n_blocks;)
+      runner.run_block({static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
+                        static_cast<unsigned>(i / grid.x / grid.y)});
+    if (runner.failed()) next.store(n_blocks);
+    const std::lock_guard lock(mutex);
+    Merge(&report).add(runner);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 1; i < device.options().workers; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 
 struct LaunchState {
@@ -121,23 +147,15 @@ Status run(cudaStream_t stream, const char* kernel, dim3 grid, dim3 block, size_
   const LaunchShape shape{kernel, grid, block, dynamic_shared_bytes, body};
   if (const std::string why = refusal(shape); !why.empty()) {
     report.findings.push_back({FindingKind::kBadLaunch, why, kernel, "", 0, {}, -1, 1});
+  } else if (device.options().ptx == nullptr) {
+    run_blocks(device, shape, report, [&] { return Worker(device, shape); });
   } else {
-    const uint64_t n_blocks = uint64_t{grid.x} * grid.y * grid.z;
-    std::atomic<uint64_t> next{0};
-    std::mutex mutex;
-    const auto work = [&] {
-      Worker worker(device, shape);
-      for (uint64_t i; !worker.failed() && (i = next.fetch_add(1)) < n_blocks;)
-        worker.run_block({static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
-                          static_cast<unsigned>(i / grid.x / grid.y)});
-      if (worker.failed()) next.store(n_blocks);
-      const std::lock_guard lock(mutex);
-      Merge(&report).add(worker);
-    };
-    std::vector<std::thread> threads;
-    for (int i = 1; i < device.options().workers; ++i) threads.emplace_back(work);
-    work();
-    for (std::thread& thread : threads) thread.join();
+    const ptx::Module& module = *device.options().ptx;
+    const std::string symbol = symbol_name(body.function);
+    const ptx::Kernel* code = module.find(symbol);
+    if (code == nullptr)
+      return Status(StatusCode::kNotFound, "the PTX for " + module.target + " has no kernel " + symbol);
+    run_blocks(device, shape, report, [&] { return ptx::Interpreter(device, shape, module, *code); });
   }
   if (report.findings.size() == known_findings) return {};
   return Status(StatusCode::kInternal, report.findings[known_findings].text())

@@ -1,4 +1,5 @@
-/// A CUDA device whose kernels run on the CPU: one fiber a CUDA thread, checked at every access and barrier.
+/// A CUDA device whose kernels run on the CPU: one fiber a CUDA thread, or the PTX of nvcc's by an interpreter, checked at
+/// every access and barrier.
 ///
 /// The device is handed to a kernel's host function where a CUDA build takes its stream (CUstream_st is what cudaStream_t
 /// points to), so that one host function serves both. A launch runs at once, to its end. The device owns the stacks of
@@ -32,10 +33,16 @@ inline constexpr int kOrders = 8;
 /// When a cp.async copies: at its wait, the latest that the language allows, or at once.
 enum class CopyTime : uint8_t { kLatest, kAtOnce };
 
+namespace ptx {
+struct Module;
+}
+
 struct DeviceOptions {
   int order = 0;  // 0: warps and lanes forwards; 1: backwards; more: shuffled anew every turn, by this seed
   CopyTime copy_time = CopyTime::kLatest;
   int workers = 1;
+  const ptx::Module* ptx =
+      nullptr;  // runs this code, which outlives the device, in the place of what g++ made
 };
 
 struct Memory {

@@ -83,11 +83,14 @@ T shuffle_as(uint32_t mask, T value, int source_lane, Here here) {
   return value;
 }
 
-/// A kernel with its arguments. Kernels may read the bytes of `arguments`.
+/// A kernel with its arguments, twice: as a call of what g++ made of it, which may read the bytes of `arguments`, and as the
+/// name and the addresses of parameters that another device's launch takes.
 struct Body {
   const void* arguments;
   size_t size;
   void (*call)(const void* arguments);
+  const void* function;
+  const void* const* parameters;
 };
 Status run(cudaStream_t stream, const char* kernel, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
            Body body);

@@ -40,7 +40,41 @@ void look_up(const std::string& file, const std::map<uintptr_t, uintptr_t>& addr
   pclose(output);
 }
 
+struct Location {
+  std::string file;
+  uintptr_t offset = 0;
+};
+
+/// Where an address lies in the files of this process; no file if nowhere.
+Location location_of(uintptr_t address) {
+  Dl_info info;
+  link_map* map = nullptr;
+  if (!dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP))
+    return {};
+  const bool program = map->l_name[0] == '\0';
+  return {program ? "/proc/" + std::to_string(getpid()) + "/exe" : std::string(map->l_name),
+          address - map->l_addr};
+}
+
 }  // namespace
+
+std::string symbol_name(const void* function) {
+  static std::mutex mutex;
+  static std::map<const void*, std::string> known;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(function); found != known.end()) return found->second;
+  const Location location = location_of(reinterpret_cast<uintptr_t>(function));
+  char text[4096];
+  std::snprintf(text, sizeof text, "addr2line -f -e '%s' %#lx 2>/dev/null", location.file.c_str(),
+                static_cast<unsigned long>(location.offset));
+  std::string& name = known[function];
+  FILE* output = popen(text, "r");
+  if (output == nullptr) return name;
+  if (std::fgets(text, sizeof text, output) && !std::string(text).starts_with("??")) name = text;
+  pclose(output);
+  while (!name.empty() && name.back() == '\n') name.pop_back();
+  return name;
+}
 
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
@@ -52,15 +86,8 @@ std::vector<SourceLine> source_lines(const std::vector<uintptr_t>& return_addres
   for (const uintptr_t address : return_addresses) {
     if (known.contains(address)) continue;
     known[address] = {};
-    Dl_info info;
-    link_map* map = nullptr;
-    if (!dladdr1(reinterpret_cast<void*>(address - 1), &info, reinterpret_cast<void**>(&map),
-                 RTLD_DL_LINKMAP))
-      continue;
-    const bool program = map->l_name[0] == '\0';
-    const std::string file =
-        program ? "/proc/" + std::to_string(getpid()) + "/exe" : std::string(map->l_name);
-    wanted[file][address - 1 - map->l_addr] = address;
+    const Location location = location_of(address - 1);
+    if (!location.file.empty()) wanted[location.file][location.offset] = address;
   }
   for (const auto& [file, offsets] : wanted) look_up(file, offsets, &known);
   std::vector<SourceLine> lines;

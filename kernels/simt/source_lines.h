@@ -18,6 +18,9 @@ struct SourceLine {
 /// language.h. What was looked up once is kept: starting addr2line takes a tenth of a second.
 std::vector<SourceLine> source_lines(const std::vector<uintptr_t>& return_addresses);
 
+/// The mangled name of a function of this process, by its debugging information; empty if unknown.
+std::string symbol_name(const void* function);
+
 /// A path without its folders.
 std::string file_name(const std::string& path);
 

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 #if defined(__CUDACC__)
 
@@ -193,9 +194,18 @@ inline void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 template <typename... Parameters, typename... Arguments>
 Status launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
               void (*kernel)(Parameters...), Arguments... arguments) {
-  const auto body = [=] { kernel(arguments...); };
-  return simt::run(stream, name, grid, block, dynamic_shared_bytes,
-                   {&body, sizeof body, [](const void* b) { (*static_cast<const decltype(body)*>(b))(); }});
+  const std::tuple<void (*)(Parameters...), Parameters...> call(kernel, arguments...);
+  return std::apply(
+      [&](const auto&, const Parameters&... given) {
+        const void* const parameters[] = {&given..., nullptr};
+        const auto run_it = [](const void* c) {
+          std::apply([](auto function, const Parameters&... p) { function(p...); },
+                     *static_cast<const decltype(call)*>(c));
+        };
+        return simt::run(stream, name, grid, block, dynamic_shared_bytes,
+                         {&call, sizeof call, run_it, reinterpret_cast<const void*>(kernel), parameters});
+      },
+      call);
 }
 
 }  // namespace weft::device

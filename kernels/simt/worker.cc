@@ -86,16 +86,9 @@ void* Worker::shared_variable(const void* key, size_t size, const char* name) {
 
 void Worker::add_finding(FindingKind kind, std::string detail, Here here, uintptr_t pc, int thread) {
   const std::string file = here.file ? here.file : "";
-  for (RawFinding& known : findings_) {
-    if (known.finding.kind != kind || known.pc != pc || known.finding.line != here.line ||
-        known.finding.file != file)
-      continue;
-    ++known.finding.times;
-    return;
-  }
   Finding finding{
       kind, std::move(detail), shape_.kernel, file, here.line, {block_.x, block_.y, block_.z}, thread, 1};
-  findings_.push_back({std::move(finding), pc});
+  findings_.add(std::move(finding), pc);
 }
 
 void Worker::fail(FindingKind kind, std::string detail, Here here) {
@@ -147,8 +140,7 @@ void Worker::resume(unsigned index) {
                                 scheduler_ = std::move(scheduler);
                                 for (;;) {
                                   shape_.body.call(shape_.body.arguments);
-                                  for (std::vector<Copy>& group : thread_->copies) finish_copies(group);
-                                  thread_->copies.clear();
+                                  thread_->copies.finish(checker_, accessor());
                                   thread_->state = ThreadState::kEnded;
                                   --n_alive_;
                                   const unsigned warp = thread_->index / 32;

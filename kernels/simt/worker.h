@@ -13,24 +13,14 @@
 #include <random>
 #include <vector>
 
+#include "kernels/simt/async_copies.h"
 #include "kernels/simt/checker.h"
 #include "kernels/simt/device.h"
+#include "kernels/simt/findings.h"
 #include "kernels/simt/language.h"
+#include "kernels/simt/matrix_operations.h"
 
 namespace weft::simt {
-
-/// A finding before its line is looked up: pc is an instruction, or 0 where file and line are known already.
-struct RawFinding {
-  Finding finding;
-  uintptr_t pc = 0;
-};
-
-struct LaunchShape {
-  const char* kernel;
-  dim3 grid, block;
-  size_t dynamic_shared_bytes;
-  Body body;
-};
 
 /// What a warp's lanes do together, in the order of its operands below.
 enum class WarpOp : uint8_t {
@@ -44,14 +34,6 @@ enum class WarpOp : uint8_t {
   kMmaS8
 };
 
-struct WarpOperands {
-  uint64_t value = 0;
-  int source_lane = -1;
-  void* out = nullptr;
-  const void* a = nullptr;
-  const void* b = nullptr;
-};
-
 /// A warp operation whose lanes are arriving.
 struct Gathering {
   bool open = false;
@@ -62,21 +44,15 @@ struct Gathering {
   Here here;
 };
 
-struct Copy {
-  void* shared;
-  const void* global;
-  int bytes, source_bytes;
-};
-
 enum class ThreadState : uint8_t { kReady, kAtBarrier, kInWarpOp, kEnded };
 
 struct Thread {
   unsigned index;
   uint3 position;
   ThreadState state;
-  Here here;                              // where it waits
-  int vote;                               // its predicate at a barrier, then the result
-  std::vector<std::vector<Copy>> copies;  // groups of cp.async, the last one open
+  Here here;  // where it waits
+  int vote;   // its predicate at a barrier, then the result
+  AsyncCopies copies;
 };
 
 /// Runs at most one launch at a time.
@@ -86,7 +62,7 @@ class Worker {
   ~Worker();
   void run_block(uint3 block);
   bool failed() const { return failed_; }
-  const std::vector<RawFinding>& findings() const { return findings_; }
+  const std::vector<RawFinding>& findings() const { return findings_.all(); }
   const Checker& checker() const { return checker_; }
   /// The line that stands for a number of site_of(), or null: an instruction.
   const Here* line_of(uintptr_t pc) const { return pc <= lines_.size() ? &lines_[pc - 1] : nullptr; }
@@ -102,7 +78,7 @@ class Worker {
   /// Returns when all lanes of the mask have come. The result is the lane's own.
   uint64_t warp_op(uint32_t mask, WarpOp op, const WarpOperands& operands, Here here);
   void async_copy(const Copy& copy, Here here);
-  void async_commit();
+  void async_commit() { thread_->copies.commit(); }
   void async_wait(size_t groups_left);
   /// An access by the running fiber, at an instruction or at a line; returns only if it may be made.
   void access(uintptr_t pc, const void* address, size_t size, Use use);
@@ -129,7 +105,6 @@ class Worker {
   void complete(unsigned warp, Gathering& gathering);
   uint32_t alive_lanes(unsigned warp) const;
   void report_deadlock();
-  void finish_copies(std::vector<Copy>& group);
   Accessor accessor() const;
   /// A number for a line, below all addresses of instructions; lines are few.
   uintptr_t site_of(Here here);
@@ -149,7 +124,7 @@ class Worker {
   std::mt19937 random_;
   Checker checker_;
   bool failed_ = false;
-  std::vector<RawFinding> findings_;
+  Findings findings_;
   std::vector<Here> lines_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "kernels/simt/device.h"
 #include "kernels/simt/language.h"
+#include "kernels/simt/targets.h"
 #include "kernels/testing/random.h"
 
 namespace weft::simt {
@@ -23,8 +24,9 @@ std::vector<int> small_integers(int n, int bound) {
 
 TEST(Language, LanesExchangeValues) {
   const std::vector<int> x = small_integers(32, 60);
-  for (int order = 0; order < kOrders; ++order) {
-    Device device({.order = order});
+  for (const Target& target : targets("language")) {
+    SCOPED_TRACE(target.name);
+    Device device(target.options);
     Buffer<int> in(device, "x", x), out(device, "out", std::vector<int>(320));
     ASSERT_TRUE(warp_exchange(in.data(), out.data(), &device).ok()) << device.report().text();
     const std::vector<int> got = out.values();
@@ -53,8 +55,12 @@ TEST(Language, AtomicsAddUpAcrossBlocksAndWorkers) {
   std::vector<int> bins(8);
   float sum = 0;
   for (const int v : x) ++bins[static_cast<size_t>(v % 8)], sum += static_cast<float>(v);
-  for (int order = 0; order < kOrders; ++order) {
-    Device device({.order = order, .workers = 1 + order % 3});
+  int workers = 1;
+  for (const Target& target : targets("language")) {
+    SCOPED_TRACE(target.name);
+    DeviceOptions options = target.options;
+    options.workers = workers = workers % 3 + 1;
+    Device device(options);
     Buffer<int> in(device, "x", x), counts(device, "bins", std::vector<int>(8)),
         largest(device, "largest", {-1});
     Buffer<float> total(device, "sum", {0.0f});
@@ -70,8 +76,9 @@ TEST(Language, BarriersVote) {
   for (const int zeros : {0, 1, 64}) {
     std::vector<int> x(64, 3);
     std::fill(x.begin(), x.begin() + zeros, 0);
-    for (int order = 0; order < kOrders; ++order) {
-      Device device({.order = order});
+    for (const Target& target : targets("language")) {
+      SCOPED_TRACE(target.name);
+      Device device(target.options);
       Buffer<int> in(device, "x", x), out(device, "out", std::vector<int>(4));
       ASSERT_TRUE(block_votes(in.data(), out.data(), &device).ok()) << device.report().text();
       EXPECT_EQ(out.values(), (std::vector<int>{zeros < 64, zeros == 0, 64 - zeros, 1}));
@@ -82,8 +89,9 @@ TEST(Language, BarriersVote) {
 template <typename Element, typename ToNumber>
 void expect_product(MmaKind kind, int depth, const std::vector<Element>& a, const std::vector<Element>& b,
                     ToNumber number) {
-  for (int order = 0; order < kOrders; ++order) {
-    Device device({.order = order});
+  for (const Target& target : targets("language")) {
+    SCOPED_TRACE(target.name);
+    Device device(target.options);
     Buffer<Element> in_a(device, "a", a), in_b(device, "b", b);
     Buffer<float> sums(device, "d", std::vector<float>(128));
     Buffer<int32_t> counts(device, "d", std::vector<int32_t>(128));

@@ -21,7 +21,7 @@ __global__ void reverse_and_sum(const float* x, float* y) {
     if constexpr (kMistake == Planted::kWaitTooShort) device::copy_async_wait<1>();
   } else if constexpr (kMistake == Planted::kMisaligned) {
     const device::Quad quad = device::load_quad(from + 1);
-    row[i] = quad.v[0];
+    row[i] = quad.v[0] + 0 * (quad.v[1] + quad.v[2] + quad.v[3]);
   } else {
     if (i % 4 == 0) device::copy_async16(row + i, from + i, true);
     device::copy_async_commit();

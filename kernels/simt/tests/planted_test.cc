@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/simt/device.h"
+#include "kernels/simt/targets.h"
 
 namespace weft::simt {
 namespace {
@@ -55,9 +56,12 @@ std::string source_line(int line) {
 }
 
 TEST(Planted, WithoutAMistakeNothingIsFoundInAnyOrder) {
-  for (int order = 0; order < kOrders; ++order) {
+  for (const Target& target : targets("planted")) {
+    SCOPED_TRACE(target.name);
     for (const CopyTime copy_time : {CopyTime::kLatest, CopyTime::kAtOnce}) {
-      Device device({.order = order, .copy_time = copy_time});
+      DeviceOptions options = target.options;
+      options.copy_time = copy_time;
+      Device device(options);
       const Outcome outcome = run_planted(Planted::kNone, device);
       EXPECT_TRUE(outcome.status.ok()) << device.report().text();
       EXPECT_EQ(outcome.y, expected());
@@ -82,8 +86,8 @@ struct Case {
 class EachMistake : public testing::TestWithParam<Case> {};
 
 TEST_P(EachMistake, IsFoundAtItsLineInEveryOrder) {
-  for (int order = 0; order < kOrders; ++order) {
-    Device device({.order = order});
+  for (const Target& target : targets("planted")) {
+    Device device(target.options);
     const Outcome outcome = run_planted(GetParam().mistake, device);
     EXPECT_FALSE(outcome.status.ok());
     const std::vector<Finding>& findings = device.report().findings;
@@ -94,7 +98,7 @@ TEST_P(EachMistake, IsFoundAtItsLineInEveryOrder) {
       EXPECT_EQ(finding.kernel, "reverse_and_sum");
       EXPECT_GE(finding.thread, 0);
     }
-    EXPECT_TRUE(at_line) << "order " << order << "; expected '" << to_string(GetParam().kind)
+    EXPECT_TRUE(at_line) << target.name << "; expected '" << to_string(GetParam().kind)
                          << "' at a line with '" << GetParam().at_line << "', got\n"
                          << device.report().text();
   }
