@@ -5,30 +5,7 @@
 namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
 
-// Two accumulators hide the latency of the addition; their number is part of the result's bits.
-template <typename Term>
-WEFT_INLINE float sum_over_row(const float* x, int64_t cols, Term term) {
-  F32 even = {}, odd = {};
-  int64_t i = 0;
-  for (; i + 2 * kLanes <= cols; i += 2 * kLanes) {
-    even = term(load(x + i), even, kLanes);
-    odd = term(load(x + i + kLanes), odd, kLanes);
-  }
-  for (; i < cols; i += kLanes) {
-    const int64_t n = cols - i < kLanes ? cols - i : kLanes;
-    even = term(n == kLanes ? load(x + i) : load_first(x + i, n), even, n);
-  }
-  return sum_lanes(even + odd);
-}
-
-void rms(const float* weight, float epsilon, const float* x, float* y, int64_t cols) {
-  const float squares =
-      sum_over_row(x, cols, [](F32 v, F32 sum, int64_t) { return multiply_add(v, v, sum); });
-  const float scale = 1.0f / __builtin_sqrtf(squares / static_cast<float>(cols) + epsilon);
-  int64_t i = 0;
-  for (; i + kLanes <= cols; i += kLanes) store(y + i, load(x + i) * broadcast(scale) * load(weight + i));
-  for (; i < cols; ++i) y[i] = x[i] * scale * weight[i];
-}
+constexpr int kChains = 4;  // hide the latency of additions; their number is part of the result's bits
 
 typedef uint16_t U16 __attribute__((vector_size(kLanes * 2)));
 
@@ -61,49 +38,74 @@ WEFT_INLINE F32 get_first(const typename Row::Element* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) whole[i] = p[i];
   return Row::get(whole);
 }
+template <typename Row>
+WEFT_INLINE void put_first(typename Row::Element* p, F32 v, int64_t n) {
+  typename Row::Element whole[kLanes];
+  Row::put(whole, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = whole[i];
+}
+
+// The sum over a row, in chains; term(v, sum) adds what a vector counts for to a chain. The last vector's lanes beyond the row
+// hold `beyond`, whose term is 0.
+template <typename Row, typename Term>
+WEFT_INLINE float sum_over_row(const typename Row::Element* x, int64_t cols, float beyond, Term term) {
+  F32 sums[kChains] = {};
+  int64_t i = 0;
+  for (; i + kChains * kLanes <= cols; i += kChains * kLanes) {
+    WEFT_UNROLL
+    for (int j = 0; j < kChains; ++j) sums[j] = term(Row::get(x + i + j * kLanes), sums[j]);
+  }
+  for (; i + kLanes <= cols; i += kLanes) sums[0] = term(Row::get(x + i), sums[0]);
+  if (i < cols) {
+    F32 last = get_first<Row>(x + i, cols - i);
+    for (int64_t lane = cols - i; lane < kLanes; ++lane) last[lane] = beyond;
+    sums[0] = term(last, sums[0]);
+  }
+  return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+// y = each(x, weight, bias), vector by vector.
+template <typename In, typename Out, typename Each>
+WEFT_INLINE void map_row(const float* weight, const float* bias, const typename In::Element* x,
+                         typename Out::Element* y, int64_t cols, Each each) {
+  int64_t i = 0;
+  for (; i + kLanes <= cols; i += kLanes)
+    Out::put(y + i, each(In::get(x + i), load(weight + i), bias ? load(bias + i) : F32{}));
+  const int64_t n = cols - i;
+  if (n > 0)
+    put_first<Out>(
+        y + i,
+        each(get_first<In>(x + i, n), load_first(weight + i, n), bias ? load_first(bias + i, n) : F32{}), n);
+}
+
+void rms(const float* weight, float epsilon, const float* x, float* y, int64_t cols) {
+  const float squares =
+      sum_over_row<F32Row>(x, cols, 0, [](F32 v, F32 sum) { return multiply_add(v, v, sum); });
+  const F32 scale = broadcast(1.0f / __builtin_sqrtf(squares / static_cast<float>(cols) + epsilon));
+  map_row<F32Row, F32Row>(weight, nullptr, x, y, cols, [=](F32 v, F32 w, F32) { return v * scale * w; });
+}
 
 template <typename In, typename Out>
-void layer_rows(const float* weight, const float* bias, float epsilon, const typename In::Element* x,
-                typename Out::Element* y, int64_t cols) {
-  F32 even = {}, odd = {};
-  int64_t i = 0;
-  for (; i + 2 * kLanes <= cols; i += 2 * kLanes) {
-    even += In::get(x + i);
-    odd += In::get(x + i + kLanes);
-  }
-  for (; i < cols; i += kLanes) even += cols - i < kLanes ? get_first<In>(x + i, cols - i) : In::get(x + i);
-  const float mean = sum_lanes(even + odd) / static_cast<float>(cols);
-  even = odd = F32{};
-  for (i = 0; i + 2 * kLanes <= cols; i += 2 * kLanes) {
-    const F32 a = In::get(x + i) - broadcast(mean), b = In::get(x + i + kLanes) - broadcast(mean);
-    even = multiply_add(a, a, even);
-    odd = multiply_add(b, b, odd);
-  }
-  for (; i < cols; i += kLanes) {
-    const int64_t n = cols - i < kLanes ? cols - i : kLanes;
-    F32 d = (n < kLanes ? get_first<In>(x + i, n) : In::get(x + i)) - broadcast(mean);
-    for (int64_t lane = n; lane < kLanes; ++lane) d[lane] = 0;
-    even = multiply_add(d, d, even);
-  }
-  const float scale = 1.0f / __builtin_sqrtf(sum_lanes(even + odd) / static_cast<float>(cols) + epsilon);
-  for (i = 0; i < cols; i += kLanes) {
-    const int64_t n = cols - i < kLanes ? cols - i : kLanes;
-    const bool whole = n == kLanes;
-    F32 v = ((whole ? In::get(x + i) : get_first<In>(x + i, n)) - broadcast(mean)) * broadcast(scale);
-    v = v * (whole ? load(weight + i) : load_first(weight + i, n));
-    if (bias) v = v + (whole ? load(bias + i) : load_first(bias + i, n));
-    if (whole) {
-      Out::put(y + i, v);
-    } else {
-      typename Out::Element part[kLanes];
-      Out::put(part, v);
-      for (int64_t lane = 0; lane < n; ++lane) y[i + lane] = part[lane];
-    }
-  }
+void layer_row(const float* weight, const float* bias, float epsilon, const typename In::Element* x,
+               typename Out::Element* y, int64_t cols) {
+  const float inverse = 1.0f / static_cast<float>(cols);
+  const float mean = sum_over_row<In>(x, cols, 0, [](F32 v, F32 sum) { return sum + v; }) * inverse;
+  const F32 centre = broadcast(mean);
+  const float squares = sum_over_row<In>(x, cols, mean, [=](F32 v, F32 sum) {
+    const F32 d = v - centre;
+    return multiply_add(d, d, sum);
+  });
+  const F32 scale = broadcast(1.0f / __builtin_sqrtf(squares * inverse + epsilon));
+  if (bias)
+    map_row<In, Out>(weight, bias, x, y, cols,
+                     [=](F32 v, F32 w, F32 b) { return multiply_add((v - centre) * scale, w, b); });
+  else
+    map_row<In, Out>(weight, nullptr, x, y, cols,
+                     [=](F32 v, F32 w, F32) { return (v - centre) * scale * w; });
 }
 
 void layer(const float* weight, const float* bias, float epsilon, const float* x, float* y, int64_t cols) {
-  layer_rows<F32Row, F32Row>(weight, bias, epsilon, x, y, cols);
+  layer_row<F32Row, F32Row>(weight, bias, epsilon, x, y, cols);
 }
 
 void layer_mixed(const float* weight, const float* bias, float epsilon, uint8_t x_bf16, const void* x,
@@ -111,10 +113,10 @@ void layer_mixed(const float* weight, const float* bias, float epsilon, uint8_t 
   const float* wide = static_cast<const float*>(x);
   const uint16_t* half = static_cast<const uint16_t*>(x);
   if (x_bf16 && y_bf16)
-    layer_rows<BF16Row, BF16Row>(weight, bias, epsilon, half, static_cast<uint16_t*>(y), cols);
-  else if (x_bf16) layer_rows<BF16Row, F32Row>(weight, bias, epsilon, half, static_cast<float*>(y), cols);
-  else if (y_bf16) layer_rows<F32Row, BF16Row>(weight, bias, epsilon, wide, static_cast<uint16_t*>(y), cols);
-  else layer_rows<F32Row, F32Row>(weight, bias, epsilon, wide, static_cast<float*>(y), cols);
+    layer_row<BF16Row, BF16Row>(weight, bias, epsilon, half, static_cast<uint16_t*>(y), cols);
+  else if (x_bf16) layer_row<BF16Row, F32Row>(weight, bias, epsilon, half, static_cast<float*>(y), cols);
+  else if (y_bf16) layer_row<F32Row, BF16Row>(weight, bias, epsilon, wide, static_cast<uint16_t*>(y), cols);
+  else layer_row<F32Row, F32Row>(weight, bias, epsilon, wide, static_cast<float*>(y), cols);
 }
 
 }  // namespace
