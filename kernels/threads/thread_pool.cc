@@ -14,6 +14,10 @@
 namespace weft {
 namespace {
 
+/// How long a caller that ran alone beside others is expected back: their next teams leave it a core. Longer than what a node
+/// does between two runs.
+constexpr auto kExpected = std::chrono::milliseconds(100);
+
 // A waiting thread first watches the word, then lets other threads run between looks, then sleeps until woken. The whole is
 // long enough to span the serial code between two products of a decode step, short enough not to be noticed; the first part is
 // a barrier's usual wait, and short, because on a machine with more to do it keeps a core from the thread that is waited for.
@@ -140,6 +144,7 @@ struct ThreadPool::State {
     const uint32_t n_workers = pool.claim(claimed);
     if (n_workers == 0) {
       run_alone(body, arg);
+      pool.expect_back();
     } else {
       TeamState& team = claimed[0]->storage;
       team.body = body;
@@ -171,7 +176,10 @@ struct ThreadPool::State {
   /// Takes the idle workers that fit beside the threads already at work; counts the caller as at work too.
   uint32_t claim(Worker** claimed) {
     std::lock_guard lock(mutex);
-    const uint32_t free = executor.max_threads > busy ? executor.max_threads - busy : 1;
+    const bool other_expected = expected != std::thread::id() && expected != std::this_thread::get_id() &&
+                                busy == 0 && std::chrono::steady_clock::now() < expected_until;
+    const uint32_t taken = busy + (other_expected ? 1 : 0);
+    const uint32_t free = executor.max_threads > taken ? executor.max_threads - taken : 1;
     const uint32_t n_workers = std::min(free - 1, static_cast<uint32_t>(idle.size()));
     for (uint32_t i = 0; i < n_workers; ++i) {
       claimed[i] = idle.back();
@@ -179,6 +187,13 @@ struct ThreadPool::State {
     }
     busy += n_workers + 1;
     return n_workers;
+  }
+
+  /// The calling thread, which ran alone beside others, will likely run again soon.
+  void expect_back() {
+    std::lock_guard lock(mutex);
+    expected = std::this_thread::get_id();
+    expected_until = std::chrono::steady_clock::now() + kExpected;
   }
 
   void release(Worker** claimed, uint32_t n_workers) {
@@ -190,9 +205,11 @@ struct ThreadPool::State {
   }
 
   std::vector<Worker> workers;
-  std::mutex mutex;  // guards idle and busy
+  std::mutex mutex;  // guards what follows
   std::vector<Worker*> idle;
-  uint32_t busy = 0;  // threads at work, callers included
+  uint32_t busy = 0;         // threads at work, callers included
+  std::thread::id expected;  // the last caller that ran alone beside others
+  std::chrono::steady_clock::time_point expected_until;
   weft_executor executor{};
 };
 

@@ -2,7 +2,8 @@
 ///
 /// A pool of n threads has n - 1 workers; the thread that calls run() is the n-th. Callers share the pool:
 /// each gets a team of itself and the workers that are idle at that moment, never more than n threads in all,
-/// except that a caller that finds the pool full runs alone rather than wait. Workers spin for a while after
+/// except that a caller that finds the pool full runs alone rather than wait; the next teams of others leave it a core
+/// until it has not come back for a while. Workers spin for a while after
 /// a team, so that the next one starts within a microsecond or two, then park; an idle pool costs nothing.
 /// Teams do not nest: run() inside a body gets a team of one. Ownership: the pool outlives every Executor
 /// made from it; the destructor joins the workers, no run() may be under way. Thread safety: executor() and

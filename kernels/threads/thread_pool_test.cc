@@ -4,6 +4,7 @@
 #include <weft/sdk/executor.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -179,6 +180,19 @@ TEST(ThreadPool, TwoCallersTogetherKeepToThePoolsThreadsAndOneOfTheirOwn) {
   first.join();
   second.join();
   EXPECT_LE(most.load(), kThreads + 1);  // the second caller, where the first has all workers
+}
+
+// A node of long runs beside one of short ones, which is between two runs whenever the first claims.
+TEST(ThreadPool, LeavesACoreToACallerThatFoundThePoolFull) {
+  ThreadPool pool(3);
+  EXPECT_EQ(team_size(pool), 3u);
+  Executor(pool.executor()).run([&](Team team) {
+    if (team.thread() == 0) std::thread([&] { EXPECT_EQ(team_size(pool), 1u); }).join();
+    team.barrier();
+  });
+  EXPECT_EQ(team_size(pool), 2u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  EXPECT_EQ(team_size(pool), 3u) << "it did not come back";
 }
 
 TEST(ThreadPool, WakesWorkersThatHaveParked) {
