@@ -25,9 +25,8 @@ const char* to_string(Arithmetic arithmetic) {
   return "?";
 }
 
-double measure_seconds(const KernelCase& kernel_case, Executor executor, double least_seconds) {
+double measure_seconds(const KernelRun& run, Executor executor, double least_seconds) {
   constexpr size_t kFewest = 5;
-  const KernelRun run = kernel_case.make(executor);
   seconds_of(run, executor);
   std::vector<double> times;
   for (double sum = 0; sum < least_seconds || times.size() < kFewest; sum += times.back())

@@ -1,9 +1,10 @@
-/// What `weft bench kernels` measures: each op's folder describes a few runs of its op in <op>_cases.cc, and names that file
-/// with weft_kernel_cases(<op> <op>_cases.cc) in its CMakeLists.txt; the command finds them all.
+/// What `weft bench kernels` measures: each op's folder describes a few runs of its op in <op>_bench.cc, and names that file
+/// with weft_kernel_cases(<op> <op>_bench.cc) in its CMakeLists.txt; the command finds them all.
 ///
-///   // norm_cases.cc
+///   // norm_bench.cc
 ///   std::vector<KernelCase> norm_cases() {
 ///     KernelCase rms = {.name = "rms 256 x 576", .bytes = 8.0 * 256 * 576, .operations = 4.0 * 256 * 576};
+///     rms.peer_work = "rms_norm f32 rows=256 cols=576";
 ///     rms.make = [](Executor) -> KernelRun { return [x = ...](Executor executor) mutable { norm(..., executor); }; };
 ///     return {rms};
 ///   }
@@ -29,10 +30,15 @@ const char* to_string(Arithmetic arithmetic);
 using KernelRun = std::function<void(Executor)>;
 
 struct KernelCase {
-  std::string name;                          // what is computed, with its shape: "Q4_1 1536 x 576, 1 row"
+  std::string name;                          // what is computed, with its shape: at most 32 columns
   double bytes = 0;                          // that a run cannot but read or write, each once
   double operations = 0;                     // a product and a sum count as two
   Arithmetic arithmetic = Arithmetic::kF32;  // the peak to compare with
+  /// The same work as another library is asked for it (kernel_peer.h): "linear bf16 m=512 n=1280 k=5120". Empty: none has it.
+  std::string peer_work = {};
+  /// A model that the shape is from, and how often one pass of it computes that: the weight in the model's total. 0: none.
+  const char* model = "";
+  int uses = 0;
   /// Makes the operands and returns the run over them. What should come from memory is more than caches hold.
   std::function<KernelRun(Executor)> make;
 };
@@ -46,7 +52,7 @@ struct KernelOp {
 std::span<const KernelOp> kernel_ops();
 
 /// Seconds of a run: the median of as many as fit into `least_seconds`, at least five, after one that is not counted.
-double measure_seconds(const KernelCase& kernel_case, Executor executor, double least_seconds);
+double measure_seconds(const KernelRun& run, Executor executor, double least_seconds);
 
 struct KernelPeaks {
   double read_bytes;     // a second, from a buffer of the given size

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/testing/dense.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/tolerance.h"
 
@@ -16,13 +17,6 @@ constexpr Activation kAll[] = {Activation::kSilu, Activation::kGelu,        Acti
                                Activation::kRelu, Activation::kReluSquared, Activation::kQuickGelu};
 const int64_t kCounts[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 64, 1537};
 
-std::vector<IsaLevel> levels() {
-  std::vector<IsaLevel> available;
-  for (int i = 0; i < kIsaLevelCount; ++i)
-    if (isa_available(static_cast<IsaLevel>(i))) available.push_back(static_cast<IsaLevel>(i));
-  return available;
-}
-
 std::vector<float> spread(int64_t count) {
   std::vector<float> x = testing::random_normal(count, 5);
   for (float& v : x) v *= 4;
@@ -30,7 +24,7 @@ std::vector<float> spread(int64_t count) {
 }
 
 TEST(Activation, AgreesWithTheReferenceAtEveryLevel) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (Activation f : kAll) {
       for (int64_t count : kCounts) {
         std::vector<float> got = spread(count), want = got, gated = got, gated_want = got;
@@ -49,7 +43,7 @@ TEST(Activation, AgreesWithTheReferenceAtEveryLevel) {
 }
 
 TEST(Activation, ElementsDoNotDependOnTheirPlace) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (Activation f : kAll) {
       std::vector<float> together = spread(37), alone = together;
       activate(f, together.data(), 37, level);
@@ -61,7 +55,7 @@ TEST(Activation, ElementsDoNotDependOnTheirPlace) {
 
 TEST(Activation, HoldsAtTheEnds) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (Activation f : kAll) {
       std::vector<float> x = {0, 100, -100, kInfinity, NAN, -1e-30f};
       activate(f, x.data(), 6, level);
@@ -76,7 +70,7 @@ TEST(Activation, HoldsAtTheEnds) {
 }
 
 TEST(SoftCap, IsAScaledTanh) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     std::vector<float> x = spread(37), want = x;
     for (float& v : x) v *= 10;
     for (size_t i = 0; i < x.size(); ++i) want[i] = static_cast<float>(30 * std::tanh(double{x[i]} / 30));
@@ -86,7 +80,7 @@ TEST(SoftCap, IsAScaledTanh) {
 }
 
 TEST(Add, AddsInPlace) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     std::vector<float> x = spread(19), y = testing::random_normal(19, 9), want = x;
     for (size_t i = 0; i < x.size(); ++i) want[i] += y[i];
     add(x.data(), y.data(), 19, level);

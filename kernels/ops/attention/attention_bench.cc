@@ -1,55 +1,84 @@
-// One layer of SmolLM2 (9 heads, 3 KV heads of 64): one new token after `depth`, and the last 256 of `depth`. GB/s are
-// bytes of keys and values read once a KV head; FLOP are 4 * head_dim a query head and token seen.
-#include <benchmark/benchmark.h>
-
+// What `weft bench kernels attention` measures: one layer of SmolLM2 (9 heads, 3 KV heads of 64) and one of Gemma 3 270M (4 heads,
+// 1 KV head of 256): the last token of 4096, and the last 512.
 #include <cstdlib>
 #include <memory>
-#include <vector>
 
+#include "kernels/bench/kernel_case.h"
 #include "kernels/ops/attention/attention.h"
 #include "kernels/testing/random.h"
 
 namespace weft {
 namespace {
 
-void attend(benchmark::State& state, int64_t n_rows) {
-  AttentionShape shape;
-  shape.n_heads = 9;
-  shape.n_kv_heads = 3;
-  shape.head_dim = 64;
-  shape.format = static_cast<KvFormat>(state.range(0));
-  shape.scale = 0.125f;
-  const int64_t depth = state.range(1), width = 9 * 64, kv = 3 * 64;
-  const int64_t page_bytes = 3 * 2 * kv_block_bytes(shape.format, 64), n_pages = depth / kPageTokens;
-  const std::unique_ptr<void, void (*)(void*)> memory(
-      std::aligned_alloc(64, static_cast<size_t>(n_pages * page_bytes)), &std::free);
-  std::vector<std::byte*> pages;
-  for (int64_t p = 0; p < n_pages; ++p)
-    pages.push_back(static_cast<std::byte*>(memory.get()) + p * page_bytes);
-  const std::vector<float> k = testing::random_normal(kv, 1), v = testing::random_normal(kv, 2);
-  for (int64_t t = 0; t < depth; ++t) store_kv(shape, k.data(), v.data(), pages.data(), t);
-  const std::vector<float> q = testing::random_normal(n_rows * width, 3);
-  std::vector<float> y(q.size());
-  std::vector<AttentionRow> rows;
-  double seen = 0;
-  for (int64_t r = 0; r < n_rows; ++r) {
-    rows.push_back({q.data() + r * width, y.data() + r * width, pages.data(), depth - n_rows + r});
-    seen += static_cast<double>(depth - n_rows + r + 1);
-  }
-  for (auto _ : state) {
-    SharedWork work;
-    attention_share(shape, rows.data(), n_rows, work, 0, 1);
-    benchmark::DoNotOptimize(y.data());
-  }
-  state.SetBytesProcessed(state.iterations() * n_pages * page_bytes);
-  state.counters["FLOP/s"] =
-      benchmark::Counter(seen * 9 * 4 * 64, benchmark::Counter::kIsIterationInvariantRate);
-}
-void one_token(benchmark::State& state) { attend(state, 1); }
-void chunk_of_256(benchmark::State& state) { attend(state, 256); }
+constexpr int64_t kDepth = 4096;
 
-BENCHMARK(one_token)->ArgNames({"format", "depth"})->ArgsProduct({{0, 1, 2, 3}, {512, 4096}});
-BENCHMARK(chunk_of_256)->ArgNames({"format", "depth"})->ArgsProduct({{0, 1, 3}, {512, 4096}});
+struct Layer {
+  Layer(int64_t heads, int64_t kv_heads, int64_t head_dim, KvFormat format, int64_t n_rows)
+      : memory(nullptr, &std::free) {
+    shape.n_heads = heads;
+    shape.n_kv_heads = kv_heads;
+    shape.head_dim = head_dim;
+    shape.format = format;
+    shape.scale = 0.1f;
+    const int64_t page_bytes = kv_heads * 2 * kv_block_bytes(format, head_dim), width = heads * head_dim;
+    memory.reset(std::aligned_alloc(64, static_cast<size_t>(kDepth / kPageTokens * page_bytes)));
+    for (int64_t p = 0; p < kDepth / kPageTokens; ++p)
+      pages.push_back(static_cast<std::byte*>(memory.get()) + p * page_bytes);
+    const std::vector<float> k = testing::random_normal(kv_heads * head_dim, 1);
+    for (int64_t t = 0; t < kDepth; ++t) store_kv(shape, k.data(), k.data(), pages.data(), t);
+    q = testing::random_normal(n_rows * width, 3);
+    y.resize(q.size());
+    for (int64_t r = 0; r < n_rows; ++r)
+      rows.push_back({q.data() + r * width, y.data() + r * width, pages.data(), kDepth - n_rows + r});
+  }
+
+  void run(Executor executor) {
+    SharedWork work;
+    executor.run([&](Team team) {
+      attention_share(shape, rows.data(), static_cast<int64_t>(rows.size()), work, team.thread(),
+                      team.n_threads());
+    });
+  }
+
+  AttentionShape shape;
+  std::unique_ptr<void, void (*)(void*)> memory;
+  std::vector<std::byte*> pages;
+  std::vector<float> q, y;
+  std::vector<AttentionRow> rows;
+};
 
 }  // namespace
+
+std::vector<KernelCase> attention_cases() {
+  std::vector<KernelCase> cases;
+  struct Model {
+    int64_t heads, kv_heads, head_dim;
+  };
+  for (const Model model : {Model{9, 3, 64}, Model{4, 1, 256}}) {
+    for (const KvFormat format : {KvFormat::kF16, KvFormat::kBF16, KvFormat::kQ8_0}) {
+      for (const int64_t n_rows : {1, 512}) {
+        KernelCase c;
+        const std::string heads = std::to_string(model.heads), kv_heads = std::to_string(model.kv_heads),
+                          head_dim = std::to_string(model.head_dim), rows = std::to_string(n_rows);
+        c.name = heads + "/" + kv_heads + "x" + head_dim + " " + to_string(format) + ", " + rows + " of " +
+                 std::to_string(kDepth);
+        c.bytes = static_cast<double>(kDepth / kPageTokens * model.kv_heads * 2 *
+                                      kv_block_bytes(format, model.head_dim));
+        const double seen = static_cast<double>(n_rows) * (kDepth - static_cast<double>(n_rows - 1) / 2);
+        c.operations = 4 * seen * static_cast<double>(model.heads * model.head_dim);
+        if (format != KvFormat::kQ8_0)
+          c.peer_work = std::string("causal_attention ") + to_string(format) + " rows=" + rows +
+                        " keys=" + std::to_string(kDepth) + " heads=" + heads + " kv_heads=" + kv_heads +
+                        " head_dim=" + head_dim;
+        c.make = [model, format, n_rows](Executor) -> KernelRun {
+          return [layer = std::make_shared<Layer>(model.heads, model.kv_heads, model.head_dim, format,
+                                                  n_rows)](Executor executor) { layer->run(executor); };
+        };
+        cases.push_back(std::move(c));
+      }
+    }
+  }
+  return cases;
+}
+
 }  // namespace weft

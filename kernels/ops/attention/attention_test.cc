@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/testing/dense.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/tolerance.h"
 
@@ -16,13 +17,6 @@ namespace weft {
 namespace {
 
 constexpr KvFormat kFormats[] = {KvFormat::kF32, KvFormat::kF16, KvFormat::kBF16, KvFormat::kQ8_0};
-
-std::vector<IsaLevel> levels() {
-  std::vector<IsaLevel> available;
-  for (int i = 0; i < kIsaLevelCount; ++i)
-    if (isa_available(static_cast<IsaLevel>(i))) available.push_back(static_cast<IsaLevel>(i));
-  return available;
-}
 
 // A sequence of random keys and values in pages of two layers, of which the second is used, and its queries.
 class Fixture {
@@ -90,7 +84,7 @@ TEST(Attention, AgreesWithTheReferenceAtEveryLevelAndFormat) {
     int64_t heads, kv_heads, head_dim, window;
   };
   const Case cases[] = {{2, 1, 32, 0}, {9, 3, 64, 0}, {4, 1, 256, 13}, {3, 3, 96, 33}, {5, 1, 32, 1}};
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (KvFormat format : kFormats) {
       for (const Case& c : cases) {
         Fixture fixture(shape_of(format, c.heads, c.kv_heads, c.head_dim, c.window), 71, level);
@@ -104,7 +98,7 @@ TEST(Attention, AgreesWithTheReferenceAtEveryLevelAndFormat) {
 }
 
 TEST(Attention, ServesOddHeadSizes) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (int64_t head_dim : {1, 7, 8, 17, 40, 255}) {
       Fixture fixture(shape_of(KvFormat::kF16, 2, 2, head_dim), 35, level);
       const std::vector<float> got = fixture.attend(0, 35, level), want = fixture.reference(0, 35);
@@ -125,7 +119,7 @@ TEST(Attention, SoftCapAgreesWithTheReference) {
 }
 
 TEST(Attention, BitsOfARowDoNotDependOnItsNeighboursOrTheThreads) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (KvFormat format : kFormats) {
       for (int64_t window : {0, 10}) {
         Fixture fixture(shape_of(format, 6, 2, 64, window), 100, level);
@@ -145,7 +139,7 @@ TEST(Attention, BitsOfARowDoNotDependOnItsNeighboursOrTheThreads) {
 
 // Whatever lies behind a row's own position, NaN included, is not seen.
 TEST(Attention, LaterTokensAreNotRead) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (KvFormat format : kFormats) {
       Fixture fixture(shape_of(format, 4, 2, 32), 50, level);
       const std::vector<float> before = fixture.attend(0, 41, level);
@@ -160,7 +154,7 @@ TEST(Attention, LaterTokensAreNotRead) {
 }
 
 TEST(Attention, ExtremeScoresStayFinite) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     AttentionShape shape = shape_of(KvFormat::kF32, 1, 1, 16);
     shape.scale = 1000;
     Fixture fixture(shape, 64, level);

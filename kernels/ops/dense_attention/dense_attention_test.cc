@@ -10,19 +10,13 @@
 #include <vector>
 
 #include "kernels/quant/half.h"
+#include "kernels/testing/dense.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
 
 namespace weft {
 namespace {
-
-std::vector<IsaLevel> levels() {
-  std::vector<IsaLevel> available;
-  for (int i = 0; i < kIsaLevelCount; ++i)
-    if (isa_available(static_cast<IsaLevel>(i))) available.push_back(static_cast<IsaLevel>(i));
-  return available;
-}
 
 struct Scratch {
   Scratch(int64_t head_dim, uint32_t n_threads)
@@ -118,7 +112,7 @@ TEST(DenseAttention, AgreesWithTheReferenceAtEveryLevelAndType) {
   const Case cases[] = {{2, 64, 64, 2, 40},  {1, 71, 77, 3, 64},   {1, 17, 130, 1, 160}, {1, 9, 65, 1, 512},
                         {1, 1, 1, 1, 1},     {2, 5, 3, 2, 7},      {1, 130, 63, 1, 80},  {1, 6, 64, 4, 48},
                         {1, 400, 32, 1, 16}, {1, 33, 128, 1, 1024}};
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (DType dtype : {DType::kF32, DType::kBF16}) {
       for (const Case& c : cases) {
         Fixture fixture(shape_of(c.batch, c.n_queries, c.n_keys, c.n_heads, c.head_dim, dtype));
@@ -155,7 +149,7 @@ TEST(DenseAttention, TilesAgreeWithTheReferenceAndKeepBitsOfRows) {
 }
 
 TEST(DenseAttention, CausalAgreesWithTheReference) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (int64_t n : {1, 32, 77, 150}) {
       Fixture fixture(shape_of(2, n, n, 2, 24, DType::kF32, AttentionMask::kCausal));
       EXPECT_LT(fixture.error(fixture.attend(level, 3)), testing::tolerance(DType::kF32)) << n;
@@ -164,7 +158,7 @@ TEST(DenseAttention, CausalAgreesWithTheReference) {
 }
 
 TEST(DenseAttention, BiasAgreesWithTheReferenceAndHidesKeys) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     Fixture fixture(shape_of(2, 13, 100, 2, 32));
     std::vector<float> bias = testing::random_normal(2 * 2 * 13 * 100, 5);
     // The first two blocks of a row hidden, and single keys.
@@ -191,7 +185,7 @@ TEST(DenseAttention, ARowThatSeesNoKeyIsNotANumber) {
 }
 
 TEST(DenseAttention, BitsOfARowDoNotDependOnOtherRowsOrTheThreads) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (DType dtype : {DType::kF32, DType::kBF16}) {
       for (AttentionMask mask : {AttentionMask::kNone, AttentionMask::kCausal}) {
         Fixture fixture(shape_of(2, 100, 150, 3, 40, dtype, mask));
@@ -217,7 +211,7 @@ TEST(DenseAttention, BitsOfARowDoNotDependOnOtherRowsOrTheThreads) {
 }
 
 TEST(DenseAttention, CausalRowsDoNotReadLaterTokens) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     Fixture fixture(shape_of(1, 90, 90, 1, 16, DType::kF32, AttentionMask::kCausal));
     const std::vector<char> before = fixture.attend(level);
     const float poison = std::numeric_limits<float>::quiet_NaN();
@@ -236,7 +230,7 @@ TEST(DenseAttention, ABatchMayShareItsKeys) {
 }
 
 TEST(DenseAttention, ExtremeScoresStayFinite) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     Fixture fixture(shape_of(1, 20, 200, 1, 16));
     fixture.shape().scale = 1e4f;
     for (float y : fixture.floats(fixture.attend(level))) EXPECT_TRUE(std::isfinite(y));

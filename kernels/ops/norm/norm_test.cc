@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/quant/half.h"
+#include "kernels/testing/dense.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
@@ -17,15 +18,8 @@ namespace {
 
 const int64_t kColumns[] = {1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 97, 576, 1000};
 
-std::vector<IsaLevel> levels() {
-  std::vector<IsaLevel> available;
-  for (int i = 0; i < kIsaLevelCount; ++i)
-    if (isa_available(static_cast<IsaLevel>(i))) available.push_back(static_cast<IsaLevel>(i));
-  return available;
-}
-
 TEST(Norm, AgreesWithTheReferenceAtEveryLevel) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (NormKind kind : {NormKind::kRms, NormKind::kLayer}) {
       for (int64_t cols : kColumns) {
         const int64_t rows = 3, stride = cols + 5;
@@ -47,7 +41,7 @@ TEST(Norm, AgreesWithTheReferenceAtEveryLevel) {
 
 // Rows stored in bf16 give what the same values in f32 give, and are rounded once.
 TEST(Norm, LayerNormReadsAndWritesBothTypes) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (int64_t cols : kColumns) {
       std::vector<float> x = testing::random_normal(3 * cols, 1);
       std::vector<uint16_t> half(x.size());
@@ -102,7 +96,7 @@ TEST(Norm, BitsOfARowDoNotDependOnItsPlaceOrTheThreads) {
 }
 
 TEST(Norm, NonFiniteValuesStayVisible) {
-  for (IsaLevel level : levels()) {
+  for (IsaLevel level : testing::available_levels()) {
     for (NormKind kind : {NormKind::kRms, NormKind::kLayer}) {
       std::vector<float> x(20, 1.0f), weight(20, 1.0f), y(20);
       x[7] = std::numeric_limits<float>::quiet_NaN();

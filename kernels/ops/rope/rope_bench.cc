@@ -1,38 +1,36 @@
-// Rotation of nine heads of 64 components, and the making of one position's cosines and sines.
-#include <benchmark/benchmark.h>
-
-#include <vector>
-
+// What `weft bench kernels rope` measures: the rotation of a prompt's queries and keys in place.
+#include "kernels/bench/kernel_case.h"
 #include "kernels/ops/rope/rope.h"
 #include "kernels/testing/random.h"
 
 namespace weft {
-namespace {
 
-void heads(benchmark::State& state) {
-  std::vector<float> x = testing::random_normal(9 * 64, 1), turns = testing::random_normal(64, 2);
-  for (float& t : turns) t = t > 0 ? 1.0f : 0.0f;  // bounded under repetition
-  for (auto _ : state) {
-    rope_heads(static_cast<RopeLayout>(state.range(0)), 64, turns.data(), x.data(), 9, 64);
-    benchmark::DoNotOptimize(x.data());
+std::vector<KernelCase> rope_cases() {
+  std::vector<KernelCase> cases;
+  constexpr int64_t kRows = 512, kHeads = 12, kHeadDim = 64, kRow = kHeads * kHeadDim;
+  for (const RopeLayout layout : {RopeLayout::kInterleaved, RopeLayout::kHalves}) {
+    KernelCase c;
+    c.name = std::string(layout == RopeLayout::kInterleaved ? "interleaved" : "halves") + " 512 x 12 x 64";
+    c.bytes = 8.0 * kRows * kRow;
+    c.operations = 3.0 * kRows * kRow;
+    c.make = [layout](Executor) -> KernelRun {
+      RopeConfig config;
+      config.layout = layout;
+      config.n_rotated = kHeadDim;
+      std::vector<double> frequencies(kHeadDim / 2);
+      const float magnitude = rope_frequencies(config, nullptr, frequencies.data());
+      std::vector<float> turns(kHeadDim);
+      rope_cos_sin(frequencies.data(), kHeadDim, magnitude, 100, turns.data());
+      return [layout, turns, x = testing::random_normal(kRows * kRow, 1)](Executor executor) mutable {
+        executor.parallel_for(kRows, 16, [&](int64_t begin, int64_t end) {
+          for (int64_t r = begin; r < end; ++r)
+            rope_heads(layout, kHeadDim, turns.data(), x.data() + r * kRow, kHeads, kHeadDim);
+        });
+      };
+    };
+    cases.push_back(std::move(c));
   }
-  state.SetBytesProcessed(state.iterations() * 9 * 64 * 8);
+  return cases;
 }
-BENCHMARK(heads)->Arg(static_cast<int>(RopeLayout::kInterleaved))->Arg(static_cast<int>(RopeLayout::kHalves));
 
-void angles(benchmark::State& state) {
-  RopeConfig config;
-  config.n_rotated = 64;
-  std::vector<double> frequencies(32);
-  rope_frequencies(config, nullptr, frequencies.data());
-  std::vector<float> turns(64);
-  int64_t position = 0;
-  for (auto _ : state) {
-    rope_cos_sin(frequencies.data(), 64, 1, ++position, turns.data());
-    benchmark::DoNotOptimize(turns.data());
-  }
-}
-BENCHMARK(angles);
-
-}  // namespace
 }  // namespace weft

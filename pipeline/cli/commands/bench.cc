@@ -20,7 +20,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string what = "text", op, model;
+  std::string what = "text", op, filter, peer, model;
   int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, depth = 0, repetitions = 3;
   int64_t size = 0, steps = 2, buffer_mib = 256;
   std::string precision = "auto";
@@ -112,6 +112,8 @@ int bench(const Options& options) {
   if (const Status isa = check_isa_request(); !isa.ok()) return report_error(isa), kUsage;
   if (options.what == "kernels") {
     return bench_kernels({.op = options.op,
+                          .filter = options.filter,
+                          .peer = options.peer,
                           .threads = static_cast<uint32_t>(options.host.threads),
                           .buffer_bytes = options.buffer_mib << 20,
                           .as_json = options.as_json});
@@ -156,6 +158,11 @@ std::function<int()> declare(Arguments& arguments) {
       "What to measure: text, a language model; image, a diffusion model; kernels, the operations of "
       "the compute library");
   arguments.optional_positional("OP", options->op, "Of kernels, only this operation");
+  arguments.option("--filter", options->filter, "TEXT",
+                   "Of kernels, only cases whose name, or whose model, contains this");
+  arguments.option(
+      "--peer", options->peer, "COMMAND",
+      "Of kernels, a program that does the same work, measured in turn: scripts/compare/pytorch_kernels");
   arguments.option("--buffer", options->buffer_mib, 1, 1 << 20, "MiB",
                    "Of kernels, the buffer that the peak of reading is measured with; default: 256");
   arguments.option("--model", options->model, "MODEL",
