@@ -69,6 +69,47 @@ WEFT_LANE_FN I32x16 i32_load(const void* p) {
 }
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return {_mm256_set1_epi32(v), _mm256_set1_epi32(v)}; }
 WEFT_LANE_FN I32x16 i32_zero() { return i32_set1(0); }
+WEFT_LANE_FN I32x16 i32_add(I32x16 a, I32x16 b) {
+  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
+}
+WEFT_LANE_FN I32x16 i32_or(I32x16 a, I32x16 b) {
+  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+}
+/// (v >> shift) & mask, of lanes that are not negative. shift: 0 to 31.
+WEFT_LANE_FN I32x16 i32_bits(I32x16 v, int shift, int32_t mask) {
+  const __m128i count = _mm_cvtsi32_si128(shift);
+  const __m256i kept = _mm256_set1_epi32(mask);
+  return {_mm256_and_si256(_mm256_srl_epi32(v.lo, count), kept),
+          _mm256_and_si256(_mm256_srl_epi32(v.hi, count), kept)};
+}
+template <int kBits>
+WEFT_LANE_FN I32x16 i32_shift_left(I32x16 v) {
+  return {_mm256_slli_epi32(v.lo, kBits), _mm256_slli_epi32(v.hi, kBits)};
+}
+WEFT_LANE_FN __m256i where_8(int bits, int32_t value) {
+  const __m256i bit_of_lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi32(bits), bit_of_lane);
+  return _mm256_and_si256(_mm256_cmpeq_epi32(set, bit_of_lane), _mm256_set1_epi32(value));
+}
+/// `value` in each lane whose bit is set, 0 in the others.
+WEFT_LANE_FN I32x16 i32_where(uint16_t bits, int32_t value) {
+  return {where_8(bits, value), where_8(bits >> 8, value)};
+}
+WEFT_LANE_FN __m256 lookup16_8(const float* table, __m256i v) {
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), v);
+  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), v);
+  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(v, 28)));  // by bit 3
+}
+/// table[v] of 16 values. v: 0 to 15.
+WEFT_LANE_FN F32x16 f32_lookup16(const float* table, I32x16 v) {
+  return {lookup16_8(table, v.lo), lookup16_8(table, v.hi)};
+}
+/// The f16 at p, which need not be aligned.
+WEFT_LANE_FN float f32_from_one_f16(const uint8_t* p) {
+  uint16_t bits;
+  __builtin_memcpy(&bits, p, sizeof(bits));
+  return _cvtsh_ss(bits);
+}
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) { return {_mm256_cvtps_epi32(v.lo), _mm256_cvtps_epi32(v.hi)}; }
 /// The low bytes of 16 lanes. Precondition: the lanes are in [-128, 127].

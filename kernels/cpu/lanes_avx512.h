@@ -47,6 +47,28 @@ WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return _mm512_set1_epi32(v); }
 WEFT_LANE_FN I32x16 i32_from_u8(const uint8_t* p) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
 }
+WEFT_LANE_FN I32x16 i32_add(I32x16 a, I32x16 b) { return _mm512_add_epi32(a, b); }
+WEFT_LANE_FN I32x16 i32_or(I32x16 a, I32x16 b) { return _mm512_or_si512(a, b); }
+/// (v >> shift) & mask, of lanes that are not negative. shift: 0 to 31.
+WEFT_LANE_FN I32x16 i32_bits(I32x16 v, int shift, int32_t mask) {
+  return _mm512_and_si512(_mm512_srl_epi32(v, _mm_cvtsi32_si128(shift)), _mm512_set1_epi32(mask));
+}
+template <int kBits>
+WEFT_LANE_FN I32x16 i32_shift_left(I32x16 v) {
+  return _mm512_slli_epi32(v, kBits);
+}
+/// `value` in each lane whose bit is set, 0 in the others.
+WEFT_LANE_FN I32x16 i32_where(uint16_t bits, int32_t value) { return _mm512_maskz_set1_epi32(bits, value); }
+/// table[v] of 16 values. v: 0 to 15.
+WEFT_LANE_FN F32x16 f32_lookup16(const float* table, I32x16 v) {
+  return _mm512_permutexvar_ps(v, _mm512_loadu_ps(table));
+}
+/// The f16 at p, which need not be aligned.
+WEFT_LANE_FN float f32_from_one_f16(const uint8_t* p) {
+  uint16_t bits;
+  __builtin_memcpy(&bits, p, sizeof(bits));
+  return _cvtsh_ss(bits);
+}
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) { return _mm512_cvtps_epi32(v); }
 /// The low bytes of 16 lanes.

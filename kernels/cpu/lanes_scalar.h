@@ -21,7 +21,7 @@ WEFT_LANE_FN Vector load_vector(const void* p) {
 }
 
 WEFT_LANE_FN F32x16 f32_zero() { return F32x16{}; }
-WEFT_LANE_FN F32x16 f32_set1(float v) { return F32x16{} + v; }
+WEFT_LANE_FN F32x16 f32_set1(float v) { return v - F32x16{}; }  // less 0, which keeps -0
 WEFT_LANE_FN F32x16 f32_load(const float* p) { return load_vector<F32x16>(p); }
 /// The first n of 16 lanes, the others zero; reads nothing beyond. n: 0 to 16.
 WEFT_LANE_FN F32x16 f32_load_n(const float* p, int n) {
@@ -74,6 +74,32 @@ WEFT_LANE_FN F32x16 f32_from_i8(const uint8_t* p) {
 WEFT_LANE_FN I32x16 i32_zero() { return I32x16{}; }
 WEFT_LANE_FN I32x16 i32_load(const void* p) { return load_vector<I32x16>(p); }
 WEFT_LANE_FN I32x16 i32_set1(int32_t v) { return I32x16{} + v; }
+WEFT_LANE_FN I32x16 i32_add(I32x16 a, I32x16 b) { return a + b; }
+WEFT_LANE_FN I32x16 i32_or(I32x16 a, I32x16 b) { return a | b; }
+/// (v >> shift) & mask, of lanes that are not negative. shift: 0 to 31.
+WEFT_LANE_FN I32x16 i32_bits(I32x16 v, int shift, int32_t mask) { return v >> shift & mask; }
+template <int kBits>
+WEFT_LANE_FN I32x16 i32_shift_left(I32x16 v) {
+  return v << kBits;
+}
+/// `value` in each lane whose bit is set, 0 in the others.
+WEFT_LANE_FN I32x16 i32_where(uint16_t bits, int32_t value) {
+  I32x16 v;
+  for (int i = 0; i < 16; ++i) v[i] = bits >> i & 1 ? value : 0;
+  return v;
+}
+/// table[v] of 16 values. v: 0 to 15.
+WEFT_LANE_FN F32x16 f32_lookup16(const float* table, I32x16 v) {
+  F32x16 result;
+  for (int i = 0; i < 16; ++i) result[i] = table[v[i]];
+  return result;
+}
+/// The f16 at p, which need not be aligned.
+WEFT_LANE_FN float f32_from_one_f16(const uint8_t* p) {
+  uint16_t bits[16] = {};
+  __builtin_memcpy(bits, p, sizeof(*bits));
+  return f32_from_f16(bits)[0];
+}
 /// Round to nearest even; lanes beyond the range of i32 become the smallest i32.
 WEFT_LANE_FN I32x16 i32_round(F32x16 v) {
   I32x16 result;

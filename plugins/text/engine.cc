@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "kernels/ops/softmax/softmax.h"
 #include "plugins/text/stop_text.h"
 
 namespace weft::text {
@@ -231,7 +232,7 @@ class Engine::Schedule {
       const double log_sum = log_sum_exp(row.logits);
       row.drawn.logprob = static_cast<float>(row.logits[*token] - log_sum);
       row.drawn.top.resize(std::min<int64_t>(job.top_logprobs, vocabulary));
-      top_logprobs(row.logits, log_sum, row.drawn.top);
+      row.drawn.top.resize(top_logprobs(row.logits, log_sum, row.drawn.top));
     }
     return job.constraint ? job.constraint->accept(*token) : Status();
   }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "kernels/ops/softmax/softmax.h"
 #include "plugins/text/generation_parameters.h"
 #include "plugins/text/prompt.h"
 
@@ -117,9 +118,11 @@ void score_options(std::span<Option> options, bool mean) {
     if (mean) option.score /= static_cast<double>(option.tokens.size());
     largest = std::max(largest, option.score);
   }
-  double sum = 0;
-  for (Option& option : options) sum += option.score = std::exp(option.score - largest);
-  for (Option& option : options) option.score /= sum;
+  std::vector<float> shares;
+  for (const Option& option : options) shares.push_back(static_cast<float>(option.score - largest));
+  const auto n = static_cast<int64_t>(shares.size());
+  softmax_rows(1, shares.data(), n, shares.data(), n, 1, n);
+  for (size_t i = 0; i < options.size(); ++i) options[i].score = shares[i];
 }
 
 // ---- text.embed ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/networks/clip_text/clip_text_state.h"
+#include "kernels/ops/embedding/embedding.h"
 #include "kernels/quant/dequantize.h"
 
 namespace weft {
@@ -57,7 +58,8 @@ class Walker {
     for (int64_t r = pass_.begin(n_ * tokens_); r < pass_.end(n_ * tokens_); ++r) {
       const int64_t id = in_->tokens[static_cast<size_t>(r)];
       float* x = x_.as<float>() + r * c_.width;
-      if (id < c_.vocabulary) dequantize(table.tensor->format, table.data() + id * row_bytes, c_.width, x);
+      if (id < c_.vocabulary)
+        embedding_row(table.tensor->format, table.data() + id * row_bytes, c_.width, 1, x, pass_.level());
       else
         std::memcpy(x, in_->extra_embeddings + (id - c_.vocabulary) * c_.width,
                     static_cast<size_t>(c_.width) * 4);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/networks/decoder/decoder.h"
-#include "kernels/ops/sampling/sampling.h"
+#include "kernels/ops/softmax/softmax.h"
 #include "kernels/testing/threads.h"
 #include "modalities/weights/weight_file.h"
 

@@ -16,6 +16,7 @@
 #include "kernels/networks/decoder/lora_state.h"
 #include "kernels/ops/activation/activation.h"
 #include "kernels/ops/attention/attention.h"
+#include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/rope/rope.h"
 #include "kernels/quant/dequantize.h"
 #include "modalities/weights/weight_file.h"
@@ -190,12 +191,11 @@ class Walker {
       if (row_bytes <= c_.width * static_cast<int64_t>(sizeof(float))) {
         p_.state.file->copy(table, static_cast<uint64_t>(w_.tokens[r] * row_bytes),
                             static_cast<uint64_t>(row_bytes), row);
-        dequantize(table.format, row, c_.width, x);
+        embedding_row(table.format, row, c_.width, c_.embedding_scale, x, p_.level);
       } else {
-        dequantize(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, x);
+        embedding_row(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, c_.embedding_scale, x,
+                      p_.level);
       }
-      if (c_.embedding_scale != 1)
-        for (int64_t i = 0; i < c_.width; ++i) x[i] *= c_.embedding_scale;
       if (p_.state.position_embedding)
         add(x, p_.state.position_embedding + position * c_.width, c_.width, p_.level);
       if (c_.rope.layout != RopeLayout::kNone)

@@ -5,36 +5,24 @@
 #include <limits>
 #include <string>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/ops/sampling/sampling_bodies.h"
+#include "kernels/ops/sampling/penalties.h"
+#include "kernels/ops/softmax/softmax.h"
+#include "kernels/ops/top_k/top_k.h"
 
 namespace weft {
 namespace {
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
-struct Candidate {
-  float logit;
-  int32_t token;
-};
-struct Repetition {
-  int32_t token;
-  int32_t length;
-};
-
-// Likelier first; the smaller id among equals.
-bool before(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
+using Candidate = RankedValue;  // a logit and its token
 
 // The parts of the workspace; the same arithmetic as sampling_workspace_bytes().
 struct Buffers {
-  std::span<float> scores;            // [vocabulary]
-  std::span<int32_t> places;          // [vocabulary]
-  std::span<Candidate> candidates;    // [vocabulary]
-  std::span<double> probabilities;    // [vocabulary]
-  std::span<int32_t> recent;          // [history]
-  std::span<Repetition> repetitions;  // [history]
+  std::span<float> scores;          // [vocabulary]
+  std::span<int32_t> places;        // [vocabulary]
+  std::span<Candidate> candidates;  // [vocabulary]
+  std::span<double> probabilities;  // [vocabulary]
+  PenaltyBuffers penalties;         // [history] each
 
   int64_t place(std::byte* base, size_t vocabulary, size_t history) {
     size_t at = 0;
@@ -47,21 +35,14 @@ struct Buffers {
     take(candidates, vocabulary);
     take(scores, vocabulary);
     take(places, vocabulary);
-    take(recent, history);
-    take(repetitions, history);
+    take(penalties.recent, history);
+    take(penalties.repetitions, history);
     return static_cast<int64_t>(at);
   }
 };
 
-std::span<const int32_t> last(std::span<const int32_t> history, int32_t n) {
-  const size_t count = n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(n));
-  return history.last(count);
-}
-
-const SamplingBodies& bodies() { return WEFT_ISA_BODY(kSamplingBodies, active_isa()); }
-
 void copy_allowed(const SamplingInput& input, std::span<float> scores) {
-  bodies().copy_numbers(input.logits.data(), static_cast<int64_t>(scores.size()), scores.data());
+  std::copy(input.logits.begin(), input.logits.end(), scores.begin());
   for (size_t word = 0; word < input.allowed.size(); ++word) {
     if (~input.allowed[word] == 0) continue;
     const size_t begin = word * 64, end = std::min(begin + 64, scores.size());
@@ -70,104 +51,23 @@ void copy_allowed(const SamplingInput& input, std::span<float> scores) {
   }
 }
 
-bool in_vocabulary(int32_t token, std::span<const float> scores) {
-  return token >= 0 && static_cast<size_t>(token) < scores.size();
-}
-
-void penalize_seen(const SamplingParameters& p, std::span<const int32_t> history, const Buffers& buffers) {
-  if (p.repeat_penalty == 1 && p.presence_penalty == 0 && p.frequency_penalty == 0) return;
-  const std::span<const int32_t> window = last(history, p.penalty_last_n);
-  const std::span<int32_t> sorted = buffers.recent.first(window.size());
-  std::copy(window.begin(), window.end(), sorted.begin());
-  std::sort(sorted.begin(), sorted.end());
-  for (size_t begin = 0, end; begin < sorted.size(); begin = end) {
-    end = begin + 1;
-    while (end < sorted.size() && sorted[end] == sorted[begin]) ++end;
-    if (!in_vocabulary(sorted[begin], buffers.scores)) continue;
-    float& score = buffers.scores[static_cast<size_t>(sorted[begin])];
-    score = score > 0 ? score / p.repeat_penalty : score * p.repeat_penalty;
-    score -= static_cast<float>(end - begin) * p.frequency_penalty + p.presence_penalty;
-  }
-}
-
-bool is_breaker(const SamplingParameters& p, int32_t token) {
-  return std::binary_search(p.dry_breakers.begin(), p.dry_breakers.end(), token);
-}
-
-// For each place in the window whose preceding tokens repeat the window's end, the token that followed it there would
-// extend the repetition: it is penalised by the length of the longest such match. Match lengths by the Z-algorithm
-// on the reversed window, in linear time.
-void penalize_repetitions(const SamplingParameters& p, std::span<const int32_t> history,
-                          const Buffers& buffers) {
-  if (p.dry_multiplier == 0) return;
-  const std::span<const int32_t> window = last(history, p.dry_penalty_last_n);
-  const int64_t n = static_cast<int64_t>(window.size());
-  const auto reversed = [&](int64_t i) { return window[static_cast<size_t>(n - 1 - i)]; };
-  int64_t limit = 0;  // no repetition extends over a breaker
-  while (limit < n && !is_breaker(p, reversed(limit))) ++limit;
-  const std::span<int32_t> match = buffers.recent.first(window.size());
-  size_t found = 0;
-  int64_t left = 0, right = 0;
-  for (int64_t i = 1; i < n; ++i) {
-    int64_t length = i < right ? std::min<int64_t>(right - i, match[static_cast<size_t>(i - left)]) : 0;
-    while (i + length < n && reversed(length) == reversed(i + length)) ++length;
-    match[static_cast<size_t>(i)] = static_cast<int32_t>(length);
-    if (i + length > right) {
-      left = i;
-      right = i + length;
-    }
-    const int32_t repeated = static_cast<int32_t>(std::min(length, limit));
-    const int32_t next = reversed(i - 1);
-    if (repeated >= p.dry_allowed_length && repeated > 0 && !is_breaker(p, next) &&
-        in_vocabulary(next, buffers.scores))
-      buffers.repetitions[found++] = {next, repeated};
-  }
-  const std::span<Repetition> repetitions = buffers.repetitions.first(found);
-  std::sort(repetitions.begin(), repetitions.end(), [](const Repetition& a, const Repetition& b) {
-    return a.token != b.token ? a.token < b.token : a.length > b.length;
-  });
-  for (size_t i = 0; i < found; ++i) {
-    if (i > 0 && repetitions[i].token == repetitions[i - 1].token) continue;
-    const double over = repetitions[i].length - p.dry_allowed_length;
-    const double penalty = p.dry_multiplier * std::pow(double{p.dry_base}, over);
-    buffers.scores[static_cast<size_t>(repetitions[i].token)] -=
-        static_cast<float>(std::min(penalty, 1e30));  // finite: the token stays possible
-  }
-}
-
-// The candidates that are possible at all, best first; at most `top_k` of them.
-std::span<Candidate> gather(int32_t top_k, const Buffers& buffers) {
-  const std::span<Candidate> all = buffers.candidates;
-  size_t count = 0;
-  // A heap whose front is the worst of the best seen so far: most tokens cost one comparison.
-  const size_t most = static_cast<size_t>(top_k);
-  const auto end = [&] { return all.begin() + static_cast<ptrdiff_t>(count); };
-  for (size_t t = 0; t < buffers.scores.size(); ++t) {
-    const Candidate candidate = {buffers.scores[t], static_cast<int32_t>(t)};
-    if (!(candidate.logit > kForbidden)) continue;
-    if (count == most) {
-      if (!before(candidate, all[0])) continue;
-      std::pop_heap(all.begin(), end(), before);
-      --count;
-    }
-    all[count++] = candidate;
-    std::push_heap(all.begin(), end(), before);
-  }
-  std::sort_heap(all.begin(), end(), before);
-  return all.first(count);
+// The candidates that are possible at all, best first; at most `most` of them.
+std::span<Candidate> gather(size_t most, const Buffers& buffers) {
+  const std::span<Candidate> best = buffers.candidates.first(most);
+  size_t count = top_k(buffers.scores, best);
+  while (count > 0 && !(best[count - 1].value > kForbidden)) --count;
+  return best.first(count);
 }
 
 // The candidates of at least `threshold`, best first.
 std::span<Candidate> gather_at_least(float threshold, const Buffers& buffers) {
   const std::span<Candidate> all = buffers.candidates;
   const std::span<int32_t> places = buffers.places;
-  const int64_t n = static_cast<int64_t>(places.size());
   // -infinity stands for what is impossible.
   threshold = std::max(threshold, std::numeric_limits<float>::lowest());
-  const auto count =
-      static_cast<size_t>(bodies().find_at_least(buffers.scores.data(), n, threshold, n, places.data()));
+  const size_t count = find_at_least(buffers.scores, threshold, places);
   for (size_t i = 0; i < count; ++i) all[i] = {buffers.scores[static_cast<size_t>(places[i])], places[i]};
-  std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), before);
+  std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), ranks_before);
   return all.first(count);
 }
 
@@ -176,9 +76,8 @@ std::span<Candidate> gather_at_least(float threshold, const Buffers& buffers) {
 float threshold_for(double share, double temperature, float largest, const Buffers& buffers, double* total) {
   constexpr double kMargin = 1e-5;  // what the passes in f32 may be wrong by, and more
   const auto inverse = static_cast<float>(1 / temperature);
-  const int64_t n = static_cast<int64_t>(buffers.scores.size());
   const auto sum = [&](float threshold) {
-    return bodies().sum_weights(buffers.scores.data(), n, largest, inverse, threshold);
+    return sum_exponentials(buffers.scores, inverse, largest, threshold);
   };
   *total = sum(kForbidden);
   for (const double distance : {3.0, 6.0, 12.0}) {
@@ -193,7 +92,7 @@ void soften(std::span<const Candidate> candidates, double temperature, double to
             std::span<double> probabilities) {
   double sum = 0;
   for (size_t i = 0; i < candidates.size(); ++i)
-    sum += probabilities[i] = std::exp((double{candidates[i].logit} - candidates[0].logit) / temperature);
+    sum += probabilities[i] = std::exp((double{candidates[i].value} - candidates[0].value) / temperature);
   if (total > 0) sum = total;
   for (size_t i = 0; i < candidates.size(); ++i) probabilities[i] /= sum;
 }
@@ -207,16 +106,16 @@ std::span<Candidate> keep_typical(double typical_p, std::span<Candidate> candida
     if (buffers.probabilities[i] > 0)
       entropy -= buffers.probabilities[i] * std::log(buffers.probabilities[i]);
   // The information of a candidate is log_sum - logit.
-  const double log_sum = double{candidates[0].logit} - std::log(buffers.probabilities[0]);
-  const auto surprise = [&](const Candidate& c) { return std::abs(log_sum - c.logit - entropy); };
+  const double log_sum = double{candidates[0].value} - std::log(buffers.probabilities[0]);
+  const auto surprise = [&](const Candidate& c) { return std::abs(log_sum - c.value - entropy); };
   std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
-    return surprise(a) != surprise(b) ? surprise(a) < surprise(b) : a.token < b.token;
+    return surprise(a) != surprise(b) ? surprise(a) < surprise(b) : a.place < b.place;
   });
   double sum = 0;
   size_t kept = 0;
   while (kept < candidates.size() && (kept == 0 || sum < typical_p))
-    sum += std::exp(candidates[kept++].logit - log_sum);
-  std::sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(kept), before);
+    sum += std::exp(candidates[kept++].value - log_sum);
+  std::sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(kept), ranks_before);
   return candidates.first(kept);
 }
 
@@ -233,9 +132,9 @@ std::span<Candidate> keep_top_p(double top_p, std::span<Candidate> candidates, d
 
 std::span<Candidate> keep_min_p(double min_p, std::span<Candidate> candidates) {
   if (min_p <= 0) return candidates;
-  const double least = candidates[0].logit + std::log(min_p);
+  const double least = candidates[0].value + std::log(min_p);
   size_t kept = 1;
-  while (kept < candidates.size() && candidates[kept].logit >= least) ++kept;
+  while (kept < candidates.size() && candidates[kept].value >= least) ++kept;
   return candidates.first(kept);
 }
 
@@ -252,9 +151,9 @@ int32_t draw(const SamplingParameters& p, double left, std::span<const Candidate
   soften(candidates, p.temperature, total, buffers.probabilities);
   for (size_t i = 0; i < candidates.size(); ++i) {
     left -= buffers.probabilities[i];
-    if (left < 0) return candidates[i].token;
+    if (left < 0) return candidates[i].place;
   }
-  return candidates[0].token;  // the probabilities' sum was rounded below the drawn number
+  return candidates[0].place;  // the probabilities' sum was rounded below the drawn number
 }
 
 // Without top-k: candidates that can still be drawn, best first, and where these are not all that are possible, the sum of
@@ -265,7 +164,9 @@ struct Beginning {
 };
 Beginning gather_beginning(const SamplingParameters& p, double drawn, const Buffers& buffers) {
   Beginning result;
-  const float largest = bodies().largest(buffers.scores.data(), static_cast<int64_t>(buffers.scores.size()));
+  Candidate best = {kForbidden, -1};
+  top_k(buffers.scores, {&best, 1});
+  const float largest = best.value;
   float threshold = kForbidden;
   if (std::isinf(largest)) {
     threshold = largest;  // nothing is possible, or infinity alone is
@@ -283,13 +184,11 @@ Beginning gather_beginning(const SamplingParameters& p, double drawn, const Buff
   return result;
 }
 
-// Greedy choice among logits that nothing changes.
+// Greedy choice among logits that nothing changes; -1 if none is possible.
 int32_t likeliest(std::span<const float> logits) {
-  const int64_t n = static_cast<int64_t>(logits.size());
-  const float largest = bodies().largest(logits.data(), n);
-  int32_t token = -1;
-  if (largest > kForbidden) bodies().find_at_least(logits.data(), n, largest, 1, &token);
-  return token;
+  Candidate best = {kForbidden, -1};
+  top_k(logits, {&best, 1});
+  return best.value > kForbidden ? best.place : -1;
 }
 
 bool changes_logits(const SamplingParameters& p, const SamplingInput& input) {
@@ -356,52 +255,29 @@ Result<int32_t> sample(const SamplingParameters& p, const SamplingInput& input,
   buffers.place(workspace.data(), input.logits.size(), input.history.size());
   copy_allowed(input, buffers.scores);
   for (const LogitBias& bias : p.logit_bias) buffers.scores[static_cast<size_t>(bias.token)] += bias.bias;
-  penalize_seen(p, input.history, buffers);
-  penalize_repetitions(p, input.history, buffers);
+  penalize_seen(p, input.history, buffers.penalties, buffers.scores);
+  penalize_repetitions(p, input.history, buffers.penalties, buffers.scores);
   const double drawn = uniform(p, input.step);
-  const int32_t top_k = p.temperature == 0 ? 1 : p.top_k;
-  const bool is_cut = top_k > 0 && static_cast<size_t>(top_k) < buffers.scores.size();
+  const int32_t most = p.temperature == 0 ? 1 : p.top_k;
+  const bool is_cut = most > 0 && static_cast<size_t>(most) < buffers.scores.size();
   const Beginning beginning =
-      is_cut ? Beginning{gather(top_k, buffers)} : gather_beginning(p, drawn, buffers);
+      is_cut ? Beginning{gather(static_cast<size_t>(most), buffers)} : gather_beginning(p, drawn, buffers);
   std::span<Candidate> candidates = beginning.candidates;
   if (candidates.empty()) return impossible();
   // Infinite logits leave nothing to weigh.
-  if (p.temperature == 0 || std::isinf(candidates[0].logit)) return candidates[0].token;
+  if (p.temperature == 0 || std::isinf(candidates[0].value)) return candidates[0].place;
   candidates = keep_typical(p.typical_p, candidates, buffers);
   candidates = keep_top_p(p.top_p, candidates, beginning.top_p_total, buffers);
   candidates = keep_min_p(p.min_p, candidates);
   return draw(p, drawn, candidates, beginning.draw_total, buffers);
 }
 
-double log_sum_exp(std::span<const float> logits) {
-  float largest = kForbidden;
-  for (float logit : logits) largest = std::max(largest, logit);
-  if (std::isinf(largest)) return largest;
-  double sum = 0;
-  for (float logit : logits) sum += std::exp(double{logit} - largest);
-  return largest + std::log(sum);
-}
-
-void top_logprobs(std::span<const float> logits, double log_sum, std::span<TokenLogprob> top) {
-  if (top.empty()) return;
-  const auto better = [](const TokenLogprob& a, const TokenLogprob& b) {
-    return a.logprob != b.logprob ? a.logprob > b.logprob : a.token < b.token;
-  };
-  size_t count = 0;  // a heap of logits whose front is the worst kept
-  const auto end = [&] { return top.begin() + static_cast<ptrdiff_t>(count); };
-  for (size_t t = 0; t < logits.size(); ++t) {
-    const TokenLogprob candidate = {static_cast<int32_t>(t), std::isnan(logits[t]) ? kForbidden : logits[t]};
-    if (count == top.size()) {
-      if (!better(candidate, top[0])) continue;
-      std::pop_heap(top.begin(), end(), better);
-      --count;
-    }
-    top[count++] = candidate;
-    std::push_heap(top.begin(), end(), better);
-  }
-  std::sort_heap(top.begin(), end(), better);
-  for (TokenLogprob& entry : top.first(count))
-    entry.logprob = static_cast<float>(double{entry.logprob} - log_sum);
+size_t top_logprobs(std::span<const float> logits, double log_sum, std::span<TokenLogprob> top) {
+  std::vector<Candidate> best(top.size());
+  const size_t count = top_k(logits, best);
+  for (size_t i = 0; i < count; ++i)
+    top[i] = {best[i].place, static_cast<float>(double{best[i].value} - log_sum)};
+  return count;
 }
 
 }  // namespace weft

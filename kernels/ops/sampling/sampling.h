@@ -76,11 +76,12 @@ struct TokenLogprob {
   float logprob = 0;  // nats
 };
 
-/// ln(sum(exp(logits))), in double.
-double log_sum_exp(std::span<const float> logits);
+/// The definition of sample(), naively: every token sorted, probabilities in double. Allocates.
+Result<int32_t> sample_reference(const SamplingParameters& parameters, const SamplingInput& input);
 
-/// The `top.size()` likeliest tokens of softmax(logits), before any sampler, best first. log_sum: log_sum_exp().
-void top_logprobs(std::span<const float> logits, double log_sum, std::span<TokenLogprob> top);
+/// The `top.size()` likeliest tokens of softmax(logits), before any sampler, best first. log_sum: log_sum_exp(logits). Returns
+/// their number: fewer where fewer logits are numbers.
+size_t top_logprobs(std::span<const float> logits, double log_sum, std::span<TokenLogprob> top);
 
 /// Philox4x32-10: four uniform 32-bit words for a 64-bit key and a 128-bit counter.
 struct PhiloxWords {

@@ -1,46 +1,41 @@
-// One token from 49,152 and 262,144 logits.
-#include <benchmark/benchmark.h>
-
-#include <vector>
-
+// What `weft bench kernels sampling` measures: one token from the vocabularies of SmolLM2 and Gemma 3.
+#include "kernels/bench/kernel_case.h"
 #include "kernels/ops/sampling/sampling.h"
 #include "kernels/testing/random.h"
 
 namespace weft {
-namespace {
 
-void choose(benchmark::State& state, const SamplingParameters& parameters) {
-  const std::vector<float> logits = testing::random_normal(state.range(0), 1);
-  std::vector<int32_t> history(512);
-  for (size_t i = 0; i < history.size(); ++i) history[i] = static_cast<int32_t>(i % 100);
-  std::vector<std::byte> workspace(
-      static_cast<size_t>(sampling_workspace_bytes(state.range(0), static_cast<int64_t>(history.size()))));
-  uint64_t step = 0;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(*sample(parameters, {logits, history, {}, step++}, workspace));
+std::vector<KernelCase> sampling_cases() {
+  SamplingParameters greedy, no_top_k, plain;
+  greedy.temperature = 0;
+  no_top_k.top_k = 0;
+  plain.top_k = 0;
+  plain.top_p = 1;
+  plain.min_p = 0;
+  struct Named {
+    const char* name;
+    SamplingParameters parameters;
+  };
+  std::vector<KernelCase> cases;
+  for (const Named& named : {Named{"greedy", greedy}, Named{"defaults", {}},
+                             Named{"top-p and min-p alone", no_top_k}, Named{"temperature alone", plain}}) {
+    for (const int64_t vocabulary : {49152, 262144}) {
+      KernelCase c;
+      c.name = std::string(named.name) + " of " + std::to_string(vocabulary);
+      c.bytes = 4.0 * static_cast<double>(vocabulary);
+      c.make = [parameters = named.parameters, vocabulary](Executor) -> KernelRun {
+        std::vector<float> logits = testing::random_normal(vocabulary, 1);
+        for (float& logit : logits) logit *= 3;
+        return [parameters, logits, step = uint64_t{0},
+                workspace = std::vector<std::byte>(
+                    static_cast<size_t>(sampling_workspace_bytes(vocabulary, 0)))](Executor) mutable {
+          (void)sample(parameters, {logits, {}, {}, step++}, workspace);
+        };
+      };
+      cases.push_back(std::move(c));
+    }
+  }
+  return cases;
 }
 
-void greedy(benchmark::State& state) {
-  SamplingParameters p;
-  p.temperature = 0;
-  choose(state, p);
-}
-void defaults(benchmark::State& state) { choose(state, {}); }
-void all_penalties(benchmark::State& state) {
-  SamplingParameters p;
-  p.repeat_penalty = 1.1f;
-  p.dry_multiplier = 0.8f;
-  choose(state, p);
-}
-void without_top_k(benchmark::State& state) {
-  SamplingParameters p;
-  p.top_k = 0;
-  choose(state, p);
-}
-BENCHMARK(greedy)->Arg(49152)->Arg(262144)->Unit(benchmark::kMicrosecond);
-BENCHMARK(defaults)->Arg(49152)->Arg(262144)->Unit(benchmark::kMicrosecond);
-BENCHMARK(all_penalties)->Arg(49152)->Unit(benchmark::kMicrosecond);
-BENCHMARK(without_top_k)->Arg(49152)->Arg(262144)->Unit(benchmark::kMicrosecond);
-
-}  // namespace
 }  // namespace weft

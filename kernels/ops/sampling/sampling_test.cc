@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "kernels/ops/softmax/softmax.h"
 #include "kernels/testing/random.h"
 
 namespace weft {
@@ -119,6 +120,44 @@ TEST(Sampling, EachTruncationKeepsItsSet) {
   p = plain();
   p.top_k = 1;
   EXPECT_EQ(drawn(histogram(p, logits, 50)), (std::vector<int32_t>{1}));
+}
+
+// Each sampler alone and some together, with histories that repeat themselves.
+TEST(Sampling, ChoosesWhatTheReferenceChooses) {
+  constexpr int64_t kVocabulary = 1009;
+  const std::vector<void (*)(SamplingParameters&)> changes = {
+      [](SamplingParameters& p) { p.temperature = 0; },
+      [](SamplingParameters& p) { p.top_k = 7; },
+      [](SamplingParameters& p) { p.top_p = 0.6f; },
+      [](SamplingParameters& p) { p.min_p = 0.1f; },
+      [](SamplingParameters& p) { p.typical_p = 0.5f; },
+      [](SamplingParameters& p) {
+        p.repeat_penalty = 1.3f, p.presence_penalty = 0.2f, p.frequency_penalty = 0.1f;
+      },
+      [](SamplingParameters& p) { p.dry_multiplier = 2, p.dry_breakers = {3}, p.dry_penalty_last_n = 50; },
+      [](SamplingParameters& p) {
+        p.logit_bias = {{5, 4}, {6, -kInfinity}};
+      },
+  };
+  std::vector<float> logits = testing::random_normal(kVocabulary, 5);
+  for (float& logit : logits) logit *= 2;
+  logits[17] = NAN;
+  logits[18] = -kInfinity;
+  std::vector<uint64_t> allowed(kVocabulary / 64 + 1, 0xf0f0f0f0ffff0000);
+  testing::Random random(7);
+  std::vector<int32_t> history(100);
+  for (int32_t& token : history) token = static_cast<int32_t>(random.below(4));
+  for (size_t set = 0; set < size_t{1} << changes.size(); ++set) {
+    SamplingParameters p = plain();
+    for (size_t i = 0; i < changes.size(); ++i)
+      if (set >> i & 1) changes[i](p);
+    for (uint64_t step = 0; step < 4; ++step) {
+      const std::vector<uint64_t> mask = step % 2 ? allowed : std::vector<uint64_t>();
+      const Result<int32_t> want = sample_reference(p, {logits, history, mask, step});
+      ASSERT_TRUE(want.ok());
+      ASSERT_EQ(choose(p, logits, step, history, mask), *want) << "set " << set << " step " << step;
+    }
+  }
 }
 
 // With top_k one below the vocabulary and one token impossible, the same candidates are found by another way: one by one.
@@ -256,9 +295,9 @@ TEST(Sampling, ChecksRangesByName) {
 TEST(Logprobs, AreThoseOfTheSoftmaxBestFirst) {
   const std::vector<float> logits = {1, 3, 2, 3, -kInfinity};
   const double log_sum = log_sum_exp(logits);
-  EXPECT_NEAR(log_sum, std::log(std::exp(1) + 2 * std::exp(3) + std::exp(2)), 1e-12);
+  EXPECT_NEAR(log_sum, std::log(std::exp(1) + 2 * std::exp(3) + std::exp(2)), 1e-6);
   std::vector<TokenLogprob> top(3);
-  top_logprobs(logits, log_sum, top);
+  ASSERT_EQ(top_logprobs(logits, log_sum, top), 3u);
   EXPECT_EQ(top[0].token, 1);
   EXPECT_EQ(top[1].token, 3);
   EXPECT_EQ(top[2].token, 2);

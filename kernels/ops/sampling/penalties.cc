@@ -1,0 +1,82 @@
+#include "kernels/ops/sampling/penalties.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace weft {
+namespace {
+
+std::span<const int32_t> last(std::span<const int32_t> history, int32_t n) {
+  const size_t count = n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(n));
+  return history.last(count);
+}
+
+bool in_vocabulary(int32_t token, std::span<const float> scores) {
+  return token >= 0 && static_cast<size_t>(token) < scores.size();
+}
+
+bool is_breaker(const SamplingParameters& p, int32_t token) {
+  return std::binary_search(p.dry_breakers.begin(), p.dry_breakers.end(), token);
+}
+
+}  // namespace
+
+void penalize_seen(const SamplingParameters& p, std::span<const int32_t> history,
+                   const PenaltyBuffers& buffers, std::span<float> scores) {
+  if (p.repeat_penalty == 1 && p.presence_penalty == 0 && p.frequency_penalty == 0) return;
+  const std::span<const int32_t> window = last(history, p.penalty_last_n);
+  const std::span<int32_t> sorted = buffers.recent.first(window.size());
+  std::copy(window.begin(), window.end(), sorted.begin());
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t begin = 0, end; begin < sorted.size(); begin = end) {
+    end = begin + 1;
+    while (end < sorted.size() && sorted[end] == sorted[begin]) ++end;
+    if (!in_vocabulary(sorted[begin], scores)) continue;
+    float& score = scores[static_cast<size_t>(sorted[begin])];
+    score = score > 0 ? score / p.repeat_penalty : score * p.repeat_penalty;
+    score -= static_cast<float>(end - begin) * p.frequency_penalty + p.presence_penalty;
+  }
+}
+
+// For each place in the window whose preceding tokens repeat the window's end, the token that followed it there would
+// extend the repetition: it is penalised by the length of the longest such match. Match lengths by the Z-algorithm
+// on the reversed window, in linear time.
+void penalize_repetitions(const SamplingParameters& p, std::span<const int32_t> history,
+                          const PenaltyBuffers& buffers, std::span<float> scores) {
+  if (p.dry_multiplier == 0) return;
+  const std::span<const int32_t> window = last(history, p.dry_penalty_last_n);
+  const int64_t n = static_cast<int64_t>(window.size());
+  const auto reversed = [&](int64_t i) { return window[static_cast<size_t>(n - 1 - i)]; };
+  int64_t limit = 0;  // no repetition extends over a breaker
+  while (limit < n && !is_breaker(p, reversed(limit))) ++limit;
+  const std::span<int32_t> match = buffers.recent.first(window.size());
+  size_t found = 0;
+  int64_t left = 0, right = 0;
+  for (int64_t i = 1; i < n; ++i) {
+    int64_t length = i < right ? std::min<int64_t>(right - i, match[static_cast<size_t>(i - left)]) : 0;
+    while (i + length < n && reversed(length) == reversed(i + length)) ++length;
+    match[static_cast<size_t>(i)] = static_cast<int32_t>(length);
+    if (i + length > right) {
+      left = i;
+      right = i + length;
+    }
+    const int32_t repeated = static_cast<int32_t>(std::min(length, limit));
+    const int32_t next = reversed(i - 1);
+    if (repeated >= p.dry_allowed_length && repeated > 0 && !is_breaker(p, next) &&
+        in_vocabulary(next, scores))
+      buffers.repetitions[found++] = {next, repeated};
+  }
+  const std::span<Repetition> repetitions = buffers.repetitions.first(found);
+  std::sort(repetitions.begin(), repetitions.end(), [](const Repetition& a, const Repetition& b) {
+    return a.token != b.token ? a.token < b.token : a.length > b.length;
+  });
+  for (size_t i = 0; i < found; ++i) {
+    if (i > 0 && repetitions[i].token == repetitions[i - 1].token) continue;
+    const double over = repetitions[i].length - p.dry_allowed_length;
+    const double penalty = p.dry_multiplier * std::pow(double{p.dry_base}, over);
+    scores[static_cast<size_t>(repetitions[i].token)] -=
+        static_cast<float>(std::min(penalty, 1e30));  // finite: the token stays possible
+  }
+}
+
+}  // namespace weft
