@@ -240,7 +240,6 @@ Status Batch::State::identify(const Facts& before) {
           .got("changed: " + all)
           .hint("choose a new --out, or go on for the items that are left with --accept-changes");
     }
-    facts.insert(now.begin(), now.end());
     for (const auto& [name, value] : now) facts[name] = value;
     const ItemMemory memory = item_memory(prepared->plan());
     Result<uint32_t> concurrency =
@@ -310,12 +309,14 @@ Result<Batch> Batch::open(const BatchSetup& setup, const BatchOptions& options) 
     return Status(StatusCode::kInvalidArgument, "a batch has no items")
         .hint("--items FILE or --matrix INPUT=VALUES gives it some");
   }
+  BatchOptions with_folder = options;
+  with_folder.folder = batch_folder(options.folder);
   FileSystem& file_system = setup.host.temporaries().file_system();
-  Result<Journal> journal = Journal::open(options.folder, options.shard.journal_name(), file_system);
+  Result<Journal> journal = Journal::open(with_folder.folder, options.shard.journal_name(), file_system);
   if (!journal.ok()) return journal.status();
   Result<Facts> before = journal->facts();
   if (!before.ok()) return before.status();
-  auto state = std::make_unique<State>(setup, options, std::move(*journal));
+  auto state = std::make_unique<State>(setup, with_folder, std::move(*journal));
   if (Status status = state->begin(*before); !status.ok()) return status;
   return Batch(std::move(state));
 }

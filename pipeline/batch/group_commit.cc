@@ -23,13 +23,16 @@ Status GroupCommit::add(NamedOutcome outcome) {
   committed_.wait(lock, [this] { return waiting_.size() < kMaxWaiting || !status_.ok(); });
   if (!status_.ok()) return status_;
   waiting_.push_back(std::move(outcome));
-  to_commit_.notify_one();
+  if (waiting_.size() == 1 || waiting_.size() == kMaxWaiting) to_commit_.notify_one();
   return {};
 }
 
 Status GroupCommit::flush() {
   std::unique_lock lock(mutex_);
+  flushing_ = true;
+  to_commit_.notify_one();
   committed_.wait(lock, [this] { return (waiting_.empty() && committing_ == 0) || !status_.ok(); });
+  flushing_ = false;
   return status_;
 }
 
@@ -39,6 +42,8 @@ void GroupCommit::commit_groups() {
   for (;;) {
     to_commit_.wait(lock, [this] { return !waiting_.empty() || closed_; });
     if (waiting_.empty() || !status_.ok()) return;
+    to_commit_.wait_for(lock, kGatherTime,
+                        [this] { return closed_ || flushing_ || waiting_.size() >= kMaxWaiting; });
     group.swap(waiting_);
     committing_ = group.size();
     lock.unlock();

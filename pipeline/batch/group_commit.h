@@ -1,4 +1,5 @@
-/// Outcomes on their way into the journal: those that come while a commit is on its way to the disk make up the next one.
+/// Outcomes on their way into the journal: those that come within a few milliseconds, or while a commit is on its way to the
+/// disk, make up the next one.
 ///
 /// Nothing is reported before its group is durable. add() waits while the journal is too far behind, so that memory stays
 /// bounded. Ownership: the journal outlives it; the destructor commits what is there. Thread safety: add and status from
@@ -8,6 +9,7 @@
 
 #include <weft/sdk/status.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -43,6 +45,7 @@ class GroupCommit {
   void commit_groups();
 
   static constexpr size_t kMaxWaiting = 1024;
+  static constexpr std::chrono::milliseconds kGatherTime{5};
   Journal& journal_;
   const OnRecorded on_recorded_;
   std::mutex mutex_;
@@ -50,7 +53,7 @@ class GroupCommit {
   std::vector<NamedOutcome> waiting_;
   size_t committing_ = 0;
   Status status_;
-  bool closed_ = false;
+  bool closed_ = false, flushing_ = false;
   std::thread thread_;
 };
 

@@ -84,6 +84,9 @@ class Journal {
   Result<std::vector<Item>> pending(uint64_t after, size_t limit, uint64_t& last_position);
   /// One commit for all. Errors: kIoError; nothing of the group is then recorded.
   Status record(std::span<const ItemOutcome> outcomes);
+  /// Takes in the items and records of a shard's journal, in one commit. A record that is here stays, unless it is of a
+  /// failure and the shard's is not. Errors: kAlreadyExists for a name that stands for different items.
+  Status import(const std::filesystem::path& shard);
   Result<BatchCounts> counts();
   /// Every item with a record, by position.
   Status for_each_record(const std::function<Status(const RecordedItem&)>& visit);
@@ -101,6 +104,8 @@ class Journal {
   std::unique_ptr<State> state_;
 };
 
+/// The folder as the user named it, without a "/" at its end, "." for nothing.
+std::filesystem::path batch_folder(const std::filesystem::path& named);
 /// The journals in a batch's folder, those of shards in their order.
 std::vector<std::filesystem::path> find_journals(const std::filesystem::path& folder);
 /// Whether a process holds the journal's lock.

@@ -1,6 +1,8 @@
 #include "pipeline/batch/tables.h"
 
+#include <algorithm>
 #include <set>
+#include <system_error>
 #include <vector>
 
 #include "pipeline/batch/csv_reader.h"
@@ -121,17 +123,32 @@ Result<std::string> result_row(const RecordedItem& item, const Columns& columns)
   return csv_row(fields);
 }
 
+/// Removes what a process that was killed had begun.
+void remove_leftovers(const fs::path& folder, const std::vector<std::string>& names) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string found = entry->path().filename().string();
+    const bool left = found.ends_with(".tmp") &&
+                      std::any_of(names.begin(), names.end(),
+                                  [&](const auto& name) { return found.starts_with("." + name + "."); });
+    std::error_code ignored;
+    if (left) fs::remove(entry->path(), ignored);
+  }
+}
+
 }  // namespace
 
 Status write_tables(Journal& journal, const fs::path& folder, const std::string& suffix,
                     TemporaryFiles& temporaries) {
-  const auto create = [&](const std::string& name, const char* ending) {
-    return Table::create(temporaries, folder / (name + suffix + ending));
-  };
+  const std::string names[] = {"results" + suffix + ".jsonl", "results" + suffix + ".csv",
+                               "failures" + suffix + ".jsonl", "failures" + suffix + ".csv"};
+  std::vector<std::string> begun(std::begin(names), std::end(names));
+  begun.push_back("disk-probe");
+  remove_leftovers(folder, begun);
+  const auto create = [&](size_t table) { return Table::create(temporaries, folder / names[table]); };
   Result<Columns> columns = find_columns(journal);
   if (!columns.ok()) return columns.status();
-  Result<Table> lines = create("results", ".jsonl"), rows = create("results", ".csv"),
-                failed_lines = create("failures", ".jsonl"), failed_rows = create("failures", ".csv");
+  Result<Table> lines = create(0), rows = create(1), failed_lines = create(2), failed_rows = create(3);
   Result<Table>* const tables[] = {&lines, &rows, &failed_lines, &failed_rows};
   for (Result<Table>* table : tables) {
     if (!table->ok()) return table->status();

@@ -319,8 +319,10 @@ struct Write : Simple {
     const std::string_view text = request.input(0).as_text();
     std::FILE* stream = std::fopen(file->temporary().c_str(), "wb");
     if (!stream) return Status(StatusCode::kIoError, "the temporary cannot be opened").at(file->temporary());
-    std::fwrite(text.data(), 1, text.size(), stream);
-    std::fclose(stream);
+    const bool whole = std::fwrite(text.data(), 1, text.size(), stream) == text.size();
+    if (std::fclose(stream) != 0 || !whole) {
+      return Status(StatusCode::kIoError, "the temporary cannot be written").at(file->temporary());
+    }
     const std::string then(request.parameters().get_text("then"));
     if (then == "fail") return Status(StatusCode::kIoError, "made to fail");
     if (then == "wait") {
