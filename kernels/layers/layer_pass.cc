@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "kernels/layers/tiled_norms.h"
+#include "kernels/ops/gemm/quantized_gemm.h"
 #include "kernels/ops/group_norm/group_norm.h"
 
 namespace weft {
@@ -52,6 +54,7 @@ bool LayerPass::stopped() {
 
 void LayerPass::dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
                       const DenseOptions& options) {
+  if (layer.is_quantized()) return quantized_dense(layer, x, y, options);
   if (measures()) return;
   clock(&LayerTimes::dense);
   Gemm g;
@@ -64,6 +67,26 @@ void LayerPass::dense(const DenseLayer& layer, const TensorView& x, const Tensor
   g.scratch = products_scratch_;
   assert(check_gemm(g).ok());
   gemm_share(g, thread_, n_threads_, shared_->level);
+}
+
+void LayerPass::quantized_dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
+                                const DenseOptions& options) {
+  void* scratch = arena_.take(quantized_gemm_scratch_bytes(y.shape[0], layer.w.shape.n, layer.w.shape.k));
+  if (!measures()) {
+    clock(&LayerTimes::dense);
+    QuantizedGemm g;
+    g.a = x;
+    g.parts = {layer.parts, static_cast<size_t>(layer.n_parts)};
+    g.pairing = layer.w.shape.pairing;
+    g.bias = layer.bias;
+    g.activation = options.activation;
+    g.residual = options.residual;
+    g.c = y;
+    g.scratch = static_cast<std::byte*>(scratch);
+    g.work = &shared_->work;
+    quantized_gemm_team(g, *team_, shared_->level);
+  }
+  arena_.give(scratch);
 }
 
 void LayerPass::convolution(const ConvolutionLayer& layer, const TensorView& x, const TensorView& y,
@@ -106,11 +129,24 @@ ScaleShift LayerPass::group_norm(const GroupNormLayer& layer, const TensorView& 
                        .scale = scale,
                        .shift = shift};
   assert(check_group_norm(g).ok());
-  group_norm_moments_share(g, thread_, n_threads_, shared_->level);
-  team_->barrier();
-  group_norm_scale_share(g, thread_, n_threads_);
+  if (shared_->tiled_norms) {
+    tiled_group_norm(g);
+  } else {
+    group_norm_moments_share(g, thread_, n_threads_, shared_->level);
+    team_->barrier();
+    group_norm_scale_share(g, thread_, n_threads_);
+  }
   barrier();
   return {scale, shift};
+}
+
+// One thread joins the tile's moments to the image's and turns those into scale and shift: a few thousand numbers.
+void LayerPass::tiled_group_norm(const GroupNorm& g) {
+  const GroupNorm core = shared_->tiled_norms->of_core(g);
+  group_norm_moments_share(core, thread_, n_threads_, shared_->level);
+  team_->barrier();
+  if (thread_ == 0) group_norm_scale_share(shared_->tiled_norms->join(n_norms_, core), 0, 1);
+  ++n_norms_;
 }
 
 void LayerPass::layer_norm(const Norm& layer, const TensorView& x, const TensorView& y) {

@@ -24,8 +24,12 @@
 #include "kernels/layers/weight_plan.h"
 #include "kernels/ops/dense_attention/dense_attention.h"
 #include "kernels/tensor.h"
+#include "kernels/threads/shared_work.h"
 
 namespace weft {
+
+struct GroupNorm;
+class TiledNorms;
 
 /// Where the time of a pass went, by kind of layer; seconds of the team's first thread, waiting included.
 struct LayerTimes {
@@ -65,7 +69,9 @@ class LayerPass {
     uint32_t max_threads = 1;        // of the executor; a team may be smaller
     StopRequest stop = {};
     IsaLevel level = active_isa();
-    LayerTimes* times = nullptr;  // null: not measured
+    LayerTimes* times = nullptr;        // null: not measured
+    SharedWork work;                    // of products with quantised weights
+    TiledNorms* tiled_norms = nullptr;  // null: x is the whole image
     std::atomic<bool> stopped{false};
   };
 
@@ -97,7 +103,8 @@ class LayerPass {
 
   // Layers; each thread does its part. The caller puts a barrier before what they wrote is read.
 
-  /// y = f(x W^T + bias) + residual. x: [rows, k], y: [rows, n].
+  /// y = f(x W^T + bias) + residual. x: [rows, k], y: [rows, n]. Quantised weights are multiplied by activations that are
+  /// rounded to int8 (ops/matmul).
   void dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
              const DenseOptions& options = {});
 
@@ -124,6 +131,9 @@ class LayerPass {
  private:
   explicit LayerPass(uint32_t n_threads);
   void clock(double LayerTimes::*kind);
+  void tiled_group_norm(const GroupNorm& g);
+  void quantized_dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
+                       const DenseOptions& options);
 
   std::optional<Team> team_;
   Shared* shared_ = nullptr;
@@ -131,6 +141,7 @@ class LayerPass {
   uint32_t max_threads_ = 1;  // what scratch is sized by, so that places do not depend on the team
   ScratchArena arena_;
   void* products_scratch_ = nullptr;
+  size_t n_norms_ = 0;  // group norms so far
   double LayerTimes::*running_ = &LayerTimes::other;
   std::chrono::steady_clock::time_point since_;
 };

@@ -4,7 +4,7 @@
 
 namespace weft {
 
-/// Asked about once a layer by one thread; true stops the pass.
+/// Asked about once a layer, or tensor that is loaded, by one thread; true stops the computation.
 struct StopRequest {
   bool (*requested)(void* context) = nullptr;  // null: never
   void* context = nullptr;

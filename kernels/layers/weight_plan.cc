@@ -52,6 +52,38 @@ void WeightPlan::place(Step step, int64_t bytes) {
   steps_.push_back(std::move(step));
 }
 
+bool WeightPlan::stays_quantized(const std::vector<std::string>& names, int64_t k) const {
+  if (names.size() > static_cast<size_t>(kMostQuantizedParts)) return false;
+  for (const std::string& name : names) {
+    const SourceTensor& source = *source_.find(name);
+    const WeightFormat format = source.tensor->format;
+    if (!rounds_activations(format) || !matmul_serves(format) || k % block_layout(format).elements != 0 ||
+        source.transposed || source_.has_delta(name))
+      return false;
+  }
+  return true;
+}
+
+void WeightPlan::quantized(const std::vector<std::string>& names, int64_t n_each, int64_t k,
+                           DenseLayer* out) {
+  has_quantized_ = true;
+  for (const std::string& name : names) {
+    const WeightFormat format = source_.find(name)->tensor->format;
+    Result<int64_t> bytes = packed_size_bytes(format, n_each, k);
+    if (!bytes.ok()) {
+      unreadable_.push_back("'" + name + "': " + to_string(bytes.error()));
+      return;
+    }
+    PackedMatrix& part = out->parts[out->n_parts++];
+    part = {.format = format, .n = n_each, .k = k, .data = nullptr};
+    Step step;
+    step.names = {name};
+    step.quantized = &part;
+    step.count = n_each * k;
+    place(std::move(step), *bytes);
+  }
+}
+
 void WeightPlan::biases(std::initializer_list<std::string> names, int64_t n_each, const float** out) {
   Step step;
   for (const std::string& name : names) {
@@ -74,7 +106,9 @@ void WeightPlan::dense(std::initializer_list<std::string> names, int64_t n_each,
   }
   out->w.shape = {
       .n = n_each * static_cast<int64_t>(names.size()), .k = k, .compute = compute_, .pairing = pairing};
-  if (complete) {
+  if (complete && stays_quantized(step.names, k)) {
+    quantized(step.names, n_each, k, out);
+  } else if (complete) {
     Result<int64_t> bytes = gemm_packed_bytes(out->w.shape);
     if (bytes.ok()) {
       step.dense = &out->w;
@@ -198,6 +232,11 @@ Status WeightPlan::fill(const Step& step, std::byte* destination, Executor execu
     return Status();
   }
   const SourceTensor& first = *source_.find(step.names[0]);
+  if (step.quantized) {
+    const PackedMatrix& m = *step.quantized;
+    Status packed = pack_matrix(m.format, m.n, m.k, first.data(), destination, executor);
+    return packed.ok() ? Status() : std::move(packed).at(source_.where(step.names[0]));
+  }
   const bool in_place = step.names.size() == 1 && !first.transposed && !source_.has_delta(step.names[0]) &&
                         is_plain(first.tensor->format);
   std::vector<float> copied;
@@ -218,12 +257,16 @@ Status WeightPlan::fill(const Step& step, std::byte* destination, Executor execu
   return packed.ok() ? Status() : std::move(packed).at(source_.where(step.names[0]));
 }
 
-Status WeightPlan::load(PackedWeightStore& store, std::string_view source_key, Executor executor) const {
+Status WeightPlan::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                        const StopRequest& stop) const {
   const std::string key = std::string(source_key) + (compute_ == DType::kBF16 ? ".bf16" : ".f32") +
                           ".layers-" + std::to_string(kGemmLayoutVersion) + "." +
-                          std::to_string(kConvolutionLayoutVersion);
+                          std::to_string(kConvolutionLayoutVersion) +
+                          (has_quantized_ ? "." + std::to_string(kPackedLayoutVersion) : "");
   Result<const std::byte*> packed = store.get(key, packed_bytes_, [&](std::byte* bytes) {
     for (const Step& step : steps_) {
+      if (stop.requested && stop.requested(stop.context))
+        return Status(StatusCode::kCancelled, "stopped while weights were packed");
       for (const std::string& name : step.names) {
         const SourceTensor& source = *source_.find(name);
         source.file->will_read(*source.tensor);
@@ -240,6 +283,7 @@ Status WeightPlan::load(PackedWeightStore& store, std::string_view source_key, E
   for (const Step& step : steps_) {
     const std::byte* at = *packed + step.offset;
     if (step.dense) step.dense->data = at;
+    else if (step.quantized) step.quantized->data = at;
     else if (step.convolution) step.convolution->data = at;
     else *step.values = reinterpret_cast<const float*>(at);
   }

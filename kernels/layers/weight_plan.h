@@ -23,18 +23,25 @@
 #include <vector>
 
 #include "kernels/layers/packed_weight_store.h"
+#include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_source.h"
 #include "kernels/ops/convolution/convolution.h"
 #include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/gemm/quantized_gemm.h"
+#include "kernels/ops/matmul/matmul.h"
 #include "kernels/ops/norm/norm.h"
 
 namespace weft {
 
-/// y = W x + bias.
+/// y = W x + bias. Block-quantised weights stay so: as many parts, one below the other, as the file has matrices; then w has
+/// a shape and no data.
 struct DenseLayer {
   GemmWeights w;
+  PackedMatrix parts[kMostQuantizedParts];
+  int n_parts = 0;
   const float* bias = nullptr;  // [n] or null
   bool present() const { return w.shape.n > 0; }
+  bool is_quantized() const { return n_parts > 0; }
 };
 
 struct ConvolutionLayer {
@@ -58,7 +65,8 @@ class WeightPlan {
   WeightPlan(const WeightSource& source, DType compute) : source_(source), compute_(compute) {}
 
   /// The rows of several [n_each, k] matrices, names without ".weight", one below the other. A matrix may also come as
-  /// a 1x1 convolution's [n_each, k, 1, 1].
+  /// a 1x1 convolution's [n_each, k, 1, 1]. Matrices that are block-quantised in their file stay so, if all of them are and
+  /// no adapter is merged into any.
   void dense(std::initializer_list<std::string> names, int64_t n_each, int64_t k, BiasTensor bias,
              DenseLayer* out, GemmPairing pairing = GemmPairing::kNone);
   /// [out_channels, in_channels, kernel, kernel]; a 1x1 kernel may come as a matrix. upsample: kNearest2x if the layer's
@@ -87,14 +95,16 @@ class WeightPlan {
   int64_t parameters() const { return parameters_; }
 
   /// Packs everything into one entry of `store`, or finds it there. source_key: identifies the tensors' content and the
-  /// network. Errors: the store's, kOutOfMemory. Precondition: check() is ok.
-  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor) const;
+  /// network. stop: asked between two tensors. Errors: the store's, kOutOfMemory, kCancelled. Precondition: check() is ok.
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {}) const;
 
  private:
   struct Step {
     std::vector<std::string> names;
     int64_t offset = 0;
     GemmWeights* dense = nullptr;  // one of these is set
+    PackedMatrix* quantized = nullptr;
     ConvolutionWeights* convolution = nullptr;
     const float** values = nullptr;
     int64_t count = 0;  // elements of each named tensor
@@ -104,6 +114,8 @@ class WeightPlan {
   const SourceTensor* require(const std::string& name, const std::vector<int64_t>& shape);
   void biases(std::initializer_list<std::string> names, int64_t n_each, const float** out);
   void place(Step step, int64_t bytes);
+  bool stays_quantized(const std::vector<std::string>& names, int64_t k) const;
+  void quantized(const std::vector<std::string>& names, int64_t n_each, int64_t k, DenseLayer* out);
   Status fill(const Step& step, std::byte* destination, Executor executor) const;
 
   const WeightSource& source_;
@@ -113,6 +125,7 @@ class WeightPlan {
   std::vector<std::string> missing_, misshapen_, unreadable_;
   int64_t packed_bytes_ = 0;
   int64_t parameters_ = 0;
+  bool has_quantized_ = false;
 };
 
 }  // namespace weft

@@ -210,14 +210,28 @@ Status ModelStore::make_room(uint64_t needed_bytes, std::span<Model* const> kept
   return {};
 }
 
+bool ModelStore::load_cancelled() const {
+  const std::function<int32_t()>* cancelled = nullptr;
+  {
+    const std::lock_guard lock(loads_mutex_);
+    const auto found = loads_.find(std::this_thread::get_id());
+    if (found != loads_.end()) cancelled = found->second;  // stays: this thread itself would take it away
+  }
+  return cancelled && *cancelled && (*cancelled)() != 0;
+}
+
 Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
-                        std::unique_lock<std::mutex>& lock) {
+                        const std::function<int32_t()>& cancelled, std::unique_lock<std::mutex>& lock) {
   // All are taken before the lock is given up, so that no other thread loads one of them or uses their room.
   for (Model* model : models) {
     model->state_ = Model::State::kLoading;
     statistics_.resident_bytes += model->estimate_.resident_bytes;
   }
   statistics_.peak_resident_bytes = std::max(statistics_.peak_resident_bytes, statistics_.resident_bytes);
+  {
+    const std::lock_guard loads(loads_mutex_);
+    loads_[std::this_thread::get_id()] = &cancelled;
+  }
   Status first;
   for (Model* model : models) {
     Status status;
@@ -236,6 +250,8 @@ Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
     statistics_.resident_bytes -= model->estimate_.resident_bytes;
     if (first.ok()) first = at_model(std::move(status), model->path_);
   }
+  const std::lock_guard loads(loads_mutex_);
+  loads_.erase(std::this_thread::get_id());
   return first;
 }
 
@@ -280,7 +296,7 @@ Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models, weft_str
     ++model->users_;
     model->last_use_ = ++clock_;
   }
-  Status status = load(missing, stream, lock);
+  Status status = load(missing, stream, cancelled, lock);
   lock.unlock();
   changed_.notify_all();
   if (!status.ok()) return status;  // `use` gives its models back

@@ -17,10 +17,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "pipeline/files/content_hash.h"
@@ -109,10 +111,13 @@ class ModelStore {
     ModelStore* store_ = nullptr;
     std::vector<Model*> models_;
   };
-  /// Loads `models` and keeps them loaded. cancelled: asked while it waits; may be empty. Errors:
+  /// Loads `models` and keeps them loaded. cancelled: asked while it waits and loads; may be empty. Errors:
   /// kOutOfMemory if they do not fit the limit even alone, kCancelled, those of load. [worker]
   Result<Use> use(std::span<Model* const> models, weft_stream* stream,
                   const std::function<int32_t()>& cancelled);
+
+  /// Whether the load that runs on this thread is no longer wanted; false where none runs. [any thread]
+  bool load_cancelled() const;
 
   /// For the runs from now on; 0: none. Nothing is evicted at once. [main]
   void set_limit_bytes(uint64_t limit_bytes);
@@ -132,7 +137,8 @@ class ModelStore {
   void release(std::span<Model* const> models) noexcept;
   // All three: with mutex_ held; load gives it up while the plugin works.
   Status make_room(uint64_t needed_bytes, std::span<Model* const> kept);
-  Status load(std::span<Model* const> models, weft_stream* stream, std::unique_lock<std::mutex>& lock);
+  Status load(std::span<Model* const> models, weft_stream* stream, const std::function<int32_t()>& cancelled,
+              std::unique_lock<std::mutex>& lock);
   void evict(Model& model);
 
   Options options_;
@@ -141,6 +147,8 @@ class ModelStore {
   std::vector<std::unique_ptr<Model>> models_;
   uint64_t clock_ = 0;
   Statistics statistics_;
+  mutable std::mutex loads_mutex_;
+  std::map<std::thread::id, const std::function<int32_t()>*> loads_;  // running ones, by their thread
 };
 
 }  // namespace weft

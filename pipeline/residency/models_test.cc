@@ -44,9 +44,15 @@ weft_status estimate_fake(void* model, weft_model_estimate* out, weft_error*) {
   out->resident_bytes = static_cast<FakeModel*>(model)->bytes;
   return WEFT_OK;
 }
+const ModelStore* loading_store = nullptr;  // asked by models of 15 bytes until nobody waits for them
+
 weft_status load_fake(void* model, weft_stream*, weft_error* error) {
   auto& fake = *static_cast<FakeModel*>(model);
   const Inside inside(fake);
+  if (fake.bytes == 15 && loading_store) {
+    while (!loading_store->load_cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return sdk::to_c(Status(StatusCode::kCancelled, "nobody waits"), error);
+  }
   std::this_thread::sleep_for(std::chrono::milliseconds(2));
   if (fake.bytes == 14) return sdk::to_c(Status(StatusCode::kOutOfMemory, "fourteen"), error);
   overlaps += fake.loaded.exchange(true);
@@ -112,6 +118,22 @@ TEST_F(ModelStoreTest, FindsInTheOrderOfTheSearchPath) {
   for (const fs::path& place : {folder_ / "none", folder_ / "a/none", folder_ / "b/none"}) {
     EXPECT_NE(to_string(missing.error()).find(place.string()), std::string::npos);
   }
+}
+
+TEST_F(ModelStoreTest, ALoadLearnsThatNobodyWaitsForIt) {
+  write("m", 15);
+  ModelStore store(options(0));
+  Model* model = *store.open(request("m"));
+  Model* const models[] = {model};
+  loading_store = &store;
+  int asked = 0;
+  const auto cancelled = store.use(models, nullptr, [&] { return int32_t{++asked == 3}; });
+  loading_store = nullptr;
+  EXPECT_EQ(cancelled.code(), StatusCode::kCancelled);
+  EXPECT_EQ(asked, 3);
+  EXPECT_FALSE(store.load_cancelled()) << "outside of a load";
+  EXPECT_EQ(store.statistics().resident_bytes, 0u);
+  EXPECT_TRUE(store.use(models, nullptr, [] { return 0; }).ok()) << "loads when it is wanted again";
 }
 
 TEST_F(ModelStoreTest, SharesEqualContentAndClosesOnce) {

@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr uint64_t kHeaderBytes = 4096;  // a page, so that the content starts on one
 constexpr uint32_t kVersion = 1;
 constexpr size_t kMaxKey = 200;
+constexpr uint64_t kPartBytes = 16ull << 20;  // between two looks at a cancellation: 100 ms on a slow disk
 constexpr char kSuffix[] = ".weft-packed";
 
 struct Header {
@@ -43,12 +44,12 @@ struct Header {
 };
 static_assert(sizeof(Header) <= kHeaderBytes && offsetof(Header, key) == 36);
 
-Header make_header(const std::string& key, const void* content, uint64_t size_bytes) {
+Header make_header(const std::string& key, uint64_t content_xxh3, uint64_t size_bytes) {
   Header header{};
   std::memcpy(header.magic, "WEFTPACK", 8);
   header.version = kVersion;
   header.content_bytes = size_bytes;
-  header.content_xxh3 = XXH3_64bits(content, size_bytes);
+  header.content_xxh3 = content_xxh3;
   header.key_size = static_cast<uint32_t>(key.size());
   std::memcpy(header.key, key.data(), key.size());
   return header;
@@ -99,7 +100,11 @@ struct PackedWeights::State {
   weft_status get(const char* key, uint64_t size_bytes, const Fill& fill, weft_packed** out,
                   weft_error* error);
   Status make(const std::string& key, uint64_t size_bytes, const Fill& fill, Content& content);
-  std::optional<Content> map_entry(const std::string& key, uint64_t size_bytes);
+  /// Nothing: there is no valid entry. Errors: kCancelled.
+  Result<std::optional<Content>> map_entry(const std::string& key, uint64_t size_bytes);
+  /// step(offset, bytes) for all parts of size_bytes as long as it returns 0; what it returned last. Errors: kCancelled.
+  Result<int> in_parts(uint64_t size_bytes, const std::function<int(uint64_t, uint64_t)>& step) const;
+  Result<uint64_t> hash(const void* content, uint64_t size_bytes) const;
   /// Nothing: the disk does not serve. A Status: what fill returned, or success with `content` set.
   std::optional<Status> make_on_disk(const std::string& key, uint64_t size_bytes, const Fill& fill,
                                      Content& content);
@@ -135,10 +140,32 @@ void PackedWeights::State::warn_once(const std::string& why) {
   options.warning("packed weights are kept in memory, not on disk: " + why);
 }
 
-std::optional<Content> PackedWeights::State::map_entry(const std::string& key, uint64_t size_bytes) {
+Result<int> PackedWeights::State::in_parts(uint64_t size_bytes,
+                                           const std::function<int(uint64_t, uint64_t)>& step) const {
+  for (uint64_t at = 0; at < size_bytes; at += kPartBytes) {
+    if (options.cancelled && options.cancelled())
+      return Status(StatusCode::kCancelled, "cancelled while packed weights were read or written");
+    if (const int failed = step(at, std::min(kPartBytes, size_bytes - at)); failed != 0) return failed;
+  }
+  return 0;
+}
+
+Result<uint64_t> PackedWeights::State::hash(const void* content, uint64_t size_bytes) const {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash(XXH3_createState(), &XXH3_freeState);
+  if (!hash) return Status(StatusCode::kOutOfMemory, "no memory to hash packed weights");
+  XXH3_64bits_reset(hash.get());
+  const Result<int> done = in_parts(size_bytes, [&](uint64_t at, uint64_t bytes) {
+    XXH3_64bits_update(hash.get(), static_cast<const char*>(content) + at, bytes);
+    return 0;
+  });
+  if (!done.ok()) return done.status();
+  return XXH3_64bits_digest(hash.get());
+}
+
+Result<std::optional<Content>> PackedWeights::State::map_entry(const std::string& key, uint64_t size_bytes) {
   const fs::path path = path_of(key);
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return std::nullopt;
+  if (fd < 0) return std::optional<Content>();
   Content content;
   struct stat info;
   if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
@@ -151,14 +178,16 @@ std::optional<Content> PackedWeights::State::map_entry(const std::string& key, u
   ::futimens(fd,
              nullptr);  // used now: what trim() goes by. Fails on a read-only disk, where nothing is trimmed
   ::close(fd);
-  if (!content.start) return std::nullopt;
+  if (!content.start) return std::optional<Content>();
   // The whole content is hashed: at memory speed, and a flipped bit in a weight would never be noticed otherwise.
-  const Header expected = make_header(key, content.data, size_bytes);
-  if (std::memcmp(content.start, &expected, sizeof(expected)) != 0) {
-    free_content(content);
-    return std::nullopt;
+  const Result<uint64_t> hashed = hash(content.data, size_bytes);
+  if (hashed.ok()) {
+    const Header expected = make_header(key, *hashed, size_bytes);
+    if (std::memcmp(content.start, &expected, sizeof(expected)) == 0) return std::optional(content);
   }
-  return content;
+  free_content(content);
+  if (!hashed.ok()) return hashed.status();
+  return std::optional<Content>();
 }
 
 std::optional<Status> PackedWeights::State::make_on_disk(const std::string& key, uint64_t size_bytes,
@@ -181,23 +210,41 @@ std::optional<Status> PackedWeights::State::make_on_disk(const std::string& key,
   };
   if (fd < 0) return give_up(errno);
   const uint64_t total = kHeaderBytes + size_bytes;
+  const auto end = [&](Status status) -> std::optional<Status> {
+    ::close(fd);
+    options.temporaries->remove(opened->path);
+    return status;
+  };
   // Reserved before it is mapped: writing to a mapping beyond a full disk would be a signal, not an error.
-  if (const int failed = ::posix_fallocate(fd, 0, static_cast<off_t>(total)); failed != 0)
-    return give_up(failed);
+  const Result<int> reserved = in_parts(total, [&](uint64_t at, uint64_t bytes) {
+    return ::posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(bytes));
+  });
+  if (!reserved.ok()) return end(reserved.status());
+  if (*reserved != 0) return give_up(*reserved);
   void* start = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (start == MAP_FAILED) return give_up(errno);
   char* data = static_cast<char*>(start) + kHeaderBytes;
   Status filled;
   if (run_fill(fill, data, filled) != WEFT_OK) {
     ::munmap(start, total);
-    ::close(fd);
-    options.temporaries->remove(opened->path);
-    return filled;
+    return end(std::move(filled));
   }
-  const Header header = make_header(key, data, size_bytes);
-  std::memcpy(start, &header, sizeof(header));
-  const bool synced = ::msync(start, total, MS_SYNC) == 0 && ::fsync(fd) == 0;
-  const int sync_error = errno;
+  const auto write = [&]() -> Result<int> {
+    const Result<uint64_t> hashed = hash(data, size_bytes);
+    if (!hashed.ok()) return hashed.status();
+    const Header header = make_header(key, *hashed, size_bytes);
+    std::memcpy(start, &header, sizeof(header));
+    return in_parts(total, [&](uint64_t at, uint64_t bytes) {
+      return ::msync(static_cast<char*>(start) + at, bytes, MS_SYNC) == 0 ? 0 : errno;
+    });
+  };
+  const Result<int> written = write();
+  if (!written.ok()) {
+    ::munmap(start, total);
+    return end(written.status());
+  }
+  const bool synced = *written == 0 && ::fsync(fd) == 0;
+  const int sync_error = *written != 0 ? *written : errno;
   ::mprotect(start, total, PROT_READ);
   content = {start, data, total};  // good for this process whatever becomes of the file
   ::close(fd);
@@ -228,8 +275,10 @@ Status PackedWeights::State::make_in_memory(uint64_t size_bytes, const Fill& fil
 Status PackedWeights::State::make(const std::string& key, uint64_t size_bytes, const Fill& fill,
                                   Content& content) {
   if (!options.folder.empty() && options.temporaries && size_bytes <= options.limit_bytes) {
-    if (auto mapped = map_entry(key, size_bytes)) {
-      content = *mapped;
+    const Result<std::optional<Content>> mapped = map_entry(key, size_bytes);
+    if (!mapped.ok()) return mapped.status();
+    if (*mapped) {
+      content = **mapped;
       const std::lock_guard lock(mutex);
       ++statistics.hits;
       return {};

@@ -30,6 +30,9 @@ class PackedWeights {
     uint64_t limit_bytes = 20ull << 30;  // of all entries on disk
     TemporaryFiles* temporaries = nullptr;
     std::function<void(const std::string&)> warning;  // one line; any thread; may be empty
+    /// Whether what the calling thread gets is no longer wanted: asked while an entry is checked, reserved and synced, which
+    /// ends with kCancelled then and leaves nothing. May be empty.
+    std::function<bool()> cancelled;
   };
   explicit PackedWeights(Options options);
   ~PackedWeights();

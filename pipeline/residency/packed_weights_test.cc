@@ -131,6 +131,36 @@ TEST_F(PackedWeightsTest, AFailedFillIsReportedAndLeavesNothing) {
   store.api()->release(get(store, "k", filler));
 }
 
+TEST_F(PackedWeightsTest, ACancelledEntryLeavesNothing) {
+  Filler filler;
+  fs::create_directories(folder_ / "packed");
+  for (int looks = 0;; ++looks) {  // cancelled at each look in turn: reserving, hashing, syncing
+    PackedWeights::Options cancelling = options();
+    int left = looks;
+    cancelling.cancelled = [&left] { return left-- == 0; };
+    PackedWeights store(cancelling);
+    weft_packed* packed = nullptr;
+    const weft_status status =
+        store.api()->get(store.api()->self, "k", filler.size_bytes, fill, &filler, &packed, nullptr);
+    if (status == WEFT_OK) {
+      store.api()->release(packed);
+      EXPECT_GE(looks, 3);
+      break;
+    }
+    EXPECT_EQ(status, WEFT_CANCELLED);
+    EXPECT_EQ(entries(), 0u) << looks;
+    EXPECT_EQ(temporaries_.count(), 0u) << looks;
+  }
+  // And when it is mapped again.
+  PackedWeights::Options cancelling = options();
+  cancelling.cancelled = [] { return true; };
+  PackedWeights store(cancelling);
+  weft_packed* packed = nullptr;
+  EXPECT_EQ(store.api()->get(store.api()->self, "k", filler.size_bytes, fill, &filler, &packed, nullptr),
+            WEFT_CANCELLED);
+  EXPECT_EQ(entries(), 1u) << "a valid entry stays";
+}
+
 TEST_F(PackedWeightsTest, ThreadsShareOneFill) {
   PackedWeights store(options());
   Filler filler;

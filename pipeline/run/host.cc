@@ -1,6 +1,7 @@
 #include "pipeline/run/host.h"
 
 #include <weft/abi/draft/cores.h>
+#include <weft/abi/draft/loading.h>
 #include <weft/abi/draft/packed_weights.h>
 #include <weft/abi/draft/run_record.h>
 
@@ -58,6 +59,7 @@ struct Host::State {
     result.warning = [this](const std::string& text) {
       if (options.log) options.log(WEFT_LOG_WARNING, text);
     };
+    result.cancelled = [this] { return models.load_cancelled(); };  // asked within a load only
     return result;
   }
 
@@ -74,6 +76,7 @@ struct Host::State {
   PackedWeights packed;
   weft_host table{};
   weft_cores_api cores{};
+  weft_loading_api loading{};
   ModelStore models;  // last: closing a model may use everything above
 };
 
@@ -93,6 +96,12 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
       .self = &state_->threads,
       .borrow = [](void* self, uint32_t most) { return static_cast<ThreadPool*>(self)->borrow_cores(most); },
       .give_back = [](void* self, uint32_t cores) { static_cast<ThreadPool*>(self)->give_back(cores); }};
+  state_->loading = {.struct_size = sizeof(weft_loading_api),
+                     .reserved = 0,
+                     .self = &state_->models,
+                     .cancelled = [](void* self) {
+                       return int32_t{static_cast<const ModelStore*>(self)->load_cancelled()};
+                     }};
   table.log = [](void* self, weft_log_level level, const char* message) {
     const auto& log = static_cast<State*>(self)->options.log;
     if (!log || !message) return;
@@ -107,6 +116,7 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
     if (std::strcmp(id, WEFT_PACKED_WEIGHTS_ID) == 0) return static_cast<State*>(self)->packed.api();
     if (std::strcmp(id, WEFT_RUN_RECORD_ID) == 0) return run_record_api();
     if (std::strcmp(id, WEFT_CORES_ID) == 0) return &static_cast<State*>(self)->cores;
+    if (std::strcmp(id, WEFT_LOADING_ID) == 0) return &static_cast<State*>(self)->loading;
     return nullptr;
   };
 }

@@ -83,7 +83,7 @@ Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
   measure.take<uint8_t>(size_ * size_ * 3);
   measure_encoding(measure, *model_, 2, 1, threads);
   measure_denoising(measure, *model_, shape_, threads);
-  measure_decoding(measure, *model_, shape_.height, shape_.width, threads);
+  measure_decoding(measure, *model_, shape_.height, shape_.width, 0, threads);
   plan.set_workspace_bytes(measure.peak_bytes());
   plan.set_output(0, sdk::bytes_spec(4096));
   return {};
@@ -139,8 +139,8 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const std::span<const float> first = latents.first(latents.size() / static_cast<size_t>(images_));
   for (int64_t i = 0; i < repetitions_; ++i) {
     const Clock::time_point start = Clock::now();
-    Status status =
-        decode_picture(*model_, first, shape_.height, shape_.width, pixels.data(), scratch, executor, stop);
+    Status status = decode_picture(*model_, first, shape_.height, shape_.width, 0, pixels.data(), scratch,
+                                   executor, stop);
     if (!status.ok()) return status;
     decode_s.push_back(seconds_since(start));
   }

@@ -1,5 +1,6 @@
 #include "plugins/image/diffusion_model.h"
 
+#include <weft/abi/draft/loading.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -81,6 +82,17 @@ Result<std::vector<AdapterEntry>> read_adapters(std::string_view json) {
     entries.push_back(std::move(entry));
   }
   return entries;
+}
+
+// Whether the run for which a model is loaded has been cancelled.
+StopRequest load_stop_request(const sdk::Host& host) {
+  const auto* loading = host.extension<weft_loading_api>(WEFT_LOADING_ID);
+  if (loading == nullptr) return {};
+  return {[](void* context) {
+            const auto* api = static_cast<const weft_loading_api*>(context);
+            return api->cancelled(api->self) != 0;
+          },
+          const_cast<void*>(static_cast<const void*>(loading))};
 }
 
 Status file_missing(const std::string& model) {
@@ -258,6 +270,7 @@ Result<weft_model_estimate> DiffusionModel::estimate() const {
 Status DiffusionModel::load(weft_stream* /*stream*/) {
   const auto start = std::chrono::steady_clock::now();
   const Executor executor = host_.executor();
+  const StopRequest stop = load_stop_request(host_);
   if (unet_->loaded()) {  // evicted since: the networks still point into the old store
     if (Status status = reopen(); !status.ok()) return status;
   }
@@ -272,14 +285,15 @@ Status DiffusionModel::load(weft_stream* /*stream*/) {
     return weights_key_.empty() ? std::string() : weights_key_ + "." + part;
   };
   for (size_t i = 0; i < text_encoders_.size(); ++i) {
-    if (Status status = text_encoders_[i].network.load(*store_, key("text" + std::to_string(i)), executor);
+    if (Status status =
+            text_encoders_[i].network.load(*store_, key("text" + std::to_string(i)), executor, stop);
         !status.ok()) {
       return std::move(status).at(path_);
     }
   }
-  if (Status status = unet_->load(*store_, key("unet"), executor); !status.ok())
+  if (Status status = unet_->load(*store_, key("unet"), executor, stop); !status.ok())
     return std::move(status).at(path_);
-  if (Status status = vae_->load(*store_, key("vae"), executor); !status.ok())
+  if (Status status = vae_->load(*store_, key("vae"), executor, stop); !status.ok())
     return std::move(status).at(path_);
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return {};

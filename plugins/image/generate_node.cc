@@ -21,6 +21,7 @@ constexpr weft_parameter kOwnParameters[] = {kModelParameter,
                                              kProfileParameter,
                                              generated_side_parameter("width"),
                                              generated_side_parameter("height"),
+                                             kTileParameter,
                                              kCountParameter,
                                              kSeedParameter,
                                              kRngParameter};
@@ -64,6 +65,9 @@ Status GenerateNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   Result<PictureSize> size = picture_size(*model_, parameters_);
   if (!size.ok()) return size.status();
   size_ = *size;
+  Result<int64_t> tile = tile_size(*model_, parameters_);
+  if (!tile.ok()) return tile.status();
+  tile_ = *tile;
   Result<diffusion::SamplingPlan> steps = sampling_plan(*model_, parameters_, 1);
   if (!steps.ok()) return steps.status();
   const PromptOptions options = prompt_options(parameters_);
@@ -84,8 +88,8 @@ Status GenerateNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   place(measure, max_chunks_);
   measure_encoding(measure, *model_, 2, max_chunks_, threads);
   measure_denoising(measure, *model_, shape_, threads);
-  measure_decoding(measure, *model_, shape_.height, shape_.width, threads);
-  if (has_picture_) measure_encoding_picture(measure, *model_, shape_.height, shape_.width, threads);
+  measure_decoding(measure, *model_, shape_.height, shape_.width, tile_, threads);
+  if (has_picture_) measure_encoding_picture(measure, *model_, shape_.height, shape_.width, tile_, threads);
   plan.set_workspace_bytes(measure.peak_bytes());
   plan.set_output(0, picture_spec(WEFT_DTYPE_U8, images_, size_.height, size_.width, 3));
   plan.set_cost_seconds(unet_seconds(*model_, shape_) * static_cast<double>(steps->n_calls()));
@@ -113,7 +117,7 @@ Status GenerateNode::encode_pictures(const sdk::Request& request,
   // Where diffusers encodes, it draws from the first picture's generator; ComfyUI takes the mean.
   const bool draws = parameters_.get_text("profile") == "diffusers";
   if (Status status =
-          encode_picture(*model_, picture->view, 0, nullptr, draws ? &generators.front() : nullptr,
+          encode_picture(*model_, picture->view, 0, nullptr, draws ? &generators.front() : nullptr, tile_,
                          kept.picture, scratch, host_.executor(), stop);
       !status.ok()) {
     return status;
@@ -127,7 +131,7 @@ Status GenerateNode::encode_pictures(const sdk::Request& request,
   if (Status status = check_picture_size(mask->shape(), size_, "mask"); !status.ok()) return status;
   latent_mask(mask->view, model_->vae().config().factor(), shape_.width, kept.mask);
   if (model_->unet().config().in_channels == model_->latent_channels()) return {};
-  return encode_picture(*model_, picture->view, 0, &mask->view, nullptr, kept.masked_picture, scratch,
+  return encode_picture(*model_, picture->view, 0, &mask->view, nullptr, tile_, kept.masked_picture, scratch,
                         host_.executor(), stop);
 }
 
@@ -171,7 +175,7 @@ Status GenerateNode::run(sdk::Request& request, const sdk::Execution& execution)
     Status status = decode_picture(
         *model_,
         kept.latents.subspan(static_cast<size_t>(i * latents_of_one), static_cast<size_t>(latents_of_one)),
-        shape_.height, shape_.width, made->view.row<uint8_t>(i, 0), scratch, host_.executor(), stop);
+        shape_.height, shape_.width, tile_, made->view.row<uint8_t>(i, 0), scratch, host_.executor(), stop);
     if (!status.ok()) return status;
   }
   return request.set_output(0, finish(request, *made));

@@ -39,6 +39,7 @@ class GenerateNode {
   int64_t images_;
   bool has_picture_, has_mask_;
   PictureSize size_;
+  int64_t tile_ = 0;  // latents
   DenoisingShape shape_;
   int64_t max_chunks_ = 1;
 };

@@ -75,6 +75,16 @@ Result<PictureSize> picture_size(const DiffusionModel& model, const sdk::Paramet
   return size;
 }
 
+Result<int64_t> tile_size(const DiffusionModel& model, const sdk::Parameters& parameters) {
+  const int64_t pixels = parameters.get_int("tile"), factor = model.vae().config().factor();
+  const int64_t least = model.vae().least_tile();
+  if (pixels == 0 || pixels / factor >= least) return pixels / factor;
+  return Status(StatusCode::kInvalidArgument, "tiles would be mostly overlap")
+      .at("tile")
+      .expected("0, or at least " + std::to_string(least * factor) + " pixels")
+      .got(std::to_string(pixels));
+}
+
 Status check_picture_size(const ImageShape& picture, const PictureSize& expected, const char* port) {
   if (picture.height == expected.height && picture.width == expected.width) return {};
   return Status(StatusCode::kInvalidShape, "a picture of another size than the one to make")

@@ -55,6 +55,16 @@ inline constexpr weft_parameter kCountParameter = sdk::parameter({.name = "n",
                                                                   .maximum = kMaxGeneratedImages,
                                                                   .help = "Pictures, made as one batch."});
 
+inline constexpr weft_parameter kTileParameter = sdk::parameter(
+    {.name = "tile",
+     .type = "int",
+     .default_json = "0",
+     .minimum = 0,
+     .maximum = kMaxGeneratedSide,
+     .unit = "pixels",
+     .help = "Side of the tiles that the autoencoder works in: large pictures in less memory, without seams, "
+             "but slower. 0: none."});
+
 constexpr weft_parameter generated_side_parameter(const char* name) {
   return sdk::parameter({.name = name,
                          .type = "int",
@@ -158,6 +168,8 @@ struct PictureSize {
   int64_t height = 0, width = 0;
 };
 Result<PictureSize> picture_size(const DiffusionModel& model, const sdk::Parameters& parameters);
+/// The parameter "tile" in latents. Errors: kInvalidArgument (mostly overlap).
+Result<int64_t> tile_size(const DiffusionModel& model, const sdk::Parameters& parameters);
 /// A picture that comes in has the size that was prepared for. Errors: kInvalidShape.
 Status check_picture_size(const ImageShape& picture, const PictureSize& expected, const char* port);
 

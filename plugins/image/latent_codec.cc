@@ -13,13 +13,20 @@ struct DecodeScratch {
   std::span<std::byte> workspace;
 };
 
+// Pictures within one tile are not cut.
+bool is_cut(int64_t height, int64_t width, int64_t tile) {
+  return tile > 0 && (height > tile || width > tile);
+}
+
 DecodeScratch place_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
-                             uint32_t n_threads) {
+                             int64_t tile, uint32_t n_threads) {
   const VaeConfig& config = model.vae().config();
   DecodeScratch s;
   s.latents = scratch.take<float>(height * width * config.latent_channels);
   s.pixels = scratch.take<float>(height * width * config.factor() * config.factor() * config.image_channels);
-  s.workspace = scratch.take<std::byte>(model.vae().decode_workspace_bytes(1, height, width, n_threads));
+  s.workspace = scratch.take<std::byte>(
+      is_cut(height, width, tile) ? model.vae().tiled_decode_workspace_bytes(height, width, tile, n_threads)
+                                  : model.vae().decode_workspace_bytes(1, height, width, n_threads));
   return s;
 }
 
@@ -29,7 +36,7 @@ struct EncodeScratch {
 };
 
 EncodeScratch place_encoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
-                             uint32_t n_threads) {
+                             int64_t tile, uint32_t n_threads) {
   const VaeConfig& config = model.vae().config();
   const int64_t count = height * width * config.latent_channels;
   EncodeScratch s;
@@ -37,40 +44,45 @@ EncodeScratch place_encoding(Scratch& scratch, const DiffusionModel& model, int6
   s.moments = scratch.take<float>(2 * count);
   s.chw = scratch.take<float>(count);
   s.noise = scratch.take<float>(count);
-  s.workspace = scratch.take<std::byte>(model.vae().encode_workspace_bytes(1, height, width, n_threads));
+  s.workspace = scratch.take<std::byte>(
+      is_cut(height, width, tile) ? model.vae().tiled_encode_workspace_bytes(height, width, tile, n_threads)
+                                  : model.vae().encode_workspace_bytes(1, height, width, n_threads));
   return s;
 }
 
 }  // namespace
 
 void measure_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
-                      uint32_t n_threads) {
+                      int64_t tile, uint32_t n_threads) {
   const int64_t mark = scratch.mark();
-  place_decoding(scratch, model, height, width, n_threads);
+  place_decoding(scratch, model, height, width, tile, n_threads);
   scratch.release(mark);
 }
 
 void measure_encoding_picture(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
-                              uint32_t n_threads) {
+                              int64_t tile, uint32_t n_threads) {
   const int64_t mark = scratch.mark();
-  place_encoding(scratch, model, height, width, n_threads);
+  place_encoding(scratch, model, height, width, tile, n_threads);
   scratch.release(mark);
 }
 
 Status decode_picture(const DiffusionModel& model, std::span<const float> latents, int64_t height,
-                      int64_t width, uint8_t* pixels, Scratch& scratch, Executor executor,
+                      int64_t width, int64_t tile, uint8_t* pixels, Scratch& scratch, Executor executor,
                       const StopRequest& stop) {
   const VaeConfig& config = model.vae().config();
   const int64_t mark = scratch.mark();
-  DecodeScratch s = place_decoding(scratch, model, height, width, executor.max_threads());
+  DecodeScratch s = place_decoding(scratch, model, height, width, tile, executor.max_threads());
   for (size_t i = 0; i < latents.size(); ++i) {
     s.latents[i] = latents[i] / config.scaling_factor + config.shift_factor;
   }
-  Status status = model.vae().decode(
-      TensorView::contiguous(s.latents.data(), DType::kF32, {1, height, width, config.latent_channels}),
+  const TensorView in =
+      TensorView::contiguous(s.latents.data(), DType::kF32, {1, height, width, config.latent_channels});
+  const TensorView out =
       TensorView::contiguous(s.pixels.data(), DType::kF32,
-                             {1, height * config.factor(), width * config.factor(), config.image_channels}),
-      s.workspace, executor, stop);
+                             {1, height * config.factor(), width * config.factor(), config.image_channels});
+  Status status = is_cut(height, width, tile)
+                      ? model.vae().decode_tiled(in, out, tile, s.workspace, executor, stop)
+                      : model.vae().decode(in, out, s.workspace, executor, stop);
   if (status.ok()) {
     for (size_t i = 0; i < s.pixels.size(); ++i) {
       // Half to even, as numpy rounds for diffusers.
@@ -83,14 +95,15 @@ Status decode_picture(const DiffusionModel& model, std::span<const float> latent
 }
 
 Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
-                      const ImageView* mask, diffusion::NoiseGenerator* generator, std::span<float> latents,
-                      Scratch& scratch, Executor executor, const StopRequest& stop) {
+                      const ImageView* mask, diffusion::NoiseGenerator* generator, int64_t tile,
+                      std::span<float> latents, Scratch& scratch, Executor executor,
+                      const StopRequest& stop) {
   const VaeConfig& config = model.vae().config();
   const int64_t height = picture.shape.height / config.factor(),
                 width = picture.shape.width / config.factor();
   const int64_t channels = config.latent_channels;
   const int64_t mark = scratch.mark();
-  EncodeScratch s = place_encoding(scratch, model, height, width, executor.max_threads());
+  EncodeScratch s = place_encoding(scratch, model, height, width, tile, executor.max_threads());
   size_t at = 0;
   for (int64_t y = 0; y < picture.shape.height; ++y) {
     for (int64_t x = 0; x < picture.shape.width; ++x) {
@@ -101,11 +114,13 @@ Status encode_picture(const DiffusionModel& model, const ImageView& picture, int
       }
     }
   }
-  Status status = model.vae().encode(
-      TensorView::contiguous(s.pixels.data(), DType::kF32,
-                             {1, picture.shape.height, picture.shape.width, config.image_channels}),
-      TensorView::contiguous(s.moments.data(), DType::kF32, {1, height, width, 2 * channels}), s.workspace,
-      executor, stop);
+  const TensorView in = TensorView::contiguous(
+      s.pixels.data(), DType::kF32, {1, picture.shape.height, picture.shape.width, config.image_channels});
+  const TensorView out =
+      TensorView::contiguous(s.moments.data(), DType::kF32, {1, height, width, 2 * channels});
+  Status status = is_cut(height, width, tile)
+                      ? model.vae().encode_tiled(in, out, tile, s.workspace, executor, stop)
+                      : model.vae().encode(in, out, s.workspace, executor, stop);
   if (status.ok()) {
     if (generator != nullptr) draw_latent_noise(*generator, channels, s.chw, s.noise);
     for (int64_t p = 0; p < height * width; ++p) {

@@ -18,23 +18,23 @@
 
 namespace weft::image {
 
-// height, width: of the latents.
+// height, width: of the latents. tile: latents a side of the tiles that the autoencoder works in; 0: none, whole pictures.
 void measure_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
-                      uint32_t n_threads);
+                      int64_t tile, uint32_t n_threads);
 void measure_encoding_picture(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
-                              uint32_t n_threads);
+                              int64_t tile, uint32_t n_threads);
 
 /// latents: [height, width, c]. pixels: u8 [height * factor, width * factor, 3]. Errors: those of Vae::decode.
 Status decode_picture(const DiffusionModel& model, std::span<const float> latents, int64_t height,
-                      int64_t width, uint8_t* pixels, Scratch& scratch, Executor executor,
+                      int64_t width, int64_t tile, uint8_t* pixels, Scratch& scratch, Executor executor,
                       const StopRequest& stop);
 
 /// Encodes picture `index` of a batch of three channels (or one, or four whose alpha is left out). generator: draws from the
 /// distribution that the encoder gives, as diffusers does; null: its mean. mask: pixels above 0.5 count as middle gray, or
 /// no mask. latents: [height, width, c]. Errors: those of Vae::encode.
 Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
-                      const ImageView* mask, diffusion::NoiseGenerator* generator, std::span<float> latents,
-                      Scratch& scratch, Executor executor, const StopRequest& stop);
+                      const ImageView* mask, diffusion::NoiseGenerator* generator, int64_t tile,
+                      std::span<float> latents, Scratch& scratch, Executor executor, const StopRequest& stop);
 
 /// A pixel's value as 0..1.
 float unit_value(const ImageView& picture, int64_t index, int64_t y, int64_t x, int64_t channel);

@@ -99,10 +99,10 @@ constexpr auto kSampleParameters = joined(kSampleOwnParameters, kSamplingParamet
 
 constexpr weft_port kImageInputs[] = {sdk::port("image", "image", "Pictures, alpha left out.")};
 constexpr weft_parameter kEncodeParameters[] = {kModelParameter, generated_side_parameter("width"),
-                                                generated_side_parameter("height")};
+                                                generated_side_parameter("height"), kTileParameter};
 constexpr weft_port kLatentInputs[] = {sdk::port("latent", kLatent, "Latents.")};
 constexpr weft_port kImageOutputs[] = {sdk::port("image", "image", "The pictures, u8.")};
-constexpr weft_parameter kDecodeParameters[] = {kModelParameter};
+constexpr weft_parameter kDecodeParameters[] = {kModelParameter, kTileParameter};
 
 /// Of a conditioning of which nothing is known: image.text_encode's default.
 constexpr int64_t kUnboundedChunks = 4;
@@ -288,9 +288,12 @@ Status VaeEncodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   Result<PictureSize> size = picture_size(*model_, parameters_);
   if (!size.ok()) return size.status();
   size_ = *size;
+  Result<int64_t> tile = tile_size(*model_, parameters_);
+  if (!tile.ok()) return tile.status();
+  tile_ = *tile;
   const int64_t factor = model_->vae().config().factor();
   Scratch measure;
-  measure_encoding_picture(measure, *model_, size_.height / factor, size_.width / factor,
+  measure_encoding_picture(measure, *model_, size_.height / factor, size_.width / factor, tile_,
                            host_.executor().max_threads());
   plan.set_workspace_bytes(measure.peak_bytes());
   const weft_spec pictures = picture_spec(inputs[0]);
@@ -313,7 +316,7 @@ Status VaeEncodeNode::run(sdk::Request& request, const sdk::Execution& execution
   const auto one = static_cast<size_t>(sdk::element_count(made->view) / count);
   Scratch scratch(execution.workspace(), execution.workspace_bytes());
   for (int64_t i = 0; i < count; ++i) {
-    Status status = encode_picture(*model_, picture->view, i, nullptr, nullptr,
+    Status status = encode_picture(*model_, picture->view, i, nullptr, nullptr, tile_,
                                    {made->data<float>() + static_cast<size_t>(i) * one, one}, scratch,
                                    host_.executor(), stop_request(request));
     if (!status.ok()) return status;
@@ -323,9 +326,12 @@ Status VaeEncodeNode::run(sdk::Request& request, const sdk::Execution& execution
 }
 
 VaeDecodeNode::VaeDecodeNode(const sdk::NodeConfig& config)
-    : host_(config.host()), model_(config.model<DiffusionModel>("model")) {}
+    : host_(config.host()), model_(config.model<DiffusionModel>("model")), parameters_(config.parameters()) {}
 
 Status VaeDecodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
+  Result<int64_t> tile = tile_size(*model_, parameters_);
+  if (!tile.ok()) return tile.status();
+  tile_ = *tile;
   const weft_spec& latent = inputs[0];
   const int64_t factor = model_->vae().config().factor();
   const int64_t side = static_cast<int64_t>(kMaxGeneratedSide) / factor;
@@ -333,7 +339,7 @@ Status VaeDecodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   const int64_t height = known ? bound_or(latent.shape[1], side) : side;
   const int64_t width = known ? bound_or(latent.shape[2], side) : side;
   Scratch measure;
-  measure_decoding(measure, *model_, height, width, host_.executor().max_threads());
+  measure_decoding(measure, *model_, height, width, tile_, host_.executor().max_threads());
   plan.set_workspace_bytes(measure.peak_bytes());
   plan.set_output(0, picture_spec(WEFT_DTYPE_U8, known ? latent.shape[0] : WEFT_UNBOUNDED, height * factor,
                                   width * factor, 3));
@@ -354,7 +360,7 @@ Status VaeDecodeNode::run(sdk::Request& request, const sdk::Execution& execution
   const size_t one = all.size() / static_cast<size_t>(count);
   for (int64_t i = 0; i < count; ++i) {
     Status status =
-        decode_picture(*model_, all.subspan(static_cast<size_t>(i) * one, one), height, width,
+        decode_picture(*model_, all.subspan(static_cast<size_t>(i) * one, one), height, width, tile_,
                        made->view.row<uint8_t>(i, 0), scratch, host_.executor(), stop_request(request));
     if (!status.ok()) return status;
     request.progress(i + 1, count, "pictures");

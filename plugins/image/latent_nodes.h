@@ -66,6 +66,7 @@ class VaeEncodeNode {
   const DiffusionModel* model_;
   sdk::Parameters parameters_;
   PictureSize size_;
+  int64_t tile_ = 0;  // latents
 };
 
 class VaeDecodeNode {
@@ -77,6 +78,8 @@ class VaeDecodeNode {
  private:
   sdk::Host host_;
   const DiffusionModel* model_;
+  sdk::Parameters parameters_;
+  int64_t tile_ = 0;  // latents
 };
 
 extern const weft_node_type kTextEncodeNode, kEmptyLatentNode, kSampleNode, kVaeEncodeNode, kVaeDecodeNode;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <weft/abi/draft/cores.h>
+#include <weft/abi/draft/loading.h>
 #include <weft/abi/draft/packed_weights.h>
 #include <weft/abi/draft/run_record.h>
 #include <weft/abi/plugin.h>
@@ -136,6 +137,8 @@ const Struct kStructs[] = {
            FIELD(weft_packed_weights_api, release)),
     STRUCT(weft_cores_api, FIELD(weft_cores_api, struct_size), FIELD(weft_cores_api, reserved),
            FIELD(weft_cores_api, self), FIELD(weft_cores_api, borrow), FIELD(weft_cores_api, give_back)),
+    STRUCT(weft_loading_api, FIELD(weft_loading_api, struct_size), FIELD(weft_loading_api, reserved),
+           FIELD(weft_loading_api, self), FIELD(weft_loading_api, cancelled)),
     STRUCT(weft_run_record_api, FIELD(weft_run_record_api, struct_size), FIELD(weft_run_record_api, reserved),
            FIELD(weft_run_record_api, text)),
 };

@@ -1,4 +1,6 @@
 /// image.generate and its parts on the emoji model: diffusers' pictures, batches, cancelling, memory, refusals.
+#include <algorithm>
+#include <cstdlib>
 #include <fstream>
 
 #include "tests/image/image_pipeline.h"
@@ -187,6 +189,23 @@ TEST_F(ImageGenerate, StopsWhenItIsCancelled) {
                                   {.on_event = on_event, .cancel = &cancel});
   EXPECT_EQ(result.code(), StatusCode::kCancelled);
   EXPECT_LT(last, 900);
+}
+
+// Of the autoencoder's tiles against whole pictures: two steps of 8 bits.
+TEST_F(ImageGenerate, TilesLeaveNoSeams) {
+  const Json large = with(kApple, {{"width", 192}, {"height", 128}, {"steps", 1}});
+  const std::vector<int> whole = generate(large), tiled = generate(with(large, {{"tile", 64}}));
+  ASSERT_EQ(whole.size(), tiled.size());
+  int apart = 0;
+  for (size_t i = 0; i < whole.size(); ++i) apart = std::max(apart, std::abs(whole[i] - tiled[i]));
+  EXPECT_LE(apart, 2);
+  EXPECT_EQ(generate(with(kApple, {{"tile", 64}})), generate(kApple)) << "one tile is the whole picture";
+}
+
+TEST_F(ImageGenerate, RefusesTilesThatAreMostlyOverlap) {
+  const std::string error =
+      refusal(pipeline_of("image.generate", with(kApple, {{"tile", 40}}), {}), StatusCode::kInvalidArgument);
+  EXPECT_THAT(error, HasSubstr("at least 64 pixels"));
 }
 
 TEST_F(ImageGenerate, RefusesSizesThatDoNotFit) {

@@ -82,9 +82,11 @@ int64_t ClipText::mapped_bytes() const {
 }
 int64_t ClipText::parameters() const { return state_->plan->parameters(); }
 bool ClipText::loaded() const { return state_->loaded; }
+void ClipText::unload() { state_->loaded = false; }
 
-Status ClipText::load(PackedWeightStore& store, std::string_view source_key, Executor executor) {
-  if (Status loaded = state_->plan->load(store, source_key, executor); !loaded.ok()) return loaded;
+Status ClipText::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                      const StopRequest& stop) {
+  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
   state_->loaded = true;
   return Status();
 }

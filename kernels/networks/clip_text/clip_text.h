@@ -78,8 +78,11 @@ class ClipText {
   int64_t parameters() const;
   int64_t workspace_bytes(int64_t n_sequences, int64_t n_tokens, uint32_t n_threads) const;
 
-  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {});
   bool loaded() const;
+  /// Forgets the weights, whose store may be destroyed then; load() gets them again.
+  void unload();
 
   /// No allocation. workspace: workspace_bytes(), aligned to 64. Errors: kInvalidArgument (not loaded, a token out of range,
   /// more layers skipped than there are), kInvalidShape (more tokens than positions, sequences of unequal length),

@@ -123,22 +123,25 @@ class Walker {
 
   void write_pooled() {
     const TensorView ends = pass_.take(DType::kF32, {n_, c_.width});
-    if (!pass_.measures()) {
-      const TensorView y =
-          s_.projection.present() ? ends : TensorView::contiguous(out_->pooled, DType::kF32, {n_, c_.width});
-      if (pass_.thread() == 0)
-        for (int64_t i = 0; i < n_; ++i) {
-          const int64_t row = i * tokens_ + pooled_place(c_, in_->tokens.data() + i * tokens_, tokens_);
-          norm_rows(s_.final_norm, x_.as<float>() + row * c_.width, c_.width, y.as<float>() + i * c_.width,
-                    c_.width, 1, c_.width, pass_.level());
-        }
-      pass_.barrier();
-      if (s_.projection.present())
-        pass_.dense(s_.projection, ends,
-                    TensorView::contiguous(out_->pooled, DType::kF32, {n_, c_.projection_width}));
-      pass_.barrier();
-    }
+    float* pooled = out_ ? out_->pooled : nullptr;
+    norm_ends(s_.projection.present() ? ends.as<float>() : pooled);
+    if (s_.projection.present())
+      pass_.dense(s_.projection, ends,
+                  TensorView::contiguous(pooled, DType::kF32, {n_, c_.projection_width}));
+    pass_.barrier();
     pass_.give(ends);
+  }
+
+  // The final norm of each sequence's end.
+  void norm_ends(float* y) {
+    if (pass_.measures()) return;
+    if (pass_.thread() == 0)
+      for (int64_t i = 0; i < n_; ++i) {
+        const int64_t row = i * tokens_ + pooled_place(c_, in_->tokens.data() + i * tokens_, tokens_);
+        norm_rows(s_.final_norm, x_.as<float>() + row * c_.width, c_.width, y + i * c_.width, c_.width, 1,
+                  c_.width, pass_.level());
+      }
+    pass_.barrier();
   }
 
   const ClipText::State& s_;

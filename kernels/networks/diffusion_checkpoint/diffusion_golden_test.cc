@@ -364,6 +364,19 @@ TEST(DiffusionNetworks, StopOnRequest) {
             StatusCode::kCancelled);
 }
 
+TEST(DiffusionNetworks, StopLoadingOnRequest) {
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd15")));
+  UNet unet = take(UNet::open(checkpoint.unet().source, checkpoint.unet().config, DType::kF32));
+  testing::Threads threads(2);
+  HeapWeightStore store;
+  int polls = 0;
+  const StopRequest third{[](void* context) { return ++*static_cast<int*>(context) == 3; }, &polls};
+  EXPECT_EQ(unet.load(store, "stopped", threads.executor(), third).code(), StatusCode::kCancelled);
+  EXPECT_EQ(polls, 3);
+  EXPECT_FALSE(unet.loaded());
+  EXPECT_TRUE(unet.load(store, "stopped", threads.executor()).ok());
+}
+
 TEST(DiffusionNetworks, RefuseInputsThatDoNotFit) {
   const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sdxl")));
   const Expected u(folder("sdxl/unet"));

@@ -280,8 +280,9 @@ int64_t Taesd::decode_workspace_bytes(int64_t images, int64_t height, int64_t wi
   });
 }
 
-Status Taesd::load(PackedWeightStore& store, std::string_view source_key, Executor executor) {
-  if (Status loaded = state_->plan->load(store, source_key, executor); !loaded.ok()) return loaded;
+Status Taesd::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                   const StopRequest& stop) {
+  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
   state_->loaded = true;
   return Status();
 }

@@ -57,7 +57,8 @@ class Taesd {
   int64_t encode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const;
   int64_t decode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const;
 
-  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {});
   bool loaded() const;
 
   /// pictures: [images, h * factor, w * factor, image_channels]; latents: [images, h, w, latent_channels]; f32, contiguous.

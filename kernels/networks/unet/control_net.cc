@@ -170,8 +170,9 @@ int64_t ControlNet::workspace_bytes(const UNetExtent& extent, uint32_t n_threads
   });
 }
 
-Status ControlNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor) {
-  if (Status loaded = state_->unet.plan->load(store, source_key, executor); !loaded.ok()) return loaded;
+Status ControlNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                        const StopRequest& stop) {
+  if (Status loaded = state_->unet.plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
   state_->loaded = true;
   return Status();
 }

@@ -52,7 +52,8 @@ class ControlNet {
   Skip skip(int64_t i) const;
   int64_t workspace_bytes(const UNetExtent& extent, uint32_t n_threads) const;
 
-  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {});
   bool loaded() const;
 
   /// inputs: the UNet's own; residuals in them are not read. picture: [images, h * factor, w * factor, picture_channels] f32,

@@ -71,6 +71,7 @@ DType UNet::compute() const { return state_->compute; }
 int64_t UNet::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t UNet::parameters() const { return state_->plan->parameters(); }
 bool UNet::loaded() const { return state_->loaded; }
+void UNet::unload() { state_->loaded = false; }
 
 int64_t UNet::n_skips() const {
   int64_t n = 1;
@@ -78,8 +79,9 @@ int64_t UNet::n_skips() const {
   return n - 1;  // the last level is not followed by a downsampling
 }
 
-Status UNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor) {
-  if (Status loaded = state_->plan->load(store, source_key, executor); !loaded.ok()) return loaded;
+Status UNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                  const StopRequest& stop) {
+  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
   state_->loaded = true;
   return Status();
 }

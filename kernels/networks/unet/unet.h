@@ -89,8 +89,11 @@ class UNet {
 
   /// Packs all weights into one entry of `store`. source_key: identifies the content of the source (a file's SHA-256, and
   /// any adapters merged into it); part of the entry's key. Errors: the store's, kOutOfMemory.
-  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {});
   bool loaded() const;
+  /// Forgets the weights, whose store may be destroyed then; load() gets them again.
+  void unload();
 
   /// output: [images, h, w, out_channels] f32, contiguous. No allocation. workspace: workspace_bytes() of the inputs' extent,
   /// aligned to 64. `stop` is asked between blocks. times: added to, if not null. Errors: kInvalidArgument (not loaded, an

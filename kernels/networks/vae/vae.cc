@@ -56,9 +56,11 @@ DType Vae::compute() const { return state_->compute; }
 int64_t Vae::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t Vae::parameters() const { return state_->plan->parameters(); }
 bool Vae::loaded() const { return state_->loaded; }
+void Vae::unload() { state_->loaded = false; }
 
-Status Vae::load(PackedWeightStore& store, std::string_view source_key, Executor executor) {
-  if (Status loaded = state_->plan->load(store, source_key, executor); !loaded.ok()) return loaded;
+Status Vae::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                 const StopRequest& stop) {
+  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
   state_->loaded = true;
   return Status();
 }

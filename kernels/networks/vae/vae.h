@@ -69,8 +69,11 @@ class Vae {
   int64_t encode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const;
   int64_t decode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const;
 
-  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {});
   bool loaded() const;
+  /// Forgets the weights, whose store may be destroyed then; load() gets them again.
+  void unload();
 
   /// pictures: [images, h * factor, w * factor, image_channels]; moments: [images, h, w, 2 * latent_channels], the mean, then
   /// the logarithm of the variance. f32, contiguous. workspace: encode_workspace_bytes(images, h, w), aligned to 64.
@@ -81,6 +84,22 @@ class Vae {
   /// latents: [images, h, w, latent_channels]; pictures: [images, h * factor, w * factor, image_channels]. As encode().
   Status decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
                 Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  /// The same for one image in overlapping tiles of up to `tile` latents a side, where the whole one's activations do not fit
+  /// into memory: they need the workspace of a tile, and what lies at the latents' resolution. There are no seams: up to
+  /// rounding, pixels are those of the whole pass. For that tiles are gone over until the statistics of all norms have
+  /// settled, about half as often as there are norms above the latents.
+  /// Further errors: kInvalidArgument (tile < least_tile()), kInvalidShape (more than one image).
+  Status encode_tiled(const TensorView& picture, const TensorView& moments, int64_t tile,
+                      std::span<std::byte> workspace, Executor executor, const StopRequest& stop = {},
+                      LayerTimes* times = nullptr) const;
+  Status decode_tiled(const TensorView& latents, const TensorView& picture, int64_t tile,
+                      std::span<std::byte> workspace, Executor executor, const StopRequest& stop = {},
+                      LayerTimes* times = nullptr) const;
+  int64_t least_tile() const;
+  /// Exact bytes, for latents of height x width. Precondition: tile >= least_tile().
+  int64_t tiled_encode_workspace_bytes(int64_t height, int64_t width, int64_t tile, uint32_t n_threads) const;
+  int64_t tiled_decode_workspace_bytes(int64_t height, int64_t width, int64_t tile, uint32_t n_threads) const;
 
   struct State;
 
