@@ -52,6 +52,8 @@ __device__ __forceinline__ Words2 load8(const void* p) {
   return {{v.x, v.y}};
 }
 __device__ __forceinline__ uint32_t load4(const void* p) { return *static_cast<const uint32_t*>(p); }
+__device__ __forceinline__ uint32_t load2(const void* p) { return *static_cast<const uint16_t*>(p); }
+__device__ __forceinline__ uint32_t load1(const void* p) { return *static_cast<const uint8_t*>(p); }
 __device__ __forceinline__ void store16(void* p, Words4 v) {
   *static_cast<uint4*>(p) = make_uint4(v.w[0], v.w[1], v.w[2], v.w[3]);
 }
@@ -149,6 +151,7 @@ struct alignas(8) Words2 {
 typedef uint32_t Vector4 __attribute__((vector_size(16), may_alias));
 typedef uint32_t Vector2 __attribute__((vector_size(8), may_alias));
 typedef uint32_t Word __attribute__((may_alias));
+typedef uint16_t HalfWord __attribute__((may_alias));
 __forceinline__ Words4 load16(const void* p) {
   const Vector4 v = *static_cast<const Vector4*>(p);
   return {{v[0], v[1], v[2], v[3]}};
@@ -158,6 +161,8 @@ __forceinline__ Words2 load8(const void* p) {
   return {{v[0], v[1]}};
 }
 __forceinline__ uint32_t load4(const void* p) { return *static_cast<const Word*>(p); }
+__forceinline__ uint32_t load2(const void* p) { return *static_cast<const HalfWord*>(p); }
+__forceinline__ uint32_t load1(const void* p) { return *static_cast<const uint8_t*>(p); }
 __forceinline__ void store16(void* p, Words4 v) {
   *static_cast<Vector4*>(p) = Vector4{v.w[0], v.w[1], v.w[2], v.w[3]};
 }

@@ -11,7 +11,7 @@ using weft::simt::Worker;
 namespace {
 
 void touch(void* return_address, const void* address, size_t size, Use use) {
-  if (Worker* worker = Worker::current())
+  if (Worker* worker = Worker::current(); worker != nullptr && worker->in_kernel())
     worker->access(reinterpret_cast<uintptr_t>(return_address), address, size, use);
 }
 

@@ -58,6 +58,7 @@ void Worker::complete(unsigned warp, Gathering& gathering) {
 }
 
 uint64_t Worker::warp_op(uint32_t mask, WarpOp op, const WarpOperands& operands, Here here) {
+  const OutOfKernel out(this);
   const unsigned warp = thread_->index / 32, lane = thread_->index % 32;
   if (!(mask >> lane & 1)) fail(FindingKind::kWrongMask, "the calling lane is not in its own mask", here);
   std::vector<Gathering>& of_warp = gatherings_[warp];
@@ -101,11 +102,20 @@ uint64_t Worker::warp_op(uint32_t mask, WarpOp op, const WarpOperands& operands,
 }
 
 void Worker::async_copy(const Copy& copy, Here here) {
+  const OutOfKernel out(this);
   if (copy.source_bytes > 0) access(here, copy.global, static_cast<size_t>(copy.bytes), Use::kRead);
   access(here, copy.shared, static_cast<size_t>(copy.bytes), Use::kWrite);
   thread_->copies.issue(copy, device_.options().copy_time, checker_, accessor());
 }
 
-void Worker::async_wait(size_t groups_left) { thread_->copies.wait(groups_left, checker_, accessor()); }
+void Worker::async_commit() {
+  const OutOfKernel out(this);
+  thread_->copies.commit();
+}
+
+void Worker::async_wait(size_t groups_left) {
+  const OutOfKernel out(this);
+  thread_->copies.wait(groups_left, checker_, accessor());
+}
 
 }  // namespace weft::simt

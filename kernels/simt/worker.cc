@@ -77,6 +77,7 @@ Worker::SharedBlock Worker::make_shared(const void* key, size_t size, const char
 }
 
 void* Worker::shared_variable(const void* key, size_t size, const char* name) {
+  const OutOfKernel out(this);
   for (const SharedBlock& block : shared_) {
     if (block.key == key) return block.data;
   }
@@ -92,6 +93,7 @@ void Worker::add_finding(FindingKind kind, std::string detail, Here here, uintpt
 }
 
 void Worker::fail(FindingKind kind, std::string detail, Here here) {
+  const OutOfKernel out(this);
   add_finding(kind, std::move(detail), here, 0, static_cast<int>(thread_->index));
   failed_ = true;
   wait();
@@ -112,6 +114,7 @@ uintptr_t Worker::site_of(Here here) {
 }
 
 void Worker::access(uintptr_t pc, const void* address, size_t size, Use use) {
+  const OutOfKernel out(this);
   Trouble trouble{};
   if (!checker_.access(pc, reinterpret_cast<uintptr_t>(address), static_cast<unsigned>(size), use, accessor(),
                        &trouble))
@@ -139,7 +142,9 @@ void Worker::resume(unsigned index) {
                               [this](boost::context::fiber&& scheduler) -> boost::context::fiber {
                                 scheduler_ = std::move(scheduler);
                                 for (;;) {
+                                  in_kernel_ = true;
                                   shape_.body.call(shape_.body.arguments);
+                                  in_kernel_ = false;
                                   thread_->copies.finish(checker_, accessor());
                                   thread_->state = ThreadState::kEnded;
                                   --n_alive_;
@@ -201,6 +206,7 @@ void Worker::run_block(uint3 block) {
 }
 
 int Worker::barrier(int predicate, Vote vote, Here here) {
+  const OutOfKernel out(this);
   Thread& self = *thread_;
   self.vote = predicate;
   self.here = here;

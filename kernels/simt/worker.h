@@ -69,6 +69,9 @@ class Worker {
 
   // For fibers.
   static Worker* current();
+  /// Whether the kernel's own code runs. The runtime's own accesses are not the kernel's, even where the linker took a
+  /// template's function from an object that announces them.
+  bool in_kernel() const { return in_kernel_; }
   Thread& thread() { return *thread_; }
   const LaunchShape& shape() const { return shape_; }
   uint3 block() const { return block_; }
@@ -78,7 +81,7 @@ class Worker {
   /// Returns when all lanes of the mask have come. The result is the lane's own.
   uint64_t warp_op(uint32_t mask, WarpOp op, const WarpOperands& operands, Here here);
   void async_copy(const Copy& copy, Here here);
-  void async_commit() { thread_->copies.commit(); }
+  void async_commit();
   void async_wait(size_t groups_left);
   /// An access by the running fiber, at an instruction or at a line; returns only if it may be made.
   void access(uintptr_t pc, const void* address, size_t size, Use use);
@@ -96,6 +99,12 @@ class Worker {
     std::unique_ptr<unsigned char[]> storage;
   };
   struct Stack;
+  struct OutOfKernel {
+    explicit OutOfKernel(Worker* w) : worker(w), before(w->in_kernel_) { w->in_kernel_ = false; }
+    ~OutOfKernel() { worker->in_kernel_ = before; }
+    Worker* worker;
+    bool before;
+  };
 
   void add_finding(FindingKind kind, std::string detail, Here here, uintptr_t pc, int thread);
   SharedBlock make_shared(const void* key, size_t size, const char* name);
@@ -123,7 +132,7 @@ class Worker {
   SharedBlock dynamic_shared_{};
   std::mt19937 random_;
   Checker checker_;
-  bool failed_ = false;
+  bool failed_ = false, in_kernel_ = false;
   Findings findings_;
   std::vector<Here> lines_;
 };

@@ -1,0 +1,81 @@
+// Four elements a thread; a block goes along a row.
+
+#include "kernels/ops/activation/activation_cuda.h"
+#include "kernels/ops/activation/activation_device.h"
+
+namespace weft {
+namespace {
+
+constexpr int kThreads = 256, kPerThread = 4;
+
+struct Rows {
+  Activation f;
+  const void* gate;
+  const void* up;
+  void* y;
+  int64_t cols, gate_stride, up_stride, y_stride;
+};
+
+template <typename T, bool kVector>
+__global__ void __launch_bounds__(kThreads) activate_rows(Rows rows) {
+  const int64_t row = blockIdx.x, first = static_cast<int64_t>(blockIdx.y) * (kThreads * kPerThread);
+  const T* gate = static_cast<const T*>(rows.gate) + row * rows.gate_stride;
+  const T* up = static_cast<const T*>(rows.up) + row * rows.up_stride;
+  T* y = static_cast<T*>(rows.y) + row * rows.y_stride;
+  if constexpr (kVector) {
+    const int64_t at = first + threadIdx.x * kPerThread;
+    if (at >= rows.cols) return;
+    device::Quad x = device::load_quad(gate + at);
+    for (int j = 0; j < kPerThread; ++j) x.v[j] = device::activated(rows.f, x.v[j]);
+    if (rows.up != nullptr) {
+      const device::Quad factor = device::load_quad(up + at);
+      for (int j = 0; j < kPerThread; ++j) x.v[j] *= factor.v[j];
+    }
+    device::store_quad(y + at, x);
+  } else {
+    for (int j = 0; j < kPerThread; ++j) {
+      const int64_t at = first + j * kThreads + threadIdx.x;
+      if (at >= rows.cols) return;
+      float x = device::activated(rows.f, device::to_f32(gate[at]));
+      if (rows.up != nullptr) x *= device::to_f32(up[at]);
+      y[at] = device::from_f32<T>(x);
+    }
+  }
+}
+
+template <typename T>
+Status start(const ActivationCuda& a, cudaStream_t stream) {
+  const Rows rows = {a.f, a.gate, a.up, a.y, a.cols, a.gate_stride, a.up_stride, a.y_stride};
+  const size_t quad = kPerThread * sizeof(T);
+  const bool vector = a.cols % 4 == 0 && a.gate_stride % 4 == 0 && a.up_stride % 4 == 0 &&
+                      a.y_stride % 4 == 0 && device::aligned_to(a.gate, quad) &&
+                      device::aligned_to(a.up, quad) && device::aligned_to(a.y, quad);
+  const int64_t blocks = (a.cols + kThreads * kPerThread - 1) / (kThreads * kPerThread);
+  const dim3 grid(static_cast<unsigned>(a.rows), static_cast<unsigned>(blocks));
+  const auto kernel = vector ? activate_rows<T, true> : activate_rows<T, false>;
+  return device::launch(stream, "activate_rows", grid, kThreads, 0, kernel, rows);
+}
+
+}  // namespace
+
+Status activate_cuda(const ActivationCuda& a, cudaStream_t stream) {
+  if (a.rows < 0 || a.cols < 0)
+    return Status(StatusCode::kInvalidShape, "an activation on a device: an impossible shape")
+        .expected("rows, cols >= 0")
+        .got(std::to_string(a.rows) + " and " + std::to_string(a.cols));
+  if (a.rows == 0 || a.cols == 0) return {};
+  if (a.rows > 1 && (a.gate_stride < a.cols || a.y_stride < a.cols || (a.up && a.up_stride < a.cols)))
+    return Status(StatusCode::kInvalidShape, "an activation on a device: a row stride is shorter than a row")
+        .expected("at least " + std::to_string(a.cols));
+  if (!a.gate || !a.y)
+    return Status(StatusCode::kInvalidArgument, "an activation on a device: a pointer is null");
+  switch (a.dtype) {
+    case DType::kF32: return start<float>(a, stream);
+    case DType::kF16: return start<device::F16>(a, stream);
+    case DType::kBF16: return start<device::BF16>(a, stream);
+    default: break;
+  }
+  return Status(StatusCode::kUnsupported, "an activation on a device takes f32, f16 and bf16");
+}
+
+}  // namespace weft
