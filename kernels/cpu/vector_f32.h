@@ -37,14 +37,37 @@ WEFT_INLINE F32 load(const float* p) {
   return v;
 }
 WEFT_INLINE void store(float* p, F32 v) { __builtin_memcpy(p, &v, sizeof v); }
-/// The first n lanes from p, the others 0. 0 <= n <= kLanes.
+/// All bits of the first n lanes, none of the others. 0 <= n <= kLanes.
+WEFT_INLINE I32 mask_of_first(int64_t n) {
+#if defined(WEFT_ISA_AVX512)
+  const I32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif defined(WEFT_ISA_AVX2)
+  const I32 lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  const I32 lane = {0, 1, 2, 3};
+#endif
+  return lane < static_cast<int32_t>(n);
+}
+/// The first n lanes from p, the others 0; reads nothing beyond. 0 <= n <= kLanes.
 WEFT_INLINE F32 load_first(const float* p, int64_t n) {
+#if defined(WEFT_ISA_AVX512)
+  return (F32)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(WEFT_ISA_AVX2)
+  return (F32)_mm256_maskload_ps(p, (__m256i)mask_of_first(n));
+#else
   F32 v = {};
   for (int64_t i = 0; i < n; ++i) v[i] = p[i];
   return v;
+#endif
 }
 WEFT_INLINE void store_first(float* p, F32 v, int64_t n) {
+#if defined(WEFT_ISA_AVX512)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+#elif defined(WEFT_ISA_AVX2)
+  _mm256_maskstore_ps(p, (__m256i)mask_of_first(n), (__m256)v);
+#else
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+#endif
 }
 WEFT_INLINE F32 broadcast(float x) { return x - F32{}; }  // x - 0 keeps every bit pattern's value, -0 too
 

@@ -36,12 +36,15 @@ void soft_cap(float cap, float* x, int64_t count) {
     const int64_t n = count - i < kLanes ? count - i : kLanes;
     const F32 v = n == kLanes ? load(x + i) : load_first(x + i, n);
     const F32 y = broadcast(cap) * (broadcast(2.0f) * logistic(v * twice_inverse) - broadcast(1.0f));
-    store_first(x + i, y, n);
+    if (n == kLanes) store(x + i, y);
+    else store_first(x + i, y, n);
   }
 }
 
 void add(float* x, const float* y, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) x[i] += y[i];
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(x + i, load(x + i) + load(y + i));
+  if (i < count) store_first(x + i, load_first(x + i, count - i) + load_first(y + i, count - i), count - i);
 }
 
 }  // namespace

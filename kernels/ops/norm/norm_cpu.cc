@@ -57,9 +57,8 @@ WEFT_INLINE float sum_over_row(const typename Row::Element* x, int64_t cols, flo
   }
   for (; i + kLanes <= cols; i += kLanes) sums[0] = term(Row::get(x + i), sums[0]);
   if (i < cols) {
-    F32 last = get_first<Row>(x + i, cols - i);
-    for (int64_t lane = cols - i; lane < kLanes; ++lane) last[lane] = beyond;
-    sums[0] = term(last, sums[0]);
+    const F32 last = get_first<Row>(x + i, cols - i);
+    sums[0] = term(choose(mask_of_first(cols - i), last, broadcast(beyond)), sums[0]);
   }
   return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }

@@ -35,9 +35,8 @@ WEFT_INLINE double sum_blocks(const float* x, int64_t n, Term term) {
     }
     for (; i < end; i += kLanes) {
       const int64_t count = end - i < kLanes ? end - i : kLanes;
-      F32 last = term(count == kLanes ? load(x + i) : load_first(x + i, count), i, count);
-      for (int64_t lane = count; lane < kLanes; ++lane) last[lane] = 0;
-      sums[0] += last;
+      const F32 last = term(count == kLanes ? load(x + i) : load_first(x + i, count), i, count);
+      sums[0] += keep_where(mask_of_first(count), last);
     }
     total += static_cast<double>(sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3])));
   }
