@@ -71,6 +71,21 @@ WEFT_INLINE void store_first(float* p, F32 v, int64_t n) {
 }
 WEFT_INLINE F32 broadcast(float x) { return x - F32{}; }  // x - 0 keeps every bit pattern's value, -0 too
 
+/// kLanes of bf16 from p. In intrinsics: GCC 12 widens __builtin_convertvector's halves one after the other.
+WEFT_INLINE F32 load_bf16(const uint16_t* p) {
+#if defined(WEFT_ISA_AVX512)
+  const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (F32)_mm512_slli_epi32(_mm512_maskz_cvtepu16_epi32(0xffff, half), 16);
+#elif defined(WEFT_ISA_AVX2)
+  const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (F32)_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16);
+#else
+  uint16_t half __attribute__((vector_size(kLanes * 2)));
+  __builtin_memcpy(&half, p, sizeof half);
+  return (F32)(__builtin_convertvector(half, I32) << 16);
+#endif
+}
+
 WEFT_INLINE F32 multiply_add(F32 a, F32 b, F32 c) {
 #if defined(WEFT_ISA_AVX512)
   return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);

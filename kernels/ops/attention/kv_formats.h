@@ -118,9 +118,7 @@ struct F16Element {
 };
 struct BF16Element {
   static constexpr int64_t kBytes = 2;
-  static WEFT_INLINE F32 load(const char* p) {
-    return (F32)(__builtin_convertvector(load_as<U16>(p), I32) << 16);
-  }
+  static WEFT_INLINE F32 load(const char* p) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
   static WEFT_INLINE void put(char* p, float x) {
     const uint16_t h = f32_to_bf16(x);
     __builtin_memcpy(p, &h, 2);

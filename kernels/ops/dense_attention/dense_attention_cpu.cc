@@ -13,8 +13,6 @@ namespace {
 constexpr int kRows = kLanes == 16 ? 6 : 4;
 constexpr int kColumns = kLanes == 16 ? 4 : 2;
 
-typedef uint16_t U16 __attribute__((vector_size(kLanes * 2)));
-
 struct F32Element {
   static constexpr int64_t kBytes = 4;
   static WEFT_INLINE F32 load_lanes(const char* p) { return load(reinterpret_cast<const float*>(p)); }
@@ -28,11 +26,7 @@ struct F32Element {
 
 struct BF16Element {
   static constexpr int64_t kBytes = 2;
-  static WEFT_INLINE F32 load_lanes(const char* p) {
-    U16 bits;
-    __builtin_memcpy(&bits, p, sizeof bits);
-    return (F32)(__builtin_convertvector(bits, I32) << 16);
-  }
+  static WEFT_INLINE F32 load_lanes(const char* p) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
   static WEFT_INLINE float get(const char* p) {
     uint16_t half;
     __builtin_memcpy(&half, p, 2);

@@ -9,16 +9,6 @@ namespace {
 typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 typedef uint16_t U16 __attribute__((vector_size(kLanes * 2)));
 
-WEFT_INLINE F32 widen_lanes(U16 half) {
-#if defined(WEFT_ISA_AVX512)
-  return (F32)_mm512_slli_epi32(_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)half), 16);
-#elif defined(WEFT_ISA_AVX2)
-  return (F32)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)half), 16);
-#else
-  return (F32)(__builtin_convertvector(half, U32) << 16);
-#endif
-}
-
 WEFT_INLINE U16 narrow_lanes(F32 x) {
 #if defined(WEFT_ISA_AVX512BF16)
   return (U16)_mm512_cvtneps_pbh((__m512)x);  // denormal numbers become 0, as in the products
@@ -42,9 +32,7 @@ WEFT_INLINE U16 narrow_lanes(F32 x) {
 void widen(const uint16_t* from, float* to, int64_t count) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    U16 half;
-    __builtin_memcpy(&half, from + i, sizeof(half));
-    store(to + i, widen_lanes(half));
+    store(to + i, load_bf16(from + i));
   }
   for (; i < count; ++i) {
     const uint32_t bits = static_cast<uint32_t>(from[i]) << 16;
@@ -75,9 +63,7 @@ void scale_shift_of(const uint8_t* from, const float* scale, const float* shift,
     if constexpr (kFrom == PanelElement::kF32) {
       __builtin_memcpy(&x, from + 4 * i, sizeof(x));
     } else {
-      U16 half;
-      __builtin_memcpy(&half, from + 2 * i, sizeof(half));
-      x = widen_lanes(half);
+      x = load_bf16(reinterpret_cast<const uint16_t*>(from + 2 * i));
     }
     const F32 y = Function::f(multiply_add(x, load(scale + i), load(shift + i)));
     if constexpr (kTo == PanelElement::kF32) {
@@ -124,10 +110,10 @@ WEFT_INLINE F32 load_up_to(const float* p, int64_t n) { return n == kLanes ? loa
 WEFT_INLINE F32 load_elements(const void* from, PanelElement type, int64_t at, int64_t n) {
   if (type == PanelElement::kF32) return load_up_to(static_cast<const float*>(from) + at, n);
   const uint16_t* p = static_cast<const uint16_t*>(from) + at;
-  U16 half = {};
-  if (n == kLanes) __builtin_memcpy(&half, p, sizeof(half));
-  else __builtin_memcpy(&half, p, static_cast<size_t>(n) * 2);
-  return widen_lanes(half);
+  if (n == kLanes) return load_bf16(p);
+  uint16_t rest[kLanes] = {};
+  __builtin_memcpy(rest, p, static_cast<size_t>(n) * 2);
+  return load_bf16(rest);
 }
 
 WEFT_INLINE void store_elements(void* to, PanelElement type, int64_t at, F32 x, int64_t n) {

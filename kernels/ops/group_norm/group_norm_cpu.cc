@@ -8,9 +8,6 @@
 namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
 
-typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
-typedef uint16_t U16 __attribute__((vector_size(kLanes * 2)));
-
 constexpr int64_t kRun = 64;
 constexpr int kMostVectors = 4;
 
@@ -21,15 +18,7 @@ struct LoadF32 {
 };
 struct LoadBF16 {
   typedef uint16_t Element;
-  static WEFT_INLINE F32 all(const uint16_t* p) {
-    U16 half;
-    __builtin_memcpy(&half, p, sizeof(half));
-#if defined(WEFT_ISA_AVX512)
-    return (F32)_mm512_slli_epi32(_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)half), 16);
-#else
-    return (F32)(__builtin_convertvector(half, U32) << 16);
-#endif
-  }
+  static WEFT_INLINE F32 all(const uint16_t* p) { return load_bf16(p); }
   static WEFT_INLINE F32 first(const uint16_t* p, int64_t n) {
     uint16_t rest[kLanes] = {};
     __builtin_memcpy(rest, p, static_cast<size_t>(n) * 2);

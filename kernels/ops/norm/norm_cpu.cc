@@ -16,11 +16,7 @@ struct F32Row {
 };
 struct BF16Row {
   typedef uint16_t Element;
-  static WEFT_INLINE F32 get(const uint16_t* p) {
-    U16 bits;
-    __builtin_memcpy(&bits, p, sizeof bits);
-    return (F32)(__builtin_convertvector(bits, I32) << 16);
-  }
+  static WEFT_INLINE F32 get(const uint16_t* p) { return load_bf16(p); }
   static WEFT_INLINE void put(uint16_t* p, F32 v) {  // to nearest even; a NaN stays one
     const I32 bits = (I32)v;
     const I32 rounded = bits + 0x7fff + ((bits >> 16) & 1);
