@@ -107,17 +107,25 @@ void expect_case(const Value& golden) {
   }
 }
 
-TEST(Samplers, GiveWhatDiffusersAndComfyUiGive) {
-  const Result<rapidjson::Document> golden =
-      read_json_file("assets/golden/diffusion/schedulers.json", kMaxConfigBytes);
+void expect_cases(const char* path, size_t at_least) {
+  const Result<rapidjson::Document> golden = read_json_file(path, kMaxConfigBytes);
   ASSERT_TRUE(golden.ok()) << to_string(golden.error());
-  ASSERT_GT((*golden)["cases"].Size(), 300u);
+  ASSERT_GE((*golden)["cases"].Size(), at_least);
   for (const Value& one : (*golden)["cases"].GetArray()) {
     SCOPED_TRACE(std::string(one["sampler"].GetString()) + ", " + one["schedule"].GetString() + ", " +
                  one["profile"].GetString() + ", " + std::to_string(one["steps"].GetInt()) + " steps, " +
                  text_of(one["config"]));
     expect_case(one);
   }
+}
+
+TEST(Samplers, GiveWhatDiffusersAndKDiffusionGive) {
+  expect_cases("assets/golden/diffusion/schedulers.json", 300);
+}
+
+// By scripts/make_golden/comfyui_samplers.py.
+TEST(Samplers, GiveWhatTheirPapersSayOnComfyUisSchedules) {
+  expect_cases("assets/golden/diffusion/comfyui_samplers.json", 72);
 }
 
 }  // namespace
