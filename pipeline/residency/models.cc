@@ -324,6 +324,11 @@ void ModelStore::set_limit_bytes(uint64_t limit_bytes) {
   options_.limit_bytes = limit_bytes;
 }
 
+uint64_t ModelStore::limit_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return options_.limit_bytes;
+}
+
 void ModelStore::evict_idle() {
   const std::lock_guard lock(mutex_);
   for (const auto& model : models_) {

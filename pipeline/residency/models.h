@@ -121,6 +121,7 @@ class ModelStore {
 
   /// For the runs from now on; 0: none. Nothing is evicted at once. [main]
   void set_limit_bytes(uint64_t limit_bytes);
+  uint64_t limit_bytes() const;  // [any thread]
 
   struct Statistics {
     uint64_t resident_bytes = 0, peak_resident_bytes = 0;

@@ -96,12 +96,12 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
       .self = &state_->threads,
       .borrow = [](void* self, uint32_t most) { return static_cast<ThreadPool*>(self)->borrow_cores(most); },
       .give_back = [](void* self, uint32_t cores) { static_cast<ThreadPool*>(self)->give_back(cores); }};
-  state_->loading = {.struct_size = sizeof(weft_loading_api),
-                     .reserved = 0,
-                     .self = &state_->models,
-                     .cancelled = [](void* self) {
-                       return int32_t{static_cast<const ModelStore*>(self)->load_cancelled()};
-                     }};
+  state_->loading = {
+      .struct_size = sizeof(weft_loading_api),
+      .reserved = 0,
+      .self = &state_->models,
+      .cancelled = [](void* self) { return int32_t{static_cast<const ModelStore*>(self)->load_cancelled()}; },
+      .limit_bytes = [](void* self) { return static_cast<const ModelStore*>(self)->limit_bytes(); }};
   table.log = [](void* self, weft_log_level level, const char* message) {
     const auto& log = static_cast<State*>(self)->options.log;
     if (!log || !message) return;

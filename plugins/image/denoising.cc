@@ -267,6 +267,8 @@ void measure_denoising(Scratch& scratch, const DiffusionModel& model, const Deno
 
 Status denoise(const DiffusionModel& model, const DenoisingShape& shape, const DenoisingInputs& inputs,
                std::span<float> latents, Scratch& scratch, Executor executor, const StopRequest& stop) {
+  const Result<ModelStages::Use> use = model.enter(ModelStage::kUNet, stop);
+  if (!use.ok()) return use.status();
   const int64_t mark = scratch.mark();
   Status status = Denoising(model, shape, inputs, latents, executor, stop).run(scratch);
   scratch.release(mark);

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
+constexpr const char* kResidencies[] = {"auto", "whole", "staged", nullptr};
 
 constexpr weft_parameter kParameters[] = {
     sdk::parameter(
@@ -31,6 +32,15 @@ constexpr weft_parameter kParameters[] = {
          .default_json = "\"auto\"",
          .choices = kPrecisions,
          .help = "What the networks compute in. auto: bf16 where the processor multiplies it, else f32."}),
+    sdk::parameter(
+        {.name = "residency",
+         .type = "choice",
+         .default_json = "\"auto\"",
+         .choices = kResidencies,
+         .help =
+             "What stays in memory: all networks (whole), or those of a picture's stage, text encoders, then "
+             "UNet, then autoencoder (staged). auto: staged if all of them take more than half of "
+             "--max-memory."}),
     sdk::parameter(
         {.name = "tokenizer",
          .type = "text",
@@ -95,6 +105,12 @@ StopRequest load_stop_request(const sdk::Host& host) {
           const_cast<void*>(static_cast<const void*>(loading))};
 }
 
+// Bytes of weights that models may take together; 0: no limit.
+uint64_t host_limit_bytes(const sdk::Host& host) {
+  const auto* loading = host.extension<weft_loading_api>(WEFT_LOADING_ID);
+  return loading != nullptr ? loading->limit_bytes(loading->self) : 0;
+}
+
 Status file_missing(const std::string& model) {
   return Status(StatusCode::kNotFound, "the checkpoint has no tokenizer")
       .at(model)
@@ -124,6 +140,7 @@ Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSou
   if (Status status = model->open_embeddings(parameters.get_text("embeddings")); !status.ok()) return status;
   if (Status status = model->read_default_side(); !status.ok()) return status;
   if (Status status = model->note_files(source); !status.ok()) return status;
+  model->choose_residency(parameters.get_text("residency"));
   return model;
 }
 
@@ -257,11 +274,34 @@ Status DiffusionModel::note_files(const sdk::ModelSource& source) {
   return {};
 }
 
+int64_t DiffusionModel::packed_bytes(ModelStage stage) const {
+  if (stage == ModelStage::kUNet) return unet_->packed_weights_bytes();
+  if (stage == ModelStage::kVae) return vae_->packed_weights_bytes();
+  int64_t bytes = 0;
+  for (const TextEncoder& encoder : text_encoders_) bytes += encoder.network.packed_weights_bytes();
+  return bytes;
+}
+
+void DiffusionModel::choose_residency(std::string_view name) {
+  int64_t all = 0;
+  for (const ModelStage stage : kModelStages) all += packed_bytes(stage);
+  const uint64_t limit = host_limit_bytes(host_);
+  const bool staged =
+      name == "staged" || (name == "auto" && limit > 0 && static_cast<uint64_t>(all) > limit / 2);
+  stages_ = std::make_unique<ModelStages>(
+      staged ? ModelStages::Keeps::kOne : ModelStages::Keeps::kAll,
+      [this](ModelStage stage, const StopRequest& stop) { return load_stage(stage, stop); },
+      [this](ModelStage stage) { unload_stage(stage); });
+}
+
 Result<weft_model_estimate> DiffusionModel::estimate() const {
-  int64_t resident = unet_->packed_weights_bytes() + vae_->packed_weights_bytes(), mapped = 0;
+  int64_t resident = 0, mapped = 0;
+  for (const ModelStage stage : kModelStages) {
+    const int64_t bytes = packed_bytes(stage);
+    resident = stages_->keeps() == ModelStages::Keeps::kOne ? std::max(resident, bytes) : resident + bytes;
+  }
   for (const TextEncoder& encoder : text_encoders_) {
-    resident += encoder.network.packed_weights_bytes() +
-                static_cast<int64_t>(encoder.learned_embeddings.size() * sizeof(float));
+    resident += static_cast<int64_t>(encoder.learned_embeddings.size() * sizeof(float));
     mapped += encoder.network.mapped_bytes();
   }
   return sdk::model_estimate(static_cast<uint64_t>(resident), static_cast<uint64_t>(mapped));
@@ -269,49 +309,44 @@ Result<weft_model_estimate> DiffusionModel::estimate() const {
 
 Status DiffusionModel::load(weft_stream* /*stream*/) {
   const auto start = std::chrono::steady_clock::now();
-  const Executor executor = host_.executor();
-  const StopRequest stop = load_stop_request(host_);
-  if (unet_->loaded()) {  // evicted since: the networks still point into the old store
-    if (Status status = reopen(); !status.ok()) return status;
-  }
-  const auto* packed =
-      weights_key_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
-  if (packed != nullptr) {
-    store_ = std::make_unique<HostWeightStore>(packed);
-  } else {
-    store_ = std::make_unique<HeapWeightStore>();
-  }
-  const auto key = [&](const std::string& part) {
-    return weights_key_.empty() ? std::string() : weights_key_ + "." + part;
-  };
-  for (size_t i = 0; i < text_encoders_.size(); ++i) {
-    if (Status status =
-            text_encoders_[i].network.load(*store_, key("text" + std::to_string(i)), executor, stop);
-        !status.ok()) {
-      return std::move(status).at(path_);
-    }
-  }
-  if (Status status = unet_->load(*store_, key("unet"), executor, stop); !status.ok())
-    return std::move(status).at(path_);
-  if (Status status = vae_->load(*store_, key("vae"), executor, stop); !status.ok())
-    return std::move(status).at(path_);
+  if (Status status = stages_->load_all(load_stop_request(host_)); !status.ok()) return status;
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return {};
 }
 
-Status DiffusionModel::reopen() {
-  if (Status status = open_networks(compute_); !status.ok()) return status;
+void DiffusionModel::evict() { stages_->unload_all(); }
+
+Status DiffusionModel::load_stage(ModelStage stage, const StopRequest& stop) {
+  std::unique_ptr<PackedWeightStore>& store = stores_[static_cast<size_t>(stage)];
+  const auto* packed =
+      weights_key_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
+  if (packed != nullptr) {
+    store = std::make_unique<HostWeightStore>(packed);
+  } else {
+    store = std::make_unique<HeapWeightStore>();
+  }
+  const auto load = [&](auto& network, const std::string& part) -> Status {
+    const std::string key = weights_key_.empty() ? std::string() : weights_key_ + "." + part;
+    Status status = network.load(*store, key, host_.executor(), stop);
+    return status.ok() ? status : std::move(status).at(path_);
+  };
+  if (stage == ModelStage::kUNet) return load(*unet_, "unet");
+  if (stage == ModelStage::kVae) return load(*vae_, "vae");
   for (size_t i = 0; i < text_encoders_.size(); ++i) {
-    const CheckpointPart<ClipTextConfig>& part = checkpoint_->text_encoders()[i];
-    Result<ClipText> network = ClipText::open(text_sources_[i], part.config, compute_);
-    if (!network.ok()) return network.status();
-    text_encoders_[i].network = *std::move(network);
+    if (Status status = load(text_encoders_[i].network, "text" + std::to_string(i)); !status.ok()) {
+      return status;
+    }
   }
   return {};
 }
 
-void DiffusionModel::evict() {
-  store_.reset();  // load() opens the networks again before anything reads them
+void DiffusionModel::unload_stage(ModelStage stage) {
+  if (stage == ModelStage::kUNet) unet_->unload();
+  if (stage == ModelStage::kVae) vae_->unload();
+  if (stage == ModelStage::kText) {
+    for (TextEncoder& encoder : text_encoders_) encoder.network.unload();
+  }
+  stores_[static_cast<size_t>(stage)].reset();
 }
 
 Result<diffusion::SamplerConfig> DiffusionModel::sampler_config(

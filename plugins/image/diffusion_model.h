@@ -2,13 +2,16 @@
 /// the scheduler's configuration, shared by every node that names it.
 ///
 /// open() maps the files and reads headers and vocabularies; every tensor that is missing, of another shape or unknown is
-/// listed. load() packs the weights, or maps them from the host's cache. Ownership: the host's residency owns it; nodes
+/// listed. load() packs the weights, or maps them from the host's cache; where memory does not suffice for all networks at
+/// once, enter() does it for those of a stage. Ownership: the host's residency owns it; nodes
 /// borrow it. Thread safety: const members of a loaded model may be used by several nodes at once.
 #ifndef WEFT_PLUGINS_IMAGE_DIFFUSION_MODEL_H
 #define WEFT_PLUGINS_IMAGE_DIFFUSION_MODEL_H
 
 #include <weft/sdk/plugin.h>
 
+#include <array>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +26,7 @@
 #include "modalities/text/prompt_weights/prompt_weights.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/weight_file.h"
+#include "plugins/image/model_stages.h"
 
 namespace weft::image {
 
@@ -69,13 +73,20 @@ class DiffusionModel {
   /// Width of the pooled text that SDXL wants; 0: none.
   int64_t pooled_width() const;
   double load_seconds() const { return load_seconds_; }
+  /// Keeps the networks of a stage in memory while the result lives; whoever computes with one asks first.
+  Result<ModelStages::Use> enter(ModelStage stage, const StopRequest& stop) const {
+    return stages_->enter(stage, stop);
+  }
 
  private:
   DiffusionModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
   /// Opens the adapters and merges them into the sources that the networks are opened from.
   Status merge_adapters(std::string_view json);
   Status open_networks(DType compute);
-  Status reopen();
+  void choose_residency(std::string_view name);
+  int64_t packed_bytes(ModelStage stage) const;
+  Status load_stage(ModelStage stage, const StopRequest& stop);
+  void unload_stage(ModelStage stage);
   Status open_tokenizers(const std::string& given);
   Status open_embeddings(std::string_view json);
   Status read_default_side();
@@ -94,7 +105,9 @@ class DiffusionModel {
   std::vector<TextEncoder> text_encoders_;
   std::optional<UNet> unet_;
   std::optional<Vae> vae_;
-  std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
+  std::array<std::unique_ptr<PackedWeightStore>, std::size(kModelStages)>
+      stores_;  // of the loaded weights, by stage
+  std::unique_ptr<ModelStages> stages_;
 };
 
 }  // namespace weft::image

@@ -69,6 +69,8 @@ void measure_encoding_picture(Scratch& scratch, const DiffusionModel& model, int
 Status decode_picture(const DiffusionModel& model, std::span<const float> latents, int64_t height,
                       int64_t width, int64_t tile, uint8_t* pixels, Scratch& scratch, Executor executor,
                       const StopRequest& stop) {
+  const Result<ModelStages::Use> use = model.enter(ModelStage::kVae, stop);
+  if (!use.ok()) return use.status();
   const VaeConfig& config = model.vae().config();
   const int64_t mark = scratch.mark();
   DecodeScratch s = place_decoding(scratch, model, height, width, tile, executor.max_threads());
@@ -98,6 +100,8 @@ Status encode_picture(const DiffusionModel& model, const ImageView& picture, int
                       const ImageView* mask, diffusion::NoiseGenerator* generator, int64_t tile,
                       std::span<float> latents, Scratch& scratch, Executor executor,
                       const StopRequest& stop) {
+  const Result<ModelStages::Use> use = model.enter(ModelStage::kVae, stop);
+  if (!use.ok()) return use.status();
   const VaeConfig& config = model.vae().config();
   const int64_t height = picture.shape.height / config.factor(),
                 width = picture.shape.width / config.factor();

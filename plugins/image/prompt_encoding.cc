@@ -184,6 +184,8 @@ void measure_encoding(Scratch& scratch, const DiffusionModel& model, int64_t pro
 Status encode_prompts(const DiffusionModel& model, std::span<const PromptText> prompts,
                       const PromptOptions& options, EncodedPrompts& result, Scratch& scratch,
                       Executor executor, const StopRequest& stop) {
+  const Result<ModelStages::Use> use = model.enter(ModelStage::kText, stop);
+  if (!use.ok()) return use.status();
   return PromptEncoder(model, options, executor, stop).run(prompts, result, scratch);
 }
 

@@ -138,7 +138,8 @@ const Struct kStructs[] = {
     STRUCT(weft_cores_api, FIELD(weft_cores_api, struct_size), FIELD(weft_cores_api, reserved),
            FIELD(weft_cores_api, self), FIELD(weft_cores_api, borrow), FIELD(weft_cores_api, give_back)),
     STRUCT(weft_loading_api, FIELD(weft_loading_api, struct_size), FIELD(weft_loading_api, reserved),
-           FIELD(weft_loading_api, self), FIELD(weft_loading_api, cancelled)),
+           FIELD(weft_loading_api, self), FIELD(weft_loading_api, cancelled),
+           FIELD(weft_loading_api, limit_bytes)),
     STRUCT(weft_run_record_api, FIELD(weft_run_record_api, struct_size), FIELD(weft_run_record_api, reserved),
            FIELD(weft_run_record_api, text)),
 };

@@ -191,6 +191,17 @@ TEST_F(ImageGenerate, StopsWhenItIsCancelled) {
   EXPECT_LT(last, 900);
 }
 
+TEST_F(ImageGenerate, StagedWeightsGiveTheSamePicture) {
+  Json pipeline = pipeline_of("image.generate", with(kApple, {{"n", 2}}), {"image"});
+  pipeline["models"] = {{"m",
+                         {{"path", fs::absolute("assets/models/emoji").string()},
+                          {"precision", "f32"},
+                          {"residency", "staged"}}}};
+  const std::vector<int> whole = generate(with(kApple, {{"n", 2}}));
+  EXPECT_EQ(pixels_of(outputs(pipeline)["image"]), whole);
+  EXPECT_EQ(pixels_of(outputs(pipeline)["image"]), whole) << "and its text encoder comes back";
+}
+
 // Of the autoencoder's tiles against whole pictures: two steps of 8 bits.
 TEST_F(ImageGenerate, TilesLeaveNoSeams) {
   const Json large = with(kApple, {{"width", 192}, {"height", 128}, {"steps", 1}});
