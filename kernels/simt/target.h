@@ -54,11 +54,13 @@ __device__ __forceinline__ Words2 load8(const void* p) {
 __device__ __forceinline__ uint32_t load4(const void* p) { return *static_cast<const uint32_t*>(p); }
 __device__ __forceinline__ uint32_t load2(const void* p) { return *static_cast<const uint16_t*>(p); }
 __device__ __forceinline__ uint32_t load1(const void* p) { return *static_cast<const uint8_t*>(p); }
+// By assembly: nvcc splits a store whose values come from branches into words.
 __device__ __forceinline__ void store16(void* p, Words4 v) {
-  *static_cast<uint4*>(p) = make_uint4(v.w[0], v.w[1], v.w[2], v.w[3]);
+  asm volatile("st.v4.b32 [%0], {%1,%2,%3,%4};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]), "r"(v.w[2]), "r"(v.w[3])
+               : "memory");
 }
 __device__ __forceinline__ void store8(void* p, Words2 v) {
-  *static_cast<uint2*>(p) = make_uint2(v.w[0], v.w[1]);
+  asm volatile("st.v2.b32 [%0], {%1,%2};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]) : "memory");
 }
 __device__ __forceinline__ void store4(void* p, uint32_t v) { *static_cast<uint32_t*>(p) = v; }
 

@@ -26,6 +26,7 @@ __global__ void __launch_bounds__(kThreads) activate_rows(Rows rows) {
     const int64_t at = first + threadIdx.x * kPerThread;
     if (at >= rows.cols) return;
     device::Quad x = device::load_quad(gate + at);
+#pragma unroll
     for (int j = 0; j < kPerThread; ++j) x.v[j] = device::activated(rows.f, x.v[j]);
     if (rows.up != nullptr) {
       const device::Quad factor = device::load_quad(up + at);

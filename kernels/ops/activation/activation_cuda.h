@@ -3,7 +3,7 @@
 ///   y = f(gate) * up     or, without up,     y = f(gate)
 ///
 /// Stream-ordered; no allocation, no synchronization. Computes in f32 and rounds once.
-/// Bounds that tests hold it to: no 32-byte sectors beyond those of the data where rows are aligned to four elements, no
+/// Bounds that tests hold it to: no 32-byte sectors beyond those of the data where rows begin at a sector, no
 /// spills, all of a multiprocessor's threads.
 #ifndef WEFT_KERNELS_OPS_ACTIVATION_ACTIVATION_CUDA_H
 #define WEFT_KERNELS_OPS_ACTIVATION_ACTIVATION_CUDA_H
