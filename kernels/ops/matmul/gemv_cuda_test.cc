@@ -1,0 +1,123 @@
+// The CUDA kernel on the CPU, in every order of threads and as nvcc's PTX, against the definitions.
+
+#include "kernels/ops/matmul/gemv_cuda.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/ops/matmul/matmul.h"
+#include "kernels/ops/norm/norm.h"
+#include "kernels/quant/dequantize.h"
+#include "kernels/simt/static_bounds.h"
+#include "kernels/simt/targets.h"
+#include "kernels/testing/random.h"
+#include "kernels/testing/tolerance.h"
+
+namespace weft {
+namespace {
+
+constexpr double kTolerance = 4 * testing::tolerance(DType::kF32);  // sums of some hundred products
+
+std::vector<float> product(WeightFormat format, const std::vector<uint8_t>& w, const std::vector<float>& x,
+                           int64_t m, int64_t n, int64_t k) {
+  std::vector<float> y(static_cast<size_t>(m * n));
+  matmul_reference(format, n, k, w.data(), {x.data(), m, k, k}, y.data());
+  return y;
+}
+
+class EachFormat : public ::testing::TestWithParam<WeightFormat> {};
+
+TEST_P(EachFormat, GivesWhatTheReferenceGives) {
+  const WeightFormat format = GetParam();
+  // A block's length that leaves lanes idle; rows that leave warps idle.
+  const int64_t n = 5, k = block_layout(format).elements == 256 ? 768 : 352;
+  const std::vector<uint8_t> w = testing::random_weights(format, n * k, 1);
+  const std::vector<float> x = testing::random_normal(k, 2), want = product(format, w, x, 1, n, k);
+  for (const simt::Target& target : simt::targets("gemv")) {
+    SCOPED_TRACE(target.name);
+    simt::Device device(target.options);
+    simt::Buffer<uint8_t> matrix(device, "w", w);
+    simt::Buffer<float> in(device, "x", x), out(device, "y", std::vector<float>(static_cast<size_t>(n)));
+    ASSERT_TRUE(
+        gemv_cuda(
+            {.format = format, .w = matrix.data(), .x = in.data(), .y = out.data(), .m = 1, .n = n, .k = k},
+            &device)
+            .ok())
+        << device.report().text();
+    EXPECT_LT(testing::relative_error(out.values().data(), want.data(), n), kTolerance);
+    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 8}), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(GemvCuda, EachFormat,
+                         ::testing::Values(WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
+                                           WeightFormat::kQ4_0, WeightFormat::kQ4_1, WeightFormat::kQ5_0,
+                                           WeightFormat::kQ5_1, WeightFormat::kQ8_0, WeightFormat::kQ2_K,
+                                           WeightFormat::kQ3_K, WeightFormat::kQ4_K, WeightFormat::kQ5_K,
+                                           WeightFormat::kQ6_K, WeightFormat::kIQ4_XS, WeightFormat::kIQ4_NL,
+                                           WeightFormat::kMXFP4),
+                         [](const auto& test) { return std::string(block_layout(test.param).name); });
+
+// Norm, gate, bias, activation and addition in one launch, for two rows of x.
+TEST(GemvCuda, FusesWhatStandsBeforeAndAfter) {
+  const WeightFormat format = WeightFormat::kQ4_K;
+  const int64_t m = 2, n = 6, k = 512;
+  const std::vector<uint8_t> w = testing::random_weights(format, n * k, 1),
+                             up = testing::random_weights(format, n * k, 2);
+  const std::vector<float> x = testing::random_normal(m * k, 3), g = testing::random_normal(k, 4),
+                           bias = testing::random_normal(n, 5), added = testing::random_normal(m * n, 6);
+  std::vector<float> normed(x.size());
+  norm_reference({NormKind::kRms, g.data(), nullptr, 1e-5f}, x.data(), k, normed.data(), k, m, k);
+  std::vector<float> want = product(format, w, normed, m, n, k);
+  const std::vector<float> factors = product(format, up, normed, m, n, k);
+  for (size_t i = 0; i < want.size(); ++i) want[i] += bias[i % static_cast<size_t>(n)];
+  activation_reference(Activation::kSilu, want.data(), factors.data(), m * n);
+  for (size_t i = 0; i < want.size(); ++i) want[i] += added[i];
+
+  for (const simt::Target& target : simt::targets("gemv")) {
+    SCOPED_TRACE(target.name);
+    simt::Device device(target.options);
+    simt::Buffer<uint8_t> matrix(device, "w", w), second(device, "up", up);
+    simt::Buffer<float> in(device, "x", x), y(device, "y", added), weights(device, "norm", g),
+        b(device, "bias", bias);
+    const GemvCuda gemv{.format = format,
+                        .w = matrix.data(),
+                        .up = second.data(),
+                        .x = in.data(),
+                        .y = y.data(),
+                        .norm_weight = weights.data(),
+                        .bias = b.data(),
+                        .added = y.data(),
+                        .f = Activation::kSilu,
+                        .m = m,
+                        .n = n,
+                        .k = k};
+    ASSERT_TRUE(gemv_cuda(gemv, &device).ok()) << device.report().text();
+    EXPECT_LT(testing::relative_error(y.values().data(), want.data(), m * n), kTolerance);
+  }
+}
+
+TEST(GemvCuda, RefusesWhatItCannotDo) {
+  alignas(16) float x[4] = {};
+  const GemvCuda good{.w = x, .x = x, .y = x, .m = 0, .n = 1, .k = 4};
+  EXPECT_TRUE(gemv_cuda(good, nullptr).ok());
+  GemvCuda g = good;
+  g.k = 6;
+  EXPECT_EQ(gemv_cuda(g, nullptr).code(), StatusCode::kInvalidShape);
+  g = good, g.format = WeightFormat::kQ4_K, g.k = 32;
+  EXPECT_EQ(gemv_cuda(g, nullptr).code(), StatusCode::kInvalidShape);
+  g = good, g.m = 1, g.x = x + 1;
+  EXPECT_EQ(gemv_cuda(g, nullptr).code(), StatusCode::kInvalidArgument);
+  g = good, g.m = 1, g.y = nullptr;
+  EXPECT_EQ(gemv_cuda(g, nullptr).code(), StatusCode::kInvalidArgument);
+  g = good, g.m = 1, g.format = WeightFormat::kI32;
+  EXPECT_EQ(gemv_cuda(g, nullptr).code(), StatusCode::kUnsupported);
+}
+
+TEST(GemvCuda, KeepsItsStaticBounds) {
+  if (!simt::has_nvcc_output("gemv")) GTEST_SKIP() << simt::kNoNvcc;
+  const simt::StaticBounds bounds[] = {{.kernel = "gemv_kernel", .registers = 64, .occupancy = 0.5}};
+  EXPECT_EQ(simt::beyond_static_bounds("gemv", bounds), "");
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,212 @@
+/// Four adjacent weights of a block in f32, for each format of kernels/quant/format.h that products serve; device code.
+/// quant/dequantize.cc says what a block means; here e, the first of the four, is a multiple of 4.
+///
+/// Each format says the alignment that its blocks have in a matrix whose first byte is a multiple of 16; codes are read in
+/// the largest pieces that it allows. Private to the op.
+#ifndef WEFT_KERNELS_OPS_MATMUL_WEIGHT_BLOCKS_DEVICE_H
+#define WEFT_KERNELS_OPS_MATMUL_WEIGHT_BLOCKS_DEVICE_H
+
+#include "kernels/quant/format.h"
+#include "kernels/simt/target.h"
+
+namespace weft::device {
+
+/// The four bytes at p, in pieces of kAlignment bytes.
+template <int kAlignment>
+__device__ __forceinline__ uint32_t bytes4(const uint8_t* p) {
+  if constexpr (kAlignment >= 4) return load4(p);
+  else if constexpr (kAlignment == 2) return load2(p) | load2(p + 2) << 16;
+  else return load1(p) | load1(p + 1) << 8 | load1(p + 2) << 16 | load1(p + 3) << 24;
+}
+__device__ __forceinline__ float half_at(const uint8_t* p) { return to_f32(from_bits<F16>(load2(p))); }
+__device__ __forceinline__ int byte_of(uint32_t word, int i) { return static_cast<int>(word >> 8 * i & 255); }
+
+/// Codes of 4 bits in the 16 bytes at p: the low ones are elements 0 to 15, the high ones 16 to 31.
+template <int kAlignment>
+__device__ __forceinline__ uint32_t nibbles(const uint8_t* p, int e) {
+  return bytes4<kAlignment>(p + e % 16) >> (e < 16 ? 0 : 4) & 0x0f0f0f0fu;
+}
+
+/// scale * (code - zero) for the four codes of a word.
+__device__ __forceinline__ Quad scaled(uint32_t codes, float scale, int zero) {
+  Quad w;
+  for (int j = 0; j < 4; ++j) w.v[j] = scale * static_cast<float>(byte_of(codes, j) - zero);
+  return w;
+}
+__device__ __forceinline__ Quad scaled_and_shifted(uint32_t codes, float scale, float shift) {
+  Quad w;
+  for (int j = 0; j < 4; ++j) w.v[j] = scale * static_cast<float>(byte_of(codes, j)) + shift;
+  return w;
+}
+
+/// What the 16 codes of 4 bits stand for, as signed bytes; two words of 8.
+struct CodeTable {
+  uint64_t low, high;
+};
+constexpr CodeTable kIq4Table = {0xf6eaddcfbfad9881u, 0x7159453526190d01u};
+constexpr CodeTable kFp4DoubledTable = {0x0c08060403020100u, 0xf4f8fafcfdfeff00u};
+__device__ __forceinline__ Quad looked_up(uint32_t codes, CodeTable table, float scale) {
+  Quad w;
+  for (int j = 0; j < 4; ++j) {
+    const int code = byte_of(codes, j);
+    const uint64_t eight = code < 8 ? table.low : table.high;
+    w.v[j] = scale * static_cast<float>(static_cast<int8_t>(eight >> 8 * (code % 8)));
+  }
+  return w;
+}
+
+/// Bit e + j of the mask into bit 4 of byte j.
+__device__ __forceinline__ uint32_t fifth_bits(uint32_t mask, int e) {
+  uint32_t bits = 0;
+  for (int j = 0; j < 4; ++j) bits |= (mask >> (e + j) & 1) << (8 * j + 4);
+  return bits;
+}
+
+template <WeightFormat kFormat>
+struct Block;
+
+template <typename T>
+struct PlainBlock {
+  static constexpr int kElements = 4, kBytes = 4 * sizeof(T);
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int) {
+    return load_quad(reinterpret_cast<const T*>(b));
+  }
+};
+template <>
+struct Block<WeightFormat::kF32> : PlainBlock<float> {};
+template <>
+struct Block<WeightFormat::kF16> : PlainBlock<F16> {};
+template <>
+struct Block<WeightFormat::kBF16> : PlainBlock<BF16> {};
+
+template <WeightFormat kFormat>
+struct QuantisedBlock {
+  static constexpr int kElements = block_layout(kFormat).elements, kBytes = block_layout(kFormat).bytes;
+};
+
+template <>
+struct Block<WeightFormat::kQ4_0> : QuantisedBlock<WeightFormat::kQ4_0> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    return scaled(nibbles<2>(b + 2, e), half_at(b), 8);
+  }
+};
+template <>
+struct Block<WeightFormat::kQ4_1> : QuantisedBlock<WeightFormat::kQ4_1> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    return scaled_and_shifted(nibbles<4>(b + 4, e), half_at(b), half_at(b + 2));
+  }
+};
+template <>
+struct Block<WeightFormat::kQ5_0> : QuantisedBlock<WeightFormat::kQ5_0> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    return scaled(nibbles<2>(b + 6, e) | fifth_bits(bytes4<2>(b + 2), e), half_at(b), 16);
+  }
+};
+template <>
+struct Block<WeightFormat::kQ5_1> : QuantisedBlock<WeightFormat::kQ5_1> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    return scaled_and_shifted(nibbles<4>(b + 8, e) | fifth_bits(load4(b + 4), e), half_at(b), half_at(b + 2));
+  }
+};
+template <>
+struct Block<WeightFormat::kQ8_0> : QuantisedBlock<WeightFormat::kQ8_0> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    // Signed bytes: adding 128 to each makes them codes with that zero.
+    return scaled(bytes4<2>(b + 2 + e) ^ 0x80808080u, half_at(b), 128);
+  }
+};
+template <>
+struct Block<WeightFormat::kIQ4_NL> : QuantisedBlock<WeightFormat::kIQ4_NL> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    return looked_up(nibbles<2>(b + 2, e), kIq4Table, half_at(b));
+  }
+};
+template <>
+struct Block<WeightFormat::kMXFP4> : QuantisedBlock<WeightFormat::kMXFP4> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const uint32_t exponent = load1(b);  // 2^(exponent - 128): the table is doubled
+    const float scale = __uint_as_float(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
+    return looked_up(nibbles<1>(b + 1, e), kFp4DoubledTable, scale);
+  }
+};
+
+/// Codes of 2 bits of a superblock: 64 bytes, in each of whose halves byte i holds elements i, i + 32, i + 64 and i + 96.
+template <int kAlignment>
+__device__ __forceinline__ uint32_t pairs_of_bits(const uint8_t* p, int e) {
+  return bytes4<kAlignment>(p + e / 128 * 32 + e % 32) >> (2 * (e / 32 % 4)) & 0x03030303u;
+}
+template <>
+struct Block<WeightFormat::kQ2_K> : QuantisedBlock<WeightFormat::kQ2_K> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const int scale = static_cast<int>(load1(b + e / 16));
+    return scaled_and_shifted(pairs_of_bits<4>(b + 16, e), half_at(b + 80) * static_cast<float>(scale & 15),
+                              -half_at(b + 82) * static_cast<float>(scale >> 4));
+  }
+};
+template <>
+struct Block<WeightFormat::kQ3_K> : QuantisedBlock<WeightFormat::kQ3_K> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const uint8_t* scales = b + 96;
+    const int j = e / 16;
+    const int low = static_cast<int>(j < 8 ? load1(scales + j) & 15 : load1(scales + j - 8) >> 4);
+    const int high = static_cast<int>(load1(scales + 8 + j % 4) >> (2 * (j / 4)) & 3);
+    const uint32_t third = (bytes4<2>(b + e % 32) >> (e / 32) & 0x01010101u) << 2;
+    return scaled(pairs_of_bits<2>(b + 32, e) | third,
+                  half_at(b + 108) * static_cast<float>((low | high << 4) - 32), 4);
+  }
+};
+
+struct ScaleAndMin {
+  float scale, min;
+};
+/// Of the j-th of 8 runs of 32, from Q4_K's and Q5_K's head: {f16 d, f16 dmin, 12 bytes of scales and minima of 6 bits}.
+__device__ __forceinline__ ScaleAndMin scale_and_min(const uint8_t* b, int j) {
+  const uint8_t* q = b + 4;
+  const int at = static_cast<int>(load1(q + (j < 4 ? j : j + 4)));
+  const int first = static_cast<int>(load1(q + (j < 4 ? j : j - 4))),
+            second = static_cast<int>(load1(q + (j < 4 ? j + 4 : j)));
+  const int scale = j < 4 ? at & 63 : (at & 15) | first >> 6 << 4;
+  const int min = j < 4 ? second & 63 : at >> 4 | second >> 6 << 4;
+  return {half_at(b) * static_cast<float>(scale), half_at(b + 2) * static_cast<float>(min)};
+}
+template <>
+struct Block<WeightFormat::kQ4_K> : QuantisedBlock<WeightFormat::kQ4_K> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const ScaleAndMin s = scale_and_min(b, e / 32);
+    return scaled_and_shifted(load4(b + 16 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu,
+                              s.scale, -s.min);
+  }
+};
+template <>
+struct Block<WeightFormat::kQ5_K> : QuantisedBlock<WeightFormat::kQ5_K> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const ScaleAndMin s = scale_and_min(b, e / 32);
+    const uint32_t low = load4(b + 48 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
+    const uint32_t fifth = (load4(b + 16 + e % 32) >> (e / 32) & 0x01010101u) << 4;
+    return scaled_and_shifted(low | fifth, s.scale, -s.min);
+  }
+};
+template <>
+struct Block<WeightFormat::kQ6_K> : QuantisedBlock<WeightFormat::kQ6_K> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const int half = e / 128, quarter = e / 32 % 4;
+    const uint32_t low =
+        bytes4<2>(b + 64 * half + 32 * (quarter & 1) + e % 32) >> (4 * (quarter >> 1)) & 0x0f0f0f0fu;
+    const uint32_t high = bytes4<2>(b + 128 + 32 * half + e % 32) >> (2 * quarter) & 0x03030303u;
+    const int scale = static_cast<int8_t>(load1(b + 192 + e / 16));
+    return scaled(low | high << 4, half_at(b + 208) * static_cast<float>(scale), 32);
+  }
+};
+template <>
+struct Block<WeightFormat::kIQ4_XS> : QuantisedBlock<WeightFormat::kIQ4_XS> {
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const int j = e / 32;
+    const int low = static_cast<int>(load1(b + 4 + j / 2) >> (4 * (j % 2)) & 15);
+    const int high = static_cast<int>(load2(b + 2) >> (2 * j) & 3);
+    return looked_up(nibbles<4>(b + 8 + 16 * j, e % 32), kIq4Table,
+                     half_at(b) * static_cast<float>((low | high << 4) - 32));
+  }
+};
+
+}  // namespace weft::device
+#endif
