@@ -52,6 +52,7 @@ Facts batch_identity(const std::vector<PipelineSource>& sources, const PreparedR
 std::vector<std::string> changed_facts(const Facts& before, const Facts& now) {
   std::vector<std::string> changes;
   for (const auto& [name, value] : now) {
+    if (!is_identity(name)) continue;
     const auto known = before.find(name);
     const bool is_model = name.starts_with(kModel);
     if (known == before.end() ? !is_model : known->second != value) {

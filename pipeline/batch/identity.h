@@ -25,7 +25,7 @@ Facts batch_identity(const std::vector<PipelineSource>& sources, const PreparedR
 
 /// The facts of `now` whose value in `before` is another one, and those of `before` that are no longer true, as
 /// "model '/models/a.gguf' (was b179c952, is 0d6fa2c1)". Models are compared where both sides know them: items may use
-/// different ones. Facts of other kinds in `before` are left alone.
+/// different ones. Facts of other kinds, as the batch's seed, do not count.
 std::vector<std::string> changed_facts(const Facts& before, const Facts& now);
 
 }  // namespace weft

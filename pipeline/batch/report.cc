@@ -48,6 +48,7 @@ std::string escaped(std::string_view text) {
       case '<': result += "&lt;"; break;
       case '>': result += "&gt;"; break;
       case '"': result += "&quot;"; break;
+      case '\'': result += "&#39;"; break;
       default: result += c;
     }
   }

@@ -70,7 +70,9 @@ std::string format_duration(double seconds) {
     std::snprintf(text, sizeof text, "%.*f s", seconds < 9.995 ? 2 : 1, seconds);
   } else {
     const auto whole = static_cast<unsigned long long>(seconds + 0.5);
-    std::snprintf(text, sizeof text, "%llu min %llu s", whole / 60, whole % 60);
+    const bool long_one = whole >= 2 * 3600;
+    std::snprintf(text, sizeof text, long_one ? "%llu h %llu min" : "%llu min %llu s",
+                  whole / (long_one ? 3600 : 60), long_one ? whole / 60 % 60 : whole % 60);
   }
   return text;
 }

@@ -15,7 +15,7 @@ namespace weft::cli {
 Result<uint64_t> parse_byte_size(std::string_view text);
 /// "0 B", "1023 B", "1.5 KiB", "98.3 MiB": three digits.
 std::string format_byte_size(uint64_t size_bytes);
-/// "12 ms", "1.25 s", "3 min 4 s".
+/// "12 ms", "1.25 s", "3 min 4 s", "5 h 12 min".
 std::string format_duration(double seconds);
 
 }  // namespace weft::cli

@@ -49,6 +49,7 @@ TEST(Duration, ChoosesTheUnit) {
   EXPECT_EQ(format_duration(1.254), "1.25 s");
   EXPECT_EQ(format_duration(42.04), "42.0 s");
   EXPECT_EQ(format_duration(184), "3 min 4 s");
+  EXPECT_EQ(format_duration(18720), "5 h 12 min");
 }
 
 }  // namespace

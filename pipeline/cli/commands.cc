@@ -5,9 +5,10 @@ namespace weft::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kRunCommand,   &kValidateCommand, &kPlanCommand,   &kGraphCommand,  &kChatCommand,
-    &kNodesCommand, &kPluginsCommand,  &kModelsCommand, &kSchemaCommand, &kNewPluginCommand,
-    &kCheckCommand, &kVerifyCommand,   &kBenchCommand,  &kCacheCommand,  &kDoctorCommand};
+    &kRunCommand,      &kBatchCommand,  &kStatusCommand, &kReportCommand,    &kMergeCommand,
+    &kValidateCommand, &kPlanCommand,   &kGraphCommand,  &kChatCommand,      &kNodesCommand,
+    &kPluginsCommand,  &kModelsCommand, &kSchemaCommand, &kNewPluginCommand, &kCheckCommand,
+    &kVerifyCommand,   &kBenchCommand,  &kCacheCommand,  &kDoctorCommand};
 
 }  // namespace
 

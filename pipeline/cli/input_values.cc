@@ -70,9 +70,9 @@ Status check_missing(const Graph& graph, const std::map<std::string, InputValue>
 
 }  // namespace
 
-Result<std::map<std::string, InputValue>> read_input_values(const Graph& graph,
-                                                            const std::vector<std::string>& settings,
-                                                            std::map<std::string, InputValue> known) {
+Result<std::map<std::string, InputValue>> read_settings(const Graph& graph,
+                                                        const std::vector<std::string>& settings,
+                                                        std::map<std::string, InputValue> known) {
   std::map<std::string, InputValue> values = std::move(known);
   std::string from_standard_input;
   for (const std::string& setting : settings) {
@@ -112,7 +112,15 @@ Result<std::map<std::string, InputValue>> read_input_values(const Graph& graph,
     }
     values[name] = InputValue{std::move(value), {}};
   }
-  if (Status missing = check_missing(graph, values); !missing.ok()) return missing;
+  return values;
+}
+
+Result<std::map<std::string, InputValue>> read_input_values(const Graph& graph,
+                                                            const std::vector<std::string>& settings,
+                                                            std::map<std::string, InputValue> known) {
+  Result<std::map<std::string, InputValue>> values = read_settings(graph, settings, std::move(known));
+  if (!values.ok()) return values;
+  if (Status missing = check_missing(graph, *values); !missing.ok()) return missing;
   return values;
 }
 

@@ -16,6 +16,11 @@ namespace weft::cli {
 /// What the program takes from a file or standard input for one value, at most.
 inline constexpr size_t kMaxInputBytes = size_t{256} << 20;
 
+/// Reads each "name=..." of `settings`, as read_input_values, but without asking for inputs that are missing.
+Result<std::map<std::string, InputValue>> read_settings(const Graph& graph,
+                                                        const std::vector<std::string>& settings,
+                                                        std::map<std::string, InputValue> known = {});
+
 /// Reads each "name=..." of `settings`; a later one replaces an earlier one of that name. "@@" stands for a value that
 /// begins with "@". A relative path given to an input of type "path" starts at the current folder, where the user is,
 /// if the file is there; else, as in the pipeline, at the pipeline's. known: values of inputs that no setting gives.

@@ -18,9 +18,7 @@ void BatchFixture::items(const std::string& lines, const std::string& name) {
   batch_options_.items = (folder() / name).string();
 }
 
-Result<Batch> BatchFixture::open() {
-  return Batch::open({*graph_, plugins_, host(), options()}, batch_options_);
-}
+Result<Batch> BatchFixture::open() { return Batch::open(setup(), batch_options_); }
 
 Result<BatchCounts> BatchFixture::batch() {
   recorded_.clear();

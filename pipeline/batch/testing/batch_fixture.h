@@ -21,6 +21,7 @@ class BatchFixture : public RunFixture {
   /// Opens and runs; every record is noted in recorded().
   Result<BatchCounts> batch();
   Result<Batch> open();
+  BatchSetup setup() { return {*graph_, plugins_, host(), options()}; }
   BatchOptions& batch_options() { return batch_options_; }
   std::filesystem::path out() const { return folder() / "out"; }
   void use(const std::string& pipeline_members);

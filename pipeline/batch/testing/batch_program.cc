@@ -1,7 +1,8 @@
 /// A batch of test nodes as a process of its own, to be killed: batch_program OUT ITEMS CONCURRENCY.
 ///
-/// Every item writes a file and has a text; topics that are "bad" fail. Prints "done D failed F pending P" and exits with 0
-/// when every item has a record, else with 1 and the error on standard error.
+/// Every item writes a file and has a text; topics that are "bad" fail. Prints "recorded NAME" for each item whose record is
+/// said to be durable, at last "done D failed F pending P", and exits with 0 when every item has a record, else with 1 and the
+/// error on standard error.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -37,7 +38,12 @@ int run(char** arguments) {
   options.concurrency = static_cast<uint32_t>(std::atoi(arguments[3]));
   Result<Batch> batch = Batch::open({*parsed.graph, plugins, host, run}, options);
   if (!batch.ok()) return fail(batch.status());
-  const Result<BatchCounts> counts = batch->run({}, nullptr, nullptr);
+  BatchCallbacks callbacks;
+  callbacks.on_recorded = [](std::span<const NamedOutcome> outcomes) {
+    for (const NamedOutcome& named : outcomes) std::printf("recorded %s\n", named.item.name.c_str());
+    std::fflush(stdout);
+  };
+  const Result<BatchCounts> counts = batch->run(callbacks, nullptr, nullptr);
   if (!counts.ok()) return fail(counts.status());
   std::printf("done %llu failed %llu pending %llu\n", static_cast<unsigned long long>(counts->done),
               static_cast<unsigned long long>(counts->failed),

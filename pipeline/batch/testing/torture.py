@@ -9,6 +9,7 @@ record, and the outputs must be those of a batch that ran through: none lost, no
              [--slice I/N]                 of the calls on the journal, every Nth from the Ith on
 """
 import argparse
+import contextlib
 import csv
 import errno
 import hashlib
@@ -17,6 +18,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -33,7 +35,7 @@ class Torture:
         self.n_bad = topics.count('bad')
         self.root, self.shadow = self.work / 'disk', self.work / 'shadow'
         self.expected = None
-        self.kills = self.losses = self.refusals = 0
+        self.kills = self.losses = self.refusals = self.reported = 0
 
     def fresh(self):
         for folder in (self.root, self.shadow):
@@ -119,6 +121,26 @@ class Torture:
         assert not left, f'left behind: {left}'
         return results
 
+    def check_reported(self, text):
+        """What was said to be recorded has its record, and a done one its files, right after the crash."""
+        reported = {line.removeprefix('recorded ') for line in text.splitlines() if line.startswith('recorded ')}
+        out, copy = self.root / 'out', self.work / 'copy'
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        for file in out.glob('journal.sqlite*') if out.is_dir() else []:
+            shutil.copy(file, copy)  # to look into a journal changes it
+        recorded = set()
+        if reported or (copy / 'journal.sqlite').exists() and (copy / 'journal.sqlite').stat().st_size > 0:
+            with contextlib.closing(sqlite3.connect(copy / 'journal.sqlite')) as journal:
+                if journal.execute("SELECT 1 FROM sqlite_schema WHERE name = 'records'").fetchone():
+                    recorded = {row[0] for row in journal.execute('SELECT name FROM items JOIN records ON item = id')}
+                    for name, path, sha256 in journal.execute('SELECT name, path, sha256 FROM items JOIN files ON item = id'):
+                        data = (out / 'items' / name / path).read_bytes()
+                        assert hashlib.sha256(data).hexdigest() == sha256, f'{name}/{path} is torn after the crash'
+        lost = reported - recorded
+        assert not lost, f'{len(lost)} records were reported and lost: {sorted(lost)[:5]}'
+        self.reported += len(reported)
+
     def check(self, what):
         code, text = self.run()
         assert code == 0, f'{what}: the batch does not go on: {text}'
@@ -145,6 +167,7 @@ class Torture:
             assert code == -signal.SIGKILL, text
             self.kills += 1
             self.lose_power()
+            self.check_reported(text)
             self.check(f'power lost at call {call} on {match or "any file"}')
 
     def kill_at_random(self, n, longest):
@@ -159,11 +182,12 @@ class Torture:
                     break  # it came to its end
                 except subprocess.TimeoutExpired:
                     process.kill()
-                    process.communicate()
+                    text = process.communicate()[0]
                 made += 1
                 self.kills += 1
                 if made % 2 == 0:
                     self.lose_power()
+                self.check_reported(text)
             self.check(f'after {made} kills')
 
     def fail_calls(self, error, environment, what):
@@ -239,6 +263,7 @@ def main():
                 torture.fail_calls(errno.EIO, {'WEFT_DISK_FAIL_AT': str(n)}, f'EIO at call {n}')
                 torture.fail_calls(errno.ENOSPC, {'WEFT_DISK_FAIL_FROM': str(n)}, f'full from call {n} on')
             torture.jump_clock()
+            print(f'{torture.reported} records were reported before a crash, none of them was lost')
             print(f'{torture.refusals} batches ended by a failing disk, every one went on')
             fill_real_disk(torture)
     return 0

@@ -1,0 +1,219 @@
+/// weft batch: runs a pipeline for many items, so that nothing is lost however the run ends.
+#include "pipeline/batch/batch.h"
+
+#include <atomic>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+
+#include "kernels/cpu/isa.h"
+#include "pipeline/batch/estimate.h"
+#include "pipeline/batch/shard.h"
+#include "pipeline/cli/batch_display.h"
+#include "pipeline/cli/batch_estimate.h"
+#include "pipeline/cli/batch_json.h"
+#include "pipeline/cli/commands/commands.h"
+#include "pipeline/cli/event_json.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/input_values.h"
+#include "pipeline/cli/report.h"
+#include "pipeline/cli/run_display.h"
+#include "pipeline/cli/run_session.h"
+
+namespace weft::cli {
+namespace {
+
+struct Options {
+  std::string pipeline, items, out = "out", name, concurrency = "auto", shard;
+  std::vector<std::string> settings, matrix;
+  int64_t max_failures = -1, shard_count = 0;
+  HostSettings host;
+  bool retry_failed = false, accept_changes = false, dry_run = false, as_json = false;
+};
+
+/// The first Ctrl-C lets the items at work end and begins no more; the second ends the process at once.
+class Draining {
+ public:
+  Draining()
+      : temporaries_(file_system_), interrupt_(temporaries_, [this](int signal) { return stop(signal); }) {}
+
+  const CancelToken& drain() const { return drain_; }
+  const CancelToken& cancel() const { return cancel_; }
+  void stop_items() { drain_.cancel(); }
+  TemporaryFiles& temporaries() { return temporaries_; }
+  /// 128 + the signal that asked for the end; 0 if none did.
+  int exit_code() const { return signal_.load() == 0 ? 0 : 128 + signal_.load(); }
+
+ private:
+  Interrupt::Then stop(int signal) {
+    const bool first = signal_.exchange(signal) == 0;
+    drain_.cancel();
+    if (first) {
+      write_all(2, "\nfinishing the items at work; once more stops at once\n");
+      return Interrupt::Then::kGoOn;
+    }
+    cancel_.cancel();
+    return Interrupt::Then::kEndProcess;
+  }
+
+  CancelToken drain_, cancel_;
+  std::atomic<int> signal_{0};
+  FileSystem file_system_;
+  TemporaryFiles temporaries_;
+  Interrupt interrupt_;
+};
+
+int fail(const Error& error, int code, Messages messages) {
+  if (messages == Messages::kJson) {
+    print(failed_line(error, code));
+  } else {
+    report_error(error);
+  }
+  return code;
+}
+
+Result<uint32_t> parse_concurrency(const std::string& text) {
+  if (text == "auto") return uint32_t{0};
+  uint32_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code == std::errc() && end == text.data() + text.size() && number >= 1 && number <= 1024) return number;
+  return Status(StatusCode::kInvalidArgument, "not a number of items")
+      .at("--concurrency")
+      .expected("auto, or 1 to 1024")
+      .got("'" + text + "'");
+}
+
+Result<BatchOptions> batch_options(const Options& options) {
+  BatchOptions batch;
+  batch.folder = options.out;
+  batch.items = options.items;
+  batch.matrix = options.matrix;
+  batch.name_template = options.name;
+  Result<uint32_t> concurrency = parse_concurrency(options.concurrency);
+  if (!concurrency.ok()) return concurrency.status();
+  batch.concurrency = *concurrency;
+  const std::optional<uint64_t> count =
+      options.shard_count > 0 ? std::optional<uint64_t>(options.shard_count) : std::nullopt;
+  Result<Shard> shard = options.shard.empty()
+                            ? detect_shard(count, [](const char* name) { return std::getenv(name); })
+                            : parse_shard(options.shard);
+  if (!shard.ok()) return shard.status();
+  batch.shard = *shard;
+  if (options.max_failures >= 0) batch.max_failures = static_cast<uint64_t>(options.max_failures);
+  batch.failed = options.retry_failed ? FailedItems::kRetry : FailedItems::kKeep;
+  if (options.accept_changes) batch.changes = BatchOptions::Changes::kAccept;
+  return batch;
+}
+
+void show_invalid(const Batch& batch, BatchDisplay& display) {
+  for (const InvalidItem& item : batch.invalid_items()) display.note("failed: " + to_string(item.error));
+}
+
+int conclude(const Options& options, BatchDisplay& display, Batch& batch, const Result<BatchCounts>& result,
+             const Draining& draining) {
+  display.end();
+  const Messages messages = options.as_json ? Messages::kJson : Messages::kText;
+  const int interrupted = draining.exit_code();
+  if (printing_failed()) return kInputOutput;  // main() says so
+  if (!result.ok() && interrupted == 0) return fail(result.error(), exit_code_for(result.code()), messages);
+  const Result<BatchCounts> counts = result.ok() ? result : batch.counts();
+  if (!counts.ok()) return fail(counts.error(), exit_code_for(counts.code()), messages);
+  const bool unfinished = counts->pending() > 0;
+  if (messages == Messages::kJson) {
+    const bool cut_off = interrupted != 0 && unfinished;
+    print(batch_finished_line(*counts, cut_off ? BatchEnd::kInterrupted : BatchEnd::kComplete));
+  } else {
+    display.note(batch_counts_text(*counts) + "; " +
+                 (unfinished ? "the same command goes on" : "results in " + options.out));
+  }
+  if (unfinished && interrupted != 0) return interrupted;
+  return counts->failed > 0 ? kFailure : kSuccess;
+}
+
+int show_estimate(const BatchSetup& setup, const BatchOptions& batch, const Draining& draining,
+                  Messages messages) {
+  const Result<BatchEstimate> estimate = estimate_batch(setup, batch, &draining.drain());
+  if (draining.exit_code() != 0) return draining.exit_code();
+  if (!estimate.ok()) return fail(estimate.error(), exit_code_before_run(estimate.code()), messages);
+  print(messages == Messages::kJson ? estimate_line(*estimate) : estimate_text(*estimate));
+  return kSuccess;
+}
+
+int run_batch(const Options& options) {
+  Draining draining;
+  if (const Status isa = check_isa_request(); !isa.ok()) return report_error(isa), kUsage;
+  const Messages messages = options.as_json ? Messages::kJson : Messages::kText;
+  PipelineFile file;
+  if (const std::optional<int> code = load_pipeline(options.pipeline, messages, file)) return *code;
+  Result<BatchOptions> batch_or = batch_options(options);
+  if (!batch_or.ok()) return fail(batch_or.error(), exit_code_before_run(batch_or.code()), messages);
+  BatchDisplay display(options.out, messages, parse_log_level(options.host.log_level));
+  RunOptions run = run_options(options.host);
+  Result<std::map<std::string, InputValue>> inputs = read_settings(*file.graph, options.settings);
+  if (!inputs.ok()) return fail(inputs.error(), exit_code_before_run(inputs.code()), messages);
+  run.inputs = *std::move(inputs);
+  apply_file(file, options.settings, run);
+  const std::unique_ptr<Host> host = make_host(
+      options.host, draining.temporaries(),
+      [&display](weft_log_level level, const std::string& message) { display.log(level, message); });
+  const PluginProvider plugins = plugin_provider();
+  const BatchSetup setup{*file.graph, plugins, *host, std::move(run)};
+  if (options.dry_run) return show_estimate(setup, *batch_or, draining, messages);
+  Result<Batch> batch = Batch::open(setup, *batch_or);
+  if (!batch.ok()) return fail(batch.error(), exit_code_before_run(batch.code()), messages);
+  show_invalid(*batch, display);
+  const Result<BatchCounts> counts = batch->counts();
+  if (!counts.ok()) return fail(counts.error(), exit_code_for(counts.code()), messages);
+  display.begin(*counts);
+  BatchCallbacks callbacks;
+  callbacks.on_recorded = [&](std::span<const NamedOutcome> outcomes) {
+    display.recorded(outcomes);
+    if (printing_failed()) draining.stop_items();  // nobody reads: begin no more
+  };
+  const Result<BatchCounts> result = batch->run(callbacks, &draining.drain(), &draining.cancel());
+  return conclude(options, display, *batch, result, draining);
+}
+
+std::function<int()> declare(Arguments& arguments) {
+  auto options = std::make_shared<Options>();
+  arguments.positional("PIPELINE", options->pipeline, "The pipeline file");
+  arguments.option("--items", options->items, "FILE",
+                   "JSON lines, a .csv file, a folder of files, or - for JSON lines on standard input");
+  arguments.option("--out", options->out, "FOLDER",
+                   "Where results and the journal are kept; the same folder goes on; default: out");
+  arguments.option("--set", options->settings, "NAME=VALUE",
+                   "Give an input to all items that do not set it, as with weft run");
+  arguments.option("--matrix", options->matrix, "NAME=VALUES",
+                   "Run every item with each value: seed=1..100 or cfg=4,7; several make a grid");
+  arguments.option("--name", options->name, "TEMPLATE",
+                   "Name of an item's folder: ${index}, ${id}, ${matrix}, ${inputs.NAME}");
+  arguments.option("--concurrency", options->concurrency, "N|auto",
+                   "Items at work at once; default: what threads and memory allow");
+  arguments.option("--max-failures", options->max_failures, 0, INT64_MAX, "N",
+                   "Stop when more items than this have failed; default: never");
+  arguments.flag("--retry-failed", options->retry_failed, "Run items again that failed before");
+  arguments.flag("--accept-changes", options->accept_changes,
+                 "Go on though pipeline, plugins or models have changed");
+  arguments.flag("--dry-run", options->dry_run,
+                 "Run the first items aside and say what time, memory and disk all will take");
+  arguments.option("--shard", options->shard, "I/N", "Run only every Nth item, from the Ith on");
+  arguments.option("--shard-count", options->shard_count, 1, 1'000'000, "N",
+                   "Take the shard from JOB_COMPLETION_INDEX; a Slurm job array needs no option");
+  options->host.declare(arguments);
+  arguments.flag("--json", options->as_json, "One item a line, as it is recorded");
+  return [options] { return run_batch(*options); };
+}
+
+}  // namespace
+
+const Command kBatchCommand = {
+    "batch", "run a pipeline for many items",
+    "Each item sets inputs of the pipeline. Its files go to OUT/items/NAME, its outputs to OUT/results.jsonl "
+    "and .csv, the reason of a failure to OUT/failures.csv; one bad item never stops the rest. The same "
+    "command goes on where an earlier one ended, however that was. Ctrl-C ends the items at work and stops; "
+    "a second one stops at once.",
+    "weft batch assets/pipelines/hello.json --items assets/items/topics.jsonl --out build/topics\n"
+    "weft batch assets/pipelines/hello.json --matrix topic=\"the sea,a fox\" --out build/grid",
+    declare};
+
+}  // namespace weft::cli
