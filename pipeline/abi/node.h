@@ -1,8 +1,8 @@
 /* A node: created from checked parameters, prepared with the bounds of its inputs, executed on batches of requests.
  *
  * create and prepare run before anything loads, so that the host can plan memory and refuse a run that cannot fit.
- * execute gets n independent requests and completes each one, in any order, exactly once; a single run is n = 1. The
- * result of a request must not depend on the others in the batch.
+ * execute gets n independent requests, and may take more while it works; it completes each one, in any order, exactly
+ * once; a single run is n = 1. The result of a request must not depend on the others in the batch.
  * Ownership: the `void* node` is the plugin's; destroy is called exactly once. Requests live until they are completed.
  * Thread safety: the host never calls two functions of one node at once. */
 #ifndef WEFT_ABI_NODE_H
@@ -44,10 +44,9 @@ typedef struct weft_named_model {
 
 typedef struct weft_node_config {
   uint32_t struct_size;
-  uint32_t
-      max_requests; /* most requests that one execute can get: 1 for a plain run, the bound of the for_each
-                                        lists around it or of a batch, 0 where that is not known */
-  const char* name; /* the node's name in the pipeline, for messages */
+  uint32_t max_requests; /* most requests that one execute can have at a time: 1 for a plain run, the bound of
+                                        the for_each lists around it or of a batch, 0 where that is not known */
+  const char* name;      /* the node's name in the pipeline, for messages */
   const weft_parameters* parameters; /* those known before the run; per-request ones hold their defaults */
   const weft_named_model* models;
   size_t n_models;
@@ -64,13 +63,17 @@ typedef struct weft_node_config {
 
 typedef struct weft_node_plan {
   uint32_t struct_size;
-  uint32_t max_batch; /* most requests that one execute takes; at least 1 */
+  uint32_t max_batch; /* most requests that one execute has at a time; at least 1 */
   weft_spec* outputs; /* [n_outputs] to fill */
   size_t n_outputs;
   uint64_t workspace_bytes; /* given to execute, once per call; 0: none */
   uint64_t state_bytes;     /* what the node holds between calls (a KV cache); 0: none */
   weft_device device;
   double cost_seconds; /* rough, on one core; 0: negligible */
+  /* Requests at once from which on more of them save nothing; the host tries to have as many ready. 0: max_batch, 1 where
+   * that has no bound. */
+  uint32_t useful_batch;
+  uint32_t reserved;
 } weft_node_plan;
 
 typedef struct weft_request weft_request;
@@ -81,6 +84,13 @@ typedef struct weft_execution {
   weft_stream* stream;
   void* workspace; /* workspace_bytes of the plan, 64-byte aligned, undefined contents */
   uint64_t workspace_bytes;
+  void* self; /* the host's; passed to more */
+  /* Takes over requests that have become ready since execute was called: writes at most `capacity` of them and returns how
+   * many. They belong to this call from then on, like its first ones. Those that a call has and has not completed are never
+   * more than max_batch of its plan and max_requests of its weft_node_config. A node that works in steps calls it between
+   * two of them, so that requests join while others are under way. Never waits. During execute, by one thread at a time;
+   * NULL: none will come. [worker] [no-alloc] */
+  size_t (*more)(void* self, weft_request** requests, size_t capacity);
 } weft_execution;
 
 typedef struct weft_node_api {

@@ -41,7 +41,7 @@ class NodeConfig {
     }
     return nullptr;
   }
-  /// Most requests that one execute can get; 0 where that is not known.
+  /// Most requests that one execute can have at a time; 0 where that is not known.
   uint32_t max_requests() const { return config_->max_requests; }
   /// Declared inputs first, then (WEFT_NODE_EXTRA_INPUTS) further ones in file order.
   size_t n_inputs() const { return config_->n_inputs; }
@@ -119,8 +119,10 @@ class Plan {
     std::memcpy(target, &bounds, std::min<size_t>(stride, sizeof bounds));
     std::memcpy(target, &stride, sizeof stride);
   }
-  /// Most requests that one execute takes; 1 unless set.
+  /// Most requests that one execute has at a time; 1 unless set.
   void set_max_batch(uint32_t requests) const { plan_->max_batch = requests; }
+  /// How many at once it takes until more of them save nothing, where that is fewer than max_batch.
+  void set_useful_batch(uint32_t requests) const { plan_->useful_batch = requests; }
   /// Scratch memory given to each execute.
   void set_workspace_bytes(uint64_t size_bytes) const { plan_->workspace_bytes = size_bytes; }
   /// What the node itself holds between calls, such as a KV cache.
@@ -169,7 +171,7 @@ class NodeFunctions {
                              const weft_execution* c_execution, weft_error* error) noexcept {
     return barrier(error, [&]() -> Status {
       Instance& instance = *static_cast<Instance*>(self);
-      const Execution execution(c_execution);
+      const Execution execution(instance.host, c_execution);
       if constexpr (requires(Request & request) { instance.node->run(request, execution); }) {
         for (size_t i = 0; i < n; ++i) {
           Request request(instance.host, requests[i]);
@@ -183,10 +185,12 @@ class NodeFunctions {
         for (size_t i = 0; i < n; ++i) batch.emplace_back(instance.host, requests[i]);
         Status status = instance.node->execute(std::span<Request>(batch), execution);
         if (!status.ok()) return status;  // fails the requests that are not completed
-        for (Request& request : batch) {
+        const auto answer = [](Request& request) {
           if (!request.completed())
             request.complete(Status(StatusCode::kInternal, "the node left a request unanswered"));
-        }
+        };
+        std::for_each(batch.begin(), batch.end(), answer);
+        std::for_each(execution.joined().begin(), execution.joined().end(), answer);
         return {};
       }
     });

@@ -12,9 +12,11 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace weft::sdk {
 
@@ -134,14 +136,32 @@ class Request {
 /// What one call of execute gets beside its requests.
 class Execution {
  public:
-  explicit Execution(const weft_execution* execution) : execution_(execution) {}
+  Execution(Host host, const weft_execution* execution) : host_(host), execution_(execution) {}
   weft_stream* stream() const { return execution_->stream; }
   /// The workspace that prepare asked for: 64-byte aligned, undefined contents, for this call only.
   void* workspace() const { return execution_->workspace; }
   uint64_t workspace_bytes() const { return execution_->workspace_bytes; }
 
+  /// Whether requests may still come while this call works.
+  bool may_grow() const { return execution_->more != nullptr; }
+  /// Requests that have become ready since the call began, at most `capacity`, to be completed by it like its first ones;
+  /// none if there are none. Each lives until it was completed and more() is called again. Never waits; one thread at a time.
+  std::vector<Request*> more(size_t capacity) const {
+    std::vector<Request*> joined;
+    while (!joined_.empty() && joined_.front().completed()) joined_.pop_front();
+    if (!may_grow() || capacity == 0) return joined;
+    std::vector<weft_request*> handles(capacity);
+    handles.resize(execution_->more(execution_->self, handles.data(), capacity));
+    for (weft_request* handle : handles) joined.push_back(&joined_.emplace_back(host_, handle));
+    return joined;
+  }
+  /// What more() gave and may be open still.
+  std::deque<Request>& joined() const { return joined_; }
+
  private:
+  Host host_;
   const weft_execution* execution_;
+  mutable std::deque<Request> joined_;
 };
 
 }  // namespace weft::sdk

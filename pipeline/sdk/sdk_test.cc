@@ -204,9 +204,20 @@ class Created {
   ~Created() {
     if (node != nullptr) NodeFunctions<T>::kApi.destroy(node);
   }
-  weft_status execute(std::vector<weft_request*> requests) {
+  /// waiting: those that more() hands out.
+  weft_status execute(std::vector<weft_request*> requests, std::vector<weft_request*>* waiting = nullptr) {
     weft_execution execution{};
     execution.struct_size = sizeof execution;
+    execution.self = waiting;
+    if (waiting != nullptr) {
+      execution.more = [](void* self, weft_request** into, size_t capacity) -> size_t {
+        auto& left = *static_cast<std::vector<weft_request*>*>(self);
+        if (capacity == 0 || left.empty()) return 0;
+        into[0] = left.back();
+        left.pop_back();
+        return 1;
+      };
+    }
     return NodeFunctions<T>::kApi.execute(node, requests.data(), requests.size(), &execution, &error);
   }
   void* node = nullptr;
@@ -240,6 +251,36 @@ TEST(NodeFunctions, CompleteWhatABatchForgets) {
   EXPECT_EQ(forgotten.completions, 1);
   EXPECT_EQ(forgotten.status, WEFT_INTERNAL);
   EXPECT_EQ(good.status, WEFT_OK);
+}
+
+/// Answers in twos: one of its own and one that joins.
+struct Joining {
+  explicit Joining(const NodeConfig&) {}
+  Status prepare(Specs, Plan) { return {}; }
+  Status execute(std::span<Request> requests, const Execution& execution) {
+    EXPECT_EQ(requests.size(), 1u);
+    requests[0].complete({});
+    for (Request* request : execution.more(1)) {
+      if (request->get()->input != "forget") request->complete({});
+    }
+    return {};
+  }
+};
+
+TEST(NodeFunctions, CompleteTheRequestsThatJoin) {
+  for (const char* input : {"go", "forget"}) {
+    Created<Joining> node("n");
+    weft_request first{"go"}, later{input};
+    std::vector<weft_request*> waiting = {&later};
+    EXPECT_EQ(node.execute({&first}, &waiting), WEFT_OK);
+    EXPECT_TRUE(waiting.empty());
+    EXPECT_EQ(first.completions, 1);
+    EXPECT_EQ(later.completions, 1);
+    EXPECT_EQ(later.status, later.input == "forget" ? WEFT_INTERNAL : WEFT_OK);
+    weft_request alone{"go"};
+    EXPECT_EQ(node.execute({&alone}), WEFT_OK);  // where no others will come
+    EXPECT_EQ(alone.completions, 1);
+  }
 }
 
 TEST(NodeFunctions, LeaveOpenRequestsToTheHostWhenTheBatchFails) {

@@ -94,10 +94,11 @@ const Struct kStructs[] = {
     STRUCT(weft_node_plan, FIELD(weft_node_plan, struct_size), FIELD(weft_node_plan, max_batch),
            FIELD(weft_node_plan, outputs), FIELD(weft_node_plan, n_outputs),
            FIELD(weft_node_plan, workspace_bytes), FIELD(weft_node_plan, state_bytes),
-           FIELD(weft_node_plan, device), FIELD(weft_node_plan, cost_seconds)),
+           FIELD(weft_node_plan, device), FIELD(weft_node_plan, cost_seconds),
+           FIELD(weft_node_plan, useful_batch), FIELD(weft_node_plan, reserved)),
     STRUCT(weft_execution, FIELD(weft_execution, struct_size), FIELD(weft_execution, reserved),
            FIELD(weft_execution, stream), FIELD(weft_execution, workspace),
-           FIELD(weft_execution, workspace_bytes)),
+           FIELD(weft_execution, workspace_bytes), FIELD(weft_execution, self), FIELD(weft_execution, more)),
     STRUCT(weft_node_api, FIELD(weft_node_api, struct_size), FIELD(weft_node_api, reserved),
            FIELD(weft_node_api, create), FIELD(weft_node_api, prepare), FIELD(weft_node_api, execute),
            FIELD(weft_node_api, destroy)),
@@ -189,7 +190,7 @@ TEST(AbiLayout, EveryGrowingStructBeginsWithItsSize) {
   }
 }
 
-TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{3}); }
+TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{4}); }
 
 }  // namespace
 }  // namespace weft
