@@ -69,13 +69,14 @@ struct Engine::Step {
 
 class Engine::Schedule {
  public:
-  Schedule(Engine& engine, std::span<Job> jobs) : engine_(engine) {
+  Schedule(Engine& engine, std::span<Job> jobs, const MoreJobs& more) : engine_(engine), more_(more) {
     for (Job& job : jobs) waiting_.push_back(&job);
   }
 
   Status run() {
     while (true) {
       drop_cancelled();
+      join();
       admit();
       if (active_.empty()) break;
       build_step();
@@ -103,6 +104,12 @@ class Engine::Schedule {
       active->job->on_finished(cancelled());
       return true;
     });
+  }
+
+  void join() {
+    const auto n = static_cast<int64_t>(active_.size() + waiting_.size());
+    if (!more_ || n >= engine_.limits_.max_sequences) return;
+    for (Job* job : more_(engine_.limits_.max_sequences - n)) waiting_.push_back(job);
   }
 
   /// Gives waiting jobs a sequence while there are places and pages, in order; one that could share the prompt of a job
@@ -284,6 +291,7 @@ class Engine::Schedule {
   }
 
   Engine& engine_;
+  const MoreJobs& more_;
   std::deque<Job*> waiting_;
   std::vector<std::unique_ptr<Active>> active_;
   Step step_;
@@ -303,6 +311,6 @@ Engine::Engine(const EngineModel& model, KvCache& cache, std::span<std::byte> wo
              static_cast<size_t>(logits)};
 }
 
-Status Engine::run(std::span<Job> jobs) { return Schedule(*this, jobs).run(); }
+Status Engine::run(std::span<Job> jobs, const MoreJobs& more) { return Schedule(*this, jobs, more).run(); }
 
 }  // namespace weft::text

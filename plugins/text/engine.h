@@ -10,6 +10,7 @@
 ///
 ///   Engine engine(model, cache, workspace, executor, limits);
 ///   Status status = engine.run(jobs);   // on_text and on_finished of each job are called meanwhile
+///   Status status = engine.run({}, more);   // the same with jobs that come while others are at work
 #ifndef WEFT_PLUGINS_TEXT_ENGINE_H
 #define WEFT_PLUGINS_TEXT_ENGINE_H
 
@@ -81,6 +82,10 @@ struct EngineModel {
   int64_t adapter_rank = 0;
 };
 
+/// At most `room` further jobs, none if there are none now; asked between steps while there is room, when no job that has
+/// finished is referred to any more. They live until they have finished.
+using MoreJobs = std::function<std::vector<Job*>(int64_t room)>;
+
 class Engine {
  public:
   /// Bytes of the workspace: the decoder's, and logits of max_sequences rows.
@@ -92,7 +97,7 @@ class Engine {
 
   /// Runs all jobs to their end. A job that fails or is cancelled ends alone, through on_finished; the status is an error
   /// only if the engine itself cannot go on, and then every job that is left has ended with it.
-  Status run(std::span<Job> jobs);
+  Status run(std::span<Job> jobs, const MoreJobs& more = {});
 
  private:
   struct Active;

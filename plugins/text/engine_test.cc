@@ -53,8 +53,9 @@ class EngineTest : public ::testing::Test {
     std::vector<std::string> streamed;
   };
 
+  /// together: jobs that are there from the beginning; the others join, one each time that the engine asks.
   static Outcome run(std::vector<Job> jobs, const EngineLimits& limits, int64_t n_pages,
-                     uint32_t n_threads = 2) {
+                     uint32_t n_threads = 2, size_t together = SIZE_MAX) {
     const weft::testing::Threads threads(n_threads);
     const EngineModel model{&*model_->decoder, &*model_->tokenizer, {}, 0};
     const KvLayout layout = model_->decoder->kv_layout(KvFormat::kF16);
@@ -74,7 +75,12 @@ class EngineTest : public ::testing::Test {
     }
     Engine engine(model, *cache, {workspace.get(), static_cast<size_t>(size_bytes)}, threads.executor(),
                   limits);
-    EXPECT_TRUE(engine.run(jobs).ok());
+    size_t next = std::min(together, jobs.size());
+    const MoreJobs more = [&](int64_t room) {
+      EXPECT_GT(room, 0);
+      return next == jobs.size() ? std::vector<Job*>() : std::vector<Job*>{&jobs[next++]};
+    };
+    EXPECT_TRUE(engine.run(std::span(jobs).first(next), more).ok());
     EXPECT_EQ(cache->n_free_pages(), cache->n_pages());
     return outcome;
   }
@@ -109,6 +115,19 @@ TEST_F(EngineTest, GivesEachJobTheTextThatItGetsAlone) {
     ASSERT_TRUE(batch.results[i].ok() && alone.results[0].ok()) << kPrompts[i];
     EXPECT_EQ(batch.results[i]->tokens, alone.results[0]->tokens) << kPrompts[i];
     EXPECT_EQ(batch.results[i]->text, alone.results[0]->text) << kPrompts[i];
+  }
+}
+
+TEST_F(EngineTest, GivesJobsThatJoinTheTextThatTheyGetAlone) {
+  std::vector<Job> jobs;
+  for (size_t i = 0; i < std::size(kPrompts); ++i) jobs.push_back(job(kPrompts[i], 4 + 5 * (i % 3), i));
+  for (const size_t together : {size_t{0}, size_t{1}, size_t{4}}) {
+    const Outcome batch = run(jobs, {.max_sequences = 3, .max_step_tokens = 6}, 24, 2, together);
+    for (size_t i = 0; i < std::size(kPrompts); ++i) {
+      const Outcome alone = run({jobs[i]}, {}, 8);
+      ASSERT_TRUE(batch.results[i].ok() && alone.results[0].ok()) << kPrompts[i];
+      EXPECT_EQ(batch.results[i]->tokens, alone.results[0]->tokens) << kPrompts[i];
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -145,9 +146,40 @@ struct GenerationNode::Pending {
   sdk::Request* request = nullptr;
   GenerationParameters parameters;
   std::vector<TokenId> prompt;
+  std::vector<Job> jobs;  // one a text
   std::vector<std::optional<JobResult>> results;
   size_t waiting = 0;
   Status failure;
+};
+
+/// The requests that an execute has and has not completed, as the engine takes them.
+class GenerationNode::Batch {
+ public:
+  explicit Batch(const GenerationNode& node) : node_(node) {}
+
+  /// Reads a request; one that cannot be read is completed with the reason.
+  void add(sdk::Request& request) {
+    Pending& pending = pending_.emplace_back();
+    pending.request = &request;
+    Status status = sdk::guarded([&] { return node_.start(pending); });
+    if (!status.ok()) {
+      request.complete(status);
+      pending_.pop_back();
+      return;
+    }
+    for (Job& job : pending.jobs) ready_.push_back(&job);
+  }
+  /// Jobs that the engine has not got yet.
+  const std::vector<Job*>& ready() const { return ready_; }
+  std::vector<Job*> take_ready() {
+    std::erase_if(pending_, [](const Pending& pending) { return pending.waiting == 0; });
+    return std::exchange(ready_, {});
+  }
+
+ private:
+  const GenerationNode& node_;
+  std::list<Pending> pending_;  // jobs refer to theirs
+  std::vector<Job*> ready_;
 };
 
 GenerateNode::GenerateNode(const sdk::NodeConfig& config)
@@ -214,6 +246,7 @@ Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   plan.set_output(kTexts, sdk::list_spec(n_, text_bytes));
   plan.set_output(kConversation, sdk::bytes_spec(WEFT_UNBOUNDED));
   plan.set_max_batch(std::numeric_limits<uint32_t>::max());  // the engine takes them in turns
+  plan.set_useful_batch(static_cast<uint32_t>((max_batch + n_ - 1) / n_));
   plan.set_workspace_bytes(static_cast<uint64_t>(Engine::workspace_bytes(
       {&model_->decoder(), &model_->tokenizer(), {}, model_->adapter_rank()}, limits_)));
   plan.set_state_bytes(static_cast<uint64_t>(n_pages_ * kv_layout_.page_bytes()));
@@ -247,8 +280,8 @@ Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request)
   return tokens;
 }
 
-/// Reads a request and adds its jobs. On an error there are none.
-Status GenerationNode::start(Pending& pending, std::vector<Job>& jobs) const {
+/// Reads a request and makes its jobs.
+Status GenerationNode::start(Pending& pending) const {
   sdk::Request& request = *pending.request;
   Result<GenerationParameters> parameters =
       read_generation_parameters(request.parameters(), model_->tokenizer());
@@ -290,7 +323,7 @@ Status GenerationNode::start(Pending& pending, std::vector<Job>& jobs) const {
       }
       if (--pending.waiting == 0) finish(pending);
     };
-    jobs.push_back(std::move(job));
+    pending.jobs.push_back(std::move(job));
   }
   return {};
 }
@@ -342,26 +375,29 @@ void GenerationNode::finish(Pending& pending) const {
 }
 
 Status GenerationNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
-  std::vector<Pending> pending(requests.size());
-  std::vector<Job> jobs;
-  jobs.reserve(requests.size() * n_);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    pending[i].request = &requests[i];
-    Status status = start(pending[i], jobs);
-    if (!status.ok()) requests[i].complete(status);
+  Batch batch(*this);
+  for (sdk::Request& request : requests) batch.add(request);
+  if (batch.ready().empty()) return {};
+  int64_t n_pages = n_pages_;   // room for whoever may join
+  if (!execution.may_grow()) {  // what these jobs need, which is often less than the plan's bound
+    int64_t pages = 0;
+    for (const Job* job : batch.ready())
+      pages += kv_pages(static_cast<int64_t>(job->prompt.size()) + job->max_tokens);
+    n_pages = std::min(pages, n_pages_);
   }
-  if (jobs.empty()) return {};
-  int64_t pages = 0;  // what these jobs need, which is often less than the plan's bound
-  for (const Job& job : jobs) pages += kv_pages(static_cast<int64_t>(job.prompt.size()) + job.max_tokens);
-  Result<CacheMemory> memory =
-      allocate_cache(host_, execution.stream(), kv_layout_, std::min(pages, n_pages_));
+  Result<CacheMemory> memory = allocate_cache(host_, execution.stream(), kv_layout_, n_pages);
   if (!memory.ok()) return memory.status();
   const EngineModel model{&model_->decoder(), &model_->tokenizer(), model_->adapters(),
                           model_->adapter_rank()};
   Engine engine(model, memory->cache,
                 {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
                 host_.executor(), limits_);
-  return engine.run(jobs);
+  return engine.run({}, [&](int64_t room) {
+    room -= static_cast<int64_t>(batch.ready().size());
+    const int64_t joining = std::max<int64_t>(room, 0) / n_;
+    for (sdk::Request* request : execution.more(static_cast<size_t>(joining))) batch.add(*request);
+    return batch.take_ready();
+  });
 }
 
 }  // namespace weft::text

@@ -1,7 +1,8 @@
 /// text.generate and text.chat: a prompt or a conversation in, text out.
 ///
-/// All requests of one execute run in one engine, so that a list of prompts is one batch; each result is the same as if it
-/// had run alone. Thread safety: as every node: one call at a time.
+/// All requests of one execute run in one engine, so that a list of prompts is one batch; requests that come meanwhile join
+/// it, and each leaves when its text ends. Each result is the same as if it had run alone. Thread safety: as every node: one
+/// call at a time.
 #ifndef WEFT_PLUGINS_TEXT_GENERATE_NODE_H
 #define WEFT_PLUGINS_TEXT_GENERATE_NODE_H
 
@@ -27,11 +28,12 @@ class GenerationNode {
 
  private:
   struct Pending;
+  class Batch;
 
   /// Most tokens that a prompt may have, from the bounds of the inputs.
   Result<int64_t> prompt_bound(const sdk::Specs& inputs) const;
   Result<std::vector<TokenId>> prompt(const sdk::Request& request) const;
-  Status start(Pending& pending, std::vector<Job>& jobs) const;
+  Status start(Pending& pending) const;
   void finish(Pending& pending) const;
   Status set_outputs(Pending& pending) const;
 
