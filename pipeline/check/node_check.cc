@@ -41,6 +41,7 @@ struct Case {
   std::string description;
   ParameterJson parameters_json;
   std::vector<NodeRequest> requests;
+  Arrival arrival = Arrival::kTogether;
 };
 
 struct Outcome {
@@ -174,7 +175,7 @@ class NodeCheck {
     };
     if (limit.count() == 0) cancel();
     std::thread worker([&] {
-      Result<std::vector<NodeResult>> got = runner.run(tried.requests, kPatience);
+      Result<std::vector<NodeResult>> got = runner.run(tried.requests, kPatience, tried.arrival);
       const std::lock_guard lock(mutex);
       results.emplace(std::move(got));
       changed.notify_one();
@@ -399,16 +400,21 @@ class NodeCheck {
     together.requests.push_back(together.requests[0]);  // the first again, behind all the others
     alone.push_back(alone[0]);
     const milliseconds limit = case_limit() * static_cast<int>(together.requests.size());
-    const auto batch = fingerprints(run_case(two_, together, limit));
-    if (batch.empty()) {
-      not_exercised(checks::kBatching, "the batch was refused or took too long");
-      return;
-    }
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (batch[i] == alone[i]) continue;
-      fail(checks::kBatching, "request " + std::to_string(i + 1) + " of " + std::to_string(batch.size()) +
-                                  " gave another result in a batch, or after other requests, than alone");
-      break;
+    for (const auto& [arrival, description] :
+         {std::pair(Arrival::kTogether, "in a batch, or after other requests,"),
+          std::pair(Arrival::kOneByOne, "joining others that were at work")}) {
+      together.arrival = arrival;
+      const auto batch = fingerprints(run_case(two_, together, limit));
+      if (batch.empty()) {
+        not_exercised(checks::kBatching, "the batch was refused or took too long");
+        return;
+      }
+      for (size_t i = 0; i < batch.size(); ++i) {
+        if (batch[i] == alone[i]) continue;
+        fail(checks::kBatching, "request " + std::to_string(i + 1) + " of " + std::to_string(batch.size()) +
+                                    " gave another result " + description + " than alone");
+        break;
+      }
     }
     pass(checks::kBatching);
   }

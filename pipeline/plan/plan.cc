@@ -99,11 +99,17 @@ NodeInstance::~NodeInstance() {
 }
 
 Result<Plan> create_plan(const Graph& graph, std::span<const sdk::Value> inputs, PlanEnvironment& environment,
-                         uint32_t elements_at_once) {
-  return Planner(environment, elements_at_once).plan(graph, inputs);
+                         const PlanWidth& width, std::span<const weft_spec> bounds) {
+  return Planner(environment, width).plan(graph, inputs, bounds);
 }
 
 uint32_t elements_at_once(const Plan& plan) { return most_elements(plan.nodes); }
+
+uint32_t useful_items(const Plan& plan) {
+  uint32_t most = 1;
+  for_each_leaf(plan.nodes, [&](const PlannedNode& node) { most = std::max(most, node.useful_batch); });
+  return most;
+}
 
 Result<Budget> check_budget(const Plan& plan, weft_device device, uint64_t limit_bytes) {
   const auto memory = std::find_if(plan.devices.begin(), plan.devices.end(),

@@ -78,6 +78,9 @@ struct PlannedNode {
   std::string path;            // "outer/inner"
   const Node* node = nullptr;  // of the graph that the plan was made from
   NodeInstance instance;
+  /// Made like it, each with a workspace of its own behind that one's: a node that takes requests one by one has several
+  /// where items go through the graph at the same time.
+  std::vector<NodeInstance> siblings;
   /// Those known before the run, drawn seeds included; per-request ones with references hold their defaults.
   std::shared_ptr<const weft_parameters> parameters;
   std::vector<PlannedModel> models;
@@ -85,7 +88,9 @@ struct PlannedNode {
   /// input that for_each feeds.
   std::vector<sdk::Value> constants;
   std::vector<weft_spec> inputs, outputs;  // bounds; of one element where the node runs for_each
-  uint32_t max_batch = 1;  // requests of one execute; of a subgraph: elements that go through it at once
+  uint32_t max_batch = 1;     // requests of one execute; of a subgraph: elements that go through it at once
+  uint32_t max_requests = 1;  // what the node was told: most that an execute can have at a time; 0: not known
+  uint32_t useful_batch = 1;  // requests at once from which on more of them save nothing
   uint64_t workspace_bytes = 0;   // of one execute; 0 for a subgraph, whose nodes have their own
   uint64_t workspace_offset = 0;  // in the device's arena
   uint64_t state_bytes = 0;
@@ -93,6 +98,9 @@ struct PlannedNode {
   double cost_seconds = 0;            // a guess, on one core, of one element where the node runs for_each
   std::vector<PlannedNode> children;  // of a subgraph, in the order of its Graph::nodes
 };
+
+/// From the workspace of one instance to the next one's.
+inline uint64_t workspace_stride(const PlannedNode& node) { return (node.workspace_bytes + 63) / 64 * 64; }
 
 struct PlannedModelEntry {
   std::string name;  // as in "models", "outer/writer" in a subgraph
@@ -122,16 +130,29 @@ struct Plan {
 
 /// More elements at once give the engines inside a subgraph nothing more, and cost memory for values between nodes.
 constexpr uint32_t kMostElementsAtOnce = 64;
+/// The same of items, where their number is chosen for the user.
+constexpr uint32_t kMostItemsAtOnce = 64;
 
-/// inputs: the values of graph.inputs by index; a null one is not known (only `weft plan` does that).
-/// elements_at_once: most elements of a for_each that go through a subgraph together.
+/// How much goes on at the same time.
+struct PlanWidth {
+  uint32_t elements_at_once =
+      kMostElementsAtOnce;     // most elements of a for_each that go through a subgraph together
+  uint32_t items_at_once = 1;  // most executions of the whole graph at a time
+  uint32_t instances = 1;      // of a node that takes requests one by one, where there are several items
+};
+
+/// inputs: the values of graph.inputs by index; a null one is not known (that is so for `weft plan`, and for inputs that
+/// differ between items). bounds: by input, what is known of those; may be empty.
 /// Errors: those of the environment and of the plugins' create and prepare, each naming node and file position;
 /// kInvalidArgument for a parameter out of range once its template is filled in.
 Result<Plan> create_plan(const Graph& graph, std::span<const sdk::Value> inputs, PlanEnvironment& environment,
-                         uint32_t elements_at_once = kMostElementsAtOnce);
+                         const PlanWidth& width = {}, std::span<const weft_spec> bounds = {});
 
 /// The most elements that go through any subgraph of the plan together; 1 without for_each.
 uint32_t elements_at_once(const Plan& plan);
+
+/// As many items at once as serve the node that gains most from a batch; 1 if none does.
+uint32_t useful_items(const Plan& plan);
 
 /// What a run within a limit has to know.
 struct Budget {

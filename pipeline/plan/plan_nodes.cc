@@ -41,8 +41,17 @@ std::string breach(const weft_node_plan& plan, size_t n_outputs) {
 Status Planner::plan_leaf(Scope& scope, const Node& node, PlannedNode& planned) {
   Status status = fill_parameters(scope, node, planned);
   if (status.ok()) status = open_models(scope, node, planned);
-  if (status.ok()) status = create_node(scope, node, planned);
-  if (status.ok()) status = prepare_node(node, planned);
+  if (!status.ok()) return status;
+  int64_t requests = requests_of(scope, node);
+  const bool counted = requests != WEFT_UNBOUNDED &&
+                       !__builtin_mul_overflow(requests, int64_t{items_at_once_}, &requests) &&
+                       requests <= std::numeric_limits<uint32_t>::max();
+  planned.max_requests = counted ? static_cast<uint32_t>(requests) : 0;
+  Result<NodeInstance> instance = create_node(node, planned);
+  if (!instance.ok()) return instance.status();
+  planned.instance = *std::move(instance);
+  status = prepare_node(node, planned.instance, planned);
+  if (status.ok()) status = add_siblings(node, planned);
   if (!status.ok()) return status;
 
   const int64_t elements = elements_of(scope, node);
@@ -121,7 +130,7 @@ Status Planner::plan_subgraph(Scope& scope, const Node& node, PlannedNode& plann
   return {};
 }
 
-Status Planner::create_node(const Scope& scope, const Node& node, PlannedNode& planned) {
+Result<NodeInstance> Planner::create_node(const Node& node, const PlannedNode& planned) {
   const Result<const weft_node_api*> api = environment_.node_api(node.type);
   if (!api.ok()) return api.status();
   std::vector<weft_named_model> models;
@@ -136,9 +145,7 @@ Status Planner::create_node(const Scope& scope, const Node& node, PlannedNode& p
   }
   weft_node_config config{};
   config.struct_size = sizeof config;
-  const int64_t requests = requests_of(scope, node);
-  const bool counted = requests != WEFT_UNBOUNDED && requests <= std::numeric_limits<uint32_t>::max();
-  config.max_requests = counted ? static_cast<uint32_t>(requests) : 0;
+  config.max_requests = planned.max_requests;
   config.name = planned.path.c_str();
   config.parameters = planned.parameters.get();
   config.models = models.data();
@@ -163,11 +170,25 @@ Status Planner::create_node(const Scope& scope, const Node& node, PlannedNode& p
   void* instance = nullptr;
   Status status = sdk::checked(
       [&](weft_error* error) { return (*api)->create(environment_.host(), &config, &instance, error); });
-  if (status.ok()) planned.instance = NodeInstance(*api, instance);
-  return status;
+  if (!status.ok()) return status;
+  return NodeInstance(*api, instance);
 }
 
-Status Planner::prepare_node(const Node& node, PlannedNode& planned) {
+// A node that takes requests one by one works on as many items at a time as it has instances.
+Status Planner::add_siblings(const Node& node, PlannedNode& planned) {
+  while (planned.max_batch == 1 && planned.siblings.size() + 1 < instances_) {
+    Result<NodeInstance> sibling = create_node(node, planned);
+    if (!sibling.ok()) return sibling.status();
+    PlannedNode same;
+    same.inputs = planned.inputs;
+    if (Status status = prepare_node(node, *sibling, same); !status.ok()) return status;
+    planned.workspace_bytes = std::max(planned.workspace_bytes, same.workspace_bytes);
+    planned.siblings.push_back(*std::move(sibling));
+  }
+  return {};
+}
+
+Status Planner::prepare_node(const Node& node, const NodeInstance& instance, PlannedNode& planned) {
   planned.outputs.reserve(node.output_names.size());
   for (const PortDescriptor& port : node.type.node->outputs)
     planned.outputs.push_back(unknown_spec(port.type));
@@ -177,9 +198,9 @@ Status Planner::prepare_node(const Node& node, PlannedNode& planned) {
   plan.outputs = planned.outputs.data();
   plan.n_outputs = planned.outputs.size();
   plan.device = {WEFT_DEVICE_CPU, 0};
-  const weft_node_api* api = planned.instance.api();
   Status status = sdk::checked([&](weft_error* error) {
-    return api->prepare(planned.instance.get(), planned.inputs.data(), planned.inputs.size(), &plan, error);
+    return instance.api()->prepare(instance.get(), planned.inputs.data(), planned.inputs.size(), &plan,
+                                   error);
   });
   if (!status.ok()) return status;
   if (const std::string what = breach(plan, planned.outputs.size()); !what.empty()) {
@@ -188,6 +209,10 @@ Status Planner::prepare_node(const Node& node, PlannedNode& planned) {
   }
   for (weft_spec& spec : planned.outputs) spec.value = nullptr;  // only inputs can be known before the run
   planned.max_batch = plan.max_batch;
+  const bool endless = plan.max_batch == std::numeric_limits<uint32_t>::max();
+  planned.useful_batch = plan.useful_batch != 0 ? std::min(plan.useful_batch, plan.max_batch)
+                         : endless              ? 1
+                                                : plan.max_batch;
   planned.workspace_bytes = plan.workspace_bytes;
   planned.state_bytes = plan.state_bytes;
   planned.device = plan.device;
@@ -222,20 +247,28 @@ void Planner::finish() {
     memory.weight_bytes += entry.model.estimate.resident_bytes;
     memory.mapped_bytes += entry.model.estimate.mapped_bytes;
   }
-  for (const Leaf& leaf : leaves_) memory_of(leaf.node->device).state_bytes += leaf.node->state_bytes;
+  for (const Leaf& leaf : leaves_) {
+    memory_of(leaf.node->device).state_bytes += leaf.node->state_bytes * (leaf.node->siblings.size() + 1);
+  }
   for (weft_device device : value_devices_) memory_of(device);
   for (DeviceMemory& memory : plan_.devices) {
     std::vector<MemoryBlock> workspaces, values;
     std::vector<PlannedNode*> owners;
     for (const Leaf& leaf : leaves_) {
       if (leaf.node->workspace_bytes == 0 || !same_device(leaf.node->device, memory.device)) continue;
-      workspaces.push_back({leaf.node->workspace_bytes, leaf.step, {}, false});
+      // With several items on their way, no node has always finished before another one starts.
+      const uint64_t each = workspace_stride(*leaf.node);
+      workspaces.push_back({each * (leaf.node->siblings.size() + 1), leaf.step, {}, items_at_once_ > 1});
       owners.push_back(leaf.node);
     }
     for (size_t i = 0; i < value_blocks_.size(); ++i) {
       if (!same_device(value_devices_[i], memory.device)) continue;
       values.push_back(value_blocks_[i]);
-      values.back().size_bytes = std::min(values.back().size_bytes * value_copies_[i], kLargestSize);
+      uint64_t bytes = 0;
+      const uint64_t copies = uint64_t{value_copies_[i]} * items_at_once_;
+      const bool fits = !__builtin_mul_overflow(values.back().size_bytes, copies, &bytes);
+      values.back().size_bytes = fits ? std::min(bytes, kLargestSize) : kLargestSize;
+      values.back().stays |= items_at_once_ > 1;
     }
     const Packing packed = pack_blocks(workspaces, Precedence(depends_on_, workspaces));
     for (size_t i = 0; i < owners.size(); ++i) owners[i]->workspace_offset = packed.offsets[i];

@@ -14,8 +14,9 @@ std::string place(const Graph& graph, const SourcePosition& position) {
 
 }  // namespace
 
-Result<Plan> Planner::plan(const Graph& graph, std::span<const sdk::Value> inputs) {
-  if (inputs.size() != graph.inputs.size()) {
+Result<Plan> Planner::plan(const Graph& graph, std::span<const sdk::Value> inputs,
+                           std::span<const weft_spec> bounds) {
+  if (inputs.size() != graph.inputs.size() || (!bounds.empty() && bounds.size() != inputs.size())) {
     return Status(StatusCode::kInvalidArgument, "values for another number of inputs")
         .expected(std::to_string(graph.inputs.size()))
         .got(std::to_string(inputs.size()));
@@ -25,7 +26,9 @@ Result<Plan> Planner::plan(const Graph& graph, std::span<const sdk::Value> input
   for (size_t i = 0; i < inputs.size(); ++i) {
     Flow flow;
     flow.known = inputs[i];
-    flow.spec = inputs[i] ? spec_of_value(values_, inputs[i].get()) : unknown_spec(graph.inputs[i].type);
+    flow.spec = inputs[i]        ? spec_of_value(values_, inputs[i].get())
+                : bounds.empty() ? unknown_spec(graph.inputs[i].type)
+                                 : bounds[i];
     flow.block = add_block(flow.spec, scope.entry);
     if (flow.block != kNoBlock) value_blocks_[flow.block].stays = true;  // the caller holds them
     scope.inputs.push_back(std::move(flow));
@@ -183,9 +186,34 @@ Status Planner::bind_inputs(Scope& scope, const Node& node, PlannedNode& planned
       planned.inputs.push_back(spec_of_value(values_, constant.get()));
       continue;
     }
-    planned.inputs.push_back(unknown_spec(input.literal ? std::string_view(input.type) : std::string_view()));
+    const std::optional<weft_spec> bound = template_bound(scope, input);
+    planned.inputs.push_back(
+        bound ? *bound : unknown_spec(input.literal ? std::string_view(input.type) : std::string_view()));
   }
   return {};
+}
+
+// Of a text that is put together from values with bounds; nothing where there are others.
+std::optional<weft_spec> Planner::template_bound(const Scope& scope, const InputBinding& input) const {
+  constexpr int64_t kScalarBytes = 32;  // of a number or a truth, written as JSON
+  const TemplateText* text = input.literal ? std::get_if<TemplateText>(&*input.literal) : nullptr;
+  if (text == nullptr || text->form != TemplateText::Form::kText) return std::nullopt;
+  weft_spec bound = unknown_spec(input.type);
+  bound.max_bytes = 0;
+  for (const TemplateText::Part& part : text->parts) {
+    int64_t bytes = 0;
+    if (const auto* piece = std::get_if<std::string>(&part)) {
+      bytes = static_cast<int64_t>(piece->size());
+    } else {
+      const weft_spec& spec = flow_of(scope, std::get<Source>(part)).spec;
+      const bool scalar =
+          spec.kind == WEFT_KIND_BOOL || spec.kind == WEFT_KIND_INT || spec.kind == WEFT_KIND_FLOAT;
+      if (!scalar && (spec.kind != WEFT_KIND_BYTES || spec.max_bytes == WEFT_UNBOUNDED)) return std::nullopt;
+      bytes = scalar ? kScalarBytes : spec.max_bytes;
+    }
+    if (__builtin_add_overflow(bound.max_bytes, bytes, &bound.max_bytes)) return std::nullopt;
+  }
+  return bound;
 }
 
 Status Planner::fill_parameters(Scope& scope, const Node& node, PlannedNode& planned) {

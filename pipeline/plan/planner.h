@@ -21,12 +21,15 @@ namespace weft {
 
 class Planner {
  public:
-  Planner(PlanEnvironment& environment, uint32_t elements_at_once)
+  Planner(PlanEnvironment& environment, const PlanWidth& width)
       : environment_(environment),
         values_(*environment.host()->values),
-        elements_at_once_(std::max(elements_at_once, 1u)) {}
+        elements_at_once_(std::max(width.elements_at_once, 1u)),
+        items_at_once_(std::max(width.items_at_once, 1u)),
+        instances_(std::clamp(width.instances, 1u, items_at_once_)) {}
 
-  Result<Plan> plan(const Graph& graph, std::span<const sdk::Value> inputs);
+  Result<Plan> plan(const Graph& graph, std::span<const sdk::Value> inputs,
+                    std::span<const weft_spec> bounds);
 
  private:
   static constexpr uint32_t kNoBlock = UINT32_MAX;
@@ -58,8 +61,10 @@ class Planner {
   Status fill_parameters(Scope& scope, const Node& node, PlannedNode& planned);
   Status open_models(Scope& scope, const Node& node, PlannedNode& planned);
   Status open_model(Scope& scope, uint32_t index);
-  Status create_node(const Scope& scope, const Node& node, PlannedNode& planned);
-  Status prepare_node(const Node& node, PlannedNode& planned);
+  Result<NodeInstance> create_node(const Node& node, const PlannedNode& planned);
+  Status prepare_node(const Node& node, const NodeInstance& instance, PlannedNode& planned);
+  Status add_siblings(const Node& node, PlannedNode& planned);
+  std::optional<weft_spec> template_bound(const Scope& scope, const InputBinding& input) const;
 
   const Flow& flow_of(const Scope& scope, const Source& source) const;
   IsKnown known_in(const Scope& scope, const std::optional<Source>& for_each) const;
@@ -78,7 +83,7 @@ class Planner {
 
   PlanEnvironment& environment_;
   const weft_value_api& values_;
-  const uint32_t elements_at_once_;
+  const uint32_t elements_at_once_, items_at_once_, instances_;
   Plan plan_;
   std::vector<std::vector<uint32_t>> depends_on_;  // by step: smaller steps
   std::vector<double> costs_;                      // by step

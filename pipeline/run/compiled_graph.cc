@@ -8,7 +8,9 @@
 namespace weft {
 namespace {
 
-enum class Level { kRoot, kSubgraph };
+/// Whether the value of an input of the graph is known before the run: not in a subgraph, whose inputs the outer pipeline
+/// fills, and not where items bring their own.
+using KnownInput = std::function<bool(uint32_t input)>;
 
 bool refers_to(const Literal& literal, const Source& wanted) {
   const std::vector<Source> sources = references(literal);
@@ -16,11 +18,11 @@ bool refers_to(const Literal& literal, const Source& wanted) {
 }
 
 /// Whether the literal's value is known only when the node runs: it refers to a node, to the list that the node runs
-/// over, or, in a subgraph, to an input, which the outer pipeline fills.
-bool varies(const Literal& literal, const Node& node, Level level) {
+/// over, or to an input that is not known before.
+bool varies(const Literal& literal, const Node& node, const KnownInput& known) {
   const std::vector<Source> sources = references(literal);
   return std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
-    return source.node >= 0 || level == Level::kSubgraph || (node.for_each && source == *node.for_each);
+    return source.node >= 0 || !known(source.port) || (node.for_each && source == *node.for_each);
   });
 }
 
@@ -36,10 +38,11 @@ Literal literal_of(const ParameterValue& value) {
 }
 
 /// The node's bindings and the seeds that were drawn for it; nothing if no parameter varies.
-std::vector<ParameterBinding> varying_bindings(const Node& node, const PlannedNode& planned, Level level) {
+std::vector<ParameterBinding> varying_bindings(const Node& node, const PlannedNode& planned,
+                                               const KnownInput& known) {
   const bool any =
       std::any_of(node.parameters.begin(), node.parameters.end(),
-                  [&](const ParameterBinding& binding) { return varies(binding.value, node, level); });
+                  [&](const ParameterBinding& binding) { return varies(binding.value, node, known); });
   if (!any || !node.type.node || !planned.parameters) return {};
   std::vector<ParameterBinding> bindings = node.parameters;
   for (const ParameterDescriptor& declared : node.type.node->parameters) {
@@ -49,18 +52,32 @@ std::vector<ParameterBinding> varying_bindings(const Node& node, const PlannedNo
     });
     if (drawn && bound == bindings.end()) {
       bindings.push_back({declared.name, literal_of(*drawn), node.position});
-    } else if (drawn && !varies(bound->value, node, level)) {
+    } else if (drawn && !varies(bound->value, node, known)) {
       bound->value = literal_of(*drawn);
     }
   }
   return bindings;
 }
 
+/// Seeds that nobody gave and that may differ between requests.
+std::vector<std::string> drawn_seeds(const Node& node, const PlannedNode& planned) {
+  std::vector<std::string> names;
+  if (!node.type.node || !planned.parameters) return names;
+  for (const ParameterDescriptor& declared : node.type.node->parameters) {
+    const bool bound =
+        std::any_of(node.parameters.begin(), node.parameters.end(),
+                    [&](const ParameterBinding& binding) { return binding.name == declared.name; });
+    if (declared.type == "seed" && declared.per_request && !bound && planned.parameters->find(declared.name))
+      names.push_back(declared.name);
+  }
+  return names;
+}
+
 CompiledGraph compile(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
-                      const CompileOptions& options, uint32_t& next_flat, Level level);
+                      const CompileOptions& options, uint32_t& next_flat, const KnownInput& known);
 
 CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Plan& plan,
-                          const CompileOptions& options, uint32_t& next_flat, Level level) {
+                          const CompileOptions& options, uint32_t& next_flat, const KnownInput& known) {
   CompiledNode compiled;
   compiled.node = &node;
   compiled.planned = &planned;
@@ -75,7 +92,8 @@ CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Pl
     compiled.ports.push_back({node.output_names[port], type, bounded ? &planned.outputs[port] : nullptr});
     compiled.optional_outputs.push_back(!node.type.node || node.type.node->outputs[port].optional);
   }
-  compiled.bindings = varying_bindings(node, planned, level);
+  compiled.bindings = varying_bindings(node, planned, known);
+  if (!options.varying_inputs.empty()) compiled.item_seeds = drawn_seeds(node, planned);
   for (const InputBinding& input : node.inputs) {
     const bool linked = node.for_each && input.source == node.for_each;
     compiled.per_element.push_back(
@@ -90,7 +108,7 @@ CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Pl
   }
   if (node.subgraph) {
     compiled.child = std::make_unique<CompiledGraph>(
-        compile(*node.subgraph, planned.children, plan, options, next_flat, Level::kSubgraph));
+        compile(*node.subgraph, planned.children, plan, options, next_flat, [](uint32_t) { return false; }));
   } else {
     compiled.cache_key = options.cache_key(compiled);
   }
@@ -98,12 +116,12 @@ CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Pl
 }
 
 CompiledGraph compile(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
-                      const CompileOptions& options, uint32_t& next_flat, Level level) {
+                      const CompileOptions& options, uint32_t& next_flat, const KnownInput& known) {
   CompiledGraph compiled;
   compiled.graph = &graph;
   uint32_t n_slots = 0;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    compiled.nodes.push_back(compile_node(graph.nodes[i], planned[i], plan, options, next_flat, level));
+    compiled.nodes.push_back(compile_node(graph.nodes[i], planned[i], plan, options, next_flat, known));
     compiled.nodes[i].first_slot = n_slots;
     n_slots += static_cast<uint32_t>(graph.nodes[i].output_names.size());
     if (graph.nodes[i].depends_on.empty()) compiled.roots.push_back(static_cast<uint32_t>(i));
@@ -147,7 +165,10 @@ std::vector<Source> sources_of(const Node& node) {
 
 CompiledGraph compile_graph(const Graph& graph, const std::vector<PlannedNode>& planned, const Plan& plan,
                             const CompileOptions& options, uint32_t& next_flat) {
-  return compile(graph, planned, plan, options, next_flat, Level::kRoot);
+  const auto known = [&](uint32_t input) {
+    return options.varying_inputs.empty() || options.varying_inputs[input] == 0;
+  };
+  return compile(graph, planned, plan, options, next_flat, known);
 }
 
 }  // namespace weft

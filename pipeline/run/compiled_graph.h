@@ -1,7 +1,7 @@
 /// A planned graph in the form that the run walks: who waits for whom, who reads what, where outputs are kept.
 ///
-/// Built once after planning, read by every execution. Ownership: refers to the Graph and the Plan, which outlive it.
-/// Thread safety: const access from any thread.
+/// Built once after planning, read by every execution; several may go on at once if nodes have queues. Ownership: refers to
+/// the Graph and the Plan, which outlive it. Thread safety: const access from any thread.
 #ifndef WEFT_PIPELINE_RUN_COMPILED_GRAPH_H
 #define WEFT_PIPELINE_RUN_COMPILED_GRAPH_H
 
@@ -14,6 +14,7 @@
 
 #include "pipeline/graph/graph.h"
 #include "pipeline/plan/plan.h"
+#include "pipeline/run/node_queue.h"
 #include "pipeline/run/request.h"
 #include "pipeline/run/result_cache.h"
 
@@ -26,6 +27,7 @@ struct CompiledNode {
   const Node* node = nullptr;
   const PlannedNode* planned = nullptr;
   std::unique_ptr<CompiledGraph> child;  // of a subgraph
+  std::unique_ptr<NodeQueue> queue;      // of a node that several executions of the graph share; else null
   uint32_t flat = 0;                     // a number of its own in the whole pipeline, parents before children
   uint32_t first_slot = 0;               // of its outputs
   uint32_t n_dependencies = 0;
@@ -34,8 +36,9 @@ struct CompiledNode {
   std::vector<OutputPort> ports;
   std::vector<uint8_t> optional_outputs;  // by port
   std::vector<ParameterBinding>
-      bindings;                      // drawn seeds included; empty unless parameters are made per request
-  std::vector<uint8_t> per_element;  // by input: whether it refers to the list of for_each
+      bindings;                         // drawn seeds included; empty unless parameters are made per request
+  std::vector<std::string> item_seeds;  // parameters whose values are drawn for each item anew
+  std::vector<uint8_t> per_element;     // by input: whether it refers to the list of for_each
   bool parameters_per_element = false;
   std::vector<Model*> models;
   std::optional<ResultKey> cache_key;         // without parameters and inputs; nothing: results are not kept
@@ -54,6 +57,8 @@ struct CompiledGraph {
 };
 
 struct CompileOptions {
+  std::vector<uint8_t>
+      varying_inputs;  // by input of the graph: 1 if each execution brings its own; empty: none does
   std::function<Model*(void* handle)> model_of;
   std::function<std::optional<ResultKey>(const CompiledNode&)> cache_key;
 };

@@ -52,50 +52,112 @@ std::vector<NodeTiming> timings_of(const PreparedRun::State& state, const RunCon
   return timings;
 }
 
-/// Runs the graph on threads of its own, hands events out on this one, and gives the outputs.
-Result<std::vector<Value>> run_graph(PreparedRun::State& state, RunContext& context, uint32_t threads) {
-  std::optional<GraphRun> run;
-  {
-    std::optional<Scheduler> scheduler;
-    try {
-      scheduler.emplace(threads);
-    } catch (const std::system_error& error) {
-      return Status(StatusCode::kOutOfMemory, std::string("no thread can be started: ") + error.what());
-    }
-    context.scheduler = &*scheduler;
-    run.emplace(context, state.compiled, state.inputs, 1, nullptr, [&context](uint32_t) -> Task* {
-      context.events.close();
-      return nullptr;
-    });
-    StartTask start(*run);
-    scheduler->push(&start);
-    context.events.deliver();
-    // The scheduler joins its threads here: the last one may still be on its way out of the run.
+uint32_t threads_of(const PreparedRun::State& state, const RunOptions& options) {
+  return options.threads != 0 ? options.threads : state.host.threads();
+}
+
+Status start_scheduler(std::optional<Scheduler>& scheduler, uint32_t threads) {
+  try {
+    scheduler.emplace(threads);
+  } catch (const std::system_error& error) {
+    return Status(StatusCode::kOutOfMemory, std::string("no thread can be started: ") + error.what());
   }
-  if (Status status = run->take_status(); !status.ok()) return status;
-  return run->take_outputs(0);
+  return {};
+}
+
+/// Runs the graph on the context's scheduler and hands events out on this thread.
+void run_to_the_end(GraphRun& run, RunContext& context) {
+  StartTask start(run);
+  context.scheduler->push(&start);
+  context.events.deliver();
+}
+
+/// Gives the outputs of the graph.
+Result<std::vector<Value>> run_graph(PreparedRun::State& state, RunContext& context) {
+  GraphRun run(context, state.compiled, context.item.inputs, 1, nullptr, [&context](uint32_t) -> Task* {
+    context.events.close();
+    return nullptr;
+  });
+  if (state.sharing) {
+    context.arena = static_cast<char*>(state.sharing->arena.data());
+    context.scheduler = &*state.sharing->scheduler;
+    run_to_the_end(run, context);
+  } else {
+    auto arena = allocate_arena(state);
+    if (!arena.ok()) return arena.status();
+    context.arena = static_cast<char*>(arena->data());
+    std::optional<Scheduler> scheduler;
+    if (Status started = start_scheduler(scheduler, threads_of(state, context.options)); !started.ok())
+      return started;
+    context.scheduler = &*scheduler;
+    run_to_the_end(run, context);
+  }
+  if (Status status = run.take_status(); !status.ok()) return status;
+  return run.take_outputs(0);
+}
+
+void make_queues(CompiledGraph& graph, Host& host, Sharing& sharing) {
+  for (CompiledNode& node : graph.nodes) {
+    if (node.child) {
+      make_queues(*node.child, host, sharing);
+    } else {
+      node.queue = std::make_unique<NodeQueue>(node, host, *sharing.scheduler,
+                                               static_cast<char*>(sharing.arena.data()));
+    }
+  }
+}
+
+/// Makes what the executions share, the first time.
+Status start_sharing(PreparedRun::State& state, const RunOptions& options) {
+  Sharing& sharing = *state.sharing;
+  const std::lock_guard lock(sharing.mutex);
+  if (sharing.scheduler) return {};
+  auto arena = allocate_arena(state);
+  if (!arena.ok()) return arena.status();
+  sharing.arena = std::move(*arena);
+  // One more than compute: a node that others join may never leave its thread, and what follows it must run all the same.
+  if (Status started = start_scheduler(sharing.scheduler, threads_of(state, options) + 1); !started.ok())
+    return started;
+  make_queues(state.compiled, state.host, sharing);
+  return {};
+}
+
+/// The inputs of this execution, and its own seeds where there are several.
+Result<ItemValues> item_values(const PreparedRun::State& state, const RunOptions& options) {
+  if (!state.sharing) return state.item;
+  auto inputs =
+      make_item_inputs(state.graph, options, state.item.inputs, state.input_bounds, state.host.cpu_pool());
+  if (!inputs.ok()) return inputs.status();
+  ItemValues item{std::move(*inputs), state.item.seeds};
+  for (DrawnSeed& seed : item.seeds) {
+    const bool own = std::find(state.item_seeds.begin(), state.item_seeds.end(),
+                               std::pair(seed.node, seed.parameter)) != state.item_seeds.end();
+    if (own) seed.value = seed_value(options, seed.node, seed.parameter);
+  }
+  return item;
 }
 
 Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& options,
                                    const EventHandler& on_event, const CancelToken* cancel) {
   const auto started = std::chrono::system_clock::now();
   const auto begin = RunContext::Clock::now();
-  auto arena = allocate_arena(state);
-  if (!arena.ok()) return arena.status();
-  const uint32_t threads = options.threads != 0 ? options.threads : state.host.threads();
+  auto item = item_values(state, options);
+  if (!item.ok()) return item.status();
+  if (state.sharing) {
+    if (Status sharing = start_sharing(state, options); !sharing.ok()) return sharing;
+  }
   EventQueue events(on_event);
   OutputFolder folder(options.out_folder, state.host.temporaries());
   std::optional<Trace> trace;
-  if (!options.trace_path.empty()) trace.emplace(threads);
-  RunContext context(state.host, options, events, folder,
+  if (!options.trace_path.empty() && !state.sharing) trace.emplace(threads_of(state, options));
+  RunContext context(state.host, options, *item, events, folder,
                      state.graph.folder.empty() ? "." : state.graph.folder);
-  context.run_record = to_json(make_run_record(options.sources, state.graph, state.inputs, state.seeds));
+  context.run_record = to_json(make_run_record(options.sources, state.graph, item->inputs, item->seeds));
   context.cancel = cancel;
   context.trace = trace ? &*trace : nullptr;
-  context.arena = static_cast<char*>(arena->data());
   context.timings = std::vector<RunContext::Timing>(state.flat.size());
 
-  auto outputs = run_graph(state, context, threads);
+  auto outputs = run_graph(state, context);
   Status status = outputs.status();
   if (trace) {
     // A trace of a run that failed is worth as much; its own failure is the error only if there is none yet.
@@ -107,6 +169,7 @@ Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& 
     return status;
   }
   RunResult result;
+  result.seeds = item->seeds;
   for (size_t i = 0; i < outputs->size(); ++i) {
     if (!(*outputs)[i]) continue;
     result.outputs_json[state.graph.outputs[i].name] =
@@ -119,7 +182,8 @@ Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& 
   result.seconds = std::chrono::duration<double>(RunContext::Clock::now() - begin).count();
   if (options.manifest == RunOptions::WriteManifest::kYes) {
     if (Status made = folder.make(); !made.ok()) return made;
-    auto manifest = build_manifest(state, options, context.input_files, folder, *outputs, result, started);
+    auto manifest =
+        build_manifest(state, *item, options, context.input_files, folder, *outputs, result, started);
     if (!manifest.ok()) return manifest.status();
     result.manifest_path = folder.path() / "manifest.json";
     if (Status written = write_manifest(state.host.temporaries(), result.manifest_path, *manifest);

@@ -32,6 +32,7 @@
 #include "pipeline/run/output_folder.h"
 #include "pipeline/run/result_cache.h"
 #include "pipeline/run/run.h"
+#include "pipeline/run/run_state.h"
 #include "pipeline/run/scheduler.h"
 #include "pipeline/run/trace.h"
 
@@ -44,11 +45,18 @@ class NodeCall;
 struct RunContext {
   using Clock = std::chrono::steady_clock;
 
-  RunContext(Host& of, const RunOptions& with, EventQueue& to, OutputFolder& into, std::filesystem::path from)
-      : host(of), options(with), events(to), output_folder(into), input_folder(std::move(from)) {}
+  RunContext(Host& of, const RunOptions& with, const ItemValues& values, EventQueue& to, OutputFolder& into,
+             std::filesystem::path from)
+      : host(of),
+        options(with),
+        item(values),
+        events(to),
+        output_folder(into),
+        input_folder(std::move(from)) {}
 
   Host& host;
   const RunOptions& options;
+  const ItemValues& item;
   EventQueue& events;
   OutputFolder& output_folder;
   std::filesystem::path input_folder;

@@ -110,16 +110,16 @@ Status add_outputs(Manifest& manifest, const PreparedRun::State& state, const Ou
 
 }  // namespace
 
-Result<Manifest> build_manifest(const PreparedRun::State& state, const RunOptions& options,
-                                const std::unordered_set<std::string>& input_files,
+Result<Manifest> build_manifest(const PreparedRun::State& state, const ItemValues& item,
+                                const RunOptions& options, const std::unordered_set<std::string>& input_files,
                                 const OutputFolder& folder, const std::vector<Value>& outputs,
                                 const RunResult& result, std::chrono::system_clock::time_point started) {
   Manifest manifest;
   manifest.weft_version = kVersion;
   manifest.pipeline_name = state.graph.name;
   if (Status status = add_sources(manifest, state); !status.ok()) return status;
-  for (size_t i = 0; i < state.inputs.size(); ++i) {
-    manifest.inputs_json[state.graph.inputs[i].name] = value_to_json(state.inputs[i], UINT64_MAX);
+  for (size_t i = 0; i < item.inputs.size(); ++i) {
+    manifest.inputs_json[state.graph.inputs[i].name] = value_to_json(item.inputs[i], UINT64_MAX);
   }
   std::vector<std::string> read(input_files.begin(), input_files.end());
   std::sort(read.begin(), read.end());
@@ -128,7 +128,7 @@ Result<Manifest> build_manifest(const PreparedRun::State& state, const RunOption
     if (!entry.ok()) return entry.status();
     manifest.input_files.push_back(std::move(*entry));
   }
-  manifest.seeds = state.seeds;
+  manifest.seeds = item.seeds;
   manifest.isa_level = options.isa_level;
   manifest.numerics_profile = options.numerics_profile;
   manifest.device = "cpu";

@@ -16,8 +16,8 @@ class OutputFolder;
 
 /// input_files: absolute paths that nodes read. Hashes everything that has not been hashed yet.
 /// Errors: kIoError, kNotFound for a file that went away meanwhile.
-Result<Manifest> build_manifest(const PreparedRun::State& state, const RunOptions& options,
-                                const std::unordered_set<std::string>& input_files,
+Result<Manifest> build_manifest(const PreparedRun::State& state, const ItemValues& item,
+                                const RunOptions& options, const std::unordered_set<std::string>& input_files,
                                 const OutputFolder& folder, const std::vector<Value>& outputs,
                                 const RunResult& result, std::chrono::system_clock::time_point started);
 

@@ -40,8 +40,12 @@ NodeCall::NodeCall(GraphRun& run, const CompiledNode& node, Task* task)
 NodeCall::~NodeCall() = default;
 
 bool NodeCall::stopping() const {
-  return aborted_.load(std::memory_order_relaxed) || run_.stopping() ||
-         (has_deadline_ && Clock::now() >= deadline_);
+  return aborted_.load(std::memory_order_relaxed) || run_.stopping() || late();
+}
+
+bool NodeCall::late() const {
+  const Clock::rep deadline = deadline_.load(std::memory_order_relaxed);
+  return deadline != kNever && Clock::now().time_since_epoch().count() >= deadline;
 }
 
 // Filling requests
@@ -85,11 +89,20 @@ Result<Value> NodeCall::input_value(size_t input, const Place& place, std::strin
 }
 
 Result<std::shared_ptr<const weft_parameters>> NodeCall::make_request_parameters(const Place& place) const {
-  if (node_.bindings.empty()) return node_.planned->parameters;
-  auto made = make_parameters(
-      node_.node->type.node->parameters, node_.bindings, [](const Source&) { return true; },
-      [&](Source source) { return reference_text(source, place); });
-  if (!made.ok()) return made.status();
+  if (node_.bindings.empty() && node_.item_seeds.empty()) return node_.planned->parameters;
+  Result<weft_parameters> made = *node_.planned->parameters;
+  if (!node_.bindings.empty()) {
+    made = make_parameters(
+        node_.node->type.node->parameters, node_.bindings, [](const Source&) { return true; },
+        [&](Source source) { return reference_text(source, place); });
+    if (!made.ok()) return made.status();
+  }
+  for (const DrawnSeed& seed : context_.item.seeds) {
+    const bool ours =
+        seed.node == node_.planned->path &&
+        std::find(node_.item_seeds.begin(), node_.item_seeds.end(), seed.parameter) != node_.item_seeds.end();
+    if (ours) set_parameter(*made, seed.parameter, seed.value);
+  }
   return std::make_shared<const weft_parameters>(std::move(*made));
 }
 
@@ -192,7 +205,7 @@ Status NodeCall::gather() {
   }
   const size_t n = requests_.size();
   again_.reserve(n);
-  batch_.reserve(std::min<size_t>(n, std::max(node_.planned->max_batch, 1u)));
+  batch_.reserve(node_.queue ? n : std::min<size_t>(n, std::max(node_.planned->max_batch, 1u)));
   todo_.resize(n);
   std::iota(todo_.begin(), todo_.end(), 0u);
   look_up_cached();
@@ -266,22 +279,23 @@ NodeCall::Progress NodeCall::advance(uint32_t worker, Task*& next) {
       status_ = Status(StatusCode::kCancelled, "cancelled");
       continue;
     }
-    batch_size_ = std::min<size_t>(std::max(node_.planned->max_batch, 1u), todo_.size() - position_);
+    batch_size_ = todo_.size() - position_;
+    if (!node_.queue) batch_size_ = std::min<size_t>(batch_size_, std::max(node_.planned->max_batch, 1u));
     batch_.clear();
     for (size_t i = 0; i < batch_size_; ++i) batch_.push_back(&requests_[todo_[position_ + i]]);
     for (weft_request* request : batch_) request->reset();
-    has_deadline_ = node_.node->timeout_s > 0;
-    if (has_deadline_) {
-      const double seconds = std::min(node_.node->timeout_s, 1e9);
-      deadline_ =
-          Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-    }
+    deadline_.store(kNever, std::memory_order_relaxed);
     // One more than the requests: as long as this thread holds it, no completion moves the node on.
     outstanding_.store(batch_size_ + 1, std::memory_order_relaxed);
-    if (node_.child) {
-      next = start_subgraph(worker);
+    if (node_.queue) {
+      node_.queue->submit(batch_);
     } else {
-      execute_batch(worker);
+      on_start(*batch_.front());
+      if (node_.child) {
+        next = start_subgraph(worker);
+      } else {
+        execute_batch(worker);
+      }
     }
     if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) != 1) return Progress::kPending;
     settle_batch();
@@ -460,11 +474,19 @@ Status NodeCall::on_input_file(const std::filesystem::path& path) {
   return {};
 }
 
+void NodeCall::on_start(weft_request&) {
+  if (node_.node->timeout_s <= 0) return;
+  const std::chrono::duration<double> patience(std::min(node_.node->timeout_s, 1e9));
+  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(patience);
+  Clock::rep never = kNever;
+  deadline_.compare_exchange_strong(never, deadline.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
 void NodeCall::on_complete(weft_request& request) {
   if (request.began_files) context_.output_folder.discard(request.writer());
   (void)sdk::guarded([&] {
-    const bool late = has_deadline_ && Clock::now() >= deadline_ && !run_.stopping();
-    if (late && (request.status.ok() || request.status.code() == StatusCode::kCancelled)) {
+    const bool too_late = late() && !run_.stopping();
+    if (too_late && (request.status.ok() || request.status.code() == StatusCode::kCancelled)) {
       request.status = Status(StatusCode::kTimedOut, "the node took longer than its timeout_s")
                            .expected("at most " + std::to_string(node_.node->timeout_s) + " s");
     }
@@ -473,6 +495,7 @@ void NodeCall::on_complete(weft_request& request) {
   // No attempt is left: the other elements need not go on.
   const bool failed = !request.status.ok() && request.status.code() != StatusCode::kCancelled;
   if (failed && attempt_ > node_.node->retry) aborted_.store(true, std::memory_order_relaxed);
+  if (node_.queue) node_.queue->finished(request);
   if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) == 1) context_.scheduler->push(task_);
 }
 

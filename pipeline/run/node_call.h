@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,6 +55,7 @@ class NodeCall final : public RequestHost {
   void on_file(const weft_request& request, const std::string& relative_path, uint64_t size_bytes) override;
   Status on_input_file(const std::filesystem::path& path) override;
   void on_breach(weft_request&, const Status&) override {}  // the request fails with it: on_complete sees it
+  void on_start(weft_request& request) override;
   void on_complete(weft_request& request) override;
   OutputFolder& output_folder() override { return context_.output_folder; }
   const std::filesystem::path& input_folder() const override { return context_.input_folder; }
@@ -83,6 +85,7 @@ class NodeCall final : public RequestHost {
   void look_up_cached();
   std::string cache_digest(const weft_request& request) const;
   void execute_batch(uint32_t worker);
+  bool late() const;
   Task* start_subgraph(uint32_t worker);
   void settle_batch();
   Status verdict(const weft_request& request) const;
@@ -105,8 +108,8 @@ class NodeCall final : public RequestHost {
 
   std::atomic<size_t> outstanding_{0};
   std::atomic<bool> aborted_{false};
-  bool has_deadline_ = false;
-  Clock::time_point deadline_;
+  static constexpr Clock::rep kNever = std::numeric_limits<Clock::rep>::max();
+  std::atomic<Clock::rep> deadline_{kNever};  // of the batch, from when the node gets the first of it
   std::vector<weft_request*> batch_;
   ModelStore::Use models_;
   weft_stream stream_;

@@ -97,8 +97,11 @@ struct NodeRunner::State final : RequestHost {
   Status create_node();
   Result<weft_node_plan> prepare(const std::vector<NodeRequest>& given);
   Result<std::vector<NodeResult>> run(const std::vector<NodeRequest>& given,
-                                      std::chrono::milliseconds patience);
-  Status execute(size_t first, size_t count, const weft_node_plan& plan, std::chrono::milliseconds patience);
+                                      std::chrono::milliseconds patience, Arrival arrival);
+  /// Executes the requests from `first` on, as many as the node takes; how many those were.
+  Result<size_t> execute(size_t first, const weft_node_plan& plan, std::chrono::milliseconds patience,
+                         Arrival arrival);
+  static size_t more(void* self, weft_request** requests, size_t capacity);
   void check_result(const weft_request& request);
   void note(std::string violation) {
     const std::lock_guard lock(mutex);
@@ -106,6 +109,7 @@ struct NodeRunner::State final : RequestHost {
   }
 
   bool cancelled(const weft_request&) const override { return cancel.load(); }
+  void on_start(weft_request&) override {}
   void on_part(const weft_request&, uint32_t, const Value&) override {}
   void on_progress(const weft_request& request, int64_t done, int64_t total, const char*) override {
     const std::lock_guard lock(mutex);
@@ -147,7 +151,8 @@ struct NodeRunner::State final : RequestHost {
   std::atomic<bool> cancel{false};
   std::mutex mutex;
   std::condition_variable all_complete;
-  size_t open = 0;
+  size_t open = 0, most_open = 1;
+  size_t next = 0;  // the first request that the node has not got
   std::vector<std::string> violations;
 };
 
@@ -229,41 +234,56 @@ Result<weft_node_plan> NodeRunner::State::prepare(const std::vector<NodeRequest>
   return plan;
 }
 
-Status NodeRunner::State::execute(size_t first, size_t count, const weft_node_plan& plan,
-                                  std::chrono::milliseconds patience) {
+// The next request, as long as no more are open than the node takes.
+size_t NodeRunner::State::more(void* self, weft_request** into, size_t capacity) {
+  auto& state = *static_cast<State*>(self);
+  const std::lock_guard lock(state.mutex);
+  if (capacity == 0 || state.next == state.requests.size() || state.open >= state.most_open) return 0;
+  ++state.open;
+  into[0] = &state.requests[state.next++];
+  return 1;
+}
+
+Result<size_t> NodeRunner::State::execute(size_t first, const weft_node_plan& plan,
+                                          std::chrono::milliseconds patience, Arrival arrival) {
   Buffer workspace;
   if (plan.workspace_bytes > 0) {
     auto allocated = allocate_buffer(host.cpu_pool(), plan.workspace_bytes, 64, &stream, "workspace");
     if (!allocated.ok()) return allocated.status();
     workspace = std::move(*allocated);
   }
+  const size_t largest = arrival == Arrival::kOneByOne ? 1 : plan.max_batch;
   std::vector<weft_request*> batch;
-  for (size_t i = 0; i < count; ++i) batch.push_back(&requests[first + i]);
+  for (size_t i = first; i < requests.size() && batch.size() < largest; ++i) batch.push_back(&requests[i]);
   {
     const std::lock_guard lock(mutex);
-    open = count;
+    open = batch.size();
+    next = first + batch.size();
+    most_open = plan.max_batch;
   }
   weft_execution execution{};
   execution.struct_size = sizeof(execution);
   execution.stream = &stream;
   execution.workspace = workspace.data();
   execution.workspace_bytes = plan.workspace_bytes;
+  execution.self = this;
+  execution.more = arrival == Arrival::kOneByOne ? more : nullptr;
   Status status = sdk::guarded([&] {
     return sdk::checked([&](weft_error* error) {
       return type.api->execute(node, batch.data(), batch.size(), &execution, error);
     });
   });
-  for (weft_request* request : batch) {
-    if (status.ok() || request->completed.exchange(true)) continue;
-    request->status = status;
-    on_complete(*request);
+  for (size_t i = first; i < next; ++i) {
+    if (status.ok() || requests[i].completed.exchange(true)) continue;
+    requests[i].status = status;
+    on_complete(requests[i]);
   }
   std::unique_lock lock(mutex);
   if (!all_complete.wait_for(lock, patience, [&] { return open == 0; })) {
     return Status(StatusCode::kTimedOut, "requests are still open long after execute returned")
-        .got(std::to_string(open) + " of " + std::to_string(count));
+        .got(std::to_string(open) + " of " + std::to_string(next - first));
   }
-  return {};
+  return next - first;
 }
 
 void NodeRunner::State::check_result(const weft_request& request) {
@@ -284,7 +304,7 @@ void NodeRunner::State::check_result(const weft_request& request) {
 }
 
 Result<std::vector<NodeResult>> NodeRunner::State::run(const std::vector<NodeRequest>& given,
-                                                       std::chrono::milliseconds patience) {
+                                                       std::chrono::milliseconds patience, Arrival arrival) {
   if (given.empty()) return std::vector<NodeResult>();
   auto plan = prepare(given);
   if (!plan.ok()) return plan.status();
@@ -302,9 +322,10 @@ Result<std::vector<NodeResult>> NodeRunner::State::run(const std::vector<NodeReq
     request.parameters = parameters;
     request.outputs.resize(ports.size());
   }
-  for (size_t first = 0; first < requests.size(); first += plan->max_batch) {
-    const size_t count = std::min<size_t>(plan->max_batch, requests.size() - first);
-    if (Status status = execute(first, count, *plan, patience); !status.ok()) return status;
+  for (size_t first = 0; first < requests.size();) {
+    const Result<size_t> done = execute(first, *plan, patience, arrival);
+    if (!done.ok()) return done.status();
+    first += *done;
   }
   for (size_t i = 0; i < requests.size(); ++i) {
     check_result(requests[i]);
@@ -331,8 +352,8 @@ Result<NodeRunner> NodeRunner::create(Host& host, const weft_node_type& type, No
 }
 
 Result<std::vector<NodeResult>> NodeRunner::run(const std::vector<NodeRequest>& requests,
-                                                std::chrono::milliseconds patience) {
-  return state_->run(requests, patience);
+                                                std::chrono::milliseconds patience, Arrival arrival) {
+  return state_->run(requests, patience, arrival);
 }
 
 void NodeRunner::cancel() { state_->cancel.store(true); }

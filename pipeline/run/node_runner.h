@@ -47,6 +47,9 @@ struct NodeResult {
   int64_t progress_done = 0, progress_total = 0;
 };
 
+/// How requests come to the node: a batch at once, or only the first of it, and each further one when the node asks for more.
+enum class Arrival { kTogether, kOneByOne };
+
 class NodeRunner {
  public:
   /// Errors: those of create; kInvalidArgument for parameters that the descriptor does not allow.
@@ -59,7 +62,8 @@ class NodeRunner {
   /// max_batch. Errors: those of prepare, kTimedOut if requests are still open `patience` after execute
   /// returned; a failed request's error is in its result.
   Result<std::vector<NodeResult>> run(const std::vector<NodeRequest>& requests,
-                                      std::chrono::milliseconds patience = std::chrono::seconds(60));
+                                      std::chrono::milliseconds patience = std::chrono::seconds(60),
+                                      Arrival arrival = Arrival::kTogether);
   /// Makes cancelled() return 1 for every request, now and later.
   void cancel();
   /// What the node did against the contract so far, one sentence each: completed twice, set an output twice

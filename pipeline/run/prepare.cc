@@ -1,37 +1,21 @@
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cstring>
-#include <ctime>
 #include <set>
 #include <span>
 #include <utility>
 
 #include "pipeline/files/content_hash.h"
+#include "pipeline/graph/literal.h"
 #include "pipeline/memory/buffer.h"
 #include "pipeline/memory/value_json.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/item_values.h"
 #include "pipeline/run/run_state.h"
 
 namespace weft {
 namespace {
 
 sdk::Value to_sdk(Value value) { return sdk::Value::adopt(value_api(), value.release()); }
-
-int64_t draw_from_system() {
-  uint32_t bits = 0;
-  if (::getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) bits = 0;
-  return bits & 0x7fffffff;  // every tool that a pipeline meets takes 31 bits
-}
-
-int64_t today_of_system() {
-  const std::time_t now = std::time(nullptr);
-  std::tm day{};
-  ::localtime_r(&now, &day);
-  day.tm_hour = day.tm_min = day.tm_sec = 0;
-  return ::timegm(&day);  // of the local date, as if it were UTC's
-}
 
 /// The run's side of planning: loads plugins, opens models, makes values, draws seeds.
 class RunEnvironment final : public PlanEnvironment {
@@ -70,6 +54,7 @@ class RunEnvironment final : public PlanEnvironment {
     auto model = state_.host.models().open(request);
     if (!model.ok()) return model.status();
     state_.models[(*model)->handle()] = *model;
+    state_.opened.emplace_back(std::move(request), *model);
     return OpenModel{(*model)->handle(), (*model)->estimate(), (*model)->path().string()};
   }
 
@@ -84,34 +69,17 @@ class RunEnvironment final : public PlanEnvironment {
   }
 
   int64_t seed(const std::string& node, const std::string& parameter) override {
-    return recorded_or(node, parameter,
-                       [&] { return options_.draw_seed ? options_.draw_seed() : draw_from_system(); });
+    for (const DrawnSeed& drawn :
+         state_.item.seeds) {  // asked again: the node has siblings, or the plan is made anew
+      if (drawn.node == node && drawn.parameter == parameter) return drawn.value;
+    }
+    state_.item.seeds.push_back({node, parameter, seed_value(options_, node, parameter)});
+    return state_.item.seeds.back().value;
   }
 
-  int64_t today(const std::string& node) override {
-    return recorded_or(node, DrawnSeed::kToday,
-                       [&] { return options_.today ? options_.today() : today_of_system(); });
-  }
+  int64_t today(const std::string& node) override { return seed(node, DrawnSeed::kToday); }
 
  private:
-  template <typename Draw>
-  int64_t recorded_or(const std::string& node, const std::string& parameter, Draw draw) {
-    DrawnSeed drawn{node, parameter, 0};
-    const auto recorded = std::find_if(
-        options_.seeds.begin(), options_.seeds.end(),
-        [&](const DrawnSeed& known) { return known.node == node && known.parameter == parameter; });
-    if (recorded != options_.seeds.end()) {
-      drawn.value = recorded->value;
-    } else {
-      drawn.value = draw();
-    }
-    const bool again = std::any_of(state_.seeds.begin(), state_.seeds.end(), [&](const DrawnSeed& known) {
-      return known.node == node && known.parameter == parameter;
-    });
-    if (!again) state_.seeds.push_back(drawn);
-    return drawn.value;
-  }
-
   // A pipeline from a picture names models, not files.
   Status keep_to_search_path(const std::string& path, ModelRequest& request) const {
     const std::filesystem::path given(path);
@@ -156,34 +124,6 @@ class RunEnvironment final : public PlanEnvironment {
   std::set<const PluginDescriptor*> used_;
 };
 
-Result<std::vector<Value>> make_inputs(const Graph& graph, const RunOptions& options, Pool& pool) {
-  for (const auto& [name, given] : options.inputs) {
-    const auto known =
-        std::find_if(graph.inputs.begin(), graph.inputs.end(),
-                     [&name = name](const PipelineInput& input) { return input.name == name; });
-    if (known == graph.inputs.end()) {
-      return Status(StatusCode::kInvalidArgument, "the pipeline has no input '" + name + "'");
-    }
-  }
-  std::vector<Value> values;
-  for (const PipelineInput& input : graph.inputs) {
-    const auto given = options.inputs.find(input.name);
-    Result<Value> value = Value();
-    if (given != options.inputs.end()) {
-      value = given->second.json.empty() ? value_from_argument(given->second.text, input.type, pool)
-                                         : value_from_json(given->second.json, input.type, pool);
-    } else if (input.default_json) {
-      value = value_from_json(*input.default_json, input.type, pool);
-    } else {
-      return Status(StatusCode::kInvalidArgument, "the input '" + input.name + "' has no value")
-          .hint("--set " + input.name + "=...");
-    }
-    if (!value.ok()) return value.status().at("input '" + input.name + "'");
-    values.push_back(std::move(*value));
-  }
-  return values;
-}
-
 /// What a node's results depend on besides its parameters and inputs; nothing where a result may not be kept.
 std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const PreparedRun::State& state,
                                       const RunOptions& options) {
@@ -194,14 +134,19 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   // A drawn seed asks for something new each time.
   const auto of_node = [&](const DrawnSeed& seed) { return seed.node == compiled.planned->path; };
   const auto is_day = [](const DrawnSeed& seed) { return seed.parameter == DrawnSeed::kToday; };
-  const bool drawn = std::any_of(state.seeds.begin(), state.seeds.end(),
+  const bool drawn = std::any_of(state.item.seeds.begin(), state.item.seeds.end(),
                                  [&](const DrawnSeed& seed) { return of_node(seed) && !is_day(seed); });
   // What a path leads to may change while the path does not.
   const bool names_file =
       std::any_of(type.parameters.begin(), type.parameters.end(), [&](const ParameterDescriptor& declared) {
         const ParameterValue* value =
             declared.type == "path" ? compiled.planned->parameters->find(declared.name) : nullptr;
-        return value && *value != ParameterValue(std::string());
+        const bool varies = std::any_of(compiled.bindings.begin(), compiled.bindings.end(),
+                                        [&](const ParameterBinding& bound) {
+                                          return declared.type == "path" && bound.name == declared.name &&
+                                                 !references(bound.value).empty();
+                                        });
+        return varies || (value && *value != ParameterValue(std::string()));
       });
   if (drawn || names_file) return std::nullopt;
   ResultKey key;
@@ -210,7 +155,7 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   key.node_version = type.version;
   key.isa_level = options.isa_level;
   key.numerics_profile = options.numerics_profile;
-  for (const DrawnSeed& day : state.seeds) {
+  for (const DrawnSeed& day : state.item.seeds) {
     if (of_node(day) && is_day(day))
       key.parameters.push_back(day.parameter + "=" + std::to_string(day.value));
   }
@@ -224,16 +169,50 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   return key;
 }
 
-/// Makes state.plan, with as many elements of a for_each going through subgraphs together as the limit allows.
-Result<Budget> plan_within(uint64_t limit_bytes, std::span<const sdk::Value> inputs,
+/// Makes state.plan for `items` items at once, with as many elements of a for_each going through subgraphs together as the
+/// limit allows.
+Result<Budget> plan_within(uint64_t limit_bytes, uint32_t items, std::span<const sdk::Value> inputs,
                            PlanEnvironment& environment, PreparedRun::State& state) {
-  for (uint32_t elements = kMostElementsAtOnce;; elements /= 2) {
-    auto plan = create_plan(state.graph, inputs, environment, elements);
+  PlanWidth width{.items_at_once = items, .instances = state.host.threads()};
+  for (;; width.elements_at_once /= 2) {
+    auto plan = create_plan(state.graph, inputs, environment, width, state.input_bounds);
     if (!plan.ok()) return plan.status();
     state.plan = std::move(*plan);
+    state.items_at_once = items;
     auto budget = check_budget(state.plan, {WEFT_DEVICE_CPU, 0}, limit_bytes);
-    elements = std::min(elements, elements_at_once(state.plan));
-    if (budget.ok() || elements == 1) return budget;
+    width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
+    if (budget.ok() || width.elements_at_once == 1) return budget;
+  }
+}
+
+/// The same for as many items as pay off and fit: those that fill the largest batch, and some that other nodes work on.
+Result<Budget> plan_useful_items(const RunOptions& options, std::span<const sdk::Value> inputs,
+                                 PlanEnvironment& environment, PreparedRun::State& state) {
+  auto budget = plan_within(0, kMostItemsAtOnce, inputs, environment, state);
+  if (!budget.ok()) return budget;
+  const uint64_t limit = options.max_memory_bytes;
+  uint32_t items = std::min(useful_items(state.plan) + state.host.threads() + 1, kMostItemsAtOnce);
+  for (; items > 1; items /= 2) {
+    budget =
+        plan_within(limit != 0 ? limit : options.items->available_bytes, items, inputs, environment, state);
+    if (budget.ok()) return limit != 0 ? budget : Budget{};
+  }
+  return plan_within(limit, 1, inputs, environment, state);
+}
+
+/// By input: 1 if each item brings its own; empty where there are no items.
+std::vector<uint8_t> varying_inputs(const PreparedRun::State& state, const RunOptions& options) {
+  std::vector<uint8_t> varying;
+  for (size_t i = 0; options.items && i < state.item.inputs.size(); ++i)
+    varying.push_back(state.item.inputs[i] ? 0 : 1);
+  return varying;
+}
+
+void note_item_seeds(const CompiledGraph& graph, PreparedRun::State& state) {
+  for (const CompiledNode& node : graph.nodes) {
+    for (const std::string& parameter : node.item_seeds)
+      state.item_seeds.emplace_back(node.planned->path, parameter);
+    if (node.child) note_item_seeds(*node.child, state);
   }
 }
 
@@ -253,7 +232,15 @@ PreparedRun::~PreparedRun() = default;
 
 const Graph& PreparedRun::graph() const { return state_->graph; }
 const Plan& PreparedRun::plan() const { return state_->plan; }
-const std::vector<DrawnSeed>& PreparedRun::drawn_seeds() const { return state_->seeds; }
+const std::vector<DrawnSeed>& PreparedRun::drawn_seeds() const { return state_->item.seeds; }
+uint32_t PreparedRun::items_at_once() const { return state_->items_at_once; }
+bool PreparedRun::shared_by_items() const { return state_->sharing != nullptr; }
+bool PreparedRun::models_unchanged() const {
+  return std::all_of(state_->opened.begin(), state_->opened.end(), [&](const auto& opened) {
+    const auto now = state_->host.models().open(opened.first);
+    return now.ok() && *now == opened.second;
+  });
+}
 
 std::vector<UsedModel> PreparedRun::used_models() const {
   std::vector<UsedModel> used;
@@ -270,22 +257,28 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
   auto state = std::make_unique<PreparedRun::State>(graph, host);
   auto inputs = make_inputs(graph, options, host.cpu_pool());
   if (!inputs.ok()) return inputs.status();
-  state->inputs = std::move(*inputs);
+  state->item.inputs = std::move(*inputs);
+  state->input_bounds = input_bounds(graph, options);
   std::vector<sdk::Value> known;
-  for (const Value& value : state->inputs) known.push_back(to_sdk(value));
+  for (const Value& value : state->item.inputs) known.push_back(value ? to_sdk(value) : sdk::Value());
 
   RunEnvironment environment(*state, plugins, options);
-  auto budget = plan_within(options.max_memory_bytes, known, environment, *state);
+  const uint32_t items = options.items ? options.items->at_once : 1;
+  auto budget = items == 0 ? plan_useful_items(options, known, environment, *state)
+                           : plan_within(options.max_memory_bytes, items, known, environment, *state);
   if (!budget.ok()) return budget.status();
   const bool turns = budget->models == Budget::Models::kTakeTurns;
   host.models().set_limit_bytes(turns ? budget->model_bytes : host.options().max_memory_bytes);
 
   const CompileOptions compile{
+      .varying_inputs = varying_inputs(*state, options),
       .model_of = [&](void* handle) { return state->models.at(handle); },
       .cache_key = [&](const CompiledNode& node) { return cache_key_of(node, *state, options); }};
   uint32_t next_flat = 0;
   state->compiled = compile_graph(graph, state->plan.nodes, state->plan, compile, next_flat);
   flatten(state->plan.nodes, state->flat);
+  note_item_seeds(state->compiled, *state);
+  state->sharing = options.items ? std::make_unique<Sharing>() : nullptr;
   return PreparedRun(std::move(state));
 }
 

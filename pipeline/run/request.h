@@ -34,6 +34,8 @@ class RequestHost {
   virtual Status on_input_file(const std::filesystem::path& path) = 0;
   /// The node did what the contract forbids; the request fails with it unless it fails anyway.
   virtual void on_breach(weft_request& request, const Status& breach) = 0;
+  /// The node gets the request, now or with this batch.
+  virtual void on_start(weft_request& request) = 0;
   /// The last call for a request, whose status and outputs are final.
   virtual void on_complete(weft_request& request) = 0;
 
@@ -77,6 +79,10 @@ struct weft_request {
   uint64_t joined_bytes = 0;  // of parts that became outputs
   std::atomic<bool> completed{false};
 
+  // Of the NodeQueue that has it.
+  weft_request *previous = nullptr, *next = nullptr;  // in a RequestList
+  void* server = nullptr;                             // the instance that works on it
+
   weft_request() = default;
   weft_request(weft_request&& other) noexcept;
   /// "node 'a'" or "node 'a', element 3".
@@ -92,6 +98,38 @@ struct weft_request {
 };
 
 namespace weft {
+
+/// Requests in a row, linked through themselves: nothing is allocated. A request is in one list at most.
+class RequestList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  size_t size() const { return size_; }
+  weft_request* front() const { return first_; }
+  void push_back(weft_request& request) {
+    request.previous = last_;
+    request.next = nullptr;
+    (last_ ? last_->next : first_) = &request;
+    last_ = &request;
+    ++size_;
+  }
+  /// Precondition: not empty.
+  weft_request* pop_front() {
+    weft_request* request = first_;
+    erase(*request);
+    return request;
+  }
+  /// Precondition: it is in this list.
+  void erase(weft_request& request) {
+    (request.previous ? request.previous->next : first_) = request.next;
+    (request.next ? request.next->previous : last_) = request.previous;
+    request.previous = request.next = nullptr;
+    --size_;
+  }
+
+ private:
+  weft_request *first_ = nullptr, *last_ = nullptr;
+  size_t size_ = 0;
+};
 
 const weft_request_api* request_api();
 const weft_run_record_api* run_record_api();

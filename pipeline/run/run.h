@@ -9,8 +9,8 @@
 ///   auto prepared = prepare_run(graph, plugins, host, options);
 ///   auto result = execute(*prepared, options, print_event, &cancel);
 ///
-/// Ownership: graph and host outlive the PreparedRun. Thread safety: one thread; cancel from
-/// anywhere.
+/// Ownership: graph and host outlive the PreparedRun. Thread safety: one thread, except that a run prepared for items is
+/// executed by several at once; cancel from anywhere.
 #ifndef WEFT_PIPELINE_RUN_RUN_H
 #define WEFT_PIPELINE_RUN_RUN_H
 
@@ -54,6 +54,17 @@ struct DrawnSeed {
   int64_t value = 0;
 };
 
+/// Items that share a prepared run: nodes get requests of several items together, and each item ends as if it ran alone.
+struct ItemOptions {
+  /// Most executions at a time; 0: as many as pay off, by what nodes say of their batches, and fit max_memory_bytes.
+  uint32_t at_once = 0;
+  /// For that choice, where there is no max_memory_bytes: what may be taken; 0: anything. One item is never too many.
+  uint64_t available_bytes = 0;
+  /// Inputs that each execution brings, with the most bytes of their values, or WEFT_UNBOUNDED. The bytes of a list are
+  /// those of its JSON. Others are the same for all items; so must be inputs that parameters need before the run.
+  std::map<std::string, int64_t> varying;
+};
+
 struct RunOptions {
   std::map<std::string, InputValue> inputs;  // by name; the others take their defaults
   std::filesystem::path out_folder = "out";  // created when the first file is written
@@ -73,6 +84,7 @@ struct RunOptions {
   /// models are found on the search path only. Absent: no such restriction.
   std::optional<std::set<std::string>> readable_files;
   uint64_t max_json_elements = 65536;  // larger tensors are summarised in outputs
+  std::optional<ItemOptions> items;    // for prepare_run; absent: one execution at a time
 };
 
 struct NodeTiming {
@@ -83,6 +95,7 @@ struct NodeTiming {
 
 struct RunResult {
   std::map<std::string, std::string> outputs_json;  // by name; an output of a skipped node is absent
+  std::vector<DrawnSeed> seeds;                     // of this execution
   std::filesystem::path manifest_path;              // empty if none was written
   std::vector<std::string> files;                   // written, relative to out_folder, sorted
   std::vector<NodeTiming> timings;                  // in graph order, subgraphs' nodes after their parents
@@ -108,6 +121,11 @@ class PreparedRun {
   const Plan& plan() const;
   const std::vector<DrawnSeed>& drawn_seeds() const;
   std::vector<UsedModel> used_models() const;
+  /// Most executions at a time: 1 without RunOptions::items.
+  uint32_t items_at_once() const;
+  bool shared_by_items() const;
+  /// Whether the files of its models are what they were when it was prepared. [main]
+  bool models_unchanged() const;
 
   struct State;
   State& state() { return *state_; }
@@ -124,6 +142,8 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
 
 /// Errors: that of the node that failed first, naming it; kCancelled; kIoError. Temporaries are removed in
 /// every case; files that nodes completed before the error stay. May be called again after it returned.
+/// Prepared for items: items_at_once() threads may be in it at a time, each with the inputs, output folder, seeds and token
+/// of its own item. What becomes of one item does not concern the others. There is no trace.
 Result<RunResult> execute(PreparedRun& prepared, const RunOptions& options, const EventHandler& on_event,
                           const CancelToken* cancel);
 

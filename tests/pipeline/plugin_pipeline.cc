@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "kernels/cpu/isa.h"
@@ -16,6 +17,7 @@
 #include "pipeline/loader/descriptor_reader.h"
 #include "pipeline/run/host.h"
 #include "pipeline/run/run.h"
+#include "pipeline/run/shared_runs.h"
 
 namespace weft::testing {
 
@@ -54,24 +56,70 @@ PluginPipelineTest::~PluginPipelineTest() {
   fs::remove_all(folder_, ignored);
 }
 
-Result<Json> PluginPipelineTest::run(const Json& pipeline, const Watch& watch) {
+namespace {
+
+Json outputs_json(const RunResult& result) {
+  Json outputs = Json::object();
+  for (const auto& [name, value] : result.outputs_json) outputs[name] = Json::parse(value);
+  return outputs;
+}
+
+}  // namespace
+
+std::shared_ptr<const Graph> PluginPipelineTest::parse(const Json& pipeline) {
   Json text = {{"weft", 1}, {"name", "test"}, {"models", {{"m", model_}}}};
   text.update(pipeline);
   write("test.json", text.dump(1));
   ParsedPipeline parsed = parse_pipeline_file((folder_ / "test.json").string(), catalog());
   for (const Diagnostic& diagnostic : parsed.diagnostics)
     ADD_FAILURE() << to_text(diagnostic, Excerpt::kShow);
-  if (!parsed.graph) return Status(StatusCode::kInternal, "the pipeline cannot be parsed");
+  return parsed.graph;
+}
+
+RunOptions PluginPipelineTest::options() const {
   RunOptions options;
   options.out_folder = folder_ / "out";
   options.isa_level = to_string(active_isa());
-  const auto provider = [this](const PluginDescriptor&) -> Result<const weft_plugin*> { return plugin_; };
-  auto prepared = prepare_run(*parsed.graph, provider, host(watch.threads), options);
+  return options;
+}
+
+PluginProvider PluginPipelineTest::provider() const {
+  return [this](const PluginDescriptor&) -> Result<const weft_plugin*> { return plugin_; };
+}
+
+Result<Json> PluginPipelineTest::run(const Json& pipeline, const Watch& watch) {
+  const auto graph = parse(pipeline);
+  if (!graph) return Status(StatusCode::kInternal, "the pipeline cannot be parsed");
+  auto prepared = prepare_run(*graph, provider(), host(watch.threads), options());
   if (!prepared.ok()) return prepared.status();
-  auto result = execute(*prepared, options, watch.on_event, watch.cancel);
+  auto result = execute(*prepared, options(), watch.on_event, watch.cancel);
   if (!result.ok()) return result.status();
-  Json outputs = Json::object();
-  for (const auto& [name, value] : result->outputs_json) outputs[name] = Json::parse(value);
+  return outputs_json(*result);
+}
+
+std::vector<Json> PluginPipelineTest::outputs_of_items(const Json& pipeline, const std::vector<Json>& items) {
+  std::vector<Json> outputs(items.size());
+  const auto graph = parse(pipeline);
+  if (!graph) return outputs;
+  const PluginProvider plugins = provider();
+  SharedRuns runs(*graph, plugins, host(2), {.at_once = static_cast<uint32_t>(items.size())});
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < items.size(); ++i) {
+    RunOptions item = options();
+    item.out_folder /= std::to_string(i);
+    for (const auto& [name, value] : items[i].items()) item.inputs[name].json = value.dump();
+    auto prepared = runs.find(item);
+    if (!prepared.ok()) {
+      ADD_FAILURE() << to_string(prepared.error());
+      continue;
+    }
+    threads.emplace_back([&output = outputs[i], run = *prepared, item] {
+      auto result = execute(*run, item, nullptr, nullptr);
+      if (result.ok()) output = outputs_json(*result);
+      else ADD_FAILURE() << to_string(result.error());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
   return outputs;
 }
 

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@
 namespace weft {
 class Catalog;
 class Host;
+struct Graph;
+struct PluginDescriptor;
+struct RunOptions;
 }  // namespace weft
 
 namespace weft::testing {
@@ -56,6 +60,9 @@ class PluginPipelineTest : public ::testing::Test {
   Result<Json> run(const Json& pipeline) { return run(pipeline, Watch{}); }
   /// The same for a pipeline that has to succeed.
   Json outputs(const Json& pipeline);
+  /// The outputs of items that are under way at the same time in runs that they share: the inputs of each, by name. A case
+  /// fails with an item.
+  std::vector<Json> outputs_of_items(const Json& pipeline, const std::vector<Json>& items);
   /// A pipeline of one node "n" that uses the model "m", and these of its ports.
   static Json pipeline_of(const std::string& uses, const Json& with, const std::vector<std::string>& ports);
   Json run_node(const std::string& uses, const Json& with, const std::vector<std::string>& ports) {
@@ -73,6 +80,9 @@ class PluginPipelineTest : public ::testing::Test {
 
  private:
   const Catalog& catalog() const;
+  std::shared_ptr<const Graph> parse(const Json& pipeline);
+  RunOptions options() const;
+  std::function<Result<const weft_plugin*>(const PluginDescriptor&)> provider() const;
   static Host& host(uint32_t threads);
 
   const weft_plugin* plugin_;

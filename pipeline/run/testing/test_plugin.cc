@@ -264,6 +264,37 @@ struct Batch : Simple {
   }
 };
 
+/// Holds its requests until there are n, and takes what becomes ready meanwhile. After ten seconds it gives up.
+struct Meet : Simple {
+  using Simple::Simple;
+  Status prepare(const Specs&, const Plan& plan) {
+    plan.set_max_batch(16);
+    return {};
+  }
+  Status execute(std::span<Request> requests, const Execution& execution) {
+    std::vector<Request*> here;
+    for (Request& request : requests) here.push_back(&request);
+    const auto wanted = static_cast<size_t>(here[0]->parameters().get_int("n"));
+    for (int i = 0; here.size() < wanted; ++i) {
+      if (i == 10'000) return Status(StatusCode::kTimedOut, "nobody else came");
+      for (Request* request : execution.more(wanted - here.size())) here.push_back(request);
+      std::erase_if(here, [](Request* request) {
+        if (!request->cancelled()) return false;
+        request->complete(Request::cancelled_status());
+        return true;
+      });
+      if (here.empty()) return {};
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    {
+      const std::lock_guard lock(observations().mutex);
+      observations().batch_sizes.push_back(here.size());
+    }
+    for (Request* request : here) request->complete(request->set_output(0, request->input(0)));
+    return {};
+  }
+};
+
 struct Pure : Simple {
   using Simple::Simple;
   Status run(Request& request, const Execution&) {
@@ -546,6 +577,8 @@ constexpr weft_node_type kNodes[] = {
                  .parameters = kMs}),
     node<Stubborn>({.name = "test.stubborn", .help = "A node.", .outputs = kIntOut, .parameters = kMs}),
     raw_node("test.later", Later::kApi, kOptionalText, kTextOut),
+    node<Meet>(
+        {.name = "test.meet", .help = "A node.", .inputs = kTextPort, .outputs = kTextOut, .parameters = kN}),
     node<Batch>({.name = "test.batch", .help = "A node.", .inputs = kTextPort, .outputs = kTextOut}),
     node<Pure>({.name = "test.pure",
                 .help = "A node.",

@@ -19,6 +19,7 @@
 ///   test.stubborn  -> y: int                         parameter ms; does not poll
 ///   test.later     x?: text -> text                  batches of 8, completed on another thread, last first
 ///   test.batch     text: text -> text                batches of at most 4; notes their sizes
+///   test.meet      text: text -> text                answers when parameter n requests are there, those that join included
 ///   test.pure      x?: int, t?: text -> y: int       pure: x + parameter add; counts executions
 ///   test.tensor    -> t: tensor                      f32 [n]; notes the address
 ///   test.total     t: tensor -> y: float             sum; notes the address
