@@ -18,6 +18,7 @@
 #include "pipeline/files/durable_file.h"
 #include "pipeline/graph/json_tree.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/shared_runs.h"
 
 namespace weft {
 namespace {
@@ -225,12 +226,15 @@ Status Batch::State::identify(const Facts& before) {
     const RunItemsOptions items = run_options();
     Result<RunOptions> run = item_run_options(items, item);
     if (!run.ok()) return run.status();
-    Result<PreparedRun> prepared = prepare_run(setup.graph, setup.plugins, setup.host, *run);
-    if (!prepared.ok()) {
-      if (first_failure.ok()) first_failure = prepared.status().at(item.place);
+    SharedRuns runs(setup.graph, setup.plugins, setup.host,
+                    {.at_once = options.concurrency, .available_bytes = available_bytes()});
+    Result<std::shared_ptr<PreparedRun>> found = runs.find(*run);
+    if (!found.ok()) {
+      if (first_failure.ok()) first_failure = found.status().at(item.place);
       continue;
     }
-    const Facts now = batch_identity(setup.run.sources, *prepared, setup.run);
+    const PreparedRun& prepared = **found;
+    const Facts now = batch_identity(setup.run.sources, prepared, setup.run);
     const std::vector<std::string> changes = changed_facts(before, now);
     if (!before.empty() && !changes.empty() && options.changes == BatchOptions::Changes::kRefuse) {
       std::string all;
@@ -241,12 +245,7 @@ Status Batch::State::identify(const Facts& before) {
           .hint("choose a new --out, or go on for the items that are left with --accept-changes");
     }
     for (const auto& [name, value] : now) facts[name] = value;
-    const ItemMemory memory = item_memory(prepared->plan());
-    Result<uint32_t> concurrency =
-        choose_concurrency(memory, options.concurrency, setup.host.threads(), setup.run.max_memory_bytes);
-    if (!concurrency.ok()) return concurrency.status();
-    plan = {*concurrency, memory.weight_bytes, memory.bytes_per_item, memory.mapped_bytes,
-            prepared->plan().total_seconds};
+    plan = plan_of(prepared, options.concurrency, setup.host.threads(), setup.run.max_memory_bytes);
     return {};
   }
   return first_failure;

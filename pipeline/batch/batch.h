@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/batch/concurrency.h"
 #include "pipeline/batch/group_commit.h"
 #include "pipeline/batch/item.h"
 #include "pipeline/batch/item_source.h"
@@ -48,7 +49,7 @@ struct BatchOptions {
   std::vector<std::string> matrix;  // see parse_matrix_axis
   std::string name_template;        // see item_name.h
   Shard shard;
-  uint32_t concurrency = 0;            // items at work at once; 0: as many as threads and memory allow
+  uint32_t concurrency = 0;            // items at work at once; 0: as many as pay off and fit
   uint64_t max_failures = UINT64_MAX;  // more end the batch
   FailedItems failed = FailedItems::kKeep;
   enum class Changes {
@@ -61,14 +62,6 @@ struct BatchOptions {
 struct InvalidItem {
   std::string place;
   Error error;
-};
-
-struct BatchPlan {
-  uint32_t concurrency = 1;
-  uint64_t weight_bytes = 0;    // of models, once
-  uint64_t bytes_per_item = 0;  // of each item at work
-  uint64_t mapped_bytes = 0;
-  double seconds_per_item = 0;  // a guess of the nodes, on one core; 0: they have none
 };
 
 struct BatchCallbacks {

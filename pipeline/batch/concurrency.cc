@@ -4,10 +4,10 @@
 #include <fstream>
 #include <string>
 
-namespace weft {
-namespace {
+#include "pipeline/plan/plan.h"
 
-/// What the system says can be had without swapping; 0 if it does not say.
+namespace weft {
+
 uint64_t available_bytes() {
   std::ifstream file("/proc/meminfo");
   std::string name, unit;
@@ -17,34 +17,27 @@ uint64_t available_bytes() {
   return 0;
 }
 
-}  // namespace
-
-ItemMemory item_memory(const Plan& plan) {
-  ItemMemory memory;
-  for (const DeviceMemory& device : plan.devices) {
+BatchPlan plan_of(const PreparedRun& prepared, uint32_t wanted, uint32_t threads, uint64_t limit_bytes) {
+  BatchPlan plan;
+  for (const DeviceMemory& device : prepared.plan().devices) {
     if (device.device.kind != WEFT_DEVICE_CPU) continue;
-    memory.weight_bytes += device.weight_bytes;
-    memory.mapped_bytes += device.mapped_bytes;
-    memory.bytes_per_item += device.state_bytes + device.workspace_bytes + device.value_bytes;
+    plan.weight_bytes += device.weight_bytes;
+    plan.mapped_bytes += device.mapped_bytes;
+    plan.bytes_per_item += device.state_bytes + device.workspace_bytes + device.value_bytes;
   }
-  return memory;
-}
-
-Result<uint32_t> choose_concurrency(const ItemMemory& memory, uint32_t wanted, uint32_t threads,
-                                    uint64_t limit_bytes) {
-  const uint64_t limit = limit_bytes != 0 ? limit_bytes : available_bytes();
-  // Weights beyond the limit take turns, as in a single run; items beside each other would only wait then.
-  const uint64_t left = limit > memory.weight_bytes ? limit - memory.weight_bytes : 0;
-  const uint64_t fitting = memory.bytes_per_item == 0 ? UINT32_MAX : left / memory.bytes_per_item;
-  if (wanted == 0) return static_cast<uint32_t>(std::clamp<uint64_t>(fitting, 1, std::max(threads, 1u)));
-  if (limit_bytes == 0 || wanted == 1 || wanted <= fitting) return wanted;
-  return Status(StatusCode::kOutOfMemory, "so many items at once do not fit the memory limit")
-      .at("--concurrency")
-      .expected("at most " + std::to_string(std::max<uint64_t>(fitting, 1)) + ": " +
-                std::to_string(memory.weight_bytes) + " bytes of weights and " +
-                std::to_string(memory.bytes_per_item) + " for each item")
-      .got(std::to_string(wanted) + " within " + std::to_string(limit_bytes) + " bytes")
-      .hint("leave --concurrency to Weft, or give more with --max-memory");
+  plan.seconds_per_item = prepared.plan().total_seconds;
+  if (prepared.shared_by_items()) {
+    plan.concurrency = prepared.items_at_once();
+    plan.bytes_per_item /= plan.concurrency;  // the plan is for all of them
+    return plan;
+  }
+  // So many times the plan of one; the weights are there once.
+  const uint64_t limit = limit_bytes != 0 ? limit_bytes : wanted != 0 ? UINT64_MAX : available_bytes();
+  const uint64_t left = limit > plan.weight_bytes ? limit - plan.weight_bytes : 0;
+  const uint64_t fitting = plan.bytes_per_item == 0 ? UINT32_MAX : left / plan.bytes_per_item;
+  plan.concurrency =
+      static_cast<uint32_t>(std::clamp<uint64_t>(fitting, 1, wanted != 0 ? wanted : std::max(threads, 1u)));
+  return plan;
 }
 
 }  // namespace weft

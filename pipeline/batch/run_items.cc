@@ -18,6 +18,7 @@
 #include "pipeline/files/content_hash.h"
 #include "pipeline/files/durable_file.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/shared_runs.h"
 
 namespace weft {
 namespace {
@@ -32,7 +33,7 @@ constexpr auto kLookAgain =
 struct Work {
   Item item;
   RunOptions options;
-  std::optional<PreparedRun> prepared;
+  std::shared_ptr<PreparedRun> prepared;
   Clock::time_point begin;
   ItemOutcome outcome;
   bool given_up = false;
@@ -92,7 +93,10 @@ class ItemRuns {
  public:
   ItemRuns(const Graph& graph, const PluginProvider& plugins, Host& host, const RunItemsOptions& options,
            ItemFeed& feed)
-      : graph_(graph), plugins_(plugins), host_(host), options_(options), feed_(feed) {}
+      : host_(host),
+        options_(options),
+        feed_(feed),
+        runs_(graph, plugins, host, {.at_once = std::max(options.concurrency, 1u)}) {}
 
   Status run() {
     std::vector<std::thread> workers;
@@ -119,7 +123,9 @@ class ItemRuns {
     for (;;) {
       open = open && ended.ok() && !is_set(options_.drain) && !is_set(options_.cancel);
       bool later = false;
-      if (open && at_work < most_at_work) {
+      if (held_ && at_work == 0) start(std::move(held_), at_work);
+      const uint32_t most = most_now(most_at_work);
+      if (open && !held_ && at_work < most) {
         Result<ItemFeed::Next> next = feed_.next();
         if (!next.ok()) {
           fail(next.status());
@@ -130,14 +136,20 @@ class ItemRuns {
           open = later;
         }
       }
-      const bool full = at_work >= most_at_work || !open || later;
-      if (at_work == 0 && !open) return ended;
+      const bool full = at_work >= most || !open || later || held_;
+      if (at_work == 0 && !open && !held_) return ended;
       for (auto done = done_.pop_within(full ? kLookAgain : std::chrono::milliseconds(0)); done;
            done = done_.pop_within(std::chrono::milliseconds(0))) {
         --at_work;
         fail(end(*done));
       }
     }
+  }
+
+  /// The prepared run of large items may be for fewer of them.
+  uint32_t most_now(uint32_t most_at_work) const {
+    const bool shared = latest_ && latest_->shared_by_items();
+    return shared ? std::min(most_at_work, latest_->items_at_once()) : most_at_work;
   }
 
   /// Prepares an item and gives it to a worker. Errors: those that end the whole.
@@ -152,9 +164,9 @@ class ItemRuns {
       if (options.ok()) work->options = *std::move(options);
     }
     if (failed.ok()) {
-      Result<PreparedRun> prepared = prepare_run(graph_, plugins_, host_, work->options);
+      Result<std::shared_ptr<PreparedRun>> prepared = runs_.find(work->options);
       failed = prepared.status();
-      if (prepared.ok()) work->prepared.emplace(*std::move(prepared));
+      if (prepared.ok()) work->prepared = *std::move(prepared);
     }
     if (!failed.ok()) {
       fail(*work, failed);
@@ -166,10 +178,17 @@ class ItemRuns {
         return refused;
       }
     }
-    work->outcome.seeds = work->prepared->drawn_seeds();
+    // Two prepared runs at once may need more than the plan of either.
+    const bool other = latest_ != work->prepared && at_work > 0;
+    if (other && options_.run.max_memory_bytes != 0) held_ = std::move(work);
+    else start(std::move(work), at_work);
+    return {};
+  }
+
+  void start(std::unique_ptr<Work> work, uint32_t& at_work) {
+    latest_ = work->prepared;
     ++at_work;
     to_do_.push(std::move(work));
-    return {};
   }
 
   Status end(Work& work) {
@@ -218,6 +237,7 @@ class ItemRuns {
     if (Status status = keep_files(work, result->files); !status.ok()) return status;
     work.outcome.item = work.item.id;
     work.outcome.outputs_json = std::move(result->outputs_json);
+    work.outcome.seeds = std::move(result->seeds);
     work.outcome.timings = std::move(result->timings);
     work.outcome.seconds = std::chrono::duration<double>(Clock::now() - work.begin).count();
     return {};
@@ -245,11 +265,12 @@ class ItemRuns {
     return {};
   }
 
-  const Graph& graph_;
-  const PluginProvider& plugins_;
   Host& host_;
   const RunItemsOptions& options_;
   ItemFeed& feed_;
+  SharedRuns runs_;
+  std::shared_ptr<PreparedRun> latest_;  // of the item that was begun last
+  std::unique_ptr<Work> held_;           // until those at work with another prepared run have ended
   WorkQueue to_do_, done_;
 };
 

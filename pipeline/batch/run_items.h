@@ -1,8 +1,8 @@
 /// Runs items of one pipeline, several at a time, on one host: one executor, one pool, one set of models for all.
 ///
 /// Items are taken from a feed and their outcomes given back to it: the journal of a batch, or a queue between machines.
-/// Each has a run of its own; the engines below put together what they can. An item that fails is an outcome like any
-/// other; only the feed and `check` end the whole.
+/// Items share prepared runs, whose nodes get the requests of several items together. An item that fails is an outcome like
+/// any other; only the feed and `check` end the whole.
 /// Ownership: everything given outlives the call. Threads: the feed, `check` and plugins' [main] functions on the calling
 /// thread; items execute on `concurrency` others.
 ///
