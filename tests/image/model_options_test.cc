@@ -66,6 +66,29 @@ TEST_F(ImageModelOptions, AnAdapterChangesThePictureByItsScale) {
   EXPECT_NE(with_scale(1), with_scale(0.5));
 }
 
+TEST_F(ImageModelOptions, AdaptersOfBothNotationsAddUp) {
+  const std::vector<uint64_t> down = {2, 192}, up = {192, 2};
+  const std::string diffusers =
+      write_tensors("diffusers.safetensors",
+                    {{"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_A.weight", down},
+                     {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_B.weight", up}},
+                    0.5f);
+  const std::string kohya = write_tensors(
+      "kohya.safetensors",
+      {{"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v.lora_down.weight", down},
+       {"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v.lora_up.weight", up}},
+      0.5f);
+  const auto with_scales = [&](double first, double second) {
+    return paint("red apple", {{"lora", Json::array({{{"path", diffusers}, {"scale", first}},
+                                                     {{"path", kohya}, {"scale", second}}})}});
+  };
+  const std::vector<int> once = with_scales(1, 0);
+  EXPECT_NE(once, paint("red apple"));
+  EXPECT_EQ(with_scales(0, 1), once);
+  EXPECT_GT(peak_signal_to_noise(with_scales(0.25, 0.75), once), 50);
+  EXPECT_GT(peak_signal_to_noise(with_scales(1, -1), paint("red apple")), 50);
+}
+
 TEST_F(ImageModelOptions, ALearnedEmbeddingStandsForItsName) {
   const std::string path = write_tensors("cat.safetensors", {{"emb_params", {2, 192}}}, 0.05f);
   const Json options = {{"embeddings", Json::array({{{"name", "<cat>"}, {"path", path}}})}};
