@@ -11,6 +11,7 @@ weights under the names of the original implementation; that diffusers' own conv
   sd15     conv projections, 4 heads, CLIP text encoder (quick_gelu)
   sd21     linear projections, heads of 4, OpenCLIP-like text encoder (gelu, its last layer left out)
   sdxl     text_time embedding, two text encoders (the second pooled and projected), deeper transformers
+  refiner  SDXL's: OpenCLIP's tower alone, five sizes, a score of beauty the last of them, plain blocks at both ends
   switches a UNet alone: nine input channels, class table, guidance embedding, only_cross_attention, odd extents
 """
 import json
@@ -61,7 +62,7 @@ def save_part(model, folder, expected):
     save_file({k: v.contiguous() for k, v in expected.items()}, f"{folder}/expected.safetensors")
 
 
-def make_unet(folder, random, height=12, width=8, images=2, **config):
+def make_unet(folder, random, height=12, width=8, images=2, n_sizes=6, **config):
     shape = dict(sample_size=16, in_channels=4, out_channels=4, norm_num_groups=GROUPS, layers_per_block=1)
     unet = randomize(UNet2DConditionModel(**{**shape, **config}), random)
     c = unet.config
@@ -71,8 +72,8 @@ def make_unet(folder, random, height=12, width=8, images=2, **config):
     expected = dict(sample=nhwc(sample), timesteps=times, context=context)
     extra = {}
     if c.addition_embed_type == "text_time":
-        pooled = draw(random, images, c.projection_class_embeddings_input_dim - 6 * c.addition_time_embed_dim)
-        sizes = torch.tensor([[96, 64, 0, 8, 96, 64], [1024, 512, 3, 0, 96, 64]][:images], dtype=torch.float32)
+        pooled = draw(random, images, c.projection_class_embeddings_input_dim - n_sizes * c.addition_time_embed_dim)
+        sizes = torch.tensor([[96, 64, 0, 8, 96, 64], [1024, 512, 3, 0, 96, 64]][:images], dtype=torch.float32)[:, :n_sizes]
         extra["added_cond_kwargs"] = dict(text_embeds=pooled, time_ids=sizes)
         expected.update(pooled=pooled, sizes=sizes)
     if c.num_class_embeds:
@@ -287,6 +288,22 @@ def make_sdxl(root):
           scheduler=["diffusers", "DDIMScheduler"], force_zeros_for_empty_prompt=True)
 
 
+def make_refiner(root):
+    random, folder = numpy.random.default_rng(SEED + 4), f"{root}/refiner"
+    text = make_text(f"{folder}/text_encoder_2", random, projected=True, hidden_act="gelu", projection_dim=24, eos_token_id=2)
+    unet = make_unet(f"{folder}/unet", random, n_sizes=5, block_out_channels=(8, 12, 16, 16), cross_attention_dim=32,
+                     attention_head_dim=[2, 3, 4, 4], transformer_layers_per_block=[2, 2, 2, 2], use_linear_projection=True,
+                     addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=24 + 40,
+                     height=16, **blocks(PLAIN, ATTENDING, ATTENDING, PLAIN))
+    vae = make_vae(f"{folder}/vae", random, scaling_factor=0.13025)
+    save_ldm(folder, {**ldm_unet(half(unet), 1), **ldm_vae(half(vae), 2),
+                      **open_clip(half(text), "conditioner.embedders.0.model.", random, False)}, unet, vae)
+    index(folder, "StableDiffusionXLImg2ImgPipeline", unet=["diffusers", "UNet2DConditionModel"],
+          vae=["diffusers", "AutoencoderKL"], text_encoder=[None, None],
+          text_encoder_2=["transformers", "CLIPTextModelWithProjection"], scheduler=["diffusers", "DDIMScheduler"],
+          requires_aesthetics_score=True)
+
+
 def make_switches(root):
     random = numpy.random.default_rng(SEED + 3)
     make_unet(f"{root}/switches/unet", random, height=9, width=7, in_channels=9, block_out_channels=(8, 8), cross_attention_dim=12,
@@ -297,7 +314,7 @@ def make_switches(root):
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else "assets/golden/diffusion"
     torch.set_num_threads(1)
-    for make in (make_sd15, make_sd21, make_sdxl, make_switches):
+    for make in (make_sd15, make_sd21, make_sdxl, make_refiner, make_switches):
         shutil.rmtree(f"{root}/{make.__name__[5:]}", ignore_errors=True)
         make(root)
 

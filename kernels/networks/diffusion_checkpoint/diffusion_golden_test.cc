@@ -273,7 +273,7 @@ TEST_P(DiffusionGolden, BitsDoNotDependOnTheBatchOrTheThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, DiffusionGolden, ::testing::Values("sd15", "sd21", "sdxl"),
+INSTANTIATE_TEST_SUITE_P(Models, DiffusionGolden, ::testing::Values("sd15", "sd21", "sdxl", "refiner"),
                          [](const auto& model) { return std::string(model.param); });
 
 CheckpointPart<UNetConfig> switches() {
