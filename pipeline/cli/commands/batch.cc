@@ -212,8 +212,8 @@ const Command kBatchCommand = {
     "and .csv, the reason of a failure to OUT/failures.csv; one bad item never stops the rest. The same "
     "command goes on where an earlier one ended, however that was. Ctrl-C ends the items at work and stops; "
     "a second one stops at once.",
-    "weft batch assets/pipelines/hello.json --items assets/items/topics.jsonl --out build/topics\n"
-    "weft batch assets/pipelines/hello.json --matrix topic=\"the sea,a fox\" --out build/grid",
+    "weft batch assets/pipelines/hello.json --items assets/items/topics.jsonl\n"
+    "weft batch assets/pipelines/hello.json --matrix topic=\"the sea,a fox\"",
     declare};
 
 }  // namespace weft::cli
