@@ -8,7 +8,7 @@ run the tests.
   sd15/lora_kohya.safetensors, lora_diffusers.safetensors   one low-rank adapter under both kinds of names
   sd15/lora_expected.safetensors                            noise and text with it, weights merged in float64
   sd21/controlnet                                           a control network, its residuals, and the UNet's noise with them
-  taesd                                                     a tiny autoencoder
+  taesd                                                     a tiny autoencoder, and its decoder under the original names
   sdxl/lora_original.safetensors, lora_diffusers.safetensors  another, in kohya's names over the original ones and in PEFT's
 """
 import sys
@@ -141,6 +141,11 @@ def make_taesd(folder):
     latents = torch.from_numpy(random.standard_normal((2, 4, 5, 3)).astype(numpy.float32))
     save_part(tiny, folder, dict(pictures=nhwc(pictures), encoded=nhwc(tiny.encode(pictures).latents), latents=nhwc(latents),
                                  decoded=nhwc(tiny.decode(latents).sample)))
+    # The original decoder's names: a clamp stands in front of the layers.
+    weights = load_file(f"{folder}/diffusion_pytorch_model.safetensors")
+    parts = {k.removeprefix("decoder.layers."): v for k, v in weights.items() if k.startswith("decoder.layers.")}
+    original = {f"{int(k.split('.')[0]) + 1}.{k.split('.', 1)[1]}": v for k, v in parts.items()}
+    save_file(original, f"{folder}/taesd_decoder.safetensors")
 
 
 def main():

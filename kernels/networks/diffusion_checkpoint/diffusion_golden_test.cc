@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/networks/diffusion_checkpoint/control_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_lora.h"
+#include "kernels/networks/diffusion_checkpoint/taesd_checkpoint.h"
 #include "kernels/networks/unet/unet.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
@@ -469,6 +471,38 @@ TEST(ControlNet, AgreesWithDiffusers) {
   }
 }
 
+TEST(ControlCheckpoint, ReadsOriginalNamesAsDiffusers) {
+  const ControlCheckpoint named = take(ControlCheckpoint::open(folder("sd15/controlnet")));
+  const ControlCheckpoint original =
+      take(ControlCheckpoint::open(folder("sd15/controlnet_original.safetensors"), kReduced));
+  ASSERT_EQ(original.source().tensors().size(), named.source().tensors().size());
+  testing::Threads threads(1);
+  for (const auto& [name, tensor] : named.source().tensors()) {
+    ASSERT_TRUE(original.source().contains(name)) << name;
+    std::vector<float> a(static_cast<size_t>(tensor.count())), b(a.size());
+    demand(named.source().read(name, a.data(), threads.executor()));
+    demand(original.source().read(name, b.data(), threads.executor()));
+    EXPECT_EQ(a, b) << name;
+  }
+  EXPECT_EQ(original.config().hint_channels, named.config().hint_channels);
+  const UNetConfig &found = original.config().unet, &wanted = named.config().unet;
+  EXPECT_EQ(found.context_width, wanted.context_width);
+  ASSERT_EQ(found.levels.size(), wanted.levels.size());
+  for (size_t i = 0; i < found.levels.size(); ++i) {
+    EXPECT_EQ(found.levels[i].channels, wanted.levels[i].channels);
+    EXPECT_EQ(found.levels[i].down_transformer_layers, wanted.levels[i].down_transformer_layers);
+  }
+  // Every tensor has its place, and none is left over.
+  take(ControlNet::open(original.source(), original.config(), DType::kF32));
+}
+
+TEST(ControlCheckpoint, SaysWhatAFileLacks) {
+  const Result<ControlCheckpoint> other = ControlCheckpoint::open(folder("sd15/vae"));
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.code(), StatusCode::kNotFound);
+  EXPECT_EQ(other.error().message, "the file holds no control network");
+}
+
 TEST(Taesd, AgreesWithDiffusers) {
   const WeightFile file = take(WeightFile::open(folder("taesd")));
   const CheckpointPart<TaesdConfig> part = {
@@ -488,6 +522,26 @@ TEST(Taesd, AgreesWithDiffusers) {
       EXPECT_LT(error(got, e.span<float>("encoded")), allowed(compute));
     }
   }
+}
+
+TEST(TaesdCheckpoint, ReadsFoldersAndOriginalDecoders) {
+  const Expected e(folder("taesd"));
+  for (const char* path : {"taesd", "taesd/taesd_decoder.safetensors"}) {
+    const TaesdCheckpoint checkpoint = take(TaesdCheckpoint::open(folder(path)));
+    Loaded<Taesd> tiny(CheckpointPart<TaesdConfig>{checkpoint.config(), checkpoint.source(), {}},
+                       DType::kF32);
+    std::vector<float> got;
+    TensorView out = view_of(got, e.view("decoded"));
+    Workspace workspace(tiny.network.decode_workspace_bytes(2, 5, 3, 2));
+    demand(tiny.network.decode(e.view("latents"), out, workspace.span(), tiny.threads.executor()));
+    EXPECT_LT(error(got, e.span<float>("decoded")), kTolerance) << path;
+    if (path == std::string("taesd")) continue;
+    out = view_of(got, e.view("encoded"));
+    EXPECT_EQ(tiny.network.encode(e.view("pictures"), out, workspace.span(), tiny.threads.executor()).code(),
+              StatusCode::kInvalidArgument)
+        << "there is no encoder";
+  }
+  EXPECT_EQ(TaesdCheckpoint::open(folder("sd15/vae")).code(), StatusCode::kNotFound);
 }
 
 TEST(DiffusionLora, AgreesWithMergedWeightsUnderAllNames) {

@@ -133,6 +133,25 @@ std::string unet_name(std::string_view name, int64_t resnets, bool added) {
   return known.empty() ? std::string(name) : known;
 }
 
+std::string control_name(std::string_view name, int64_t resnets, int64_t hints, bool added) {
+  std::string_view rest = name;
+  if (take(rest, "zero_convs.")) {
+    const int64_t i = take_number(rest);
+    return i >= 0 && take(rest, "0.") ? numbered("controlnet_down_blocks.", i, ".", -1, "", rest)
+                                      : std::string(name);
+  }
+  if (take(rest, "middle_block_out.0.")) return "controlnet_mid_block." + std::string(rest);
+  if (take(rest, "input_hint_block.")) {
+    // Every second layer is an activation.
+    const int64_t i = take_number(rest) / 2;
+    const std::string front = "controlnet_cond_embedding.";
+    if (i == 0) return front + "conv_in." + std::string(rest);
+    if (i == hints - 1) return front + "conv_out." + std::string(rest);
+    return front + numbered("blocks.", i - 1, ".", -1, "", rest);
+  }
+  return unet_name(name, resnets, added);
+}
+
 std::string vae_name(std::string_view name, int64_t levels) {
   std::string_view rest = name;
   std::string known;

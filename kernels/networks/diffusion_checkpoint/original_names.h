@@ -13,6 +13,9 @@ namespace weft {
 /// SDXL's added embedding; else it is a class embedding. A name that is not known comes back as it is.
 std::string unet_name(std::string_view name, int64_t resnets, bool added);
 
+/// name: a control network's, without "control_model.". hints: convolutions that embed its picture.
+std::string control_name(std::string_view name, int64_t resnets, int64_t hints, bool added);
+
 /// name: without "first_stage_model.".
 std::string vae_name(std::string_view name, int64_t levels);
 

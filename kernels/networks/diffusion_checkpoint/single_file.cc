@@ -1,6 +1,7 @@
 // Single files with the original implementation's names: the kind and all shapes are found from the tensors.
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/original_names.h"
+#include "kernels/networks/diffusion_checkpoint/shapes.h"
 
 namespace weft {
 namespace {
@@ -21,73 +22,18 @@ bool holds(const WeightFile& file, std::string_view prefix) {
   return false;
 }
 
-int64_t extent(const WeightSource& source, const std::string& name, size_t i) {
-  const SourceTensor* tensor = source.find(name);
-  if (!tensor || tensor->shape().size() <= i) return 0;
-  return tensor->shape()[i];
-}
-
-// How many of name0, name1, ... with `back` behind are there.
-int64_t count(const WeightSource& source, const std::string& front, const std::string& back) {
-  int64_t n = 0;
-  while (n < 1024 && source.contains(front + std::to_string(n) + back)) ++n;
-  return n;
-}
-
-int64_t transformer_layers(const WeightSource& source, const std::string& attention) {
-  return count(source, attention + ".transformer_blocks.", ".norm1.weight");
-}
-
-UNetConfig unet_shape(const WeightSource& s, const UntoldShapes& untold, bool added) {
-  UNetConfig c;
-  c.in_channels = extent(s, "conv_in.weight", 1);
-  c.out_channels = extent(s, "conv_out.weight", 0);
-  c.groups = untold.groups;
-  c.context_width = 0;
-  int64_t conv_rank = 0;
-  const int64_t n = count(s, "down_blocks.", ".resnets.0.conv1.weight");
-  const auto heads = [&](int64_t channels) {
-    return conv_rank == 4 ? untold.heads : channels / untold.head_dim;
-  };
-  for (const auto& [name, tensor] : s.tensors()) {
-    if (name.ends_with("attn2.to_k.weight") && tensor.shape().size() == 2)
-      c.context_width = tensor.shape()[1];
-    if (name.ends_with("proj_in.weight")) conv_rank = static_cast<int64_t>(tensor.shape().size());
-  }
-  for (int64_t i = 0; i < n; ++i) {
-    const std::string down = "down_blocks." + std::to_string(i),
-                      up = "up_blocks." + std::to_string(n - 1 - i);
-    UNetLevel level;
-    level.channels = extent(s, down + ".resnets.0.conv1.weight", 0);
-    level.n_resnets = count(s, down + ".resnets.", ".conv1.weight");
-    level.down_transformer_layers = transformer_layers(s, down + ".attentions.0");
-    level.up_transformer_layers = transformer_layers(s, up + ".attentions.0");
-    level.n_heads = heads(level.channels);
-    c.levels.push_back(level);
-  }
-  c.mid_transformer_layers = transformer_layers(s, "mid_block.attentions.0");
-  if (!c.levels.empty()) c.mid_heads = heads(c.levels.back().channels);
-  if (added) {
-    c.added_width = extent(s, "add_embedding.linear_1.weight", 1);
-    c.added_time_width = untold.added_time_width;
-  } else if (s.contains("class_embedding.linear_1.weight")) {
-    c.class_embedding = ClassEmbedding::kProjection;
-    c.class_width = extent(s, "class_embedding.linear_1.weight", 1);
-  }
-  return c;
-}
-
 VaeConfig vae_shape(const WeightSource& s, const UntoldShapes& untold, bool xl) {
   VaeConfig c;
   c.groups = untold.groups;
   c.has_encoder = s.contains("encoder.conv_in.weight");
   c.has_decoder = s.contains("decoder.conv_in.weight");
-  c.image_channels = extent(s, "decoder.conv_out.weight", 0);
-  c.latent_channels = extent(s, "decoder.conv_in.weight", 1);
-  const int64_t n = count(s, "decoder.up_blocks.", ".resnets.0.conv1.weight");
+  c.image_channels = tensor_extent(s, "decoder.conv_out.weight", 0);
+  c.latent_channels = tensor_extent(s, "decoder.conv_in.weight", 1);
+  const int64_t n = count_numbered(s, "decoder.up_blocks.", ".resnets.0.conv1.weight");
   for (int64_t i = n - 1; i >= 0; --i)
-    c.channels.push_back(extent(s, "decoder.up_blocks." + std::to_string(i) + ".resnets.0.conv1.weight", 0));
-  c.n_resnets = count(s, "decoder.up_blocks.0.resnets.", ".conv1.weight") - 1;
+    c.channels.push_back(
+        tensor_extent(s, "decoder.up_blocks." + std::to_string(i) + ".resnets.0.conv1.weight", 0));
+  c.n_resnets = count_numbered(s, "decoder.up_blocks.0.resnets.", ".conv1.weight") - 1;
   c.mid_attention = s.contains("decoder.mid_block.attentions.0.to_q.weight");
   c.quant_convolution = s.contains("quant_conv.weight");
   c.post_quant_convolution = s.contains("post_quant_conv.weight");
@@ -97,13 +43,13 @@ VaeConfig vae_shape(const WeightSource& s, const UntoldShapes& untold, bool xl) 
 
 ClipTextConfig text_shape(const WeightSource& s, const UntoldShapes& untold, Activation activation) {
   ClipTextConfig c;
-  c.vocabulary = extent(s, "text_model.embeddings.token_embedding.weight", 0);
-  c.width = extent(s, "text_model.embeddings.token_embedding.weight", 1);
-  c.n_positions = extent(s, "text_model.embeddings.position_embedding.weight", 0);
-  c.n_layers = count(s, "text_model.encoder.layers.", ".layer_norm1.weight");
-  c.mlp_width = extent(s, "text_model.encoder.layers.0.mlp.fc1.weight", 0);
+  c.vocabulary = tensor_extent(s, "text_model.embeddings.token_embedding.weight", 0);
+  c.width = tensor_extent(s, "text_model.embeddings.token_embedding.weight", 1);
+  c.n_positions = tensor_extent(s, "text_model.embeddings.position_embedding.weight", 0);
+  c.n_layers = count_numbered(s, "text_model.encoder.layers.", ".layer_norm1.weight");
+  c.mlp_width = tensor_extent(s, "text_model.encoder.layers.0.mlp.fc1.weight", 0);
   c.n_heads = c.width / untold.text_head_dim;
-  c.projection_width = extent(s, "text_projection.weight", 0);
+  c.projection_width = tensor_extent(s, "text_projection.weight", 0);
   c.activation = activation;
   c.end_token = static_cast<int32_t>(c.vocabulary - 1);  // the last of CLIP's vocabulary
   return c;
@@ -189,7 +135,7 @@ Status DiffusionCheckpoint::read_single_file(const std::filesystem::path& path, 
     // The last layer is never computed: the model reads the penultimate one's output.
     const WeightSource whole = open_clip_source(file, kSd2Text, -1);
     text(open_clip_source(file, kSd2Text,
-                          count(whole, "text_model.encoder.layers.", ".layer_norm1.weight") - 1),
+                          count_numbered(whole, "text_model.encoder.layers.", ".layer_norm1.weight") - 1),
          Activation::kGelu);
   } else if (holds(file, kSd1Text)) {
     kind_ = DiffusionKind::kSd1;

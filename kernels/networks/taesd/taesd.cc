@@ -58,8 +58,9 @@ void plan_taesd(Taesd::State& s) {
     level.blocks.resize(static_cast<size_t>(c.encoder_blocks[i]));
     plan_blocks(plan, down, c.channels, &at, &level);
   }
-  plan.convolution(down + std::to_string(at), c.latent_channels, c.channels, 3, BiasTensor::kRequired,
-                   &s.encoder_out);
+  if (c.has_encoder())
+    plan.convolution(down + std::to_string(at), c.latent_channels, c.channels, 3, BiasTensor::kRequired,
+                     &s.encoder_out);
 
   plan.convolution(up + "0", c.channels, c.latent_channels, 3, BiasTensor::kRequired, &s.decoder_in);
   at = 2;
@@ -238,8 +239,8 @@ Result<Taesd> Taesd::open(WeightSource source, const TaesdConfig& c, DType compu
   for (int64_t channels : {c.channels, c.image_channels, c.latent_channels})
     if (channels < 1 || channels > kMostChannels)
       return invalid("a tiny autoencoder's channels are out of range");
-  if (c.encoder_blocks.size() != c.decoder_blocks.size() || c.encoder_blocks.empty() ||
-      c.encoder_blocks.size() > 8)
+  const size_t levels = c.decoder_blocks.size();
+  if ((c.has_encoder() && c.encoder_blocks.size() != levels) || levels < 1 || levels > 8)
     return invalid("a tiny autoencoder has 1 to 8 levels, as many down as up");
   for (const std::vector<int64_t>* blocks : {&c.encoder_blocks, &c.decoder_blocks})
     for (int64_t n : *blocks)
@@ -263,6 +264,7 @@ bool Taesd::loaded() const { return state_->loaded; }
 int64_t Taesd::encode_workspace_bytes(int64_t images, int64_t height, int64_t width,
                                       uint32_t n_threads) const {
   const TaesdConfig& c = state_->config;
+  if (!c.has_encoder()) return 0;
   return LayerPass::measure(n_threads, [&](LayerPass& pass) {
     Walker(*state_, pass)
         .encode(images_of(images, height * c.factor(), width * c.factor(), c.image_channels),
@@ -289,6 +291,7 @@ Status Taesd::load(PackedWeightStore& store, std::string_view source_key, Execut
 
 Status Taesd::encode(const TensorView& pictures, const TensorView& latents, std::span<std::byte> workspace,
                      Executor executor, const StopRequest& stop) const {
+  if (!state_->config.has_encoder()) return invalid("this tiny autoencoder has no encoder");
   const int64_t needed =
       encode_workspace_bytes(latents.shape[0], latents.shape[1], latents.shape[2], executor.max_threads());
   if (Status valid = check_pass(*state_, latents, pictures, workspace, needed); !valid.ok()) return valid;

@@ -32,10 +32,11 @@ struct TaesdConfig {
   int64_t image_channels = 3;
   int64_t latent_channels = 4;
   int64_t channels = 64;  // of every level
-  std::vector<int64_t> encoder_blocks = {1, 3, 3,
-                                         3};  // residual blocks a level, from the full resolution down
+  /// Residual blocks a level, from the full resolution down; empty: there is no encoder.
+  std::vector<int64_t> encoder_blocks = {1, 3, 3, 3};
   std::vector<int64_t> decoder_blocks = {3, 3, 3, 1};  // and up again
 
+  bool has_encoder() const { return !encoder_blocks.empty(); }
   /// Pixels a latent, along one side.
   int64_t factor() const { return int64_t{1} << (decoder_blocks.empty() ? 0 : decoder_blocks.size() - 1); }
 };
@@ -62,7 +63,7 @@ class Taesd {
   bool loaded() const;
 
   /// pictures: [images, h * factor, w * factor, image_channels]; latents: [images, h, w, latent_channels]; f32, contiguous.
-  /// Errors: kInvalidArgument (not loaded, null), kInvalidShape, kOutOfMemory, kCancelled.
+  /// Errors: kInvalidArgument (not loaded, null, no encoder), kInvalidShape, kOutOfMemory, kCancelled.
   Status encode(const TensorView& pictures, const TensorView& latents, std::span<std::byte> workspace,
                 Executor executor, const StopRequest& stop = {}) const;
   Status decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
