@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kBandRows = 16;  // what one thread makes between two looks for work
 
 constexpr const char* kFits[] = {"stretch", "contain", "cover", "pad", nullptr};
-constexpr const char* kFilters[] = {"nearest", "bilinear", "bicubic", "lanczos", "area", nullptr};
 constexpr weft_port kInputs[] = {sdk::port("image", "image", "The picture, or several of one size.")};
 constexpr weft_port kOutputs[] = {sdk::port("image", "image", "In the new size; as many as came.")};
 constexpr weft_parameter kParameters[] = {
@@ -38,6 +37,15 @@ constexpr weft_parameter kParameters[] = {
                     .maximum = 100,
                     .help = "Of both sides, if neither width nor height is given."}),
     sdk::parameter(
+        {.name = "max_side",
+         .type = "int",
+         .default_json = "8192",
+         .minimum = 1,
+         .maximum = kMaxImageSide,
+         .unit = "pixels",
+         .help = "A side that follows from the other one and would be longer is refused; the plan counts "
+                 "with it."}),
+    sdk::parameter(
         {.name = "fit",
          .type = "choice",
          .default_json = "\"stretch\"",
@@ -48,7 +56,7 @@ constexpr weft_parameter kParameters[] = {
         {.name = "filter",
          .type = "choice",
          .default_json = "\"bicubic\"",
-         .choices = kFilters,
+         .choices = kFilterChoices,
          .help = "nearest: for pixel art and masks; area: the mean of what each pixel covers; lanczos is "
                  "the sharpest."}),
     sdk::parameter({.name = "anchor",
@@ -82,6 +90,10 @@ void fill(const ImageView& view, int64_t image, int64_t y, const Rgba& color, st
 }
 
 }  // namespace
+
+ResizeFilter filter_named(std::string_view name) {
+  return static_cast<ResizeFilter>(index_of(name, kFilterChoices));
+}
 
 Placement place(int64_t source_width, int64_t source_height, int64_t width, int64_t height, double scale,
                 Fit fit, const Anchor& anchor) {
@@ -121,8 +133,9 @@ Result<std::unique_ptr<ResizeNode>> ResizeNode::create(const sdk::NodeConfig& co
   node->width_ = parameters.get_int("width");
   node->height_ = parameters.get_int("height");
   node->scale_ = parameters.get_float("scale");
+  node->max_side_ = parameters.get_int("max_side");
   node->fit_ = static_cast<Fit>(index_of(parameters.get_text("fit"), kFits));
-  node->filter_ = static_cast<ResizeFilter>(index_of(parameters.get_text("filter"), kFilters));
+  node->filter_ = filter_named(parameters.get_text("filter"));
   node->anchor_ = Anchor::parse(parameters.get_text("anchor"));
   const Result<Rgba> color = parse_color(parameters.get_text("color"));
   if (!color.ok()) return color.status().at("parameter 'color'");
@@ -130,30 +143,29 @@ Result<std::unique_ptr<ResizeNode>> ResizeNode::create(const sdk::NodeConfig& co
   return node;
 }
 
+int64_t ResizeNode::side_bound(int64_t given, int64_t other, int64_t source) const {
+  if (given > 0) return given;
+  if (other > 0) return max_side_;  // a bound of the picture's size says nothing of its shape
+  return source == WEFT_UNBOUNDED ? WEFT_UNBOUNDED
+                                  : std::min(rounded(static_cast<double>(source) * scale_), kMaxImageSide);
+}
+
 Status ResizeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   weft_spec spec = picture_spec(inputs[0]);
   const int64_t source_height = spec.shape[1], source_width = spec.shape[2];
-  if (width_ > 0 && height_ > 0) {
-    spec.shape[1] = height_;
-    spec.shape[2] = width_;
-  } else if (width_ == 0 && height_ == 0) {
-    for (const int axis : {1, 2}) {
-      if (spec.shape[axis] == WEFT_UNBOUNDED) continue;
-      spec.shape[axis] = std::min(rounded(static_cast<double>(spec.shape[axis]) * scale_), kMaxImageSide);
-    }
-  } else {
-    // A bound of the picture's size says nothing of its shape.
-    spec.shape[1] = height_ > 0 ? height_ : WEFT_UNBOUNDED;
-    spec.shape[2] = width_ > 0 ? width_ : WEFT_UNBOUNDED;
-  }
+  spec.shape[1] = side_bound(height_, width_, source_height);
+  const int64_t width = spec.shape[2] = side_bound(width_, height_, source_width);
   plan.set_output(0, spec);
-  if (source_height != WEFT_UNBOUNDED && source_width != WEFT_UNBOUNDED && width_ > 0 && height_ > 0 &&
-      spec.shape[3] != WEFT_UNBOUNDED) {
-    // Per thread: a source row and the rows that one target row is made of, at most six times as many as it covers.
-    const int64_t rows = std::min(source_height, 6 * (source_height / height_ + 1) + 2) + 1;
-    const int64_t values = (source_width + width_ * rows) * spec.shape[3];
-    plan.set_workspace_bytes(static_cast<uint64_t>(values) * sizeof(float) * max_threads_);
-  }
+  if (source_height == WEFT_UNBOUNDED || source_width == WEFT_UNBOUNDED || spec.shape[3] == WEFT_UNBOUNDED)
+    return {};
+  // Per thread: a source row and the rows that one target row is made of, at most six times as many as it covers.
+  const double shrinks = height_ > 0  ? static_cast<double>(source_height) / static_cast<double>(height_)
+                         : width_ > 0 ? static_cast<double>(source_width) / static_cast<double>(width_)
+                                      : 1 / scale_;
+  const int64_t covered = static_cast<int64_t>(std::min(shrinks, static_cast<double>(kMaxImageSide))) + 1;
+  const int64_t rows = std::min(source_height, 6 * covered + 2) + 1;
+  const int64_t values = (source_width + std::min(width, kMaxImageSide) * rows) * spec.shape[3];
+  plan.set_workspace_bytes(static_cast<uint64_t>(values) * sizeof(float) * max_threads_);
   return {};
 }
 
@@ -162,6 +174,14 @@ Status ResizeNode::run(sdk::Request& request, const sdk::Execution& execution) {
   if (!picture.ok()) return picture.status();
   const ImageShape& source = picture->shape();
   const Placement placed = place(source.width, source.height, width_, height_, scale_, fit_, anchor_);
+  if (const int64_t side = width_ > 0 ? placed.frame_height : placed.frame_width;
+      (width_ == 0) != (height_ == 0) && side > max_side_) {
+    return Status(StatusCode::kOutOfRange, "the other side would be longer than max_side")
+        .at(width_ > 0 ? "height" : "width")
+        .expected("at most " + std::to_string(max_side_) + " pixels")
+        .got(std::to_string(side))
+        .hint("max_side allows more; the plan then needs more memory");
+  }
   PictureType type = picture->type();
   type.shape.width = placed.frame_width;
   type.shape.height = placed.frame_height;

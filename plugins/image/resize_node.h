@@ -4,10 +4,17 @@
 
 #include <weft/sdk/plugin.h>
 
+#include <string_view>
+
 #include "modalities/image/resize.h"
 #include "plugins/image/frame_nodes.h"
 
 namespace weft::image {
+
+/// What a parameter "filter" may say, and what it means.
+inline constexpr const char* kFilterChoices[] = {"nearest", "bilinear", "bicubic",
+                                                 "lanczos", "area",     nullptr};
+ResizeFilter filter_named(std::string_view name);
 
 /// How a picture comes into a frame of another shape.
 enum class Fit : uint8_t { kStretch, kContain, kCover, kPad };
@@ -30,9 +37,13 @@ class ResizeNode {
   Status run(sdk::Request& request, const sdk::Execution& execution);
 
  private:
+  /// Of a side, from what is given for it and the other one and the source's bound.
+  int64_t side_bound(int64_t given, int64_t other, int64_t source) const;
+
   uint32_t max_threads_ = 1;
   int64_t width_ = 0, height_ = 0;
   double scale_ = 1;
+  int64_t max_side_ = kMaxImageSide;
   Fit fit_ = Fit::kStretch;
   ResizeFilter filter_ = ResizeFilter::kBicubic;
   Anchor anchor_;

@@ -72,6 +72,17 @@ TEST_F(ResizeNodes, GivesTheSameBitsOnOneThreadAndOnSeveral) {
   EXPECT_EQ(pixels<uint8_t>((*alone)[0].outputs[0]), pixels<uint8_t>(several.outputs[0]));
 }
 
+TEST_F(ResizeNodes, BoundsTheSideThatFollowsFromTheOther) {
+  const Value wide = counting({1, 2, 300, 1});
+  const NodeResult refused = run(kResizeNode, {wide}, {{"height", "10"}, {"max_side", "1400"}});
+  EXPECT_EQ(refused.status.code(), StatusCode::kOutOfRange);
+  EXPECT_THAT(to_string(refused.status.error()), ::testing::HasSubstr("1500"));
+  EXPECT_EQ(resized(wide, {{"height", "10"}, {"max_side", "1500"}}), (ImageShape{1, 10, 1500, 1}));
+  // Sides that are given need no bound.
+  EXPECT_EQ(resized(wide, {{"width", "20"}, {"height", "10"}, {"max_side", "1"}}),
+            (ImageShape{1, 10, 20, 1}));
+}
+
 TEST_F(ResizeNodes, RefusesPicturesThatAreTooLarge) {
   const NodeResult result = run(kResizeNode, {counting({1, 1, 1000, 1})}, {{"scale", "100"}});
   EXPECT_EQ(result.status.code(), StatusCode::kOutOfRange);
