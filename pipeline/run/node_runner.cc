@@ -123,7 +123,8 @@ struct NodeRunner::State final : RequestHost {
   Status on_input_file(const std::filesystem::path&) override { return {}; }
   void on_breach(weft_request&, const Status& breach) override { note(to_string(breach.error())); }
   void on_complete(weft_request& request) override {
-    if (folder.discard(request.writer()) > 0) {
+    // A node that failed may leave its file to the host.
+    if (folder.discard(request.writer()) > 0 && request.status.ok()) {
       note("a request completed with an output file that it neither committed nor will");
     }
     const std::lock_guard lock(mutex);

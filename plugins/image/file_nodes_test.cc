@@ -1,10 +1,13 @@
 #include "plugins/image/file_nodes.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "plugins/image/testing/picture_values.h"
 
@@ -81,6 +84,38 @@ TEST_F(FileNodes, SaveWritesWhatLoadReads) {
     const NodeResult loaded = run(kLoadNode, {}, {{"path", "\"" + written + "\""}});
     ASSERT_TRUE(loaded.status.ok()) << to_string(loaded.status.error());
     EXPECT_EQ(pixels<uint8_t>(loaded.outputs[0]), pixels<uint8_t>(source));
+  }
+}
+
+// Beyond this size a write fails, as on a full disk: no half picture stays, and no temporary.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = SIG_DFL;
+};
+
+TEST_F(FileNodes, SaveLeavesNothingBehindWhereADiskIsFull) {
+  const Value source = counting({1, 64, 64, 3});
+  for (const char* path : {"\"full.png\"", "\"full.jpg\"", "\"full.webp\""}) {
+    std::optional<NodeResult> saved;
+    {
+      const FileSizeLimit limit(100);
+      saved = run(kSaveNode, {source}, {{"path", path}});
+    }
+    EXPECT_EQ(saved->status.code(), StatusCode::kIoError) << path << to_string(saved->status.error());
+    EXPECT_TRUE(fs::is_empty(folder_)) << path;
   }
 }
 
