@@ -80,6 +80,7 @@ Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
   Scratch measure;
   place_prompts(measure, *model_, 2, 1);
   measure.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
+  measure.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
   measure.take<uint8_t>(size_ * size_ * 3);
   measure_encoding(measure, *model_, 2, 1, threads);
   measure_denoising(measure, *model_, shape_, threads);
@@ -97,6 +98,7 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   EncodedPrompts prompts = place_prompts(scratch, *model_, 2, 1);
   const std::span<float> latents =
       scratch.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
+  const std::span<float> first_noise = scratch.take<float>(static_cast<int64_t>(latents.size()));
   const std::span<uint8_t> pixels = scratch.take<uint8_t>(size_ * size_ * 3);
   const StopRequest stop = stop_request(request);
   const Executor executor = host_.executor();
@@ -120,14 +122,18 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   for (int64_t i = 0; i < images_; ++i) {
     generators.emplace_back(diffusion::NoiseSource::kTorchCpu, static_cast<uint64_t>(i));
   }
+  draw_first_noise(generators, model_->latent_channels(), scratch, first_noise);
   Clock::time_point before = Clock::now();
   const DenoisingInputs inputs{.plan = &*plan,
                                .guidance = 7.5,
                                .generators = generators,
+                               .first_noise = first_noise,
                                .prompts = prompts,
                                .picture = {},
                                .mask = {},
                                .masked_picture = {},
+                               .controls = {},
+                               .previews = nullptr,
                                .progress = [&](int64_t done, int64_t total) {
                                  if (done > 1) step_s.push_back(seconds_since(before));
                                  before = Clock::now();

@@ -6,16 +6,18 @@
 #include <string>
 
 #include "kernels/diffusion/guidance.h"
+#include "plugins/image/control_pass.h"
 
 namespace weft::image {
 namespace {
 
 /// Slices of scratch, all for `batch` pictures in one call of the UNet: twice the images with guidance.
 struct Buffers {
-  std::span<float> first_noise, noise_a, noise_b, chw, history;       // for the images
+  std::span<float> noise_a, noise_b, chw, history;                    // for the images
   std::span<float> input, output, extra, context, timesteps, pooled;  // for the batch
   std::span<float> sizes, guidance;
-  std::span<std::byte> workspace;
+  ControlPass control;
+  std::span<std::byte> workspace;  // of the UNet and, before it, of control networks
 };
 
 int64_t extra_channels(const DiffusionModel& model) {
@@ -31,7 +33,6 @@ Buffers place(Scratch& scratch, const DiffusionModel& model, const DenoisingShap
   const UNetConfig& config = model.unet().config();
   const int64_t area = shape.height * shape.width, picture = area * model.latent_channels();
   Buffers b;
-  b.first_noise = scratch.take<float>(shape.images * picture);
   b.noise_a = scratch.take<float>(shape.images * picture);
   b.noise_b = scratch.take<float>(shape.images * picture);
   b.chw = scratch.take<float>(picture);
@@ -44,8 +45,12 @@ Buffers place(Scratch& scratch, const DiffusionModel& model, const DenoisingShap
   b.pooled = scratch.take<float>(batch * model.pooled_width());
   b.sizes = scratch.take<float>(batch * n_sizes(model));
   b.guidance = scratch.take<float>(batch * config.guidance_width);
-  b.workspace = scratch.take<std::byte>(
-      model.unet().workspace_bytes({batch, shape.height, shape.width, shape.n_context}, n_threads));
+  const UNetExtent extent{batch, shape.height, shape.width, shape.n_context};
+  b.control = ControlPass::place(scratch, model, extent, shape.controls);
+  int64_t workspace = model.unet().workspace_bytes(extent, n_threads);
+  if (shape.controls > 0)
+    workspace = std::max(workspace, ControlPass::workspace_bytes(model, extent, n_threads));
+  b.workspace = scratch.take<std::byte>(workspace);
   return b;
 }
 
@@ -80,12 +85,12 @@ class Denoising {
     b_ = place(scratch, model_, actual_shape(), batch_, executor_.max_threads());
     set_conditions();
     set_extra();
-    for (int64_t i = 0; i < shape_.images; ++i) draw(i, b_.first_noise);
     start();
     const diffusion::SamplingPlan& plan = *in_.plan;
     for (int64_t call = 0; call < plan.n_calls(); ++call) {
       if (Status status = predict(call); !status.ok()) return status;
       guide();
+      if (Status status = preview(call, scratch); !status.ok()) return status;
       for (int64_t i = 0; i < shape_.images; ++i) {
         if (plan.noises(call) > 0) draw(i, b_.noise_a);
         if (plan.noises(call) > 1) draw(i, b_.noise_b);
@@ -102,14 +107,16 @@ class Denoising {
     DenoisingShape shape = shape_;
     shape.n_context = in_.prompts.n_tokens;
     shape.history_slots = in_.plan->history_slots();
+    shape.controls = static_cast<int64_t>(in_.controls.list.size());
     return shape;
   }
   std::span<float> of_image(std::span<float> batch, int64_t image) const {
     return batch.subspan(static_cast<size_t>(image * picture_), static_cast<size_t>(picture_));
   }
-  std::span<const float> picture_of(int64_t image) const {
-    if (in_.picture.size() <= static_cast<size_t>(picture_)) return in_.picture;
-    return in_.picture.subspan(static_cast<size_t>(image * picture_), static_cast<size_t>(picture_));
+  // Of values for all images or for each.
+  std::span<const float> of_image(std::span<const float> values, int64_t image) const {
+    if (values.size() <= static_cast<size_t>(picture_)) return values;
+    return values.subspan(static_cast<size_t>(image * picture_), static_cast<size_t>(picture_));
   }
   std::span<const float> output_of_images() const {
     return b_.output.first(static_cast<size_t>(shape_.images * picture_));
@@ -124,12 +131,22 @@ class Denoising {
           .expected(std::to_string(model_.latent_channels()) + " channels, or those and a masked picture")
           .got(std::to_string(config.in_channels));
     }
-    if (extra == wanted && in_.mask.empty()) {
+    if (extra == wanted && (in_.mask.empty() || in_.masked_picture.empty())) {
       return Status(StatusCode::kInvalidArgument,
                     "this model paints into pictures: it wants a picture and a mask")
           .at(model_.path())
-          .expected("inputs 'image' and 'mask'")
+          .expected("inputs 'image' and 'mask', or 'mask' and 'masked'")
           .got("none");
+    }
+    const int64_t factor = model_.vae().config().factor();
+    if (!in_.controls.empty() &&
+        (in_.controls.height != shape_.height * factor || in_.controls.width != shape_.width * factor)) {
+      return Status(StatusCode::kInvalidShape, "a control of another size than the picture to make")
+          .at("port 'control'")
+          .expected(std::to_string(shape_.width * factor) + " x " + std::to_string(shape_.height * factor) +
+                    " pixels")
+          .got(std::to_string(in_.controls.width) + " x " + std::to_string(in_.controls.height))
+          .hint("image.resize makes the picture of image.control fit");
     }
     if (config.class_embedding != ClassEmbedding::kNone) {
       return Status(StatusCode::kUnsupported, "a UNet with class labels").at(model_.path());
@@ -176,18 +193,20 @@ class Denoising {
     const int64_t channels = extra_channels(model_), area = shape_.height * shape_.width;
     if (channels == 0) return;
     for (int64_t i = 0; i < batch_; ++i) {
+      const std::span<const float> masked = of_image(in_.masked_picture, i % shape_.images);
       for (int64_t p = 0; p < area; ++p) {
         float* to = b_.extra.data() + (i * area + p) * channels;
         to[0] = in_.mask[static_cast<size_t>(p)];
-        std::copy_n(in_.masked_picture.data() + p * (channels - 1), channels - 1, to + 1);
+        std::copy_n(masked.data() + p * (channels - 1), channels - 1, to + 1);
       }
     }
   }
 
   void start() {
     for (int64_t i = 0; i < shape_.images; ++i) {
-      const std::span<const float> picture = in_.starts_from_noise ? std::span<const float>() : picture_of(i);
-      in_.plan->start(of_image(b_.first_noise, i), picture, of_image(latents_, i));
+      const std::span<const float> picture =
+          in_.starts_from_noise ? std::span<const float>() : of_image(in_.picture, i);
+      in_.plan->start(of_image(in_.first_noise, i), picture, of_image(latents_, i));
     }
   }
 
@@ -212,8 +231,20 @@ class Denoising {
     if (config.guidance_width > 0) {
       inputs.guidance = TensorView::contiguous(b_.guidance.data(), DType::kF32, {n, config.guidance_width});
     }
+    if (!in_.controls.empty()) {
+      Status status =
+          b_.control.apply(model_, in_.controls, *in_.plan, call, inputs, b_.workspace, executor_, stop_);
+      if (!status.ok()) return status;
+    }
     const TensorView output = TensorView::contiguous(b_.output.data(), DType::kF32, {n, h, w, c});
     return model_.unet().forward(inputs, output, b_.workspace, executor_, stop_);
+  }
+
+  Status preview(int64_t call, Scratch& scratch) {
+    if (in_.previews == nullptr) return {};
+    const PreviewShape shape{shape_.images, {shape_.height, shape_.width, model_.latent_channels()}};
+    return in_.previews->show(*in_.plan, call, shape, latents_, output_of_images(), scratch, executor_,
+                              stop_);
   }
 
   void guide() {
@@ -229,7 +260,7 @@ class Denoising {
     if (in_.mask.empty() || in_.picture.empty() || extra_channels(model_) > 0) return;
     const int64_t channels = model_.latent_channels();
     for (int64_t i = 0; i < shape_.images; ++i) {
-      in_.plan->noised_picture(call, of_image(b_.first_noise, i), picture_of(i), b_.chw);
+      in_.plan->noised_picture(call, of_image(in_.first_noise, i), of_image(in_.picture, i), b_.chw);
       const std::span<float> latents = of_image(latents_, i);
       for (size_t k = 0; k < latents.size(); ++k) {
         const float mask = in_.mask[k / static_cast<size_t>(channels)];
@@ -260,6 +291,10 @@ void measure_denoising(Scratch& scratch, const DiffusionModel& model, const Deno
       actual.n_context = tokens;
       const int64_t mark = scratch.mark();
       place(scratch, model, actual, batch, n_threads);
+      if (shape.watched == DenoisingShape::Watched::kByPreviews) {
+        measure_previews(scratch, model, {shape.images, {shape.height, shape.width, model.latent_channels()}},
+                         n_threads);
+      }
       scratch.release(mark);
     }
   }
@@ -273,6 +308,17 @@ Status denoise(const DiffusionModel& model, const DenoisingShape& shape, const D
   Status status = Denoising(model, shape, inputs, latents, executor, stop).run(scratch);
   scratch.release(mark);
   return status;
+}
+
+void draw_first_noise(std::span<diffusion::NoiseGenerator> generators, int64_t channels, Scratch& scratch,
+                      std::span<float> noise) {
+  const size_t one = noise.size() / generators.size();
+  const int64_t mark = scratch.mark();
+  const std::span<float> chw = scratch.take<float>(static_cast<int64_t>(one));
+  for (size_t i = 0; i < generators.size(); ++i) {
+    draw_latent_noise(generators[i], channels, chw, noise.subspan(i * one, one));
+  }
+  scratch.release(mark);
 }
 
 void draw_latent_noise(diffusion::NoiseGenerator& generator, int64_t channels, std::span<float> chw,

@@ -57,7 +57,13 @@ constexpr weft_parameter kParameters[] = {
                     .type = "json",
                     .default_json = "[]",
                     .help = "Adapters to merge, of kohya or diffusers: [{\"path\": \"style.safetensors\", "
-                            "\"scale\": 0.8, \"text_scale\": 0.5}]; text_scale: scale unless given."})};
+                            "\"scale\": 0.8, \"text_scale\": 0.5}]; text_scale: scale unless given."}),
+    sdk::parameter({.name = "control",
+                    .type = "json",
+                    .default_json = "[]",
+                    .help =
+                        "Control networks (ControlNet) for image.control: [{\"name\": \"edges\", \"path\": "
+                        "\"control_v11p_sd15_canny.safetensors\"}]."})};
 
 DType compute_type(std::string_view name) {
   if (name == "f32") return DType::kF32;
@@ -111,6 +117,13 @@ uint64_t host_limit_bytes(const sdk::Host& host) {
   return loading != nullptr ? loading->limit_bytes(loading->self) : 0;
 }
 
+std::string digest_of(std::string_view content) {
+  const XXH128_hash_t digest = XXH3_128bits(content.data(), content.size());
+  char text[33];
+  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, digest.high64, digest.low64);
+  return text;
+}
+
 Status file_missing(const std::string& model) {
   return Status(StatusCode::kNotFound, "the checkpoint has no tokenizer")
       .at(model)
@@ -138,6 +151,8 @@ Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSou
     return status;
   }
   if (Status status = model->open_embeddings(parameters.get_text("embeddings")); !status.ok()) return status;
+  if (Status status = model->open_controls(parameters.get_text("control")); !status.ok()) return status;
+  if (Status status = model->open_preview(parameters.get_text("preview")); !status.ok()) return status;
   if (Status status = model->read_default_side(); !status.ok()) return status;
   if (Status status = model->note_files(source); !status.ok()) return status;
   model->choose_residency(parameters.get_text("residency"));
@@ -225,6 +240,34 @@ Status DiffusionModel::open_embeddings(std::string_view json) {
   return {};
 }
 
+Status DiffusionModel::open_controls(std::string_view json) {
+  const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
+  Result<std::vector<NamedControl>> controls = open_control_networks(
+      json, base, unet_->config(), latent_channels(), vae_->config().factor(), compute_);
+  if (!controls.ok()) return controls.status();
+  controls_ = *std::move(controls);
+  return {};
+}
+
+Status DiffusionModel::open_preview(std::string_view path) {
+  if (path.empty()) return {};
+  const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
+  Result<TaesdCheckpoint> checkpoint = TaesdCheckpoint::open(base / path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  preview_checkpoint_.emplace(*std::move(checkpoint));
+  const TaesdConfig& config = preview_checkpoint_->config();
+  if (config.latent_channels != latent_channels() || config.image_channels != 3) {
+    return Status(StatusCode::kCorruptData, "tiny autoencoder and model do not belong together")
+        .at((base / path).string())
+        .expected(std::to_string(latent_channels()) + " latent channels, 3 of the picture")
+        .got(std::to_string(config.latent_channels) + " and " + std::to_string(config.image_channels));
+  }
+  Result<Taesd> network = Taesd::open(preview_checkpoint_->source(), config, compute_);
+  if (!network.ok()) return network.status();
+  preview_.emplace(*std::move(network));
+  return {};
+}
+
 Status DiffusionModel::read_default_side() {
   const bool is_xl = kind() == DiffusionKind::kSdxl || kind() == DiffusionKind::kSdxlRefiner;
   default_side_ = is_xl ? 1024 : 512;
@@ -259,6 +302,24 @@ Status DiffusionModel::note_files(const sdk::ModelSource& source) {
         weights += *hash + std::to_string(adapter.unet_scale) + "," + std::to_string(adapter.text_scale);
     }
   }
+  for (const NamedControl& control : controls_) {
+    std::string content;
+    for (const fs::path& file : control.checkpoint.files()) {
+      Result<std::string> hash = source.add_file(file.string());
+      if (!hash.ok()) return hash.status();
+      content += *hash;
+    }
+    control_keys_.push_back(content.empty() ? "" : digest_of(content) + ".control");
+  }
+  if (preview_checkpoint_) {  // no result depends on it, but its packed weights do
+    std::string content;
+    for (const fs::path& file : preview_checkpoint_->files()) {
+      Result<std::string> hash = source.add_file(file.string());
+      if (!hash.ok()) return hash.status();
+      content += *hash;
+    }
+    preview_key_ = content.empty() ? "" : digest_of(content) + ".preview";
+  }
   // Small files that results depend on, but packed weights do not.
   std::vector<fs::path> small = checkpoint_->tokenizers();
   if (!checkpoint_->scheduler_config().empty()) small.push_back(checkpoint_->scheduler_config());
@@ -266,16 +327,16 @@ Status DiffusionModel::note_files(const sdk::ModelSource& source) {
     if (path.empty() || !fs::exists(path)) continue;
     if (Result<std::string> hash = source.add_file(path.string()); !hash.ok()) return hash.status();
   }
-  if (weights.empty()) return {};
-  const XXH128_hash_t digest = XXH3_128bits(weights.data(), weights.size());
-  char text[33];
-  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, digest.high64, digest.low64);
-  weights_key_ = text;
+  if (!weights.empty()) weights_key_ = digest_of(weights);
   return {};
 }
 
 int64_t DiffusionModel::packed_bytes(ModelStage stage) const {
-  if (stage == ModelStage::kUNet) return unet_->packed_weights_bytes();
+  if (stage == ModelStage::kUNet) {
+    int64_t bytes = unet_->packed_weights_bytes() + (preview_ ? preview_->packed_weights_bytes() : 0);
+    for (const NamedControl& control : controls_) bytes += control.network.packed_weights_bytes();
+    return bytes;
+  }
   if (stage == ModelStage::kVae) return vae_->packed_weights_bytes();
   int64_t bytes = 0;
   for (const TextEncoder& encoder : text_encoders_) bytes += encoder.network.packed_weights_bytes();
@@ -330,7 +391,14 @@ Status DiffusionModel::load_stage(ModelStage stage, const StopRequest& stop) {
     Status status = network.load(*store, key, host_.executor(), stop);
     return status.ok() ? status : std::move(status).at(path_);
   };
-  if (stage == ModelStage::kUNet) return load(*unet_, "unet");
+  if (stage == ModelStage::kUNet) {
+    Status status = load(*unet_, "unet");
+    for (size_t i = 0; status.ok() && i < controls_.size(); ++i) {
+      status = controls_[i].network.load(*store, control_keys_[i], host_.executor(), stop);
+    }
+    if (status.ok() && preview_) status = preview_->load(*store, preview_key_, host_.executor(), stop);
+    return status;
+  }
   if (stage == ModelStage::kVae) return load(*vae_, "vae");
   for (size_t i = 0; i < text_encoders_.size(); ++i) {
     if (Status status = load(text_encoders_[i].network, "text" + std::to_string(i)); !status.ok()) {
@@ -341,7 +409,11 @@ Status DiffusionModel::load_stage(ModelStage stage, const StopRequest& stop) {
 }
 
 void DiffusionModel::unload_stage(ModelStage stage) {
-  if (stage == ModelStage::kUNet) unet_->unload();
+  if (stage == ModelStage::kUNet) {
+    unet_->unload();
+    for (NamedControl& control : controls_) control.network.unload();
+    if (preview_) preview_->unload();
+  }
   if (stage == ModelStage::kVae) vae_->unload();
   if (stage == ModelStage::kText) {
     for (TextEncoder& encoder : text_encoders_) encoder.network.unload();

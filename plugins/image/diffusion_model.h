@@ -21,11 +21,13 @@
 #include "kernels/diffusion/sampler_config.h"
 #include "kernels/networks/clip_text/clip_text.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
+#include "kernels/networks/diffusion_checkpoint/taesd_checkpoint.h"
 #include "kernels/networks/unet/unet.h"
 #include "kernels/networks/vae/vae.h"
 #include "modalities/text/prompt_weights/prompt_weights.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/weight_file.h"
+#include "plugins/image/control_networks.h"
 #include "plugins/image/model_stages.h"
 
 namespace weft::image {
@@ -60,6 +62,10 @@ class DiffusionModel {
   const std::vector<TextEncoder>& text_encoders() const { return text_encoders_; }
   const UNet& unet() const { return *unet_; }
   const Vae& vae() const { return *vae_; }
+  /// A tiny autoencoder for previews; null if the model names none.
+  const Taesd* preview() const { return preview_ ? &*preview_ : nullptr; }
+  /// By the names that image.control asks for.
+  const std::vector<NamedControl>& controls() const { return controls_; }
   bool zeros_for_empty_prompt() const { return checkpoint_->zeros_for_empty_prompt(); }
 
   /// The checkpoint's scheduler, or `sampler` with the checkpoint's options. Errors: those of read_scheduler_config.
@@ -89,6 +95,8 @@ class DiffusionModel {
   void unload_stage(ModelStage stage);
   Status open_tokenizers(const std::string& given);
   Status open_embeddings(std::string_view json);
+  Status open_controls(std::string_view json);
+  Status open_preview(std::string_view path);
   Status read_default_side();
   Status note_files(const sdk::ModelSource& source);
 
@@ -105,6 +113,11 @@ class DiffusionModel {
   std::vector<TextEncoder> text_encoders_;
   std::optional<UNet> unet_;
   std::optional<Vae> vae_;
+  std::vector<NamedControl> controls_;
+  std::optional<TaesdCheckpoint> preview_checkpoint_;
+  std::optional<Taesd> preview_;
+  std::string preview_key_;                // of its packed weights
+  std::vector<std::string> control_keys_;  // of their packed weights, as weights_key_
   std::array<std::unique_ptr<PackedWeightStore>, std::size(kModelStages)>
       stores_;  // of the loaded weights, by stage
   std::unique_ptr<ModelStages> stages_;

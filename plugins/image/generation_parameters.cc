@@ -1,6 +1,7 @@
 #include "plugins/image/generation_parameters.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace weft::image {
@@ -18,6 +19,17 @@ Status check_side(const char* name, int64_t side, int64_t multiple) {
                 std::to_string(static_cast<int64_t>(kMaxGeneratedSide)))
       .got(std::to_string(side))
       .hint(std::to_string(nearest) + " is the nearest");
+}
+
+int64_t side_multiple(const DiffusionModel& model) {
+  return std::max(kSideMultiple, model.vae().config().factor());
+}
+
+Result<PictureSize> checked_size(const DiffusionModel& model, const PictureSize& size) {
+  const int64_t multiple = side_multiple(model);
+  if (Status status = check_side("width", size.width, multiple); !status.ok()) return status;
+  if (Status status = check_side("height", size.height, multiple); !status.ok()) return status;
+  return size;
 }
 
 diffusion::SigmaSpacing spacing_named(std::string_view name) {
@@ -41,8 +53,15 @@ PromptOptions prompt_options(const sdk::Parameters& parameters) {
   return options;
 }
 
+Result<diffusion::Prediction> prediction(const DiffusionModel& model, const sdk::Parameters& parameters) {
+  Result<diffusion::SamplerConfig> config =
+      model.sampler_config(diffusion::sampler_named(parameters.get_text("sampler")));
+  if (!config.ok()) return config.status();
+  return config->prediction;
+}
+
 Result<diffusion::SamplingPlan> sampling_plan(const DiffusionModel& model, const sdk::Parameters& parameters,
-                                              double strength) {
+                                              int64_t steps, double strength) {
   Result<diffusion::SamplerConfig> config =
       model.sampler_config(diffusion::sampler_named(parameters.get_text("sampler")));
   if (!config.ok()) return config.status();
@@ -51,7 +70,7 @@ Result<diffusion::SamplingPlan> sampling_plan(const DiffusionModel& model, const
   }
   if (parameters.get_text("profile") == "comfyui") config->profile = diffusion::Profile::kComfyUi;
   if (parameters.is_set("eta")) config->eta = config->tcd_eta = parameters.get_float("eta");
-  return diffusion::SamplingPlan::make(*config, parameters.get_int("steps"), strength);
+  return diffusion::SamplingPlan::make(*config, steps, strength);
 }
 
 std::vector<diffusion::NoiseGenerator> noise_generators(const sdk::Parameters& parameters, int64_t images) {
@@ -69,10 +88,18 @@ Result<PictureSize> picture_size(const DiffusionModel& model, const sdk::Paramet
     return given > 0 ? given : model.default_side();
   };
   const PictureSize size{side("height"), side("width")};
-  const int64_t multiple = std::max(kSideMultiple, model.vae().config().factor());
-  if (Status status = check_side("width", size.width, multiple); !status.ok()) return status;
-  if (Status status = check_side("height", size.height, multiple); !status.ok()) return status;
-  return size;
+  return checked_size(model, size);
+}
+
+Result<PictureSize> enlarged_size(const DiffusionModel& model, const PictureSize& from,
+                                  const PictureSize& wanted, double scale) {
+  const int64_t multiple = side_multiple(model);
+  const auto side = [&](int64_t given, int64_t before) {
+    if (given > 0) return given;
+    const double units = std::round(static_cast<double>(before) * scale / static_cast<double>(multiple));
+    return std::max<int64_t>(1, static_cast<int64_t>(units)) * multiple;
+  };
+  return checked_size(model, {side(wanted.height, from.height), side(wanted.width, from.width)});
 }
 
 Result<int64_t> tile_size(const DiffusionModel& model, const sdk::Parameters& parameters) {

@@ -158,8 +158,10 @@ constexpr auto joined(const weft_parameter (&... parts)[kSizes]) {
 
 PromptOptions prompt_options(const sdk::Parameters& parameters);
 /// Errors: those of SamplingPlan::make. strength: of a picture to start from; 1 without one.
+/// What the network's output is taken for.
+Result<diffusion::Prediction> prediction(const DiffusionModel& model, const sdk::Parameters& parameters);
 Result<diffusion::SamplingPlan> sampling_plan(const DiffusionModel& model, const sdk::Parameters& parameters,
-                                              double strength);
+                                              int64_t steps, double strength);
 /// One an image, seeded seed, seed + 1, ...
 std::vector<diffusion::NoiseGenerator> noise_generators(const sdk::Parameters& parameters, int64_t images);
 
@@ -170,6 +172,10 @@ struct PictureSize {
 Result<PictureSize> picture_size(const DiffusionModel& model, const sdk::Parameters& parameters);
 /// The parameter "tile" in latents. Errors: kInvalidArgument (mostly overlap).
 Result<int64_t> tile_size(const DiffusionModel& model, const sdk::Parameters& parameters);
+/// The size of a larger picture that follows from a smaller one: sides as wanted, or where that is 0 `scale` times as long,
+/// to the nearest that the model takes. Errors: kInvalidArgument.
+Result<PictureSize> enlarged_size(const DiffusionModel& model, const PictureSize& from,
+                                  const PictureSize& wanted, double scale);
 /// A picture that comes in has the size that was prepared for. Errors: kInvalidShape.
 Status check_picture_size(const ImageShape& picture, const PictureSize& expected, const char* port);
 

@@ -50,6 +50,37 @@ EncodeScratch place_encoding(Scratch& scratch, const DiffusionModel& model, int6
   return s;
 }
 
+// A picture's values as the encoder wants them, -1 to 1.
+void load_pixels(const ImageView& picture, int64_t index, const ImageView* mask, int64_t channels,
+                 std::span<float> pixels) {
+  size_t at = 0;
+  for (int64_t y = 0; y < picture.shape.height; ++y) {
+    for (int64_t x = 0; x < picture.shape.width; ++x) {
+      const bool hidden = mask != nullptr && unit_value(*mask, 0, y, x, 0) >= 0.5f;
+      for (int64_t c = 0; c < channels; ++c) {
+        const int64_t from = picture.shape.channels < 3 ? 0 : c;
+        pixels[at++] = hidden ? 0 : unit_value(picture, index, y, x, from) * 2 - 1;
+      }
+    }
+  }
+}
+
+// moments: [h, w, 2 c], means and logarithms of variances. noise: [h, w, c], or none for the mean.
+void latents_from(std::span<const float> moments, std::span<const float> noise, const VaeConfig& config,
+                  std::span<float> latents) {
+  const auto channels = static_cast<size_t>(config.latent_channels);
+  for (size_t p = 0; p < moments.size() / (2 * channels); ++p) {
+    for (size_t c = 0; c < channels; ++c) {
+      float value = moments[2 * p * channels + c];
+      if (!noise.empty()) {
+        const float log_variance = std::clamp(moments[(2 * p + 1) * channels + c], -30.0f, 20.0f);
+        value += std::exp(0.5f * log_variance) * noise[p * channels + c];
+      }
+      latents[p * channels + c] = (value - config.shift_factor) * config.scaling_factor;
+    }
+  }
+}
+
 }  // namespace
 
 void measure_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
@@ -97,7 +128,7 @@ Status decode_picture(const DiffusionModel& model, std::span<const float> latent
 }
 
 Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
-                      const ImageView* mask, diffusion::NoiseGenerator* generator, int64_t tile,
+                      const ImageView* mask, std::span<diffusion::NoiseGenerator> generators, int64_t tile,
                       std::span<float> latents, Scratch& scratch, Executor executor,
                       const StopRequest& stop) {
   const Result<ModelStages::Use> use = model.enter(ModelStage::kVae, stop);
@@ -108,16 +139,7 @@ Status encode_picture(const DiffusionModel& model, const ImageView& picture, int
   const int64_t channels = config.latent_channels;
   const int64_t mark = scratch.mark();
   EncodeScratch s = place_encoding(scratch, model, height, width, tile, executor.max_threads());
-  size_t at = 0;
-  for (int64_t y = 0; y < picture.shape.height; ++y) {
-    for (int64_t x = 0; x < picture.shape.width; ++x) {
-      const bool hidden = mask != nullptr && unit_value(*mask, 0, y, x, 0) >= 0.5f;
-      for (int64_t c = 0; c < config.image_channels; ++c) {
-        const int64_t from = picture.shape.channels < 3 ? 0 : c;
-        s.pixels[at++] = hidden ? 0 : unit_value(picture, index, y, x, from) * 2 - 1;
-      }
-    }
-  }
+  load_pixels(picture, index, mask, config.image_channels, s.pixels);
   const TensorView in = TensorView::contiguous(
       s.pixels.data(), DType::kF32, {1, picture.shape.height, picture.shape.width, config.image_channels});
   const TensorView out =
@@ -126,18 +148,11 @@ Status encode_picture(const DiffusionModel& model, const ImageView& picture, int
                       ? model.vae().encode_tiled(in, out, tile, s.workspace, executor, stop)
                       : model.vae().encode(in, out, s.workspace, executor, stop);
   if (status.ok()) {
-    if (generator != nullptr) draw_latent_noise(*generator, channels, s.chw, s.noise);
-    for (int64_t p = 0; p < height * width; ++p) {
-      const float* moments = s.moments.data() + p * 2 * channels;
-      for (int64_t c = 0; c < channels; ++c) {
-        float value = moments[c];
-        if (generator != nullptr) {
-          const float log_variance = std::clamp(moments[channels + c], -30.0f, 20.0f);
-          value += std::exp(0.5f * log_variance) * s.noise[static_cast<size_t>(p * channels + c)];
-        }
-        latents[static_cast<size_t>(p * channels + c)] =
-            (value - config.shift_factor) * config.scaling_factor;
-      }
+    const size_t one = s.noise.size();
+    if (generators.empty()) latents_from(s.moments, {}, config, latents);
+    for (size_t i = 0; i < generators.size(); ++i) {
+      draw_latent_noise(generators[i], channels, s.chw, s.noise);
+      latents_from(s.moments, s.noise, config, latents.subspan(i * one, one));
     }
   }
   scratch.release(mark);

@@ -29,11 +29,11 @@ Status decode_picture(const DiffusionModel& model, std::span<const float> latent
                       int64_t width, int64_t tile, uint8_t* pixels, Scratch& scratch, Executor executor,
                       const StopRequest& stop);
 
-/// Encodes picture `index` of a batch of three channels (or one, or four whose alpha is left out). generator: draws from the
-/// distribution that the encoder gives, as diffusers does; null: its mean. mask: pixels above 0.5 count as middle gray, or
-/// no mask. latents: [height, width, c]. Errors: those of Vae::encode.
+/// Encodes picture `index` of a batch of three channels (or one, or four whose alpha is left out). generators: latents are
+/// drawn once by each, from the distribution that the encoder gives, as diffusers does; none: its mean, once. mask: pixels
+/// above 0.5 count as middle gray, or no mask. latents: [max(1, generators), height, width, c]. Errors: those of Vae::encode.
 Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
-                      const ImageView* mask, diffusion::NoiseGenerator* generator, int64_t tile,
+                      const ImageView* mask, std::span<diffusion::NoiseGenerator> generators, int64_t tile,
                       std::span<float> latents, Scratch& scratch, Executor executor, const StopRequest& stop);
 
 /// A pixel's value as 0..1.

@@ -1,5 +1,5 @@
 /// The parts of image.generate as nodes of their own, for flows that it does not have: image.text_encode, image.empty_latent,
-/// image.sample, image.vae_encode, image.vae_decode.
+/// image.vae_encode, image.vae_decode, and image.sample (sample_node.h).
 ///
 /// Two port types join them. "image.latent": f32 [pictures, rows, columns, channels], in a pipeline's scale.
 /// "image.conditioning": f32 [rows, width]: a text's hidden states, and in one further row SDXL's pooled text; the attributes
@@ -11,7 +11,6 @@
 
 #include <cstdint>
 
-#include "plugins/image/denoising.h"
 #include "plugins/image/diffusion_model.h"
 #include "plugins/image/generation_parameters.h"
 
@@ -42,19 +41,6 @@ class EmptyLatentNode {
   int64_t shape_[4] = {};
 };
 
-class SampleNode {
- public:
-  explicit SampleNode(const sdk::NodeConfig& config);
-  Status prepare(sdk::Specs inputs, sdk::Plan plan);
-  Status run(sdk::Request& request, const sdk::Execution& execution);
-
- private:
-  sdk::Host host_;
-  const DiffusionModel* model_;
-  sdk::Parameters parameters_;
-  DenoisingShape bounds_;
-};
-
 class VaeEncodeNode {
  public:
   explicit VaeEncodeNode(const sdk::NodeConfig& config);
@@ -82,7 +68,7 @@ class VaeDecodeNode {
   int64_t tile_ = 0;  // latents
 };
 
-extern const weft_node_type kTextEncodeNode, kEmptyLatentNode, kSampleNode, kVaeEncodeNode, kVaeDecodeNode;
+extern const weft_node_type kTextEncodeNode, kEmptyLatentNode, kVaeEncodeNode, kVaeDecodeNode;
 
 }  // namespace weft::image
 #endif

@@ -4,13 +4,16 @@
 #include "plugins/image/adjust_node.h"
 #include "plugins/image/bench_node.h"
 #include "plugins/image/compare_node.h"
+#include "plugins/image/control_node.h"
 #include "plugins/image/diffusion_model.h"
 #include "plugins/image/file_nodes.h"
 #include "plugins/image/frame_nodes.h"
 #include "plugins/image/generate_node.h"
+#include "plugins/image/latent_edit_nodes.h"
 #include "plugins/image/latent_nodes.h"
 #include "plugins/image/mix_nodes.h"
 #include "plugins/image/resize_node.h"
+#include "plugins/image/sample_node.h"
 #include "plugins/image/sheet_nodes.h"
 
 namespace weft::image {
@@ -22,9 +25,12 @@ const weft_model_type kModels[] = {sdk::model<DiffusionModel>(
      .parameters = DiffusionModel::parameters()})};
 
 const weft_node_type kNodes[] = {
-    kGenerateNode, kTextEncodeNode, kEmptyLatentNode, kSampleNode,   kVaeEncodeNode, kVaeDecodeNode,
-    kLoadNode,     kSaveNode,       kResizeNode,      kCropNode,     kPadNode,       kCompositeNode,
-    kBlendNode,    kAdjustNode,     kGridNode,        kAnnotateNode, kCompareNode,   kBenchNode,
+    kGenerateNode,        kTextEncodeNode,  kEmptyLatentNode, kSampleNode,
+    kVaeEncodeNode,       kVaeDecodeNode,   kControlNode,     kLatentUpscaleNode,
+    kLatentCompositeNode, kLatentBatchNode, kLoadNode,        kSaveNode,
+    kResizeNode,          kCropNode,        kPadNode,         kCompositeNode,
+    kBlendNode,           kAdjustNode,      kGridNode,        kAnnotateNode,
+    kCompareNode,         kBenchNode,
 };
 
 const weft_plugin kPlugin = sdk::plugin({.name = "image",

@@ -17,6 +17,9 @@
 
 namespace weft::image {
 
+/// The port type of an encoded prompt, as latent_nodes.h says.
+inline constexpr const char* kConditioning = "image.conditioning";
+
 struct PromptOptions {
   PromptNotation notation = PromptNotation::kPlain;
   int64_t clip_skip = 0;   // layers left out at the end

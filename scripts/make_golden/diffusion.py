@@ -236,6 +236,7 @@ def index(folder, pipeline, **parts):
     v = pipeline == "StableDiffusionPipeline" and folder.endswith("sd21")
     with open(f"{folder}/scheduler/scheduler_config.json", "w") as f:
         json.dump({"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
+                   "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1,
                    "prediction_type": "v_prediction" if v else "epsilon"}, f)
 
 

@@ -260,6 +260,7 @@ DType Taesd::compute() const { return state_->compute; }
 int64_t Taesd::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t Taesd::parameters() const { return state_->plan->parameters(); }
 bool Taesd::loaded() const { return state_->loaded; }
+void Taesd::unload() { state_->loaded = false; }
 
 int64_t Taesd::encode_workspace_bytes(int64_t images, int64_t height, int64_t width,
                                       uint32_t n_threads) const {

@@ -61,6 +61,8 @@ class Taesd {
   Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
               const StopRequest& stop = {});
   bool loaded() const;
+  /// Forgets the weights, whose store may be destroyed then; load() gets them again.
+  void unload();
 
   /// pictures: [images, h * factor, w * factor, image_channels]; latents: [images, h, w, latent_channels]; f32, contiguous.
   /// Errors: kInvalidArgument (not loaded, null, no encoder), kInvalidShape, kOutOfMemory, kCancelled.

@@ -149,6 +149,7 @@ int64_t ControlNet::packed_weights_bytes() const { return state_->unet.plan->pac
 int64_t ControlNet::parameters() const { return state_->unet.plan->parameters(); }
 int64_t ControlNet::n_skips() const { return static_cast<int64_t>(state_->skip_outputs.size()); }
 bool ControlNet::loaded() const { return state_->loaded; }
+void ControlNet::unload() { state_->loaded = false; }
 
 ControlNet::Skip ControlNet::skip(int64_t i) const {
   const std::vector<UNetLevel>& levels = state_->config.unet.levels;

@@ -55,6 +55,8 @@ class ControlNet {
   Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
               const StopRequest& stop = {});
   bool loaded() const;
+  /// Forgets the weights, whose store may be destroyed then; load() gets them again.
+  void unload();
 
   /// inputs: the UNet's own; residuals in them are not read. picture: [images, h * factor, w * factor, picture_channels] f32,
   /// [0, 1]. skips: n_skips() of [images, h, w, channels] f32, and mid likewise, are written: the network's outputs times

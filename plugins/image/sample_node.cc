@@ -1,0 +1,232 @@
+#include "plugins/image/sample_node.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "plugins/image/latent.h"
+#include "plugins/image/latent_codec.h"
+#include "plugins/image/picture.h"
+
+namespace weft::image {
+namespace {
+
+enum Input : size_t { kLatentPort, kPositive, kNegative, kControl, kMask, kMasked };
+constexpr weft_port kInputs[] = {
+    sdk::port("latent", kLatent, "How many pictures of which size; with strength below 1, where they start."),
+    sdk::port("positive", kConditioning, "What to paint."),
+    sdk::optional_port("negative", kConditioning, "What to stay away from; needed with cfg above 1."),
+    kControlPort,
+    sdk::optional_port("mask", "image", "White where it is painted anew; the rest of the latent stays."),
+    sdk::optional_port(
+        "masked", kLatent,
+        "With mask, for models made for inpainting: the picture from image.vae_encode with that mask.")};
+constexpr weft_parameter kOwnParameters[] = {kModelParameter, kProfileParameter, kSeedParameter,
+                                             kRngParameter};
+constexpr auto kParameters = joined(kOwnParameters, kSamplingParameters);
+constexpr weft_port kOutputs[] = {sdk::port("latent", kLatent, "The painted latents.")};
+
+/// Of a conditioning of which nothing is known: image.text_encode's default.
+constexpr int64_t kUnboundedChunks = 4;
+
+struct Condition {
+  std::span<const float> hidden, pooled;
+  int64_t n_tokens = 0;
+};
+Result<Condition> condition_of(const sdk::Value& value, const DiffusionModel& model, const char* port) {
+  const weft_tensor tensor = value.as_tensor();
+  const nlohmann::json attributes = nlohmann::json::parse(value.attributes(), nullptr, false);
+  const auto number = [&](const char* key) -> int64_t {
+    return attributes.is_object() && attributes.contains(key) && attributes[key].is_number_integer()
+               ? attributes[key].get<int64_t>()
+               : -1;
+  };
+  const int64_t width = model.unet().config().context_width, tokens = number("tokens"),
+                pooled = number("pooled");
+  const bool fits = tensor.rank == 2 && tensor.dtype == WEFT_DTYPE_F32 && sdk::is_contiguous(tensor) &&
+                    tensor.shape[1] == width && tokens > 0 && pooled == model.pooled_width() &&
+                    tensor.shape[0] == tokens + (pooled > 0 ? 1 : 0);
+  if (!fits) {
+    return Status(StatusCode::kInvalidShape, "not a text encoded for this model")
+        .at(std::string("port '") + port + "'")
+        .expected("f32 [tokens, " + std::to_string(width) + "] of image.text_encode")
+        .got("rank " + std::to_string(tensor.rank) + ", " + std::string(value.attributes()));
+  }
+  const std::span<const float> all = floats_of(tensor);
+  return Condition{all.first(static_cast<size_t>(tokens * width)),
+                   all.last(static_cast<size_t>(pooled > 0 ? width : 0)), tokens};
+}
+
+}  // namespace
+
+SampleNode::SampleNode(const sdk::NodeConfig& config)
+    : host_(config.host()), model_(config.model<DiffusionModel>("model")), parameters_(config.parameters()) {}
+
+Status SampleNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
+  Result<diffusion::SamplingPlan> steps =
+      sampling_plan(*model_, parameters_, parameters_.get_int("steps"), 1);
+  if (!steps.ok()) return steps.status();
+  const LatentBounds latent = latent_bounds(inputs[kLatentPort], *model_);
+  const int64_t rows = most_tokens(inputs);
+  bounds_ = {.images = latent.images,
+             .height = latent.height,
+             .width = latent.width,
+             .n_context = rows,
+             .history_slots = steps->history_slots(),
+             .controls = control_bound(inputs[kControl]),
+             .watched = previews_wanted(host_) ? DenoisingShape::Watched::kByPreviews
+                                               : DenoisingShape::Watched::kNo};
+  Scratch measure;
+  const int64_t picture = bounds_.height * bounds_.width * model_->latent_channels();
+  measure.take<float>(bounds_.images * picture);
+  if (inputs[kMask].kind != 0) measure.take<float>(bounds_.height * bounds_.width);
+  measure.take<float>(2 * rows * model_->unet().config().context_width);
+  measure.take<float>(2 * model_->pooled_width());
+  measure_denoising(measure, *model_, bounds_, host_.executor().max_threads());
+  plan.set_workspace_bytes(measure.peak_bytes());
+  plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, std::array{bounds_.images, bounds_.height,
+                                                                 bounds_.width, model_->latent_channels()}));
+  return {};
+}
+
+int64_t SampleNode::most_tokens(sdk::Specs inputs) const {
+  const int64_t length = model_->chunk_length();
+  int64_t rows = length * kUnboundedChunks;
+  for (const size_t port : {kPositive, kNegative}) {
+    const weft_spec& condition = inputs[port];
+    if (condition.kind == 0 || condition.rank != 2) continue;  // not connected, or nothing known
+    const int64_t chunks = (bound_or(condition.shape[0], rows) + length - 1) / length;
+    rows = port == kPositive ? chunks * length : std::max(rows, chunks * length);
+  }
+  return rows;
+}
+
+Result<EncodedPrompts> SampleNode::prompts(const sdk::Request& request, Scratch& scratch) const {
+  const sdk::Value positive = request.input(kPositive), negative = request.input(kNegative);
+  if (!negative && request.parameters().get_float("cfg") > 1 && model_->unet().config().guidance_width == 0) {
+    return Status(StatusCode::kInvalidArgument, "guidance needs a negative prompt")
+        .at("port 'negative'")
+        .expected("a conditioning, of an empty text if nothing else")
+        .got("none")
+        .hint("or set cfg to 1");
+  }
+  const Result<Condition> with = condition_of(positive, *model_, "positive");
+  if (!with.ok()) return with.status();
+  const Result<Condition> without = negative ? condition_of(negative, *model_, "negative") : with;
+  if (!without.ok()) return without.status();
+  if (with->n_tokens != without->n_tokens) {
+    return Status(StatusCode::kInvalidShape, "the prompts differ in length")
+        .at("port 'negative'")
+        .expected(std::to_string(with->n_tokens) + " tokens, as the positive one has")
+        .got(std::to_string(without->n_tokens))
+        .hint("min_chunks of image.text_encode pads the shorter one");
+  }
+  if (with->n_tokens > bounds_.n_context) {
+    return Status(StatusCode::kOutOfRange, "a longer prompt than was prepared for").at("port 'positive'");
+  }
+  EncodedPrompts prompts{.n_tokens = with->n_tokens,
+                         .hidden = scratch.take<float>(2 * static_cast<int64_t>(with->hidden.size())),
+                         .pooled = scratch.take<float>(2 * model_->pooled_width())};
+  const Condition* const both[] = {&*without, &*with};
+  for (size_t index = 0; index < 2; ++index) {
+    const Condition& condition = *both[index];
+    std::copy(condition.hidden.begin(), condition.hidden.end(),
+              prompts.hidden.begin() + static_cast<ptrdiff_t>(index * condition.hidden.size()));
+    std::copy_n(condition.pooled.data(), model_->pooled_width(),
+                prompts.pooled.data() + static_cast<int64_t>(index) * model_->pooled_width());
+  }
+  return prompts;
+}
+
+Result<std::span<const float>> SampleNode::mask(const sdk::Request& request, const DenoisingShape& shape,
+                                                Scratch& scratch) const {
+  if (!request.input(kMask)) return std::span<const float>();
+  const Result<Picture> picture = input_picture(request, kMask, "mask");
+  if (!picture.ok()) return picture.status();
+  const int64_t factor = model_->vae().config().factor();
+  Status status = check_picture_size(picture->shape(), {shape.height * factor, shape.width * factor}, "mask");
+  if (!status.ok()) return status;
+  const std::span<float> mask = scratch.take<float>(shape.height * shape.width);
+  latent_mask(picture->view, factor, shape.width, mask);
+  return std::span<const float>(mask);
+}
+
+Result<std::span<const float>> SampleNode::masked_picture(const sdk::Request& request,
+                                                          const DenoisingShape& shape) const {
+  const sdk::Value value = request.input(kMasked);
+  if (!value) return std::span<const float>();
+  const Result<weft_tensor> given = latent_of(value, *model_, "masked");
+  if (!given.ok()) return given.status();
+  const int64_t images = given->shape[0];
+  if (given->shape[1] == shape.height && given->shape[2] == shape.width &&
+      (images == 1 || images == shape.images)) {
+    return floats_of(*given);  // the request holds it until it is complete
+  }
+  return Status(StatusCode::kInvalidShape, "a masked picture of another size than the latents")
+      .at("port 'masked'")
+      .expected(shape_text({shape.images, shape.height, shape.width, given->shape[3]}))
+      .got(shape_text({images, given->shape[1], given->shape[2], given->shape[3]}));
+}
+
+Status SampleNode::run(sdk::Request& request, const sdk::Execution& execution) {
+  const sdk::Value value = request.input(kLatentPort);
+  const Result<weft_tensor> latent = latent_of(value, *model_, "latent");
+  if (!latent.ok()) return latent.status();
+  DenoisingShape shape = bounds_;
+  shape.images = latent->shape[0];
+  shape.height = latent->shape[1];
+  shape.width = latent->shape[2];
+  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  const std::span<float> first_noise = scratch.take<float>(sdk::element_count(*latent));
+  const Result<std::span<const float>> mask = this->mask(request, shape, scratch);
+  if (!mask.ok()) return mask.status();
+  const Result<std::span<const float>> masked = masked_picture(request, shape);
+  if (!masked.ok()) return masked.status();
+  const Result<EncodedPrompts> prompts = this->prompts(request, scratch);
+  if (!prompts.ok()) return prompts.status();
+  Result<Controls> controls = input_controls(request, kControl);
+  if (!controls.ok()) return controls.status();
+
+  const sdk::Parameters parameters = request.parameters();
+  const double strength = parameters.get_float("strength");
+  Result<diffusion::SamplingPlan> plan =
+      sampling_plan(*model_, parameters, parameters.get_int("steps"), strength);
+  if (!plan.ok()) return plan.status();
+  std::vector<diffusion::NoiseGenerator> generators = noise_generators(parameters, shape.images);
+  draw_first_noise(generators, model_->latent_channels(), scratch, first_noise);
+  const Result<diffusion::Prediction> predicts = prediction(*model_, parameters);
+  if (!predicts.ok()) return predicts.status();
+  Previews previews(request, *model_, *predicts);
+  const DenoisingInputs inputs{
+      .plan = &*plan,
+      .guidance = parameters.get_float("cfg"),
+      .guidance_rescale = parameters.get_float("guidance_rescale"),
+      .generators = generators,
+      .first_noise = first_noise,
+      .prompts = *prompts,
+      .picture = floats_of(*latent),
+      .mask = *mask,
+      .masked_picture = *masked,
+      .starts_from_noise = strength == 1,
+      .controls = *std::move(controls),
+      .previews = previews.wanted() ? &previews : nullptr,
+      .progress = [&](int64_t done, int64_t total) { request.progress(done, total, "steps"); }};
+  Result<sdk::NewTensor> made = request.host().allocate_tensor(
+      WEFT_DTYPE_F32, std::span<const int64_t>(latent->shape, 4), execution.stream(), "latent");
+  if (!made.ok()) return made.status();
+  const std::span<float> latents(made->data<float>(), static_cast<size_t>(sdk::element_count(made->view)));
+  Status status = denoise(*model_, shape, inputs, latents, scratch, host_.executor(), stop_request(request));
+  if (!status.ok()) return status;
+  return request.set_output(0, request.host().make_tensor(made->buffer, made->view, kLatent));
+}
+
+const weft_node_type kSampleNode = sdk::node<SampleNode>({.name = "image.sample",
+                                                          .help = "Paints latents from encoded prompts.",
+                                                          .flags = WEFT_NODE_PURE,
+                                                          .inputs = kInputs,
+                                                          .outputs = kOutputs,
+                                                          .parameters = kParameters});
+
+}  // namespace weft::image
