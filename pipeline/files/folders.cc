@@ -28,7 +28,7 @@ std::filesystem::path program_prefix() {
   return failure ? std::filesystem::path() : program.parent_path().parent_path();
 }
 
-std::vector<std::filesystem::path> model_folders() {
+std::vector<std::filesystem::path> model_folders(const std::filesystem::path& prefix) {
   std::vector<std::filesystem::path> folders;
   if (const char* listed = std::getenv("WEFT_MODELS")) {
     const std::string text = listed;
@@ -40,7 +40,7 @@ std::vector<std::filesystem::path> model_folders() {
     }
   }
   if (const auto data = data_folder(); !data.empty()) folders.push_back(data / "models");
-  if (const auto prefix = program_prefix(); !prefix.empty()) folders.push_back(prefix / "share/weft/models");
+  if (!prefix.empty()) folders.push_back(prefix / "share/weft/models");
   return folders;
 }
 

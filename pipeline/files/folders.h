@@ -17,8 +17,8 @@ std::filesystem::path data_folder();
 /// say where the program is.
 std::filesystem::path program_prefix();
 /// Where models are looked for after the pipeline's own folder: the parts of WEFT_MODELS (separated by ':'),
-/// then data_folder()/models, then those that ship with Weft: program_prefix()/share/weft/models.
-std::vector<std::filesystem::path> model_folders();
+/// then data_folder()/models, then those that ship with Weft: prefix/share/weft/models.
+std::vector<std::filesystem::path> model_folders(const std::filesystem::path& prefix = program_prefix());
 
 }  // namespace weft
 #endif

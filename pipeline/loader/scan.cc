@@ -11,7 +11,6 @@
 #include <thread>
 #include <utility>
 
-#include "pipeline/files/folders.h"
 #include "pipeline/loader/descriptor_cache.h"
 
 namespace weft {
@@ -94,14 +93,14 @@ std::vector<std::string> split_list(const char* list) {
 
 }  // namespace
 
-ScanOptions default_scan_options() {
+ScanOptions default_scan_options(const fs::path& prefix) {
   ScanOptions options;
   options.folders = split_list(std::getenv("WEFT_PLUGINS"));
   if (const fs::path data = data_folder(); !data.empty())
     options.folders.push_back((data / "plugins").string());
   if (const fs::path cache = cache_folder(); !cache.empty())
     options.cache_folder = (cache / "descriptors").string();
-  if (const fs::path prefix = program_prefix(); !prefix.empty()) {
+  if (!prefix.empty()) {
     options.folders.push_back((prefix / "lib/weft/plugins").string());
     options.describe.program = (prefix / "libexec/weft/weft-describe-plugin").string();
   }

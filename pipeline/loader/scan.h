@@ -10,9 +10,11 @@
 #ifndef WEFT_PIPELINE_LOADER_SCAN_H
 #define WEFT_PIPELINE_LOADER_SCAN_H
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "pipeline/files/folders.h"
 #include "pipeline/loader/catalog.h"
 #include "pipeline/loader/describe.h"
 
@@ -24,8 +26,8 @@ struct ScanOptions {
   DescribeOptions describe;
 };
 
-/// From the place of the running program and the environment; see above.
-ScanOptions default_scan_options();
+/// From the environment and the installation's prefix, by default that of the running program; see above.
+ScanOptions default_scan_options(const std::filesystem::path& prefix = program_prefix());
 
 /// Missing folders are passed over. Problems with the cache (read-only, full) become warnings, at most one.
 Catalog scan_plugins(const ScanOptions& options, std::vector<std::string>* warnings = nullptr);

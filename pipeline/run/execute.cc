@@ -172,8 +172,9 @@ Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& 
   result.seeds = item->seeds;
   for (size_t i = 0; i < outputs->size(); ++i) {
     if (!(*outputs)[i]) continue;
-    result.outputs_json[state.graph.outputs[i].name] =
-        value_to_json((*outputs)[i], options.max_json_elements);
+    const std::string& name = state.graph.outputs[i].name;
+    result.outputs_json[name] = value_to_json((*outputs)[i], options.max_json_elements);
+    result.outputs[name] = (*outputs)[i];
   }
   for (const WrittenFile& file : folder.written()) result.files.push_back(file.path);
   result.timings = timings_of(state, context);

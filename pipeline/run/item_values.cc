@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "pipeline/loader/port_type.h"
 #include "pipeline/memory/value_json.h"
 #include "pipeline/plan/bounds.h"
 #include "pipeline/run/request.h"
@@ -34,7 +35,15 @@ bool varies(const std::string& input, const RunOptions& options) {
 Result<Value> input_value(const PipelineInput& input, const RunOptions& options, Pool& pool) {
   const auto given = options.inputs.find(input.name);
   Result<Value> value = Value();
-  if (given != options.inputs.end()) {
+  if (given != options.inputs.end() && given->second.value) {
+    value = given->second.value;
+    if (!port_type_satisfies(value->type(), input.type)) {
+      return Status(StatusCode::kInvalidArgument, "a value has the wrong type")
+          .at("input '" + input.name + "'")
+          .expected(input.type)
+          .got(value->type());
+    }
+  } else if (given != options.inputs.end()) {
     value = given->second.json.empty() ? value_from_argument(given->second.text, input.type, pool)
                                        : value_from_json(given->second.json, input.type, pool);
   } else if (input.default_json) {

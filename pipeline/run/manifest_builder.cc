@@ -119,7 +119,12 @@ Result<Manifest> build_manifest(const PreparedRun::State& state, const ItemValue
   manifest.pipeline_name = state.graph.name;
   if (Status status = add_sources(manifest, state); !status.ok()) return status;
   for (size_t i = 0; i < item.inputs.size(); ++i) {
-    manifest.inputs_json[state.graph.inputs[i].name] = value_to_json(item.inputs[i], UINT64_MAX);
+    const std::string& name = state.graph.inputs[i].name;
+    // A program's own tensor may be huge; what came as text is not, and the run can be repeated from it.
+    const auto given = options.inputs.find(name);
+    const bool shared = given != options.inputs.end() && given->second.value;
+    manifest.inputs_json[name] =
+        value_to_json(item.inputs[i], shared ? options.max_json_elements : UINT64_MAX);
   }
   std::vector<std::string> read(input_files.begin(), input_files.end());
   std::sort(read.begin(), read.end());

@@ -28,6 +28,7 @@
 #include <weft/sdk/status.h>
 
 #include "pipeline/graph/parse.h"
+#include "pipeline/memory/value.h"
 #include "pipeline/run/cancel.h"
 #include "pipeline/run/events.h"
 
@@ -40,10 +41,11 @@ struct Plan;  // plan/plan.h
 /// Loads a plugin's library, or gives the one that is loaded: what PluginLibrary::load does. [main]
 using PluginProvider = std::function<Result<const weft_plugin*>(const PluginDescriptor& plugin)>;
 
-/// The value of a pipeline input: exactly one of the two is used.
+/// The value of a pipeline input: exactly one of the three is used.
 struct InputValue {
   std::string text;  // as `--set name=value` gives it: text as it is, JSON for other types
   std::string json;  // JSON text; used if not empty
+  Value value = {};  // shared, not copied; used if not null. Its type satisfies the input's
 };
 
 struct DrawnSeed {
@@ -95,10 +97,11 @@ struct NodeTiming {
 
 struct RunResult {
   std::map<std::string, std::string> outputs_json;  // by name; an output of a skipped node is absent
-  std::vector<DrawnSeed> seeds;                     // of this execution
-  std::filesystem::path manifest_path;              // empty if none was written
-  std::vector<std::string> files;                   // written, relative to out_folder, sorted
-  std::vector<NodeTiming> timings;                  // in graph order, subgraphs' nodes after their parents
+  std::map<std::string, Value> outputs;  // the same, shared with whoever made them; the host outlives them
+  std::vector<DrawnSeed> seeds;          // of this execution
+  std::filesystem::path manifest_path;   // empty if none was written
+  std::vector<std::string> files;        // written, relative to out_folder, sorted
+  std::vector<NodeTiming> timings;       // in graph order, subgraphs' nodes after their parents
   double seconds = 0;
   uint64_t peak_live_bytes = 0;  // of values between stages
   uint64_t copied_bytes = 0;     // by the host, between stages

@@ -81,7 +81,7 @@ RunRecord make_run_record(std::span<const PipelineSource> sources, const Graph& 
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     const PipelineInput& input = graph.inputs[i];
-    if (!is_path_type(input.type) && inputs[i])
+    if (!is_path_type(input.type) && inputs[i] && inputs[i].content_bytes() <= kMaxRecordedInputBytes)
       record.inputs_json[input.name] = value_to_json(inputs[i], UINT64_MAX);
   }
   record.seeds.assign(seeds.begin(), seeds.end());

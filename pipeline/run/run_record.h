@@ -4,7 +4,8 @@
 ///   { "weft_record": 1, "pipeline": {...}, "pipelines": {"other.json": {...}}, "inputs": {"topic": "the sea"},
 ///     "seeds": [{"node": "paint", "parameter": "seed", "value": 7}] }
 /// "pipelines" holds the files of subgraphs, by their path from the pipeline's folder. Inputs of type path or list<path>
-/// are left out: whoever runs the record names files on the command line. Members without content are left out.
+/// are left out: whoever runs the record names files on the command line; and so are inputs beyond kMaxRecordedInputBytes,
+/// which are the pictures and tensors of a program that calls the library. Members without content are left out.
 /// Thread safety: plain values.
 #ifndef WEFT_PIPELINE_RUN_RUN_RECORD_H
 #define WEFT_PIPELINE_RUN_RUN_RECORD_H
@@ -22,6 +23,8 @@
 #include "pipeline/run/run.h"
 
 namespace weft {
+
+inline constexpr uint64_t kMaxRecordedInputBytes = 1 << 20;
 
 struct RunRecord {
   std::string pipeline;                            // JSON text

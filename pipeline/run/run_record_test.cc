@@ -45,6 +45,16 @@ TEST(RunRecord, ReadsBackWhatItWrites) {
   EXPECT_EQ(again->seeds[0].value, 1234567890);
 }
 
+TEST(RunRecord, LeavesOutInputsThatAreTooLarge) {
+  Graph graph;
+  for (const char* name : {"fits", "large"}) graph.inputs.emplace_back().name = name;
+  const std::vector<Value> inputs = {*Value::text(std::string(kMaxRecordedInputBytes, 'a')),
+                                     *Value::text(std::string(kMaxRecordedInputBytes + 1, 'a'))};
+  const RunRecord record = make_run_record(std::vector<PipelineSource>{{"a.json", "{}"}}, graph, inputs, {});
+  EXPECT_EQ(record.inputs_json.count("fits"), 1u);
+  EXPECT_EQ(record.inputs_json.count("large"), 0u);
+}
+
 TEST(RunRecord, IsEmptyWithoutAPipeline) { EXPECT_EQ(to_json(make_run_record({}, Graph(), {}, {})), ""); }
 
 TEST(RunRecord, RefusesTextsThatAreNone) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "pipeline/memory/buffer.h"
+#include "pipeline/memory/tensor_layout.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/run/testing/run_fixture.h"
 #include "pipeline/run/testing/test_plugin.h"
@@ -50,6 +51,32 @@ TEST_F(Run, InputsComeFromOptionsDefaultsOrNowhere) {
   EXPECT_THAT(to_string(missing.error()), HasSubstr("--set n="));
   options().inputs["nonsense"].text = "1";
   EXPECT_EQ(run(members).code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(Run, InputsAndOutputsAreSharedValues) {
+  const std::string members =
+      R"("inputs": {"x": {"type": "tensor"}, "n": {"type": "int"}},
+         "nodes": {"a": {"uses": "test.noop", "in": {"x": "inputs.n"}}}, "outputs": {"x": "inputs.x", "y": "a.y"})";
+  const auto buffer = allocate_buffer(host().cpu_pool(), 12, 0, nullptr, "test");
+  ASSERT_TRUE(buffer.ok());
+  const int64_t shape[] = {3};
+  const weft_tensor view = row_major(buffer->data(), WEFT_DTYPE_F32, shape);
+  weft_value* tensor = nullptr;
+  ASSERT_EQ(value_api()->make_tensor(buffer->get(), &view, "tensor", nullptr, &tensor), WEFT_OK);
+  options().inputs["x"].value = Value::adopt(tensor);
+  options().inputs["n"].value = Value::integer(7);
+  const weft_value* number = options().inputs["n"].value.get();
+  const auto result = run(members);
+  ASSERT_TRUE(result.ok()) << to_string(result.error());
+  EXPECT_EQ(result->outputs.at("x").get(), tensor);
+  EXPECT_EQ(result->outputs.at("y").get(), number);
+  EXPECT_EQ(result->copied_bytes, 0u);
+
+  options().inputs["x"].value = Value::integer(3);
+  const auto refused = run(members);
+  ASSERT_EQ(refused.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(to_string(refused.error()),
+              HasSubstr("input 'x': a value has the wrong type (expected tensor, got int)"));
 }
 
 TEST_F(Run, FillsTemplatesFromNodes) {
