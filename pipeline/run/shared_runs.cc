@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pipeline/graph/graph.h"
+#include "pipeline/memory/value_json.h"
 #include "pipeline/run/run_state.h"
 
 namespace weft {
@@ -17,6 +18,7 @@ constexpr int64_t kLeastBytes = 256;  // of an input's bound
 std::string given_text(const PipelineInput& input, const RunOptions& item) {
   const auto given = item.inputs.find(input.name);
   if (given == item.inputs.end()) return "d" + input.default_json.value_or("");
+  if (given->second.value) return "v" + value_to_json(given->second.value, UINT64_MAX);
   return given->second.json.empty() ? "t" + given->second.text : "j" + given->second.json;
 }
 

@@ -45,9 +45,9 @@ struct Files {
         quantized.add_tensor(name, format, extents, blocks);
         n_linear += tensor.count();
       }
-      const std::string_view plain(reinterpret_cast<const char*>(values.data()), values.size() * 4);
-      dequantized.add_tensor(name, WeightFormat::kF32, extents, plain);
-      if (!linear) quantized.add_tensor(name, WeightFormat::kF32, extents, plain);
+      const std::string_view unpacked(reinterpret_cast<const char*>(values.data()), values.size() * 4);
+      dequantized.add_tensor(name, WeightFormat::kF32, extents, unpacked);
+      if (!linear) quantized.add_tensor(name, WeightFormat::kF32, extents, unpacked);
     }
     const auto folder = testing::fresh_folder(std::string("quantized_layers_") + block_layout(format).name);
     quantized.save(folder / "quantized.gguf");
