@@ -172,7 +172,7 @@ Status Previews::show(const diffusion::SamplingPlan& plan, int64_t call, const P
   }
   if (status.ok()) {
     const Result<std::string> file =
-        encode_image(sheet, 0, {.format = ImageFormat::kPng, .compression = 1}, {});
+        encode_image(sheet, 0, {.format = ImageFormat::kPng, .compression = 1, .record = {}}, {});
     if (file.ok()) api_->show(api_->self, request_.get(), "image/png", file->data(), file->size());
   }
   scratch.release(mark);

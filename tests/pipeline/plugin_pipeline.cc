@@ -102,7 +102,7 @@ std::vector<Json> PluginPipelineTest::outputs_of_items(const Json& pipeline, con
   const auto graph = parse(pipeline);
   if (!graph) return outputs;
   const PluginProvider plugins = provider();
-  SharedRuns runs(*graph, plugins, host(2), {.at_once = static_cast<uint32_t>(items.size())});
+  SharedRuns runs(*graph, plugins, host(2), {.at_once = static_cast<uint32_t>(items.size()), .varying = {}});
   std::vector<std::thread> threads;
   for (size_t i = 0; i < items.size(); ++i) {
     RunOptions item = options();
