@@ -78,7 +78,7 @@ TEST(DescriptorReader, RefusesAnotherAbiWithoutReadingOn) {
   ASSERT_EQ(reading.problems.size(), 1u);
   EXPECT_EQ(reading.problems[0].code, StatusCode::kVersionMismatch);
   EXPECT_EQ(reading.problems[0].expected, "ABI version 0.4");
-  EXPECT_EQ(reading.problems[0].got, "0.4");
+  EXPECT_EQ(reading.problems[0].got, "0.5");
 }
 
 TEST(DescriptorReader, ReportsNullsSizesAndCounts) {
