@@ -188,7 +188,7 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option("--name", options->name, "TEMPLATE",
                    "Name of an item's folder: ${index}, ${id}, ${matrix}, ${inputs.NAME}");
   arguments.option("--concurrency", options->concurrency, "N|auto",
-                   "Items at work at once; default: what threads and memory allow");
+                   "Items at work at once; default: what pays off and fits");
   arguments.option("--max-failures", options->max_failures, 0, INT64_MAX, "N",
                    "Stop when more items than this have failed; default: never");
   arguments.flag("--retry-failed", options->retry_failed, "Run items again that failed before");
