@@ -10,7 +10,8 @@ std::vector<KernelCase> softmax_cases() {
   struct Shape {
     int64_t rows, cols;
   };
-  for (const auto [rows, cols] : {Shape{512, 512}, Shape{4096, 77}, Shape{32, 49152}, Shape{8, 262144}}) {
+  for (const Shape shape : {Shape{512, 512}, Shape{4096, 77}, Shape{32, 49152}, Shape{8, 262144}}) {
+    const int64_t rows = shape.rows, cols = shape.cols;
     KernelCase c;
     const double elements = static_cast<double>(rows * cols);
     c.name = std::to_string(rows) + " x " + std::to_string(cols);
