@@ -18,6 +18,7 @@
 #include "pipeline/files/durable_file.h"
 #include "pipeline/graph/json_tree.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/item_values.h"
 #include "pipeline/run/shared_runs.h"
 
 namespace weft {
@@ -34,14 +35,6 @@ uint64_t random_seed() {
   uint64_t bits = 0;
   if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = static_cast<uint64_t>(std::time(nullptr));
   return bits >> 1;
-}
-
-int64_t today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm day{};
-  ::localtime_r(&now, &day);
-  day.tm_hour = day.tm_min = day.tm_sec = 0;
-  return ::timegm(&day);  // of the local date, as if it were UTC's
 }
 
 int64_t fact_number(const Facts& facts, const char* name) {
@@ -254,7 +247,7 @@ Status Batch::State::identify(const Facts& before) {
 Status Batch::State::begin(const Facts& before) {
   facts = before;
   facts.emplace("seed", std::to_string(random_seed()));
-  facts.emplace("today", std::to_string(today()));
+  facts.emplace("today", std::to_string(today_of_system()));
   if (Status status = journal.begin_enrolment(); !status.ok()) return status;
   Status status = enrol();
   if (status.ok()) status = identify(before);

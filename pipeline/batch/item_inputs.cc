@@ -1,8 +1,6 @@
 #include "pipeline/batch/item_inputs.h"
 
-#include <algorithm>
-
-#include "pipeline/graph/diagnostic.h"
+#include "pipeline/graph/find_input.h"
 #include "pipeline/graph/json_tree.h"
 #include "pipeline/graph/literal.h"
 #include "pipeline/memory/value.h"
@@ -12,19 +10,6 @@ namespace weft {
 namespace {
 
 constexpr JsonLimits kLimits{size_t{1} << 30, 64, size_t{1} << 30, 50'000'000};
-
-Status unknown(const Graph& graph, const std::string& name) {
-  std::vector<std::string> known;
-  std::string all;
-  for (const PipelineInput& input : graph.inputs) {
-    known.push_back(input.name);
-    all += (all.empty() ? "" : ", ") + input.name;
-  }
-  const std::string near = nearest_name(name, known);
-  return Status(StatusCode::kInvalidArgument, "the pipeline has no input '" + name + "'")
-      .expected(all.empty() ? "nothing: the pipeline has no inputs" : "one of: " + all)
-      .hint(near.empty() ? "" : "did you mean " + near + "?");
-}
 
 bool is_text(const std::string& type) { return type == "text" || type == "path" || type == "any"; }
 
@@ -44,9 +29,7 @@ Result<std::map<std::string, std::string>> check_item_inputs(const Graph& graph,
                                                              const std::map<std::string, InputValue>& shared,
                                                              Pool& pool) {
   for (const auto& [name, value] : inputs) {
-    const bool known = std::any_of(graph.inputs.begin(), graph.inputs.end(),
-                                   [&name = name](const PipelineInput& input) { return input.name == name; });
-    if (!known) return unknown(graph, name);
+    if (!find_input(graph, name)) return unknown_input(graph, name, "");
   }
   std::map<std::string, std::string> result;
   for (const PipelineInput& input : graph.inputs) {

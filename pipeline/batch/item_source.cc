@@ -7,7 +7,7 @@
 #include "pipeline/batch/csv_reader.h"
 #include "pipeline/batch/line_reader.h"
 #include "pipeline/files/durable_file.h"
-#include "pipeline/graph/diagnostic.h"
+#include "pipeline/graph/find_input.h"
 #include "pipeline/graph/json_tree.h"
 
 namespace weft {
@@ -16,27 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr JsonLimits kItemLimits{LineReader::kMaxLineBytes, 64, LineReader::kMaxLineBytes, 2'000'000};
-
-const PipelineInput* find_input(const Graph& graph, const std::string& name) {
-  const auto found = std::find_if(graph.inputs.begin(), graph.inputs.end(),
-                                  [&](const PipelineInput& input) { return input.name == name; });
-  return found == graph.inputs.end() ? nullptr : &*found;
-}
-
-std::string input_names(const Graph& graph) {
-  std::string names;
-  for (const PipelineInput& input : graph.inputs) names += (names.empty() ? "" : ", ") + input.name;
-  return names.empty() ? "nothing: the pipeline has no inputs" : "one of: " + names;
-}
-
-Status unknown_input(const Graph& graph, const std::string& name) {
-  std::vector<std::string> known;
-  for (const PipelineInput& input : graph.inputs) known.push_back(input.name);
-  const std::string near = nearest_name(name, known);
-  return Status(StatusCode::kInvalidArgument, "the pipeline has no input '" + name + "'")
-      .expected(input_names(graph))
-      .hint(near.empty() ? "" : "did you mean " + near + "?");
-}
 
 /// A path as the item's file means it.
 std::string resolve_path(const std::string& given, const fs::path& folder) {
@@ -124,7 +103,7 @@ class CsvSource final : public ItemSource {
         return Status(StatusCode::kInvalidArgument, "two columns are named '" + columns_[i] + "'").at(place);
       }
       if (columns_[i] != "id" && !find_input(graph_, columns_[i])) {
-        return unknown_input(graph_, columns_[i]).at(place);
+        return unknown_input(graph_, columns_[i], place);
       }
     }
     return {};
@@ -313,7 +292,7 @@ Result<MatrixAxis> parse_matrix_axis(const std::string& text, const Graph& graph
         .got("'" + text + "'");
   }
   MatrixAxis axis{text.substr(0, equals), {}};
-  if (!find_input(graph, axis.input)) return unknown_input(graph, axis.input).at("--matrix");
+  if (!find_input(graph, axis.input)) return unknown_input(graph, axis.input, "--matrix");
   const std::string values = text.substr(equals + 1);
   if (const auto range = parse_range(values)) {
     const auto [from, to] = *range;

@@ -3,13 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
 #include "pipeline/cli/report.h"
-#include "pipeline/graph/diagnostic.h"
+#include "pipeline/graph/find_input.h"
 
 namespace weft::cli {
 namespace {
@@ -40,22 +39,6 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
-Error unknown_input(const Graph& graph, const std::string& name) {
-  std::vector<std::string> known;
-  std::string all;
-  for (const PipelineInput& input : graph.inputs) {
-    known.push_back(input.name);
-    all += (all.empty() ? "" : ", ") + input.name;
-  }
-  const std::string near = nearest_name(name, known);
-  return Error{StatusCode::kInvalidArgument,
-               "the pipeline has no input '" + name + "'",
-               "--set",
-               all.empty() ? "nothing: it has no inputs" : "one of: " + all,
-               {},
-               near.empty() ? "" : "did you mean " + near + "?"};
-}
-
 Status check_missing(const Graph& graph, const std::map<std::string, InputValue>& values) {
   std::string missing, example;
   for (const PipelineInput& input : graph.inputs) {
@@ -83,9 +66,8 @@ Result<std::map<std::string, InputValue>> read_settings(const Graph& graph,
     }
     const std::string name = setting.substr(0, equals);
     std::string value = setting.substr(equals + 1);
-    const auto input = std::find_if(graph.inputs.begin(), graph.inputs.end(),
-                                    [&](const PipelineInput& i) { return i.name == name; });
-    if (input == graph.inputs.end()) return unknown_input(graph, name);
+    const PipelineInput* input = find_input(graph, name);
+    if (input == nullptr) return unknown_input(graph, name, "--set");
     if (value == "-") {
       if (!from_standard_input.empty()) {
         return Error{

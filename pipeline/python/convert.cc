@@ -4,11 +4,10 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <variant>
 
-#include "pipeline/graph/diagnostic.h"
+#include "pipeline/graph/find_input.h"
 #include "pipeline/loader/port_type.h"
 #include "pipeline/python/raise.h"
 #include "pipeline/python/tensor.h"
@@ -125,22 +124,6 @@ nb::object bytes_to_python(const Value& value) {
   return nb::str(bytes.data(), bytes.size());
 }
 
-Error unknown_input(const Graph& graph, const std::string& name) {
-  std::vector<std::string> known;
-  std::string all;
-  for (const PipelineInput& input : graph.inputs) {
-    known.push_back(input.name);
-    all += (all.empty() ? "" : ", ") + input.name;
-  }
-  const std::string near = nearest_name(name, known);
-  return Error{StatusCode::kInvalidArgument,
-               "the pipeline has no input '" + name + "'",
-               {},
-               all.empty() ? "nothing: it has no inputs" : "one of: " + all,
-               {},
-               near.empty() ? "" : "did you mean " + near + "?"};
-}
-
 void check_missing(const Graph& graph, const std::map<std::string, InputValue>& values) {
   std::string missing;
   for (const PipelineInput& input : graph.inputs) {
@@ -238,9 +221,8 @@ std::map<std::string, InputValue> inputs_from_python(const Graph& graph, const n
   std::map<std::string, InputValue> values;
   for (const auto& [key, object] : inputs) {
     const std::string name = nb::cast<std::string>(nb::str(key));
-    const auto input = std::find_if(graph.inputs.begin(), graph.inputs.end(),
-                                    [&](const PipelineInput& declared) { return declared.name == name; });
-    if (input == graph.inputs.end()) raise_input_error(unknown_input(graph, name));
+    const PipelineInput* input = find_input(graph, name);
+    if (input == nullptr) raise_input_error(unknown_input(graph, name, ""));
     Result<Value> value = value_from_python(object, input->type);
     if (!value.ok()) raise_input_error(value.status().at("input '" + name + "'").error());
     values[name].value = *std::move(value);

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "pipeline/graph/find_input.h"
 #include "pipeline/loader/port_type.h"
 #include "pipeline/memory/value_json.h"
 #include "pipeline/plan/bounds.h"
@@ -18,14 +19,6 @@ int64_t draw_from_system() {
   uint32_t bits = 0;
   if (::getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) bits = 0;
   return bits & 0x7fffffff;  // every tool that a pipeline meets takes 31 bits
-}
-
-int64_t today_of_system() {
-  const std::time_t now = std::time(nullptr);
-  std::tm day{};
-  ::localtime_r(&now, &day);
-  day.tm_hour = day.tm_min = day.tm_sec = 0;
-  return ::timegm(&day);  // of the local date, as if it were UTC's
 }
 
 bool varies(const std::string& input, const RunOptions& options) {
@@ -58,17 +51,20 @@ Result<Value> input_value(const PipelineInput& input, const RunOptions& options,
 
 Status check_names(const Graph& graph, const RunOptions& options) {
   for (const auto& [name, given] : options.inputs) {
-    const auto known =
-        std::find_if(graph.inputs.begin(), graph.inputs.end(),
-                     [&name = name](const PipelineInput& input) { return input.name == name; });
-    if (known == graph.inputs.end()) {
-      return Status(StatusCode::kInvalidArgument, "the pipeline has no input '" + name + "'");
-    }
+    if (!find_input(graph, name)) return unknown_input(graph, name, "");
   }
   return {};
 }
 
 }  // namespace
+
+int64_t today_of_system() {
+  const std::time_t now = std::time(nullptr);
+  std::tm day{};
+  ::localtime_r(&now, &day);
+  day.tm_hour = day.tm_min = day.tm_sec = 0;
+  return ::timegm(&day);  // of the local date, as if it were UTC's
+}
 
 Result<std::vector<Value>> make_inputs(const Graph& graph, const RunOptions& options, Pool& pool) {
   if (Status status = check_names(graph, options); !status.ok()) return status;

@@ -40,5 +40,8 @@ Result<std::vector<Value>> make_item_inputs(const Graph& graph, const RunOptions
 /// may be DrawnSeed::kToday.
 int64_t seed_value(const RunOptions& options, const std::string& node, const std::string& parameter);
 
+/// The local date by the system's clock, as weft_node_config::today.
+int64_t today_of_system();
+
 }  // namespace weft
 #endif
