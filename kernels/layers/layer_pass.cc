@@ -1,12 +1,23 @@
 #include "kernels/layers/layer_pass.h"
 
 #include <cassert>
+#include <string>
 
 #include "kernels/layers/tiled_norms.h"
 #include "kernels/ops/gemm/quantized_gemm.h"
 #include "kernels/ops/group_norm/group_norm.h"
 
 namespace weft {
+
+Status LayerPass::check_workspace(std::span<const std::byte> workspace, int64_t needed, const char* whose) {
+  if (static_cast<int64_t>(workspace.size()) >= needed &&
+      reinterpret_cast<uintptr_t>(workspace.data()) % 64 == 0)
+    return Status();
+  return Status(StatusCode::kOutOfMemory,
+                std::string(whose) + " workspace is too small or not aligned to 64 bytes")
+      .expected(std::to_string(needed) + " bytes")
+      .got(std::to_string(workspace.size()));
+}
 
 LayerPass::LayerPass(Team team, Shared& shared)
     : team_(team),

@@ -12,12 +12,15 @@
 #define WEFT_KERNELS_LAYERS_LAYER_PASS_H
 
 #include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 
 #include "kernels/layers/scratch_arena.h"
 #include "kernels/layers/stop_request.h"
@@ -76,6 +79,22 @@ class LayerPass {
   };
 
   LayerPass(Team team, Shared& shared);
+
+  /// A whole pass by a team of the executor: walk(pass) on each thread. Sets shared.max_threads. Errors: kCancelled.
+  template <typename Walk>
+  static Status run(Shared& shared, Executor executor, Walk&& walk) {
+    shared.max_threads = executor.max_threads();
+    executor.run([&](Team team) {
+      LayerPass pass(team, shared);
+      walk(pass);
+    });
+    if (shared.stopped.load(std::memory_order_relaxed))
+      return Status(StatusCode::kCancelled, "stopped on request");
+    return Status();
+  }
+
+  /// whose: "the UNet's", for the message. Errors: kOutOfMemory below `needed` bytes or not aligned to 64.
+  static Status check_workspace(std::span<const std::byte> workspace, int64_t needed, const char* whose);
 
   /// Bytes of workspace of a pass by a team of up to n_threads.
   template <typename Network>

@@ -193,24 +193,15 @@ Status ClipText::forward(const ClipTextInputs& inputs, const ClipTextOutputs& ou
   if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
   const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size()) / inputs.n_sequences;
   const int64_t needed = workspace_bytes(inputs.n_sequences, n_tokens, executor.max_threads());
-  if (static_cast<int64_t>(workspace.size()) < needed ||
-      reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
-    return Status(StatusCode::kOutOfMemory,
-                  "the text encoder's workspace is too small or not aligned to 64 bytes")
-        .expected(std::to_string(needed) + " bytes")
-        .got(std::to_string(workspace.size()));
+  if (Status fits = LayerPass::check_workspace(workspace, needed, "the text encoder's"); !fits.ok())
+    return fits;
   LayerPass::Shared shared;
   shared.workspace = workspace.data();
-  shared.max_threads = executor.max_threads();
   shared.stop = stop;
   shared.times = times;
-  executor.run([&](Team team) {
-    LayerPass pass(team, shared);
+  return LayerPass::run(shared, executor, [&](LayerPass& pass) {
     Walker(*state_, pass, inputs.n_sequences, n_tokens, &inputs, &outputs).walk();
   });
-  if (shared.stopped.load(std::memory_order_relaxed))
-    return Status(StatusCode::kCancelled, "stopped on request");
-  return Status();
 }
 
 }  // namespace weft

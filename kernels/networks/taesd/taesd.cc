@@ -201,28 +201,15 @@ Status check_pass(const Taesd::State& s, const TensorView& latents, const Tensor
   if (Status v = check_view(latents, "latents", images_of(n, h, w, c.latent_channels)); !v.ok()) return v;
   if (Status v = check_view(pictures, "pictures", images_of(n, h * f, w * f, c.image_channels)); !v.ok())
     return v;
-  if (static_cast<int64_t>(workspace.size()) < needed ||
-      reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
-    return Status(StatusCode::kOutOfMemory,
-                  "the tiny autoencoder's workspace is too small or not aligned to 64 bytes")
-        .expected(std::to_string(needed) + " bytes")
-        .got(std::to_string(workspace.size()));
-  return Status();
+  return LayerPass::check_workspace(workspace, needed, "the tiny autoencoder's");
 }
 
 template <typename Walk>
 Status run(std::span<std::byte> workspace, Executor executor, const StopRequest& stop, Walk&& walk) {
   LayerPass::Shared shared;
   shared.workspace = workspace.data();
-  shared.max_threads = executor.max_threads();
   shared.stop = stop;
-  executor.run([&](Team team) {
-    LayerPass pass(team, shared);
-    walk(pass);
-  });
-  if (shared.stopped.load(std::memory_order_relaxed))
-    return Status(StatusCode::kCancelled, "stopped on request");
-  return Status();
+  return LayerPass::run(shared, executor, walk);
 }
 
 }  // namespace

@@ -194,24 +194,15 @@ Status ControlNet::forward(const UNetInputs& inputs, const TensorView& picture, 
       !valid.ok())
     return valid;
   const int64_t needed = workspace_bytes(extent, executor.max_threads());
-  if (static_cast<int64_t>(workspace.size()) < needed ||
-      reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
-    return Status(StatusCode::kOutOfMemory,
-                  "the control network's workspace is too small or not aligned to 64 bytes")
-        .expected(std::to_string(needed) + " bytes")
-        .got(std::to_string(workspace.size()));
+  if (Status fits = LayerPass::check_workspace(workspace, needed, "the control network's"); !fits.ok())
+    return fits;
   LayerPass::Shared shared;
   shared.workspace = workspace.data();
-  shared.max_threads = executor.max_threads();
   shared.stop = stop;
   shared.times = times;
-  executor.run([&](Team team) {
-    LayerPass pass(team, shared);
+  return LayerPass::run(shared, executor, [&](LayerPass& pass) {
     Walker(*state_, pass, extent, &inputs).walk(picture, strength, skips, mid);
   });
-  if (shared.stopped.load(std::memory_order_relaxed))
-    return Status(StatusCode::kCancelled, "stopped on request");
-  return Status();
 }
 
 }  // namespace weft

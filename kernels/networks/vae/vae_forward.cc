@@ -45,7 +45,7 @@ Status Vae::encode(const TensorView& pictures, const TensorView& moments, std::s
   if (Status s = check_view(moments, "moments", latents_of(e, 2 * c.latent_channels)); !s.ok()) return s;
   if (Status s = check_view(pictures, "pictures", pictures_of(e, c)); !s.ok()) return s;
   const int64_t needed = encode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
-  if (Status s = check_workspace(workspace, needed); !s.ok()) return s;
+  if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
   return run_pass(workspace.data(), executor, stop, times, nullptr,
                   [&](LayerPass& pass) { encode_whole(*state_, pass, pictures, moments); });
 }
@@ -58,7 +58,7 @@ Status Vae::decode(const TensorView& latents, const TensorView& pictures, std::s
   if (Status s = check_view(latents, "latents", latents_of(e, c.latent_channels)); !s.ok()) return s;
   if (Status s = check_view(pictures, "pictures", pictures_of(e, c)); !s.ok()) return s;
   const int64_t needed = decode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
-  if (Status s = check_workspace(workspace, needed); !s.ok()) return s;
+  if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
   return run_pass(workspace.data(), executor, stop, times, nullptr,
                   [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
 }

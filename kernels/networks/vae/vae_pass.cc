@@ -29,13 +29,4 @@ Status check_view(const TensorView& view, const char* what, const TensorView& wa
   return Status();
 }
 
-Status check_workspace(std::span<const std::byte> workspace, int64_t needed) {
-  if (static_cast<int64_t>(workspace.size()) >= needed &&
-      reinterpret_cast<uintptr_t>(workspace.data()) % 64 == 0)
-    return Status();
-  return Status(StatusCode::kOutOfMemory, "the VAE's workspace is too small or not aligned to 64 bytes")
-      .expected(std::to_string(needed) + " bytes")
-      .got(std::to_string(workspace.size()));
-}
-
 }  // namespace weft

@@ -256,7 +256,7 @@ Status Vae::encode_tiled(const TensorView& picture, const TensorView& moments, i
   if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
   if (Status fits = check_tile(*this, e.images, tile); !fits.ok()) return fits;
   const int64_t needed = tiled_encode_workspace_bytes(e.height, e.width, tile, executor.max_threads());
-  if (Status fits = check_workspace(workspace, needed); !fits.ok()) return fits;
+  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE's"); !fits.ok()) return fits;
   TensorView field = encoder_field(s, e.height, e.width);
   field.data = workspace.data();
   std::byte* rest = workspace.data() + field_bytes(field);
@@ -278,7 +278,7 @@ Status Vae::decode_tiled(const TensorView& latents, const TensorView& picture, i
   if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
   if (Status fits = check_tile(*this, e.images, tile); !fits.ok()) return fits;
   const int64_t needed = tiled_decode_workspace_bytes(e.height, e.width, tile, executor.max_threads());
-  if (Status fits = check_workspace(workspace, needed); !fits.ok()) return fits;
+  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE's"); !fits.ok()) return fits;
   TensorView field = decoder_field(s, e.height, e.width);
   field.data = workspace.data();
   std::byte* rest = workspace.data() + field_bytes(field);
