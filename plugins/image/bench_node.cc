@@ -30,13 +30,8 @@ constexpr weft_port kOutputs[] = {sdk::port(
 
 constexpr weft_parameter kParameters[] = {
     kModelParameter,
-    sdk::parameter({.name = "size",
-                    .type = "int",
-                    .default_json = "0",
-                    .minimum = 0,
-                    .maximum = kMaxGeneratedSide,
-                    .unit = "pixels",
-                    .help = "Side of the pictures, a multiple of 8; 0: what the model was trained on."}),
+    generated_side_parameter("size",
+                             "Side of the pictures, a multiple of 8; 0: what the model was trained on."),
     sdk::parameter({.name = "steps",
                     .type = "int",
                     .default_json = "2",

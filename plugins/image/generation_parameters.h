@@ -65,14 +65,15 @@ inline constexpr weft_parameter kTileParameter = sdk::parameter(
      .help = "Side of the tiles that the autoencoder works in: large pictures in less memory, without seams, "
              "but slower. 0: none."});
 
-constexpr weft_parameter generated_side_parameter(const char* name) {
+constexpr weft_parameter generated_side_parameter(
+    const char* name, const char* help = "A multiple of 8; 0: what the model was trained on.") {
   return sdk::parameter({.name = name,
                          .type = "int",
                          .default_json = "0",
                          .minimum = 0,
                          .maximum = kMaxGeneratedSide,
                          .unit = "pixels",
-                         .help = "A multiple of 8; 0: what the model was trained on."});
+                         .help = help});
 }
 
 inline constexpr weft_parameter kPromptParameters[] = {
