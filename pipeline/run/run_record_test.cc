@@ -23,8 +23,8 @@ RunRecord example() {
   const std::vector<PipelineSource> sources = {
       {"work/pipes/main.json", "{ \"weft\": 1,\n  \"nodes\": {} }\n"},
       {"work/pipes/parts/part.json", "{\"weft\" : 1}"}};
-  const std::vector<Value> inputs = {*Value::text("the \"sea\"\n"), *Value::bytes("/home/me/cat.png", "path"),
-                                     Value::integer(3)};
+  const std::vector<Value> inputs = {*Value::text("the \"sea\"\n"),
+                                     *Value::bytes("/pictures/cat.png", "path"), Value::integer(3)};
   const std::vector<DrawnSeed> seeds = {{"paint", "seed", 1234567890}};
   return make_run_record(sources, graph, inputs, seeds);
 }
