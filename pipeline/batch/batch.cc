@@ -10,12 +10,12 @@
 #include <utility>
 
 #include "pipeline/batch/concurrency.h"
+#include "pipeline/batch/disk_probe.h"
 #include "pipeline/batch/identity.h"
 #include "pipeline/batch/item_inputs.h"
 #include "pipeline/batch/item_name.h"
 #include "pipeline/batch/run_items.h"
 #include "pipeline/batch/tables.h"
-#include "pipeline/files/durable_file.h"
 #include "pipeline/graph/json_tree.h"
 #include "pipeline/run/host.h"
 #include "pipeline/run/item_values.h"
@@ -29,7 +29,6 @@ namespace fs = std::filesystem;
 constexpr size_t kPendingAtOnce = 256;  // items that are read from the journal in one go
 constexpr size_t kMaxProbes =
     3;  // items that are tried before the pipeline itself is held to be unable to run
-constexpr size_t kDiskProbeBytes = 1 << 20;
 
 uint64_t random_seed() {
   uint64_t bits = 0;
@@ -118,7 +117,7 @@ class JournalFeed final : public ItemFeed {
       // A disk that takes nothing more is not the item's fault, and the next items would fail alike.
       const bool disk = outcome.error && outcome.error->code == StatusCode::kIoError;
       if (disk) {
-        if (Status full = probe_disk(); !full.ok()) return full;
+        if (Status full = probe_disk(temporaries_, options_.folder); !full.ok()) return full;
       }
       ++n_failed_;
     }
@@ -128,14 +127,6 @@ class JournalFeed final : public ItemFeed {
   Status flush() { return commit_.flush(); }
 
  private:
-  /// Whether the output folder takes files at all.
-  Status probe_disk() {
-    Result<DurableFile> file = DurableFile::create(temporaries_, options_.folder / "disk-probe");
-    Status status = file.ok() ? file->write(std::string(kDiskProbeBytes, '\0')) : file.status();
-    if (status.ok()) return {};
-    return std::move(status).hint("run the same command again once the folder can be written");
-  }
-
   Journal& journal_;
   const BatchOptions& options_;
   TemporaryFiles& temporaries_;

@@ -1,40 +1,15 @@
 #include "pipeline/batch/estimate.h"
 
-#include <stdlib.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
-#include "pipeline/files/durable_file.h"
+#include "pipeline/files/scratch_folder.h"
 
 namespace weft {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder for one call.
-class ScratchFolder {
- public:
-  static Result<ScratchFolder> create() {
-    std::error_code error;
-    std::string pattern = (fs::temp_directory_path(error) / "weft-estimate-XXXXXX").string();
-    if (error || !::mkdtemp(pattern.data())) return io_error("creating a folder", pattern, errno);
-    return ScratchFolder(pattern);
-  }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchFolder(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit ScratchFolder(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 /// Free bytes where `folder` is or will be made; 0 if the system does not say.
 uint64_t free_bytes(fs::path folder) {
@@ -82,7 +57,7 @@ Status measure(Batch& batch, BatchEstimate& estimate, const CancelToken* cancel)
 
 Result<BatchEstimate> estimate_batch(const BatchSetup& setup, const BatchOptions& options,
                                      const CancelToken* cancel) {
-  Result<ScratchFolder> scratch = ScratchFolder::create();
+  Result<ScratchFolder> scratch = ScratchFolder::create("estimate");
   if (!scratch.ok()) return scratch.status();
   BatchOptions trial = options;
   trial.folder = scratch->path();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pipeline/batch/csv_reader.h"
+#include "pipeline/batch/disk_probe.h"
 #include "pipeline/batch/item_inputs.h"
 #include "pipeline/graph/json_tree.h"
 #include "pipeline/graph/literal.h"
@@ -143,7 +144,7 @@ Status write_tables(Journal& journal, const fs::path& folder, const std::string&
   const std::string names[] = {"results" + suffix + ".jsonl", "results" + suffix + ".csv",
                                "failures" + suffix + ".jsonl", "failures" + suffix + ".csv"};
   std::vector<std::string> begun(std::begin(names), std::end(names));
-  begun.push_back("disk-probe");
+  begun.push_back(kDiskProbeName);
   remove_leftovers(folder, begun);
   const auto create = [&](size_t table) { return Table::create(temporaries, folder / names[table]); };
   Result<Columns> columns = find_columns(journal);
