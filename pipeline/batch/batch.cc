@@ -11,6 +11,7 @@
 
 #include "pipeline/batch/concurrency.h"
 #include "pipeline/batch/disk_probe.h"
+#include "pipeline/batch/folder_layout.h"
 #include "pipeline/batch/identity.h"
 #include "pipeline/batch/item_inputs.h"
 #include "pipeline/batch/item_name.h"
@@ -211,7 +212,7 @@ Status Batch::State::identify(const Facts& before) {
     Result<RunOptions> run = item_run_options(items, item);
     if (!run.ok()) return run.status();
     SharedRuns runs(setup.graph, setup.plugins, setup.host,
-                    {.at_once = options.concurrency, .available_bytes = available_bytes()});
+                    {.at_once = options.concurrency, .available_bytes = available_bytes(), .varying = {}});
     Result<std::shared_ptr<PreparedRun>> found = runs.find(*run);
     if (!found.ok()) {
       if (first_failure.ok()) first_failure = found.status().at(item.place);
@@ -239,6 +240,7 @@ Status Batch::State::begin(const Facts& before) {
   facts = before;
   facts.emplace("seed", std::to_string(random_seed()));
   facts.emplace("today", std::to_string(today_of_system()));
+  if (options.shard.whole()) facts[kLayoutFact] = kWholeLayout;
   if (Status status = journal.begin_enrolment(); !status.ok()) return status;
   Status status = enrol();
   if (status.ok()) status = identify(before);
@@ -294,6 +296,7 @@ Result<Batch> Batch::open(const BatchSetup& setup, const BatchOptions& options) 
   }
   BatchOptions with_folder = options;
   with_folder.folder = batch_folder(options.folder);
+  if (Status status = check_layout(with_folder.folder, options.shard); !status.ok()) return status;
   FileSystem& file_system = setup.host.temporaries().file_system();
   Result<Journal> journal = Journal::open(with_folder.folder, options.shard.journal_name(), file_system);
   if (!journal.ok()) return journal.status();

@@ -74,7 +74,8 @@ struct BatchCallbacks {
 class Batch {
  public:
   /// Errors: those of the source and of the journal; kInvalidArgument if no item is valid (with the first mistake), if items
-  /// that are done have changed, or if pipeline, plugins or models have (with what); kOutOfMemory if not even one item fits.
+  /// that are done have changed, if the folder holds the batch in another number of shards; kVersionMismatch if pipeline,
+  /// plugins or models have changed (with what); kOutOfMemory if not even one item fits.
   static Result<Batch> open(const BatchSetup& setup, const BatchOptions& options);
   Batch(Batch&&) noexcept;
   Batch& operator=(Batch&&) noexcept;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "pipeline/batch/folder_layout.h"
 #include "pipeline/batch/identity.h"
 #include "pipeline/batch/item_files.h"
 #include "pipeline/batch/tables.h"
@@ -65,6 +66,7 @@ Result<MergedBatch> merge_shards(const fs::path& named, const std::vector<fs::pa
     if (!shard.ok()) return shard.status();
     Result<Facts> of_shard = shard->facts();
     if (!of_shard.ok()) return of_shard.status();
+    of_shard->erase(kLayoutFact);
     if (facts->empty()) *facts = *of_shard;
     if (Status same = check_same(*facts, *of_shard, part.journal); !same.ok()) return same;
     for (const auto& [name, value] : *of_shard) facts->emplace(name, value);
@@ -74,6 +76,7 @@ Result<MergedBatch> merge_shards(const fs::path& named, const std::vector<fs::pa
     if (!brought.ok()) return brought;
     if (Status status = whole->import(part.journal); !status.ok()) return status;
   }
+  facts->emplace(kLayoutFact, kJoinedLayout);
   if (Status status = whole->set_facts(*facts); !status.ok()) return status;
   if (Status status = write_tables(*whole, folder, "", temporaries); !status.ok()) return status;
   Result<BatchCounts> counts = whole->counts();

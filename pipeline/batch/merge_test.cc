@@ -68,6 +68,25 @@ TEST_F(MergeTest, AShardThatIsMissingLeavesItsItemsOut) {
   EXPECT_EQ(merge({})->counts.items, 7u);
 }
 
+TEST_F(MergeTest, AFolderHoldsShardsOrTheWhole) {
+  shard(1, 2, "out");
+  const auto refusal = [&](const Shard& as) {
+    batch_options().shard = as;
+    const Result<Batch> refused = open();
+    EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
+    return refused.ok() ? std::string() : to_string(refused.error());
+  };
+  EXPECT_THAT(refusal({}), HasSubstr("`weft merge " + out().string() + "` joins them"));
+  EXPECT_THAT(refusal({2, 3}), HasSubstr("a batch of another number of shards"));
+  ASSERT_TRUE(merge({}).ok());
+  shard(2, 2, "out");  // may still go on: nobody else has begun its items
+  EXPECT_EQ(recorded().size(), 3u);
+  ASSERT_TRUE(merge({}).ok());
+  batch_options().shard = {};
+  ASSERT_TRUE(batch().ok());
+  EXPECT_THAT(refusal({2, 2}), HasSubstr("a batch that is not in shards"));
+}
+
 TEST_F(MergeTest, RefusesFilesThatAreNotWhatWasRecorded) {
   shard(1, 2, "out");
   shard(2, 2, "a");

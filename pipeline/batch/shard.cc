@@ -22,6 +22,10 @@ std::string Shard::journal_name() const {
   return whole() ? "journal" : "journal-" + std::to_string(index) + "-of-" + std::to_string(count);
 }
 
+bool Shard::is_sibling(const std::string& name) const {
+  return name.ends_with("-of-" + std::to_string(count));
+}
+
 Result<Shard> parse_shard(const std::string& text) {
   const size_t slash = text.find('/');
   const auto index = parse_number(text.substr(0, slash));

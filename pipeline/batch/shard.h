@@ -20,6 +20,8 @@ struct Shard {
   bool whole() const { return count == 1; }
   /// "journal", or "journal-3-of-8": the name of its journal in the output folder, without ending.
   std::string journal_name() const;
+  /// Whether that is the name of one of the same number of shards.
+  bool is_sibling(const std::string& journal_name) const;
 };
 
 /// "3/8". Errors: kInvalidArgument.
