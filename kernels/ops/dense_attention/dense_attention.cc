@@ -10,6 +10,17 @@ namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 31;
 
+// Where a sequence's tokens lie.
+struct Sequence {
+  int64_t batch, first_token, n_queries, n_keys;
+};
+
+Sequence sequence(const DenseAttention& a, int64_t b) {
+  if (!a.starts) return {b, 0, a.n_queries, a.n_keys};
+  const int64_t n = a.starts[b + 1] - a.starts[b];
+  return {0, a.starts[b], n, n};
+}
+
 const char* at(const HeadsView& view, int64_t batch, int64_t token, int64_t component, int64_t element) {
   return static_cast<const char*>(view.data) +
          (batch * view.batch_stride + token * view.token_stride + component) * element;
@@ -19,7 +30,16 @@ Status check(const DenseAttention& a) {
   const auto shape_error = [](const char* message, std::string expected, std::string got) {
     return Status(StatusCode::kInvalidShape, message).expected(std::move(expected)).got(std::move(got));
   };
-  if (a.batch < 0 || a.n_queries < 0 || a.n_queries > kMostTokens || a.n_keys < 1 || a.n_keys > kMostTokens)
+  if (a.starts) {
+    if (a.bias)
+      return Status(StatusCode::kUnsupported, "attention of sequences of different lengths has no bias");
+    for (int64_t b = 0; b < a.batch; ++b)
+      if (a.starts[b] < 0 || a.starts[b + 1] <= a.starts[b] || a.starts[b + 1] > kMostTokens)
+        return shape_error("attention: sequences do not follow one another", "ascending starts",
+                           std::to_string(a.starts[b]) + ", then " + std::to_string(a.starts[b + 1]));
+  }
+  if (a.batch < 0 ||
+      (!a.starts && (a.n_queries < 0 || a.n_queries > kMostTokens || a.n_keys < 1 || a.n_keys > kMostTokens)))
     return shape_error("attention of an impossible shape", "batch and queries >= 0, keys >= 1",
                        "batch " + std::to_string(a.batch) + ", queries " + std::to_string(a.n_queries) +
                            ", keys " + std::to_string(a.n_keys));
@@ -44,41 +64,72 @@ int64_t scratch_stride(int64_t head_dim) { return (dense_scratch_floats(head_dim
 
 using Attend = void (*)(const DenseAttentionChunk& chunk);
 
+// Chunks of a head: as few as their limit allows, unless threads would stand idle. heads: of all sequences.
+int64_t chunks_of_head(int64_t n_queries, int64_t head_dim, int64_t heads, uint32_t n_threads) {
+  const int64_t fewest = (n_queries + dense_chunk_rows(head_dim) - 1) / dense_chunk_rows(head_dim);
+  if (heads * fewest % n_threads == 0 || heads * fewest >= 8 * int64_t{n_threads}) return fewest;
+  return std::max(fewest,
+                  std::min(fewest * n_threads, (n_queries + kMostRegisterRows - 1) / kMostRegisterRows));
+}
+
+// Computes chunk `part` of `n_parts` of a head.
+class ChunkRunner {
+ public:
+  ChunkRunner(const DenseAttention& a, void* scratch, uint32_t thread, Attend attend)
+      : a_(a), attend_(attend) {
+    chunk_.bf16 = a.dtype == DType::kBF16;
+    chunk_.causal = a.mask == AttentionMask::kCausal;
+    chunk_.head_dim = a.head_dim;
+    chunk_.q_stride = a.q.token_stride;
+    chunk_.k_stride = a.k.token_stride;
+    chunk_.v_stride = a.v.token_stride;
+    chunk_.y_stride = a.y.token_stride;
+    chunk_.bias_stride = a.bias_query_stride;
+    chunk_.scale = a.scale;
+    chunk_.scratch =
+        reinterpret_cast<float*>(static_cast<std::byte*>(scratch) + scratch_stride(a.head_dim) * thread);
+  }
+
+  void run(const Sequence& s, int64_t h, int64_t part, int64_t n_parts) {
+    const int64_t element = size_bytes(a_.dtype), component = h * a_.head_dim;
+    chunk_.n_keys = s.n_keys;
+    chunk_.first_query = s.n_queries * part / n_parts;
+    chunk_.n_queries = s.n_queries * (part + 1) / n_parts - chunk_.first_query;
+    const int64_t query = s.first_token + chunk_.first_query;
+    chunk_.q = at(a_.q, s.batch, query, component, element);
+    chunk_.k = at(a_.k, s.batch, s.first_token, component, element);
+    chunk_.v = at(a_.v, s.batch, s.first_token, component, element);
+    chunk_.y = const_cast<char*>(at(a_.y, s.batch, query, component, element));
+    chunk_.bias = a_.bias ? a_.bias + s.batch * a_.bias_batch_stride + h * a_.bias_head_stride +
+                                chunk_.first_query * a_.bias_query_stride
+                          : nullptr;
+    attend_(chunk_);
+  }
+
+ private:
+  const DenseAttention& a_;
+  Attend attend_;
+  DenseAttentionChunk chunk_;
+};
+
 void share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads, Attend attend) {
-  const int64_t element = size_bytes(a.dtype), heads = a.batch * a.n_heads;
-  if (heads == 0 || a.n_queries == 0) return;
-  // Chunks of a head: as few as their limit allows, unless threads would stand idle.
-  int64_t n_chunks = (a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim);
-  if (heads * n_chunks % n_threads != 0 && heads * n_chunks < 8 * int64_t{n_threads})
-    n_chunks =
-        std::max((a.n_queries + dense_chunk_rows(a.head_dim) - 1) / dense_chunk_rows(a.head_dim),
-                 std::min(n_chunks * n_threads, (a.n_queries + kMostRegisterRows - 1) / kMostRegisterRows));
-  const int64_t items = heads * n_chunks;
-  DenseAttentionChunk chunk;
-  chunk.bf16 = a.dtype == DType::kBF16;
-  chunk.causal = a.mask == AttentionMask::kCausal;
-  chunk.n_keys = a.n_keys;
-  chunk.head_dim = a.head_dim;
-  chunk.q_stride = a.q.token_stride;
-  chunk.k_stride = a.k.token_stride;
-  chunk.v_stride = a.v.token_stride;
-  chunk.y_stride = a.y.token_stride;
-  chunk.bias_stride = a.bias_query_stride;
-  chunk.scale = a.scale;
-  chunk.scratch =
-      reinterpret_cast<float*>(static_cast<std::byte*>(scratch) + scratch_stride(a.head_dim) * thread);
-  for (int64_t i = items * thread / n_threads; i < items * (int64_t{thread} + 1) / n_threads; ++i) {
-    const int64_t b = i / n_chunks / a.n_heads, h = i / n_chunks % a.n_heads, part = i % n_chunks;
-    chunk.first_query = a.n_queries * part / n_chunks;
-    chunk.n_queries = a.n_queries * (part + 1) / n_chunks - chunk.first_query;
-    chunk.q = at(a.q, b, chunk.first_query, h * a.head_dim, element);
-    chunk.k = at(a.k, b, 0, h * a.head_dim, element);
-    chunk.v = at(a.v, b, 0, h * a.head_dim, element);
-    chunk.y = const_cast<char*>(at(a.y, b, chunk.first_query, h * a.head_dim, element));
-    chunk.bias = a.bias ? a.bias + b * a.bias_batch_stride + h * a.bias_head_stride +
-                              chunk.first_query * a.bias_query_stride
-                        : nullptr;
-    attend(chunk);
+  const int64_t heads = a.batch * a.n_heads;
+  ChunkRunner runner(a, scratch, thread, attend);
+  if (!a.starts) {
+    if (heads == 0 || a.n_queries == 0) return;
+    const int64_t n_chunks = chunks_of_head(a.n_queries, a.head_dim, heads, n_threads);
+    const int64_t items = heads * n_chunks;
+    for (int64_t i = items * thread / n_threads; i < items * (int64_t{thread} + 1) / n_threads; ++i)
+      runner.run(sequence(a, i / n_chunks / a.n_heads), i / n_chunks % a.n_heads, i % n_chunks, n_chunks);
+    return;
+  }
+  // Chunks take as long as their sequences are long: threads take them in turn.
+  int64_t i = 0;
+  for (int64_t b = 0; b < a.batch; ++b) {
+    const Sequence s = sequence(a, b);
+    const int64_t n_chunks = chunks_of_head(s.n_queries, a.head_dim, heads, n_threads);
+    for (int64_t item = 0; item < a.n_heads * n_chunks; ++item, ++i)
+      if (i % n_threads == thread) runner.run(s, item / n_chunks, item % n_chunks, n_chunks);
   }
 }
 

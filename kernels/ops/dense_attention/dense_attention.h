@@ -61,6 +61,10 @@ struct DenseAttention {
   int64_t bias_query_stride = 0;
   int64_t bias_head_stride = 0;
   int64_t bias_batch_stride = 0;
+  /// Sequences of different lengths, one behind the other without padding: sequence b is the tokens starts[b] to
+  /// starts[b + 1] of q, k, v and y, at least one. n_queries, n_keys and batch strides are not read then, and there is no
+  /// bias. [batch + 1], or null.
+  const int64_t* starts = nullptr;
 };
 
 /// Bytes of scratch for a team of `n_threads`, to be aligned to 64. Depends on head_dim and n_threads alone.

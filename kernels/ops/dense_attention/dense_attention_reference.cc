@@ -22,9 +22,25 @@ int64_t index_of(const HeadsView& view, int64_t batch, int64_t token, int64_t co
   return batch * view.batch_stride + token * view.token_stride + component;
 }
 
+// a, for one sequence of several that follow one another.
+DenseAttention one_of(const DenseAttention& a, int64_t b) {
+  DenseAttention one = a;
+  one.starts = nullptr;
+  one.batch = 1;
+  one.n_queries = one.n_keys = a.starts[b + 1] - a.starts[b];
+  for (HeadsView* view : {&one.q, &one.k, &one.v, &one.y})
+    view->data =
+        static_cast<const char*>(view->data) + a.starts[b] * view->token_stride * size_bytes(a.dtype);
+  return one;
+}
+
 }  // namespace
 
 void dense_attention_reference(const DenseAttention& a) {
+  if (a.starts) {
+    for (int64_t b = 0; b < a.batch; ++b) dense_attention_reference(one_of(a, b));
+    return;
+  }
   std::vector<double> weights, row(static_cast<size_t>(a.head_dim));
   for (int64_t b = 0; b < a.batch; ++b) {
     for (int64_t h = 0; h < a.n_heads; ++h) {

@@ -237,6 +237,43 @@ TEST(DenseAttention, ExtremeScoresStayFinite) {
   }
 }
 
+// Sequences of several lengths behind one another, in one call.
+TEST(DenseAttention, SequencesOfDifferentLengthsAreWhatEachIsAlone) {
+  const std::vector<int64_t> starts = {0, 1, 8, 140, 141, 205, 210};
+  const int64_t total = starts.back(), n_heads = 3, head_dim = 24, width = n_heads * head_dim;
+  for (IsaLevel level : testing::available_levels()) {
+    for (DType dtype : {DType::kF32, DType::kBF16}) {
+      for (AttentionMask mask : {AttentionMask::kNone, AttentionMask::kCausal}) {
+        Fixture fixture(shape_of(1, total, total, n_heads, head_dim, dtype, mask));
+        DenseAttention alone = fixture.shape();
+        fixture.shape().batch = static_cast<int64_t>(starts.size()) - 1;
+        fixture.shape().starts = starts.data();
+        fixture.shape().n_queries = fixture.shape().n_keys = -1;  // not read
+        const std::vector<char> together = fixture.attend(level);
+        EXPECT_LT(fixture.error(together), testing::tolerance(dtype)) << to_string(level);
+        for (uint32_t n_threads : {2, 5, 64}) EXPECT_EQ(together, fixture.attend(level, n_threads));
+        const DenseAttention all = alone;
+        for (size_t b = 0; b + 1 < starts.size(); ++b) {
+          alone.n_queries = alone.n_keys = starts[b + 1] - starts[b];
+          const auto from_start = [&](const HeadsView& view) {
+            return static_cast<const char*>(view.data) + starts[b] * view.token_stride * size_bytes(dtype);
+          };
+          alone.q.data = from_start(all.q);
+          alone.k.data = from_start(all.k);
+          alone.v.data = from_start(all.v);
+          std::vector<char> y(static_cast<size_t>(alone.n_queries * width * size_bytes(dtype)));
+          alone.y.data = y.data();
+          Scratch scratch(head_dim, 1);
+          dense_attention_share(alone, scratch.data.get(), 0, 1, level);
+          ASSERT_EQ(std::memcmp(y.data(), together.data() + starts[b] * width * size_bytes(dtype), y.size()),
+                    0)
+              << to_string(level) << " sequence " << b;
+        }
+      }
+    }
+  }
+}
+
 TEST(DenseAttention, RefusesImpossibleArguments) {
   testing::Threads threads(2);
   Fixture fixture(shape_of(1, 4, 4, 2, 16));
@@ -260,6 +297,16 @@ TEST(DenseAttention, RefusesImpossibleArguments) {
   EXPECT_EQ(dense_attention(bad, scratch.span(), threads.executor()).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(dense_attention(good, scratch.span().first(64), threads.executor()).code(),
             StatusCode::kOutOfMemory);
+  const int64_t starts[] = {0, 3, 3}, two[] = {0, 1, 4};
+  bad = good;
+  bad.batch = 2;
+  bad.starts = starts;
+  EXPECT_EQ(dense_attention(bad, scratch.span(), threads.executor()).code(), StatusCode::kInvalidShape);
+  bad.starts = two;
+  EXPECT_TRUE(dense_attention(bad, scratch.span(), threads.executor()).ok());
+  const float bias[16] = {};
+  bad.bias = bias;
+  EXPECT_EQ(dense_attention(bad, scratch.span(), threads.executor()).code(), StatusCode::kUnsupported);
 }
 
 }  // namespace
