@@ -7,23 +7,25 @@ namespace {
 
 Status invalid(std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); }
 
+EncoderShape shape_of(const ClipTextConfig& c) {
+  return {.width = c.width,
+          .n_heads = c.n_heads,
+          .mlp_width = c.mlp_width,
+          .activation = c.activation,
+          .epsilon = c.epsilon,
+          .norms = NormPlace::kBefore,
+          .mask = AttentionMask::kCausal};
+}
+
 // What the forward pass relies on, whatever a configuration says.
 Status check(const ClipTextConfig& c, DType compute) {
-  constexpr int64_t kMostWidth = 1 << 16;
-  if (compute != DType::kF32 && compute != DType::kBF16)
-    return invalid("a text encoder computes in f32 or bf16");
-  if (c.width < 1 || c.width > kMostWidth || c.mlp_width < 1 || c.mlp_width > kMostWidth * 8 ||
-      c.projection_width < 0 || c.projection_width > kMostWidth)
-    return invalid("the widths of a text encoder are out of range").expected("1 to 65536");
-  if (c.vocabulary < 1 || c.vocabulary > (int64_t{1} << 24) || c.n_positions < 1 ||
-      c.n_positions > kMostWidth)
+  if (Status valid = check_encoder(shape_of(c), c.n_layers, compute, "a text encoder"); !valid.ok())
+    return valid;
+  constexpr int64_t kMost = 1 << 16;
+  if (c.projection_width < 0 || c.projection_width > kMost)
+    return invalid("the projection of a text encoder is out of range");
+  if (c.vocabulary < 1 || c.vocabulary > (int64_t{1} << 24) || c.n_positions < 1 || c.n_positions > kMost)
     return invalid("the vocabulary or the positions of a text encoder are out of range");
-  if (c.n_layers < 1 || c.n_layers > 256) return invalid("the layers of a text encoder are out of range");
-  if (c.n_heads < 1 || c.width % c.n_heads != 0 || c.width / c.n_heads > kMaxDenseHeadDim)
-    return invalid("the number of heads must divide the width of a text encoder")
-        .expected("a divisor of " + std::to_string(c.width))
-        .got(std::to_string(c.n_heads));
-  if (!(c.epsilon > 0)) return invalid("the epsilon of a text encoder's norms must be positive");
   return Status();
 }
 
@@ -39,16 +41,17 @@ void plan_clip_text(ClipText::State& s) {
   plan.ignore(prefix + "embeddings.position_ids");
   s.layers.resize(static_cast<size_t>(c.n_layers));
   for (size_t i = 0; i < s.layers.size(); ++i) {
-    ClipTextLayer& layer = s.layers[i];
     const std::string name = prefix + "encoder.layers." + std::to_string(i);
     const std::string attention = name + ".self_attn";
-    plan.layer_norm(name + ".layer_norm1", c.width, c.epsilon, &layer.norm1);
-    plan.dense({attention + ".q_proj", attention + ".k_proj", attention + ".v_proj"}, c.width, c.width,
-               BiasTensor::kRequired, &layer.qkv);
-    plan.dense({attention + ".out_proj"}, c.width, c.width, BiasTensor::kRequired, &layer.out);
-    plan.layer_norm(name + ".layer_norm2", c.width, c.epsilon, &layer.norm2);
-    plan.dense({name + ".mlp.fc1"}, c.mlp_width, c.width, BiasTensor::kRequired, &layer.up);
-    plan.dense({name + ".mlp.fc2"}, c.width, c.mlp_width, BiasTensor::kRequired, &layer.down);
+    const EncoderLayerNames names = {.query = attention + ".q_proj",
+                                     .key = attention + ".k_proj",
+                                     .value = attention + ".v_proj",
+                                     .out = attention + ".out_proj",
+                                     .attention_norm = name + ".layer_norm1",
+                                     .up = name + ".mlp.fc1",
+                                     .down = name + ".mlp.fc2",
+                                     .mlp_norm = name + ".layer_norm2"};
+    plan_encoder_layer(plan, names, s.shape, &s.layers[i]);
   }
   plan.layer_norm(prefix + "final_layer_norm", c.width, c.epsilon, &s.final_norm);
   if (c.projection_width > 0)
@@ -66,6 +69,7 @@ Result<ClipText> ClipText::open(WeightSource source, const ClipTextConfig& confi
   if (Status valid = check(config, compute); !valid.ok()) return valid;
   auto state = std::make_unique<State>();
   state->config = config;
+  state->shape = shape_of(config);
   state->compute = state->inner = compute;
   state->source = std::move(source);
   state->plan.emplace(state->source, compute);

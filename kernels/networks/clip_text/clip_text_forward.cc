@@ -1,10 +1,7 @@
 // The forward pass: one team of threads walks all layers together; see kernels/layers/layer_pass.h.
-#include <cmath>
 #include <cstring>
 
 #include "kernels/networks/clip_text/clip_text_state.h"
-#include "kernels/ops/embedding/embedding.h"
-#include "kernels/quant/dequantize.h"
 
 namespace weft {
 namespace {
@@ -43,7 +40,8 @@ class Walker {
     for (int64_t i = 0; i < (pools ? c_.n_layers : last); ++i) {
       if (i == last) write_hidden();
       if (pass_.stopped()) return;
-      layer(s_.layers[static_cast<size_t>(i)]);
+      encoder_layer(pass_, s_.layers[static_cast<size_t>(i)], s_.shape, x_, {.count = n_, .tokens = tokens_},
+                    s_.inner);
     }
     if (last == c_.n_layers || !pools) write_hidden();
     if (pools) write_pooled();
@@ -53,60 +51,16 @@ class Walker {
  private:
   void embed() {
     if (pass_.measures()) return;
-    const SourceTensor& table = *s_.token_embedding;
-    const int64_t row_bytes = weights_bytes(table.tensor->format, c_.width);
     for (int64_t r = pass_.begin(n_ * tokens_); r < pass_.end(n_ * tokens_); ++r) {
       const int64_t id = in_->tokens[static_cast<size_t>(r)];
       float* x = x_.as<float>() + r * c_.width;
-      if (id < c_.vocabulary)
-        embedding_row(table.tensor->format, table.data() + id * row_bytes, c_.width, 1, x, pass_.level());
+      if (id < c_.vocabulary) read_embedding_row(*s_.token_embedding, id, c_.width, x, pass_.level());
       else
         std::memcpy(x, in_->extra_embeddings + (id - c_.vocabulary) * c_.width,
                     static_cast<size_t>(c_.width) * 4);
       add(x, s_.position_embedding + r % tokens_ * c_.width, c_.width, pass_.level());
     }
     pass_.barrier();
-  }
-
-  void layer(const ClipTextLayer& layer) {
-    const int64_t rows = n_ * tokens_, c = c_.width;
-    const TensorView normed = pass_.take(s_.inner, {rows, c});
-    const TensorView qkv = pass_.take(s_.inner, {rows, 3 * c});
-    pass_.layer_norm(layer.norm1, x_, normed);
-    pass_.barrier();
-    pass_.dense(layer.qkv, normed, qkv);
-    pass_.barrier();
-    attend(qkv, normed);  // whose rows are no longer needed
-    pass_.dense(layer.out, normed, x_, {.residual = x_});
-    pass_.barrier();
-    pass_.give(qkv);
-    const TensorView wide = pass_.take(s_.inner, {rows, c_.mlp_width});
-    pass_.layer_norm(layer.norm2, x_, normed);
-    pass_.barrier();
-    pass_.dense(layer.up, normed, wide, {.activation = c_.activation});
-    pass_.barrier();
-    pass_.dense(layer.down, wide, x_, {.residual = x_});
-    pass_.barrier();
-    pass_.give(wide);
-    pass_.give(normed);
-  }
-
-  void attend(const TensorView& qkv, const TensorView& y) {
-    const int64_t c = c_.width, element = size_bytes(s_.inner);
-    const char* base = qkv.as<const char>();
-    DenseAttention a;
-    a.batch = n_;
-    a.n_queries = a.n_keys = tokens_;
-    a.n_heads = c_.n_heads;
-    a.head_dim = c / c_.n_heads;
-    a.dtype = s_.inner;
-    a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
-    a.mask = AttentionMask::kCausal;
-    a.q = {base, 3 * c, tokens_ * 3 * c};
-    a.k = {base + c * element, 3 * c, tokens_ * 3 * c};
-    a.v = {base + 2 * c * element, 3 * c, tokens_ * 3 * c};
-    a.y = {y.data, c, tokens_ * c};
-    pass_.attention(a);
   }
 
   void write_hidden() {

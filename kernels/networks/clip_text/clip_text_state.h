@@ -5,18 +5,15 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/layers/encoder_layer.h"
 #include "kernels/layers/weight_plan.h"
 #include "kernels/networks/clip_text/clip_text.h"
 
 namespace weft {
 
-struct ClipTextLayer {
-  Norm norm1, norm2;
-  DenseLayer qkv, out, up, down;
-};
-
 struct ClipText::State {
   ClipTextConfig config;
+  EncoderShape shape;
   DType compute = DType::kF32;
   DType inner = DType::kF32;  // of what lives within a layer; the residual connection is f32
   WeightSource source;
@@ -25,7 +22,7 @@ struct ClipText::State {
 
   const SourceTensor* token_embedding = nullptr;  // [vocabulary, width], in its file
   const float* position_embedding = nullptr;      // [n_positions, width]
-  std::vector<ClipTextLayer> layers;
+  std::vector<EncoderLayer> layers;
   Norm final_norm;
   DenseLayer projection;  // absent without projection_width
 };

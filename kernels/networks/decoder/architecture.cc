@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/layers/activation_name.h"
+
 namespace weft {
 
 extern const Architecture kFalcon, kGemma3, kGpt2, kLlama, kQwen2, kQwen3;
@@ -71,69 +73,6 @@ FileLayout Architecture::layout(WeightContainer container) const {
   if (result.names.empty() && is_gguf) result.names = kGgufNames;
   if (result.names.empty() && !is_gguf) result.names = kHuggingFaceNames;
   return result;
-}
-
-int64_t MetadataReader::size(std::string_view key, int64_t most) {
-  const std::string full = prefix_ + std::string(key);
-  Result<int64_t> value = metadata_.integer(full);
-  if (!value.ok()) {
-    keep(value.status());
-    return 1;
-  }
-  if (*value < 1 || *value > most) {
-    keep(Status(StatusCode::kCorruptData, "a size is out of range")
-             .at(metadata_.source() + ", key '" + full + "'")
-             .expected("1 to " + std::to_string(most))
-             .got(std::to_string(*value)));
-    return 1;
-  }
-  return *value;
-}
-
-double MetadataReader::positive(std::string_view key) {
-  const std::string full = prefix_ + std::string(key);
-  Result<double> value = metadata_.number(full);
-  if (!value.ok()) {
-    keep(value.status());
-    return 1;
-  }
-  if (!(*value > 0) || !std::isfinite(*value)) {
-    keep(Status(StatusCode::kCorruptData, "a value is out of range")
-             .at(metadata_.source() + ", key '" + full + "'")
-             .expected("a finite number above 0")
-             .got(std::to_string(*value)));
-    return 1;
-  }
-  return *value;
-}
-
-std::string MetadataReader::text_or(std::string_view key, std::string_view fallback) {
-  Result<std::string_view> value = metadata_.string_or(prefix_ + std::string(key), fallback);
-  if (value.ok()) return std::string(*value);
-  keep(value.status());
-  return std::string(fallback);
-}
-
-std::vector<std::string> MetadataReader::texts_or(std::string_view key) {
-  if (!has(key)) return {};
-  Result<std::vector<std::string_view>> values = metadata_.strings(prefix_ + std::string(key));
-  if (values.ok()) return {values->begin(), values->end()};
-  keep(values.status());
-  return {};
-}
-
-bool MetadataReader::flag_or(std::string_view key, bool fallback) {
-  Result<bool> value = metadata_.boolean_or(prefix_ + std::string(key), fallback);
-  if (value.ok()) return *value;
-  keep(value.status());
-  return fallback;
-}
-
-void MetadataReader::unsupported(std::string_view key, std::string_view value, std::string_view known) {
-  keep(Status(StatusCode::kUnsupported, "this model needs what the decoder does not have")
-           .at(metadata_.source() + ", key '" + prefix_ + std::string(key) + "'")
-           .expected(std::string(known))
-           .got(std::string(value)));
 }
 
 void read_gguf_shapes(MetadataReader& reader, DecoderConfig& config) {
@@ -216,17 +155,6 @@ void read_hugging_face_rope(MetadataReader& reader, std::string_view kind, int64
   } else {
     reader.unsupported(at + "rope_type", type, "default, linear, llama3 or yarn");
   }
-}
-
-Activation read_activation(MetadataReader& reader, std::string_view key, std::string_view fallback) {
-  const std::string name = reader.text_or(key, fallback);
-  if (name == "silu" || name == "swish") return Activation::kSilu;
-  if (name == "gelu") return Activation::kGelu;
-  if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return Activation::kGeluTanh;
-  if (name == "relu") return Activation::kRelu;
-  if (name == "relu2") return Activation::kReluSquared;
-  reader.unsupported(key, name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu or relu2");
-  return Activation::kSilu;
 }
 
 }  // namespace weft

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "kernels/networks/decoder/decoder_config.h"
-#include "modalities/weights/metadata.h"
+#include "modalities/weights/metadata_reader.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
@@ -87,39 +87,6 @@ struct Architecture {
 /// Errors: kUnsupported, naming the known ones.
 Result<const Architecture*> find_architecture(std::string_view name);
 
-/// Reads metadata values one after another and keeps the first error, so that an architecture reads as a list.
-class MetadataReader {
- public:
-  /// prefix: put before every key ("llama.").
-  explicit MetadataReader(const Metadata& metadata, std::string prefix = {})
-      : metadata_(metadata), prefix_(std::move(prefix)) {}
-
-  bool has(std::string_view key) const { return metadata_.contains(prefix_ + std::string(key)); }
-  /// A whole number of 1 to `most`.
-  int64_t size(std::string_view key, int64_t most = INT32_MAX);
-  int64_t size_or(std::string_view key, int64_t fallback) { return has(key) ? size(key) : fallback; }
-  /// A finite number above 0.
-  double positive(std::string_view key);
-  double positive_or(std::string_view key, double fallback) { return has(key) ? positive(key) : fallback; }
-  std::string text_or(std::string_view key, std::string_view fallback);
-  /// The strings of an array; none if the key is absent.
-  std::vector<std::string> texts_or(std::string_view key);
-  bool flag_or(std::string_view key, bool fallback);
-  /// Records kUnsupported for `key`.
-  void unsupported(std::string_view key, std::string_view value, std::string_view known);
-
-  const Status& status() const { return status_; }
-  const Metadata& metadata() const { return metadata_; }
-
- private:
-  void keep(Status status) {
-    if (status_.ok()) status_ = std::move(status);
-  }
-  const Metadata& metadata_;
-  std::string prefix_;
-  Status status_;
-};
-
 /// The keys that all architectures share in GGUF: shapes, norm epsilon, rotation with its scaling, window.
 /// `reader` has the prefix "<architecture>.".
 void read_gguf_shapes(MetadataReader& reader, DecoderConfig& config);
@@ -129,8 +96,5 @@ void read_hugging_face_shapes(MetadataReader& reader, DecoderConfig& config);
 /// under "rope_parameters.<kind>".
 void read_hugging_face_rope(MetadataReader& reader, std::string_view kind, int64_t n_rotated, double base,
                             RopeConfig& rope);
-/// "silu", "gelu", "gelu_new", ...
-Activation read_activation(MetadataReader& reader, std::string_view key, std::string_view fallback);
-
 }  // namespace weft
 #endif

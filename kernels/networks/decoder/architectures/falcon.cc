@@ -2,6 +2,7 @@
 // decoder architecture (11B, 40B) KV groups and one norm or two. Source: Almazrouei et al. 2023, arXiv:2311.16867.
 #include <cmath>
 
+#include "kernels/layers/activation_name.h"
 #include "kernels/networks/decoder/architecture.h"
 
 namespace weft {

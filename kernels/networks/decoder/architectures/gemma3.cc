@@ -2,6 +2,7 @@
 // each sub-layer, scaled embeddings. Source: Gemma Team 2025, arXiv:2503.19786.
 #include <cmath>
 
+#include "kernels/layers/activation_name.h"
 #include "kernels/networks/decoder/architecture.h"
 
 namespace weft {

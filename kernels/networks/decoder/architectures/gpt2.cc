@@ -1,6 +1,7 @@
 // GPT-2: layer norms, learned positions, a plain MLP, biases everywhere. Source: Radford et al. 2019.
 #include <cmath>
 
+#include "kernels/layers/activation_name.h"
 #include "kernels/networks/decoder/architecture.h"
 
 namespace weft {
