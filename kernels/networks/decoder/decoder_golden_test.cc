@@ -13,11 +13,14 @@
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
+#include "kernels/testing/workspace.h"
 #include "modalities/weights/testing/model_file_writer.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
 namespace {
+
+using testing::Workspace;
 
 constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
 
@@ -31,18 +34,6 @@ std::vector<T> read(const WeightFile& file, const char* name) {
   std::memcpy(values.data(), (*tensor)->data, values.size() * sizeof(T));
   return values;
 }
-
-// Memory aligned to 64 bytes.
-struct Workspace {
-  explicit Workspace(int64_t bytes)
-      : size(static_cast<size_t>((bytes + 63) / 64 * 64)),
-        data(static_cast<std::byte*>(std::aligned_alloc(64, size)), &std::free) {
-    std::memset(data.get(), 0xff, size);  // NaN: nothing may be read before it is written
-  }
-  std::span<std::byte> span() { return {data.get(), size}; }
-  size_t size;
-  std::unique_ptr<std::byte, void (*)(void*)> data;
-};
 
 struct Loaded {
   explicit Loaded(const std::string& path, uint32_t n_threads = 2)

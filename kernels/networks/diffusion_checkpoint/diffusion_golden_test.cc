@@ -17,10 +17,13 @@
 #include "kernels/networks/unet/unet.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
+#include "kernels/testing/workspace.h"
 #include "modalities/weights/testing/model_file_writer.h"
 
 namespace weft {
 namespace {
+
+using testing::Workspace;
 
 constexpr double kTolerance = 1e-4, kBf16Tolerance = 2e-2;  // relative, of f32 and bf16 compute
 
@@ -70,18 +73,6 @@ class Expected {
 
  private:
   WeightFile file_;
-};
-
-// Memory aligned to 64 bytes, filled with NaN: nothing may be read before it is written.
-struct Workspace {
-  explicit Workspace(int64_t bytes)
-      : size(static_cast<size_t>((bytes + 63) / 64 * 64)),
-        data(static_cast<std::byte*>(std::aligned_alloc(64, size)), &std::free) {
-    std::memset(data.get(), 0xff, size);
-  }
-  std::span<std::byte> span() { return {data.get(), size}; }
-  size_t size;
-  std::unique_ptr<std::byte, void (*)(void*)> data;
 };
 
 double error(const std::vector<float>& got, std::span<const float> want) {

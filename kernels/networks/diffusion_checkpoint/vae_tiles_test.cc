@@ -11,9 +11,12 @@
 
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/testing/threads.h"
+#include "kernels/testing/workspace.h"
 
 namespace weft {
 namespace {
+
+using testing::Workspace;
 
 constexpr float kTwoSteps = 2 * 2.0f / 255;  // of 8 bits, in pictures of [-1, 1]
 
@@ -22,15 +25,6 @@ T take(Result<T> result) {
   if (!result.ok()) throw std::runtime_error(to_string(result.error()));
   return std::move(*result);
 }
-
-struct Workspace {
-  explicit Workspace(int64_t bytes)
-      : size(static_cast<size_t>((bytes + 63) / 64 * 64)),
-        data(static_cast<std::byte*>(std::aligned_alloc(64, size)), &std::free) {}
-  std::span<std::byte> span() { return {data.get(), size}; }
-  size_t size;
-  std::unique_ptr<std::byte, void (*)(void*)> data;
-};
 
 float largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
   float largest = 0;

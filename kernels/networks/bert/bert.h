@@ -1,0 +1,106 @@
+/// BERT and RoBERTa: encoders of texts, such as sentence-transformers are made of.
+///
+/// Three stages: open() reads headers only, load() packs, then forward() encodes sequences of any lengths, one behind the
+/// other. Numerics: a sequence's bits depend on its tokens, the compute type and the ISA level, not on its neighbours or
+/// the threads; the residual connection is f32. Ownership: borrows the WeightFile behind its source, which outlives it; load()
+/// keeps the store's bytes until unload(). Thread safety: const members of a loaded model may be called from several threads.
+/// Source: Devlin et al. 2018, arXiv:1810.04805; Liu et al. 2019, arXiv:1907.11692; names as in transformers' BertModel.
+///
+///   Result<BertConfig> config = read_bert_config(file.metadata());
+///   Result<Bert> bert = Bert::open(bert_source(file), *config, DType::kF32);
+///   Status loaded = bert->load(store, "sha256-of-the-file", executor);
+///   BertInputs in{.tokens = ids, .starts = starts};                     // starts: {0, 5, 12}: texts of 5 and 7 tokens
+///   Status done = bert->forward(in, {.pooled = pooled, .pooling = Pooling::kMean}, workspace, executor);  // [2, width]
+#ifndef WEFT_KERNELS_NETWORKS_BERT_BERT_H
+#define WEFT_KERNELS_NETWORKS_BERT_BERT_H
+
+#include <weft/sdk/executor.h>
+#include <weft/sdk/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "kernels/layers/layer_pass.h"
+#include "kernels/layers/packed_weight_store.h"
+#include "kernels/layers/stop_request.h"
+#include "kernels/layers/weight_source.h"
+#include "kernels/ops/activation/activation.h"
+#include "kernels/tensor.h"
+
+namespace weft {
+
+struct BertConfig {
+  int64_t vocabulary = 30522;
+  int64_t width = 768;
+  int64_t n_layers = 12;
+  int64_t n_heads = 12;
+  int64_t mlp_width = 3072;
+  int64_t n_positions = 512;  // rows of the table of positions
+  int64_t first_position =
+      0;  // row of a text's first token: RoBERTa's tables begin with rows that nothing uses
+  int64_t n_types = 2;
+  Activation activation = Activation::kGelu;
+  float epsilon = 1e-12f;
+
+  /// Tokens of the longest text.
+  int64_t longest_text() const { return n_positions - first_position; }
+};
+
+struct BertInputs {
+  std::span<const int32_t> tokens = {};  // of all sequences
+  std::span<const int64_t> starts = {};  // [sequences + 1]: where each begins, and where the last one ends
+  std::span<const int32_t> types = {};   // one a token, as tokens; empty: all 0
+};
+
+/// One vector of a sequence's.
+enum class Pooling : uint8_t { kFirst, kLast, kMean, kMax };
+
+struct BertOutputs {
+  float* hidden = nullptr;  // [tokens, width], or null
+  float* pooled = nullptr;  // [sequences, width], or null
+  Pooling pooling = Pooling::kMean;
+};
+
+class Bert {
+ public:
+  /// source: names as bert_source() gives them. Errors: kInvalidArgument (an impossible configuration), kNotFound,
+  /// kInvalidShape, kUnsupported (tensors that are missing, misshapen or unexpected: all of them are listed).
+  static Result<Bert> open(WeightSource source, const BertConfig& config, DType compute);
+
+  Bert(Bert&&) noexcept;
+  Bert& operator=(Bert&&) noexcept;
+  ~Bert();
+
+  const BertConfig& config() const;
+  DType compute() const;
+  int64_t packed_weights_bytes() const;
+  /// Bytes that stay mapped and are read row by row: the token table.
+  int64_t mapped_bytes() const;
+  int64_t parameters() const;
+  /// For sequences of n_tokens in all.
+  int64_t workspace_bytes(int64_t n_tokens, uint32_t n_threads) const;
+
+  Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+              const StopRequest& stop = {});
+  bool loaded() const;
+  /// Forgets the weights, whose store may be destroyed then; load() gets them again.
+  void unload();
+
+  /// No allocation. workspace: workspace_bytes(), aligned to 64. Errors: kInvalidArgument (not loaded, a token or type out of
+  /// range), kInvalidShape (sequences that are empty, too long, or do not follow one another), kOutOfMemory (the workspace),
+  /// kCancelled.
+  Status forward(const BertInputs& inputs, const BertOutputs& outputs, std::span<std::byte> workspace,
+                 Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  struct State;
+
+ private:
+  explicit Bert(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weft
+#endif
