@@ -80,6 +80,13 @@ def main():
                     {"SpecialToken": {"id": "<e>"}}, {"Sequence": {"id": "A"}}]}}
     json_unigram = {"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True},
                     "model": {"type": "Unigram", "unk_id": 0, "vocab": [["?", 0.0], ["a", -1.5], ["▁a", -2.0]]}}
+    pieces = ["[UNK]", "[CLS]", "[SEP]", "a", "##a", "##b", "é", "中", "<x>"]
+    json_word_piece = {"normalizer": {"type": "BertNormalizer", "lowercase": True, "strip_accents": False},
+                       "pre_tokenizer": {"type": "BertPreTokenizer"},
+                       "model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 9,
+                                 "vocab": {piece: i for i, piece in enumerate(pieces)}},
+                       "added_tokens": [{"id": 1, "content": "[CLS]", "special": True}, {"id": 8, "content": "<x>"}],
+                       "post_processor": {"type": "BertProcessing", "cls": ["[CLS]", 1], "sep": ["[SEP]", 2]}}
     seeds = {
         "gguf/empty": gguf([]),
         "gguf/v2": gguf([("general.alignment", U32, 32)], version=2),
@@ -96,6 +103,7 @@ def main():
         "tokenizer/gguf_unigram": tokenizer("G", "b ab  é", gguf(unigram)),
         "tokenizer/sentencepiece": tokenizer("S", "ab a\n\nb", sentencepiece()),
         "tokenizer/json_bpe": tokenizer("J", "ab e\u0301<e> 1", json.dumps(json_bpe).encode()),
+        "tokenizer/json_word_piece": tokenizer("J", "Aab É中[CLS]<x> a,b", json.dumps(json_word_piece).encode()),
         "tokenizer/json_unigram": tokenizer("J", "a a", json.dumps(json_unigram).encode()),
     }
     for name, data in seeds.items():

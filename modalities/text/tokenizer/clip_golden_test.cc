@@ -2,12 +2,11 @@
 // scripts/make_golden/clip_tokenizer_ids.py, with the vocabulary of the emoji model.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
-#include "modalities/text/tokenizer/testing/test_lines.h"
+#include "modalities/text/tokenizer/testing/golden_ids.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/json_file.h"
 #include "modalities/weights/testing/model_file_writer.h"
@@ -39,11 +38,6 @@ std::vector<TokenId> ids_of(const Tokenizer& tokenizer, const std::string& text)
   return ids.ok() ? *ids : std::vector<TokenId>();
 }
 
-uint64_t fnv(uint64_t hash, uint32_t value) {
-  for (int i = 0; i < 4; ++i) hash = (hash ^ (value >> (8 * i) & 0xFF)) * 0x100000001B3u;
-  return hash;
-}
-
 class ClipTokenizer : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ClipTokenizer, GivesTheIdsOfTransformers) {
@@ -58,24 +52,15 @@ TEST_P(ClipTokenizer, GivesTheIdsOfTransformers) {
   const Value& expected = (*golden)["cases"][name.c_str()];
   const Value& prompts = (*golden)["prompts"];
   for (rapidjson::SizeType i = 0; i < prompts.Size(); ++i) {
-    std::vector<TokenId> want;
-    for (const Value& id : expected["ids"][i].GetArray()) want.push_back(id.GetInt());
+    const std::vector<TokenId> want = testing::ids_of(expected["ids"][i]);
     const std::string prompt(prompts[i].GetString(), prompts[i].GetStringLength());
     EXPECT_EQ(ids_of(*tokenizer, prompt), want) << prompt;
   }
 
-  const std::vector<std::string> lines = testing::tokenizer_test_lines();
-  const Value& hashes = expected["hashes"];
-  const size_t chunk = lines.size() / hashes.Size();
-  for (rapidjson::SizeType c = 0; c < hashes.Size(); ++c) {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (size_t i = c * chunk; i < (c + 1) * chunk; ++i) {
-      const std::vector<TokenId> ids = ids_of(*tokenizer, lines[i]);
-      hash = fnv(hash, static_cast<uint32_t>(ids.size()));
-      for (TokenId id : ids) hash = fnv(hash, static_cast<uint32_t>(id));
-    }
-    EXPECT_EQ(hash, std::strtoull(hashes[c].GetString(), nullptr, 16)) << "lines from " << c * chunk;
-  }
+  const std::vector<std::string> hashes = testing::strings_of(expected["hashes"]);
+  EXPECT_EQ(testing::hashes_of_lines(hashes.size(),
+                                     [&](const std::string& line) { return ids_of(*tokenizer, line); }),
+            hashes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Paddings, ClipTokenizer, ::testing::Values("pad_is_end", "pad_is_exclamation_mark"),

@@ -1,13 +1,9 @@
 #include "modalities/text/tokenizer/encoder.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
-#include <memory>
 
-#include "modalities/unicode/char_class.h"
+#include "modalities/text/tokenizer/normal_forms.h"
 #include "modalities/unicode/utf8.h"
 
 namespace weft {
@@ -25,71 +21,16 @@ uint8_t character_size(std::string_view text) {
   return step.state == Utf8::kValid ? step.size : 1;
 }
 
-// Sorting the marks on one character takes the square of their number: a hostile text could have a million. Real ones
-// stay below 30 (Unicode's stream-safe text format); a longer row is composed in parts.
-constexpr int kMaxMarks = 256;
-
-// How much of `text` can be composed at once, and whether it needs to be.
-size_t composable_size(std::string_view text, bool& needs_work) {
-  int marks = 0;
-  needs_work = false;
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Step step = utf8_step(text.substr(at));
-    if (step.state != Utf8::kValid) return at;
-    needs_work =
-        needs_work || step.code_point >= 0x300;  // nothing below takes part in composition with what precedes
-    marks = step.code_point >= 0x300 && (char_class(step.code_point) & kMark) ? marks + 1 : 0;
-    at += step.size;
-    if (marks == kMaxMarks) return at;
-  }
-  return text.size();
-}
-
-// Canonical composition of the parts that are UTF-8; other bytes stay.
-void append_nfc(std::string& out, std::string_view text) {
-  while (!text.empty()) {
-    bool needs_work = false;
-    const size_t size = composable_size(text, needs_work);
-    if (size == 0) {  // not UTF-8
-      out += text.front();
-      text.remove_prefix(1);
-      continue;
-    }
-    utf8proc_uint8_t* composed = nullptr;
-    utf8proc_ssize_t composed_size = -1;
-    if (needs_work)
-      composed_size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                   static_cast<utf8proc_ssize_t>(size), &composed,
-                                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-    const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
-    if (composed_size >= 0)
-      out.append(reinterpret_cast<const char*>(composed), static_cast<size_t>(composed_size));
-    else out.append(text.substr(0, size));
-    text.remove_prefix(size);
-  }
-}
-
-// Character by character, without regard to the neighbours; other bytes stay.
-void append_lower_case(std::string& out, std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = utf8_step(text);
-    if (step.state != Utf8::kValid) {
-      out += text.substr(0, step.size);
-    } else if (step.code_point == U'İ') {  // the one character that becomes two
-      out += "i\xCC\x87";
-    } else {
-      append_utf8(out,
-                  static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(step.code_point))));
-    }
-    text.remove_prefix(step.size);
-  }
-}
-
 }  // namespace
 
 void Encoder::normalize(std::string_view part, Before before) {
   using Where = SpacePrefix::Where;
   const Tokenizer::Vocabulary& v = vocabulary_;
+  if (v.bert_normalizer) {
+    normalized_.clear();
+    v.bert_normalizer->append(normalized_, part);
+    return;
+  }
   const Where where = v.space_prefix.where;
   const bool wanted = where == Where::kEveryPart || (where == Where::kFirstPart && before != Before::kText) ||
                       (where == Where::kAtStart && before == Before::kNothing);
@@ -116,11 +57,12 @@ void Encoder::encode_part(std::string_view part, Before before) {
   if (part.empty() || stopped_) return;
   last_was_unknown_ = false;
   const bool as_it_is = !vocabulary_.normalizes_nfc && !vocabulary_.lower_cases &&
-                        !vocabulary_.spaces_are_blocks &&
+                        !vocabulary_.spaces_are_blocks && !vocabulary_.bert_normalizer &&
                         vocabulary_.space_prefix.where == SpacePrefix::Where::kNever;
   if (!as_it_is) normalize(part, before);
   const std::string_view text = as_it_is ? part : std::string_view(normalized_);
   if (vocabulary_.algorithm == Algorithm::kByteLevelBpe) encode_byte_level(text);
+  else if (vocabulary_.algorithm == Algorithm::kWordPiece) encode_word_pieces(text);
   else encode_blocks(text);
 }
 
@@ -151,6 +93,32 @@ void Encoder::encode_byte_level(std::string_view text) {
       else emit_unknown(word.substr(symbol.begin, symbol.size));
     }
   }
+}
+
+void Encoder::encode_word_pieces(std::string_view text) {
+  split_words(vocabulary_.pre_tokenizer, text, words_);
+  for (std::string_view word : words_) {
+    if (stopping(word.size())) return;
+    const size_t before = ids_.size();
+    if (append_word_pieces(word)) continue;
+    ids_.resize(before);
+    if (vocabulary_.unknown_in_text) ids_.push_back(*vocabulary_.unknown_in_text);
+  }
+}
+
+// False if the word is too long or has a place where no piece begins: all of it is unknown then.
+bool Encoder::append_word_pieces(std::string_view word) {
+  size_t characters = 0;
+  for (size_t at = 0; at < word.size(); at += character_size(word.substr(at)))
+    if (++characters > vocabulary_.longest_word) return false;
+  for (size_t at = 0; at < word.size();) {
+    const PieceTrie& pieces = at == 0 ? vocabulary_.word_starts : vocabulary_.word_parts;
+    const PieceTrie::Match match = pieces.longest(word.substr(at));
+    if (match.size == 0 || stopping(match.size)) return false;
+    ids_.push_back(match.id);
+    at += match.size;
+  }
+  return true;
 }
 
 // Parts a text whose spaces are ▁ into user-defined tokens and, before each ▁ where no piece could reach across, words.

@@ -40,6 +40,8 @@ class Encoder {
   void normalize(std::string_view part, Before before);
   void encode_byte_level(std::string_view text);
   void encode_blocks(std::string_view text);
+  void encode_word_pieces(std::string_view text);
+  bool append_word_pieces(std::string_view word);
   void encode_characters(std::string_view word);
   template <typename Score>
   void encode_unigram(std::string_view text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <system_error>
+#include <tuple>
 
 #include "modalities/text/tokenizer/sentencepiece_model.h"
 #include "modalities/text/tokenizer/tokenizer_json.h"
@@ -78,9 +79,10 @@ class FolderReader {
     }
     if (has_two_files) return read_vocab_and_merges();
     if (has("tokenizer.model")) return read_sentencepiece();
+    if (has("vocab.txt")) return read_vocab_txt();
     return Status(StatusCode::kNotFound, "the folder holds no tokenizer")
         .at(folder_.string())
-        .expected("tokenizer.json, vocab.json with merges.txt, or tokenizer.model");
+        .expected("tokenizer.json, vocab.json with merges.txt, tokenizer.model or vocab.txt");
   }
 
   Status read_sentencepiece() {
@@ -102,6 +104,72 @@ class FolderReader {
     return {};
   }
 
+  bool config_flag(const char* name, bool fallback) const {
+    const Value* value = member(config_, name);
+    return value && value->IsBool() ? value->GetBool() : fallback;
+  }
+
+  // BERT's vocabulary, one piece a line; how texts are prepared for it is in tokenizer_config.json, or BERT's way.
+  Status read_vocab_txt() {
+    constexpr std::string_view kClasses[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
+                                             "MobileBertTokenizer"};
+    const Value* name = member(config_, "tokenizer_class");
+    std::string_view kind = name && name->IsString() ? text_of(*name) : kClasses[0];
+    if (kind.ends_with("Fast")) kind.remove_suffix(4);
+    if (std::find(std::begin(kClasses), std::end(kClasses), kind) == std::end(kClasses))
+      return Status(StatusCode::kUnsupported, "unknown kind of tokenizer for a vocab.txt")
+          .at((folder_ / "tokenizer_config.json").string())
+          .expected("BertTokenizer, DistilBertTokenizer, ElectraTokenizer or MobileBertTokenizer")
+          .got("'" + std::string(kind.substr(0, 100)) + "'");
+    source_ = (folder_ / "vocab.txt").string();
+    const Result<std::string> text = read_small_file(source_, kMaxTokenizerBytes);
+    if (!text.ok()) return text.status();
+    std::vector<std::pair<TokenId, ScoredPiece>> entries;
+    for (std::string_view rest = *text; !rest.empty() && entries.size() <= kMaxVocabulary;) {
+      std::string_view line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      entries.push_back({static_cast<TokenId>(entries.size()), {line, 0}});
+    }
+    v_->algorithm = Algorithm::kWordPiece;
+    v_->pre_tokenizer = {SplitRule::kBert};
+    BertNormalizer& bert = v_->bert_normalizer.emplace();
+    bert.parts_chinese = config_flag("tokenize_chinese_chars", true);
+    bert.lower_cases = config_flag("do_lower_case", true);
+    bert.strips_accents = config_flag("strip_accents", bert.lower_cases);
+    return add_bert_tokens(entries);
+  }
+
+  // Plain lines of the vocabulary that become control tokens; two of them stand around every text.
+  Status add_bert_tokens(const std::vector<std::pair<TokenId, ScoredPiece>>& entries) {
+    SpecialTokens& special = v_->special;
+    const std::tuple<const char*, const char*, std::optional<TokenId>*> roles[] = {
+        {"cls_token", "[CLS]", &special.bos},
+        {"sep_token", "[SEP]", &special.eos},
+        {"unk_token", "[UNK]", &special.unknown},
+        {"pad_token", "[PAD]", &special.padding},
+        {"mask_token", "[MASK]", &special.mask}};
+    for (const auto& [role, usual, id] : roles) {
+      const Value* value = member(config_, role);
+      if (value && value->IsObject()) value = member(*value, "content");
+      const std::string_view spelling =
+          value && value->IsString() ? text_of(*value) : std::string_view(usual);
+      for (const auto& [line, entry] : entries)
+        if (entry.piece == spelling) *id = line;
+      if (*id) added_.try_emplace(**id, AddedToken{std::string(spelling), true});
+    }
+    for (const auto& [what, id] :
+         {std::pair{"[CLS]", special.bos}, {"[SEP]", special.eos}, {"[UNK]", special.unknown}})
+      if (!id)
+        return corrupt("vocab.txt",
+                       std::string("there is no token '") + what + "', nor another in its place");
+    special.cls = special.bos;
+    special.separator = special.eos;
+    special.add_bos = special.add_eos = true;
+    v_->unknown_in_text = special.unknown;
+    return set_pieces(entries, added_, source_, *v_);
+  }
+
   bool is_clip() const {
     const Value* name = member(config_, "tokenizer_class");
     return name && name->IsString() && text_of(*name).starts_with("CLIPTokenizer");
@@ -116,7 +184,7 @@ class FolderReader {
       if (!value || !value->IsString()) continue;
       for (const auto& [id, entry] : entries)
         if (entry.piece == text_of(*value))
-          added_.try_emplace(id, AddedToken{std::string(entry.piece), true, false, false});
+          added_.try_emplace(id, AddedToken{std::string(entry.piece), true});
     }
     v_->lower_cases = v_->marks_word_ends = true;
     v_->special.add_bos = v_->special.add_eos = true;
@@ -153,8 +221,7 @@ class FolderReader {
     for (const auto& token : list->GetObject()) {
       if (!token.value.IsInt() || token.value.GetInt() < 0)
         return corrupt("added_tokens.json", "an id is not an integer");
-      added_.try_emplace(token.value.GetInt(),
-                         AddedToken{std::string(text_of(token.name)), true, false, false});
+      added_.try_emplace(token.value.GetInt(), AddedToken{std::string(text_of(token.name)), true});
     }
     return {};
   }

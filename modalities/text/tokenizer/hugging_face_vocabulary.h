@@ -1,5 +1,5 @@
 /// Reads a vocabulary from the files of a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt, or
-/// SentencePiece's tokenizer.model; special tokens and chat templates from tokenizer_config.json and its neighbours.
+/// SentencePiece's tokenizer.model, or BERT's vocab.txt; special tokens and chat templates from tokenizer_config.json and its neighbours.
 #ifndef WEFT_MODALITIES_TEXT_TOKENIZER_HUGGING_FACE_VOCABULARY_H
 #define WEFT_MODALITIES_TEXT_TOKENIZER_HUGGING_FACE_VOCABULARY_H
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "modalities/text/tokenizer/bert_normalizer.h"
 #include "modalities/unicode/char_class.h"
 #include "modalities/unicode/utf8.h"
 
@@ -99,6 +100,17 @@ size_t next_clip(const Scanner& scanner, size_t position) {
   if (first.bits & kLetter) return scanner.run_of(position, kLetter);
   if (first.bits & kNumber) return position + first.size;
   return scanner.run(position, [](const Character& x) { return !(x.bits & (kSpace | kLetter | kNumber)); });
+}
+
+// White space as above.
+size_t next_bert(const Scanner& scanner, size_t position) {
+  const Character first = scanner.at(position);
+  if (first.bits & kSpace) return scanner.run_of(position, kSpace);
+  const auto parts = [](const Character& c) {
+    return c.code_point != kNoCharacter && is_bert_punctuation(c.code_point);
+  };
+  if (parts(first)) return position + first.size;
+  return scanner.run(position, [&](const Character& c) { return !(c.bits & kSpace) && !parts(c); });
 }
 
 // What tells the later expressions apart.
@@ -236,6 +248,7 @@ size_t next_boundary(SplitRule rule, std::string_view text, const Scanner& scann
   switch (rule) {
     case SplitRule::kGpt2: return next_gpt2(scanner, position);
     case SplitRule::kClip: return next_clip(scanner, position);
+    case SplitRule::kBert: return next_bert(scanner, position);
     case SplitRule::kSingleNumbers: return next_single_number(scanner, position);
     case SplitRule::kNumberRuns:
       return next_run(scanner, position, [](const Character& c) { return (c.bits & kNumber) != 0; });
@@ -253,7 +266,8 @@ void apply(SplitRule rule, std::string_view text, std::vector<std::string_view>&
   const Scanner scanner(text);
   for (size_t position = 0; position < text.size();) {
     const size_t end = next_boundary(rule, text, scanner, position);
-    const bool dropped = rule == SplitRule::kClip && (scanner.at(position).bits & kSpace);
+    const bool drops_space = rule == SplitRule::kClip || rule == SplitRule::kBert;
+    const bool dropped = drops_space && (scanner.at(position).bits & kSpace);
     if (!dropped) words.push_back(text.substr(position, end - position));
     position = end;
   }

@@ -21,6 +21,7 @@ enum class SplitRule : uint8_t {
   kTekken,  ///< as kQwen2, words also end where lower case meets upper; no contractions
   kGpt4o,   ///< as kTekken, with three digits a word and contractions kept with their word
   kClip,    ///< 's|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+ ; white space is left out
+  kBert,    ///< words at white space, which is left out; each punctuation character alone
   // Steps, applied one after another to the words so far.
   kSingleNumbers,  ///< each character of \p{N} alone
   kNumberRuns,     ///< runs of \p{N}
@@ -30,7 +31,7 @@ enum class SplitRule : uint8_t {
 };
 using PreTokenizer = std::vector<SplitRule>;
 
-/// The words of `text`, in order; together they are the text, but for kClip's white space. An empty pre-tokenizer gives one word.
+/// The words of `text`, in order; together they are the text, but for the white space of kClip and kBert. An empty pre-tokenizer gives one word.
 /// `words` is replaced; its views point into `text`.
 void split_words(const PreTokenizer& rules, std::string_view text, std::vector<std::string_view>& words);
 

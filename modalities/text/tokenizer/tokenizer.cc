@@ -70,7 +70,8 @@ std::string raw_text(const Tokenizer::Vocabulary& vocabulary, TokenId id, Contro
 }
 
 bool has_space_prefix(const Tokenizer::Vocabulary& vocabulary) {
-  return vocabulary.space_prefix.where != SpacePrefix::Where::kNever;
+  return vocabulary.space_prefix.where != SpacePrefix::Where::kNever ||
+         vocabulary.algorithm == Algorithm::kWordPiece;
 }
 
 }  // namespace
@@ -105,7 +106,8 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, const Enco
   Encoder::Before before = Encoder::Before::kNothing;
   const bool finds_control = options.control_text == ControlText::kIsToken && !v.control.empty();
   // Where spaces are blocks, user-defined tokens are found after normalisation: the encoder does it.
-  const bool finds_user_defined = v.algorithm == Algorithm::kByteLevelBpe && !v.user_defined.empty();
+  const bool is_raw = v.algorithm == Algorithm::kByteLevelBpe || v.algorithm == Algorithm::kWordPiece;
+  const bool finds_user_defined = is_raw && !v.user_defined.empty();
   const TextRange everything{0, text.size()};
   std::span<const TextRange> ranges = options.control_ranges;
   if (ranges.empty()) ranges = {&everything, 1};

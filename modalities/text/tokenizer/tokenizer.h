@@ -1,7 +1,7 @@
 /// Text to token ids and back, with the ids that the model was trained on.
 ///
 /// Kinds: byte-level BPE (GPT-2, Llama 3, Qwen, Falcon, SmolLM, CLIP, ...), SentencePiece BPE (Llama, Mistral,
-/// Gemma) and SentencePiece unigram (T5 and its like). Text is any byte string; UTF-8 is what models know,
+/// Gemma), SentencePiece unigram (T5 and its like) and WordPiece (BERT). Text is any byte string; UTF-8 is what models know,
 /// other bytes are encoded byte by byte.
 ///
 /// decode(encode(x)) == x for every byte string x, as far as the model goes; these exceptions are the models' own:
@@ -9,6 +9,8 @@
 /// - SentencePiece spells a space as U+2581, so that this character itself comes back as a space.
 /// - Qwen's tokenizers compose characters first (NFC).
 /// - CLIP's compose, lower-case and forget white space; decode() puts a space after each word.
+/// - WordPiece's forget white space, control characters and, most of them, case and accents; a word with a character that
+///   no piece has becomes the unknown token. decode() puts a space between words.
 /// - A few byte-level vocabularies (SmolLM2, Falcon) lack rare bytes; these are left out, as the reference does.
 ///
 /// Ownership: a value; copies share one immutable vocabulary. Thread safety: const members may be called from
@@ -93,7 +95,7 @@ class Tokenizer {
   /// Errors: kNotFound (no tokenizer), kUnsupported (a kind or pre-tokenizer that is not known: the message
   /// lists those that are), kCorruptData (file, key, index, expected, got).
   static Result<Tokenizer> from_weights(const WeightFile& file);
-  /// From a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt, or tokenizer.model; with
+  /// From a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt, or tokenizer.model, or vocab.txt; with
   /// tokenizer_config.json, special_tokens_map.json and generation_config.json where present. Errors: as
   /// above.
   static Result<Tokenizer> from_folder(const std::filesystem::path& folder);

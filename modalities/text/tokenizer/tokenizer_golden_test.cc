@@ -5,9 +5,9 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 
+#include "modalities/text/tokenizer/testing/golden_ids.h"
 #include "modalities/text/tokenizer/testing/test_lines.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/json_file.h"
@@ -30,26 +30,16 @@ Document read_golden(const char* name) {
   return document.ok() ? std::move(*document) : Document();
 }
 
-uint64_t fnv(uint64_t hash, uint32_t value) {
-  for (int i = 0; i < 4; ++i) hash = (hash ^ (value >> (8 * i) & 0xFF)) * 0x100000001B3u;
-  return hash;
-}
-
 // Every chunk of lines must hash to its golden value.
 void expect_ids(const Tokenizer& tokenizer, const Value& hashes) {
-  const std::vector<std::string> lines = testing::tokenizer_test_lines();
-  ASSERT_EQ(lines.size(), 10'000u);
-  const size_t chunk = lines.size() / hashes.Size();
-  for (rapidjson::SizeType c = 0; c < hashes.Size(); ++c) {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (size_t i = c * chunk; i < (c + 1) * chunk; ++i) {
-      const Result<std::vector<TokenId>> ids = tokenizer.encode(lines[i]);
-      ASSERT_TRUE(ids.ok()) << to_string(ids.error());
-      hash = fnv(hash, static_cast<uint32_t>(ids->size()));
-      for (TokenId id : *ids) hash = fnv(hash, static_cast<uint32_t>(id));
-    }
-    EXPECT_EQ(hash, std::strtoull(hashes[c].GetString(), nullptr, 16)) << "lines from " << c * chunk;
-  }
+  ASSERT_EQ(testing::tokenizer_test_lines().size(), 10'000u);
+  EXPECT_EQ(testing::hashes_of_lines(hashes.Size(),
+                                     [&](const std::string& line) {
+                                       const Result<std::vector<TokenId>> ids = tokenizer.encode(line);
+                                       EXPECT_TRUE(ids.ok());
+                                       return ids.ok() ? *ids : std::vector<TokenId>();
+                                     }),
+            testing::strings_of(hashes));
 }
 
 // decode(encode(x)) == x for all lines, valid UTF-8 or not; `expected` gives what the model makes of a line.
@@ -177,28 +167,8 @@ TEST(TokenizerGolden, HuggingFaceUnigram) {
   expect_ids(*tokenizer, goldens["files"]["tiny_unigram.json"]);
 }
 
-// Where scripts/fetch_models puts a model; empty if it is not there.
-fs::path model_path(const std::string& name) {
-  std::vector<fs::path> folders;
-  if (const char* listed = std::getenv("WEFT_MODELS")) {
-    std::string text = listed;
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find(':', begin), text.size());
-      if (end > begin) folders.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-  if (const char* data = std::getenv("XDG_DATA_HOME")) folders.push_back(fs::path(data) / "weft/models");
-  if (const char* home = std::getenv("HOME")) folders.push_back(fs::path(home) / ".local/share/weft/models");
-  for (const fs::path& folder : folders) {
-    std::error_code error;
-    if (fs::is_regular_file(folder / name, error)) return folder / name;
-  }
-  return {};
-}
-
 TEST(TokenizerGolden, SmolLm2) {
-  const fs::path path = model_path("SmolLM2-135M-Instruct.Q4_1.gguf");
+  const fs::path path = testing::fetched_model("SmolLM2-135M-Instruct.Q4_1.gguf");
   if (path.empty())
     GTEST_SKIP() << "skipped: SmolLM2-135M-Instruct.Q4_1.gguf is not here; scripts/fetch_models";
   const Result<WeightFile> file = WeightFile::open(path);
@@ -220,7 +190,7 @@ TEST(TokenizerGolden, SmolLm2) {
 }
 
 TEST(TokenizerGolden, Gemma3) {
-  const fs::path path = model_path("gemma-3-270m-Q4_K_M.gguf");
+  const fs::path path = testing::fetched_model("gemma-3-270m-Q4_K_M.gguf");
   if (path.empty())
     GTEST_SKIP() << "skipped: gemma-3-270m-Q4_K_M.gguf is not here; scripts/fetch_models gemma3";
   const Result<WeightFile> file = WeightFile::open(path);

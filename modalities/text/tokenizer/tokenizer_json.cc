@@ -75,6 +75,7 @@ class TokenizerJsonReader {
       v_.normalizes_nfc = true;
       return {};
     }
+    if (type == "BertNormalizer" && depth == 0) return read_bert_normalizer(normalizer);
     if (type == "Prepend" && string_member(normalizer, "prepend") == kSpaceBlock) {
       v_.space_prefix.where = SpacePrefix::Where::kEveryPart;
       return {};
@@ -85,7 +86,17 @@ class TokenizerJsonReader {
       v_.spaces_are_blocks = true;
       return {};
     }
-    return unsupported("normalizer", type, "NFC, Prepend or Replace of spaces by ▁, or a Sequence of them");
+    return unsupported("normalizer", type,
+                       "NFC, Prepend or Replace of spaces by ▁, a Sequence of them, or BertNormalizer");
+  }
+
+  Status read_bert_normalizer(const Value& normalizer) {
+    BertNormalizer& bert = v_.bert_normalizer.emplace();
+    bert.cleans_text = bool_member(normalizer, "clean_text", true);
+    bert.parts_chinese = bool_member(normalizer, "handle_chinese_chars", true);
+    bert.lower_cases = bool_member(normalizer, "lowercase", true);
+    bert.strips_accents = bool_member(normalizer, "strip_accents", bert.lower_cases);
+    return {};
   }
 
   Status read_pre_tokenizer(const Value& pre, int depth) {
@@ -94,6 +105,10 @@ class TokenizerJsonReader {
       return each(pre, "pretokenizers", depth,
                   [&](const Value& v) { return read_pre_tokenizer(v, depth + 1); });
     if (type == "ByteLevel") return read_byte_level(pre);
+    if (type == "BertPreTokenizer" && depth == 0) {
+      v_.pre_tokenizer.push_back(SplitRule::kBert);
+      return {};
+    }
     if (type == "Metaspace") return read_metaspace(pre);
     if (type == "Split") return read_split(pre);
     if (type == "Digits") {
@@ -110,7 +125,8 @@ class TokenizerJsonReader {
       return {};
     }
     return unsupported("pre_tokenizer", type,
-                       "ByteLevel, Metaspace, Split, Digits, contiguous Punctuation, or a Sequence of them");
+                       "ByteLevel, Metaspace, Split, Digits, contiguous Punctuation, a Sequence of them, or "
+                       "BertPreTokenizer");
   }
 
   Status read_byte_level(const Value& pre) {
@@ -163,11 +179,58 @@ class TokenizerJsonReader {
 
   Status read_model(const Value& model) {
     std::string_view type = string_member(model, "type");
-    if (type.empty()) type = member(model, "merges") ? "BPE" : "Unigram";  // old files do not say
+    const Value* vocab = member(model, "vocab");
+    const bool by_name = vocab && vocab->IsObject();
+    if (type.empty())  // old files do not say
+      type = member(model, "merges") ? "BPE" : by_name ? "WordPiece" : "Unigram";
+    const bool splits_for_bert = v_.pre_tokenizer == PreTokenizer{SplitRule::kBert};
+    if (type != "WordPiece" && (splits_for_bert || v_.bert_normalizer))
+      return unsupported("model behind BertNormalizer or BertPreTokenizer", type, "WordPiece");
+    if (type == "WordPiece" && (!splits_for_bert || v_.normalizes_nfc || v_.spaces_are_blocks))
+      return corrupt("a WordPiece model is read with BertPreTokenizer, and BertNormalizer or no normalizer");
     v_.byte_fallback = bool_member(model, "byte_fallback", false);
     if (type == "BPE") return read_bpe(model);
     if (type == "Unigram") return read_unigram(model);
-    return unsupported("model", type, "BPE or Unigram");
+    if (type == "WordPiece") return read_word_piece(model);
+    return unsupported("model", type, "BPE, Unigram or WordPiece");
+  }
+
+  // A vocabulary by spelling, and the tokens that are not in it.
+  Status read_named_pieces(const Value& vocab) {
+    std::vector<std::pair<TokenId, ScoredPiece>> entries;
+    entries.reserve(vocab.MemberCount());
+    for (const auto& entry : vocab.GetObject()) {
+      if (!entry.value.IsInt())
+        return corrupt("the id of '" + std::string(text_of(entry.name)) + "' is not an integer");
+      entries.push_back({entry.value.GetInt(), {text_of(entry.name), 0}});
+    }
+    if (Status status = set_pieces(entries, added_, source_, v_); !status.ok()) return status;
+    v_.index_pieces();
+    return {};
+  }
+
+  Status read_word_piece(const Value& model) {
+    v_.algorithm = Algorithm::kWordPiece;
+    const Value* vocab = member(model, "vocab");
+    if (!vocab || !vocab->IsObject()) return corrupt("the WordPiece model has no 'vocab' object");
+    for (const auto& [id, token] : added_)
+      if (token.normalized && !token.special)
+        return unsupported("added token", token.content,
+                           "one that is looked for in the text as it is (normalized: false)");
+    const Value* mark = member(model, "continuing_subword_prefix");
+    if (mark && mark->IsString()) v_.continuation = std::string(text_of(*mark));
+    if (v_.continuation.empty()) return unsupported("continuing_subword_prefix", "", "##, or another mark");
+    if (const Value* longest = member(model, "max_input_chars_per_word")) {
+      if (!longest->IsUint64()) return corrupt("'max_input_chars_per_word' is no number of characters");
+      v_.longest_word = longest->GetUint64();
+    }
+    if (Status status = read_named_pieces(*vocab); !status.ok()) return status;
+    const Value* unknown = member(model, "unk_token");
+    const std::string_view spelling = unknown && unknown->IsString() ? text_of(*unknown) : "[UNK]";
+    const int32_t id = v_.index.find(spelling);
+    if (id < 0) return corrupt("the unknown token '" + std::string(spelling) + "' is not in the vocabulary");
+    v_.special.unknown = v_.unknown_in_text = id;
+    return {};
   }
 
   Status read_bpe(const Value& model) {
@@ -181,15 +244,7 @@ class TokenizerJsonReader {
     const Value* merges = member(model, "merges");
     if (!vocab || !vocab->IsObject() || !merges || !merges->IsArray())
       return corrupt("the BPE model has no 'vocab' object or no 'merges' array");
-    std::vector<std::pair<TokenId, ScoredPiece>> entries;
-    entries.reserve(vocab->MemberCount());
-    for (const auto& entry : vocab->GetObject()) {
-      if (!entry.value.IsInt())
-        return corrupt("the id of '" + std::string(text_of(entry.name)) + "' is not an integer");
-      entries.push_back({entry.value.GetInt(), {text_of(entry.name), 0}});
-    }
-    if (Status status = set_pieces(entries, added_, source_, v_); !status.ok()) return status;
-    v_.index_pieces();
+    if (Status status = read_named_pieces(*vocab); !status.ok()) return status;
     if (const std::string_view unknown = string_member(model, "unk_token"); !unknown.empty())
       if (const int32_t id = v_.index.find(unknown); id >= 0) v_.special.unknown = v_.unknown_in_text = id;
     return read_merges(*merges);
@@ -251,15 +306,29 @@ class TokenizerJsonReader {
     return {};
   }
 
+  // {"cls": ["[CLS]", 101], "sep": ["[SEP]", 102]}
+  Status read_around(const Value& post) {
+    for (const bool after : {false, true}) {
+      const Value* token = member(post, after ? "sep" : "cls");
+      if (!token || !token->IsArray() || token->Size() != 2 || !(*token)[0].IsString())
+        return corrupt("the post_processor does not name its tokens");
+      if (Status status = set_around(text_of((*token)[0]), after); !status.ok()) return status;
+    }
+    return {};
+  }
+
   Status read_post_processor(const Value& post, int depth) {
     const std::string_view type = string_member(post, "type");
     if (type == "Sequence")
       return each(post, "processors", depth,
                   [&](const Value& v) { return read_post_processor(v, depth + 1); });
     if (type == "ByteLevel") return {};  // offsets only
+    if (type == "BertProcessing" || type == "RobertaProcessing") return read_around(post);
     const Value* single = member(post, "single");
     if (type != "TemplateProcessing" || !single || !single->IsArray())
-      return unsupported("post_processor", type, "ByteLevel, TemplateProcessing, or a Sequence of them");
+      return unsupported(
+          "post_processor", type,
+          "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, or a Sequence of them");
     bool after = false;
     int count[2] = {0, 0};
     for (const Value& part : single->GetArray()) {
@@ -292,7 +361,8 @@ Status read_added_token(const Value& value, TokenId id, const std::string& sourc
   if (bool_member(value, "single_word", false))
     return Status(StatusCode::kUnsupported, "an added token that matches single words only").at(source);
   tokens[id] = {std::string(text_of(*content)), bool_member(value, "special", false),
-                bool_member(value, "lstrip", false), bool_member(value, "rstrip", false)};
+                bool_member(value, "lstrip", false), bool_member(value, "rstrip", false),
+                bool_member(value, "normalized", false)};
   return {};
 }
 

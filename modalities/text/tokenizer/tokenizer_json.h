@@ -18,6 +18,7 @@ namespace weft {
 struct AddedToken {
   std::string content;
   bool special = false, takes_left_space = false, takes_right_space = false;
+  bool normalized = false;  ///< looked for after normalisation
 };
 using AddedTokens = std::map<TokenId, AddedToken>;
 

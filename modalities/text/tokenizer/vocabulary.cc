@@ -60,6 +60,14 @@ std::string with_blocks(std::string_view piece) {
   return spelled;
 }
 
+// What follows the mark of a WordPiece piece that continues a word.
+std::optional<std::string_view> part_of_word(const Tokenizer::Vocabulary& vocabulary,
+                                             std::string_view piece) {
+  const std::string_view mark = vocabulary.continuation;
+  if (mark.empty() || piece.size() <= mark.size() || !piece.starts_with(mark)) return std::nullopt;
+  return piece.substr(mark.size());
+}
+
 // What a token adds to a text.
 std::string text_of_token(const Tokenizer::Vocabulary& vocabulary, size_t id) {
   const std::string_view piece = vocabulary.pieces[id];
@@ -76,6 +84,10 @@ std::string text_of_token(const Tokenizer::Vocabulary& vocabulary, size_t id) {
       return bytes_of_spelling(word).value_or(std::string(word)) + ' ';
     }
     return bytes_of_spelling(piece).value_or(std::string(piece));
+  }
+  if (vocabulary.algorithm == Algorithm::kWordPiece) {
+    const std::optional<std::string_view> part = part_of_word(vocabulary, piece);
+    return part ? std::string(*part) : ' ' + std::string(piece);
   }
   return vocabulary.spaces_are_blocks ? with_spaces(piece) : std::string(piece);
 }
@@ -186,6 +198,11 @@ Status Tokenizer::Vocabulary::finish(const std::string& source) {
       any_score = true;
     }
     if (algorithm == Algorithm::kUnigram && type == TokenType::kNormal) unigram.insert(piece, id);
+    if (algorithm == Algorithm::kWordPiece && type == TokenType::kNormal) {
+      const std::optional<std::string_view> part = part_of_word(*this, piece);
+      if (part) word_parts.insert(*part, id);
+      else if (!piece.empty()) word_starts.insert(piece, id);
+    }
     for (size_t at = piece.find(kSpaceBlock, 1); at != std::string_view::npos;
          at = piece.find(kSpaceBlock, at + 1))
       if (!piece.substr(0, at).ends_with(kSpaceBlock)) joins_block.set(static_cast<uint8_t>(piece[at - 1]));

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "modalities/text/tokenizer/bert_normalizer.h"
 #include "modalities/text/tokenizer/piece_table.h"
 #include "modalities/text/tokenizer/pre_tokenizer.h"
 #include "modalities/text/tokenizer/tokenizer.h"
@@ -31,6 +32,7 @@ enum class Algorithm : uint8_t {
   kCharacterBpe,      ///< ranked merges over characters
   kSentencePieceBpe,  ///< merges over characters, the piece of the best score first
   kUnigram,           ///< the most probable segmentation
+  kWordPiece,         ///< the longest piece first, from the beginning of each word
 };
 
 /// Before which parts of a text a space is put; control and added tokens part it.
@@ -66,6 +68,9 @@ struct Tokenizer::Vocabulary {
   bool fuses_unknown = true;  ///< neighbouring unknown characters become one
   std::map<TokenId, std::pair<bool, bool>>
       strips;  ///< added tokens that take the white space on their (left, right) along
+  std::optional<BertNormalizer> bert_normalizer;  ///< WordPiece
+  std::string continuation = "##";                ///< what WordPiece pieces within a word begin with
+  size_t longest_word = 100;                      ///< characters; a longer word is unknown to WordPiece
   SpecialTokens special;
   std::map<std::string, std::string, std::less<>> chat_templates;  ///< "" is the default
 
@@ -76,7 +81,8 @@ struct Tokenizer::Vocabulary {
   std::array<TokenId, 256>
       last_byte_tokens;  ///< those of a word's last byte; the same unless word ends are marked
   PieceTrie user_defined, control, unigram;
-  std::bitset<256> joins_block;  ///< last bytes of characters that some piece puts before a ▁
+  PieceTrie word_starts, word_parts;  ///< of WordPiece; parts without what marks them
+  std::bitset<256> joins_block;       ///< last bytes of characters that some piece puts before a ▁
   double unknown_score = 0;
   size_t longest_piece = 0;
 

@@ -91,7 +91,7 @@ TEST(TokenizerJson, RefusesDamageAndWhatItDoesNotKnow) {
   } cases[] = {
       {"{", "not valid JSON"},
       {"[]", "no 'model'"},
-      {R"({"model": {"type": "WordPiece"}})", "unknown model"},
+      {R"({"model": {"type": "WordLevel"}})", "unknown model"},
       {R"({"model": {"type": "BPE"}})", "'vocab'"},
       {R"({"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}})", "out of range"},
       {R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 0}, "merges": []}})", "used twice"},
@@ -107,7 +107,7 @@ TEST(TokenizerJson, RefusesDamageAndWhatItDoesNotKnow) {
       {R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": ".+"}, "behavior": "Isolated"}, )" +
            model + "}",
        "unknown Split"},
-      {R"({"post_processor": {"type": "BertProcessing"}, )" + model + "}", "unknown post_processor"},
+      {R"({"post_processor": {"type": "PairProcessing"}, )" + model + "}", "unknown post_processor"},
       {R"({"added_tokens": [{"id": 0}], )" + model + "}", "added token"},
       {R"({"added_tokens": [{"id": 900000000, "content": "x"}], )" + model + "}", "added token"},
       {"{\"normalizer\": " +
