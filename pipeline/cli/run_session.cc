@@ -32,6 +32,7 @@ std::unique_ptr<Host> make_host(const HostSettings& settings, TemporaryFiles& te
   options.max_memory_bytes = settings.max_memory_bytes.value_or(0);
   options.cache_folder = cache_folder();
   options.model_folders = model_folders();
+  options.preview_folder = settings.preview_folder;
   options.log = std::move(log);
   options.temporaries = &temporaries;
   return std::make_unique<Host>(std::move(options));

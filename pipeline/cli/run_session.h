@@ -22,6 +22,7 @@ struct HostSettings {
   int64_t threads = 0;  // 0: all that the process may use
   std::optional<uint64_t> max_memory_bytes;
   std::string log_level = "info";
+  std::string preview_folder;  // empty: no previews
 
   /// --threads, --max-memory, --log-level.
   void declare(Arguments& arguments);

@@ -3,6 +3,7 @@
 #include <weft/abi/draft/cores.h>
 #include <weft/abi/draft/loading.h>
 #include <weft/abi/draft/packed_weights.h>
+#include <weft/abi/draft/previews.h>
 #include <weft/abi/draft/run_record.h>
 
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "pipeline/plan/parameters.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/residency/packed_weights.h"
+#include "pipeline/run/previews.h"
 #include "pipeline/run/request.h"
 
 namespace weft {
@@ -49,6 +51,7 @@ struct Host::State {
         memory({guarded ? static_cast<Pool*>(guarded.get()) : &limited}),
         hashes(below(options.cache_folder, "hashes")),
         packed(packed_options()),
+        previews(options.preview_folder, temporaries, options.log),
         models(model_options(options, &table, hashes)) {}
 
   PackedWeights::Options packed_options() {
@@ -74,6 +77,7 @@ struct Host::State {
   MemoryService memory;
   FileHashCache hashes;
   PackedWeights packed;
+  Previews previews;
   weft_host table{};
   weft_cores_api cores{};
   weft_loading_api loading{};
@@ -117,6 +121,7 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
     if (std::strcmp(id, WEFT_RUN_RECORD_ID) == 0) return run_record_api();
     if (std::strcmp(id, WEFT_CORES_ID) == 0) return &static_cast<State*>(self)->cores;
     if (std::strcmp(id, WEFT_LOADING_ID) == 0) return &static_cast<State*>(self)->loading;
+    if (std::strcmp(id, WEFT_PREVIEWS_ID) == 0) return static_cast<State*>(self)->previews.api();
     return nullptr;
   };
 }

@@ -36,6 +36,7 @@ struct HostOptions {
   std::filesystem::path cache_folder;  // file hashes and packed weights; empty: nothing is kept on disk
   uint64_t packed_limit_bytes = 20ull << 30;
   std::vector<std::filesystem::path> model_folders;
+  std::filesystem::path preview_folder;  // where nodes show what they are making; empty: nobody looks
   enum class Guards {
     kOff,
     kOn

@@ -64,7 +64,7 @@ struct ItemOptions {
   uint64_t available_bytes = 0;
   /// Inputs that each execution brings, with the most bytes of their values, or WEFT_UNBOUNDED. The bytes of a list are
   /// those of its JSON. Others are the same for all items; so must be inputs that parameters need before the run.
-  std::map<std::string, int64_t> varying;
+  std::map<std::string, int64_t> varying = {};
 };
 
 struct RunOptions {

@@ -63,7 +63,12 @@ constexpr weft_parameter kParameters[] = {
                     .default_json = "[]",
                     .help =
                         "Control networks (ControlNet) for image.control: [{\"name\": \"edges\", \"path\": "
-                        "\"control_v11p_sd15_canny.safetensors\"}]."})};
+                        "\"control_v11p_sd15_canny.safetensors\"}]."}),
+    sdk::parameter({.name = "preview",
+                    .type = "text",
+                    .default_json = "\"\"",
+                    .help = "A tiny autoencoder (TAESD), a folder or file, that paints previews; without it "
+                            "they are a linear guess. Relative paths start at the model's folder."})};
 
 DType compute_type(std::string_view name) {
   if (name == "f32") return DType::kF32;

@@ -161,7 +161,6 @@ Status Previews::show(const diffusion::SamplingPlan& plan, int64_t call, const P
                         {1, shape.extent.height * side, shape.images * shape.extent.width * side, 3});
   estimate_picture(plan, call, prediction_, sample, output, s.picture);
   Status status;
-  if (model_.preview() == nullptr && colors_.weights.empty()) status = fit(scratch, executor, stop);
   const auto one = static_cast<size_t>(shape.extent.count());
   for (int64_t i = 0; status.ok() && i < shape.images; ++i) {
     ImageView part = sheet;
@@ -180,7 +179,8 @@ Status Previews::show(const diffusion::SamplingPlan& plan, int64_t call, const P
 }
 
 // What the decoder makes of one small noise. Its seed is always the same, so that equal runs look alike.
-Status Previews::fit(Scratch& scratch, Executor executor, const StopRequest& stop) {
+Status Previews::prepare(Scratch& scratch, Executor executor, const StopRequest& stop) {
+  if (!wanted() || model_.preview() != nullptr) return {};
   const int64_t mark = scratch.mark();
   const FitScratch s = place_fit(scratch, model_);
   diffusion::NoiseGenerator generator(diffusion::NoiseSource::kPhilox, 0);

@@ -7,6 +7,7 @@
 ///
 ///   if (previews_wanted(host)) measure_previews(measure, model, shape, n_threads);                // in prepare
 ///   Previews previews(request, model, prediction);                                               // in run
+///   Status ready = previews.prepare(scratch, executor, stop);                                    // before denoise()
 ///   Status shown = previews.show(plan, call, shape, latents, output, scratch, executor, stop);   // after a call
 #ifndef WEFT_PLUGINS_IMAGE_PREVIEW_H
 #define WEFT_PLUGINS_IMAGE_PREVIEW_H
@@ -54,6 +55,9 @@ class Previews {
   Previews(const sdk::Request& request, const DiffusionModel& model, diffusion::Prediction prediction);
   /// Whether show() does anything.
   bool wanted() const { return api_ != nullptr; }
+  /// Before denoising, which keeps the UNet in memory where there may be no room for the decoder beside it: fits the linear
+  /// map if show() needs one. Errors: those of the decoder.
+  Status prepare(Scratch& scratch, Executor executor, const StopRequest& stop);
   /// sample: the latents before call `call`; output: the network's there, after guidance; both [images, h, w, c]. Errors:
   /// those of the decoders; a preview that cannot be encoded is left out.
   Status show(const diffusion::SamplingPlan& plan, int64_t call, const PreviewShape& shape,
@@ -61,7 +65,6 @@ class Previews {
               Executor executor, const StopRequest& stop);
 
  private:
-  Status fit(Scratch& scratch, Executor executor, const StopRequest& stop);
   Status paint(std::span<const float> latents, const LatentExtent& extent, const ImageView& into,
                Scratch& scratch, Executor executor, const StopRequest& stop) const;
 
@@ -69,7 +72,7 @@ class Previews {
   const DiffusionModel& model_;
   const weft_previews_api* api_;
   diffusion::Prediction prediction_;
-  LinearColors colors_;  // without a tiny autoencoder, from the first show() on
+  LinearColors colors_;  // from prepare(), without a tiny autoencoder
 };
 
 }  // namespace weft::image

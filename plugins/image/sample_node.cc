@@ -199,6 +199,9 @@ Status SampleNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const Result<diffusion::Prediction> predicts = prediction(*model_, parameters);
   if (!predicts.ok()) return predicts.status();
   Previews previews(request, *model_, *predicts);
+  if (Status ready = previews.prepare(scratch, host_.executor(), stop_request(request)); !ready.ok()) {
+    return ready;
+  }
   const DenoisingInputs inputs{
       .plan = &*plan,
       .guidance = parameters.get_float("cfg"),

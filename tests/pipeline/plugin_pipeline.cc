@@ -32,12 +32,13 @@ const Catalog& PluginPipelineTest::catalog() const {
   return catalog;
 }
 
-Host& PluginPipelineTest::host(uint32_t threads) {
-  static std::map<uint32_t, std::unique_ptr<Host>> hosts;
-  std::unique_ptr<Host>& host = hosts[threads];
+Host& PluginPipelineTest::host(const Watch& watch) {
+  static std::map<std::pair<uint32_t, fs::path>, std::unique_ptr<Host>> hosts;
+  std::unique_ptr<Host>& host = hosts[{watch.threads, watch.preview_folder}];
   if (host == nullptr) {
     HostOptions options;
-    options.threads = threads;
+    options.threads = watch.threads;
+    options.preview_folder = watch.preview_folder;
     options.model_folders = model_folders();
     options.guards = HostOptions::Guards::kOn;
     host = std::make_unique<Host>(options);
@@ -90,7 +91,7 @@ PluginProvider PluginPipelineTest::provider() const {
 Result<Json> PluginPipelineTest::run(const Json& pipeline, const Watch& watch) {
   const auto graph = parse(pipeline);
   if (!graph) return Status(StatusCode::kInternal, "the pipeline cannot be parsed");
-  auto prepared = prepare_run(*graph, provider(), host(watch.threads), options());
+  auto prepared = prepare_run(*graph, provider(), host(watch), options());
   if (!prepared.ok()) return prepared.status();
   auto result = execute(*prepared, options(), watch.on_event, watch.cancel);
   if (!result.ok()) return result.status();
@@ -102,7 +103,7 @@ std::vector<Json> PluginPipelineTest::outputs_of_items(const Json& pipeline, con
   const auto graph = parse(pipeline);
   if (!graph) return outputs;
   const PluginProvider plugins = provider();
-  SharedRuns runs(*graph, plugins, host(2), {.at_once = static_cast<uint32_t>(items.size()), .varying = {}});
+  SharedRuns runs(*graph, plugins, host(Watch{}), {.at_once = static_cast<uint32_t>(items.size())});
   std::vector<std::thread> threads;
   for (size_t i = 0; i < items.size(); ++i) {
     RunOptions item = options();

@@ -53,6 +53,7 @@ class PluginPipelineTest : public ::testing::Test {
     std::function<void(const Event&)> on_event;
     const CancelToken* cancel = nullptr;
     uint32_t threads = 2;
+    std::filesystem::path preview_folder = {};
   };
   /// The outputs of a pipeline, by name; those of skipped nodes are absent. `pipeline` has "nodes", "outputs" and what
   /// else it needs.
@@ -83,7 +84,7 @@ class PluginPipelineTest : public ::testing::Test {
   std::shared_ptr<const Graph> parse(const Json& pipeline);
   RunOptions options() const;
   std::function<Result<const weft_plugin*>(const PluginDescriptor&)> provider() const;
-  static Host& host(uint32_t threads);
+  static Host& host(const Watch& watch);
 
   const weft_plugin* plugin_;
   Json model_;
