@@ -7,6 +7,7 @@
 #define WEFT_PIPELINE_RUN_PREVIEWS_H
 
 #include <weft/abi/draft/previews.h>
+#include <weft/sdk/status.h>
 
 #include <atomic>
 #include <filesystem>

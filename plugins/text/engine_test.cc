@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "kernels/testing/threads.h"
+#include "kernels/testing/workspace.h"
 #include "modalities/weights/weight_file.h"
 #include "plugins/text/testing/smollm2.h"
 
@@ -61,9 +62,7 @@ class EngineTest : public ::testing::Test {
     const KvLayout layout = model_->decoder->kv_layout(KvFormat::kF16);
     Result<KvCache> cache = KvCache::create(layout, n_pages * layout.page_bytes());
     EXPECT_TRUE(cache.ok());
-    const int64_t size_bytes = Engine::workspace_bytes(model, limits);
-    const std::unique_ptr<std::byte, decltype(&std::free)> workspace(
-        static_cast<std::byte*>(std::aligned_alloc(64, (size_bytes + 63) / 64 * 64)), &std::free);
+    weft::testing::Workspace workspace(Engine::workspace_bytes(model, limits));
     Outcome outcome{
         std::vector<Result<JobResult>>(jobs.size(), Status(StatusCode::kInternal, "never finished")),
         std::vector<std::string>(jobs.size())};
@@ -73,8 +72,7 @@ class EngineTest : public ::testing::Test {
         outcome.results[i] = std::move(result);
       };
     }
-    Engine engine(model, *cache, {workspace.get(), static_cast<size_t>(size_bytes)}, threads.executor(),
-                  limits);
+    Engine engine(model, *cache, workspace.span(), threads.executor(), limits);
     size_t next = std::min(together, jobs.size());
     const MoreJobs more = [&](int64_t room) {
       EXPECT_GT(room, 0);

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "kernels/networks/bert/bert.h"
 #include "kernels/networks/bert/bert_checkpoint.h"
+#include "kernels/testing/demand.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
 #include "kernels/testing/workspace.h"
@@ -18,16 +18,9 @@
 namespace weft {
 namespace {
 
+using testing::demand;
+using testing::take;
 using testing::Workspace;
-
-template <typename T>
-T take(Result<T> result) {
-  if (!result.ok()) throw std::runtime_error(to_string(result.error()));
-  return std::move(*result);
-}
-void demand(const Status& status) {
-  if (!status.ok()) throw std::runtime_error(to_string(status.error()));
-}
 
 template <typename T>
 std::vector<T> read(const WeightFile& file, const char* name) {

@@ -3,13 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "kernels/networks/decoder/decoder.h"
 #include "kernels/networks/decoder/lora.h"
+#include "kernels/testing/demand.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
@@ -26,30 +26,20 @@ constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
 
 std::string folder(const std::string& name) { return "assets/golden/decoder/" + name; }
 
+WeightFile open_file(const std::string& path) { return testing::take(WeightFile::open(path)); }
+
 template <typename T>
 std::vector<T> read(const WeightFile& file, const char* name) {
-  Result<const WeightTensor*> tensor = file.tensor(name);
-  if (!tensor.ok()) throw std::runtime_error(to_string(tensor.error()));
-  std::vector<T> values(static_cast<size_t>((*tensor)->count()));
-  std::memcpy(values.data(), (*tensor)->data, values.size() * sizeof(T));
+  const WeightTensor& tensor = *testing::take(file.tensor(name));
+  std::vector<T> values(static_cast<size_t>(tensor.count()));
+  std::memcpy(values.data(), tensor.data, values.size() * sizeof(T));
   return values;
 }
 
 struct Loaded {
   explicit Loaded(const std::string& path, uint32_t n_threads = 2)
-      : threads(n_threads), file(open_file(path)), decoder(open_decoder(file)) {
-    Status loaded = decoder.load(store, "golden", threads.executor());
-    if (!loaded.ok()) throw std::runtime_error(to_string(loaded.error()));
-  }
-  static WeightFile open_file(const std::string& path) {
-    Result<WeightFile> file = WeightFile::open(path);
-    if (!file.ok()) throw std::runtime_error(to_string(file.error()));
-    return std::move(*file);
-  }
-  static Decoder open_decoder(const WeightFile& file) {
-    Result<Decoder> decoder = Decoder::open(file);
-    if (!decoder.ok()) throw std::runtime_error(to_string(decoder.error()));
-    return std::move(*decoder);
+      : threads(n_threads), file(open_file(path)), decoder(testing::take(Decoder::open(file))) {
+    testing::demand(decoder.load(store, "golden", threads.executor()));
   }
   KvCache cache(KvFormat format = KvFormat::kF32) {
     return std::move(
@@ -89,7 +79,7 @@ class DecoderGolden : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(DecoderGolden, AgreesWithTransformers) {
   Loaded model(folder(GetParam()));
-  const WeightFile expected = Loaded::open_file(folder(GetParam()) + "/expected.safetensors");
+  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> want = read<float>(expected, "logits");
   const std::vector<float> got = all_logits(model, tokens, tokens.size());
@@ -101,7 +91,7 @@ class DecoderGguf : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(DecoderGguf, AgreesWithTransformers) {
   Loaded model(folder(GetParam()) + ".gguf");
-  const WeightFile expected = Loaded::open_file(folder(GetParam()) + "/expected.safetensors");
+  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> want = read<float>(expected, "logits");
   const std::vector<float> got = all_logits(model, tokens, tokens.size());
@@ -117,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(Models, DecoderGguf,
 // What each format of the KV cache costs in accuracy: about its number of bits.
 TEST(DecoderKvFormats, StayNearFloat32) {
   Loaded model(folder("gemma3"));
-  const WeightFile expected = Loaded::open_file(folder("gemma3") + "/expected.safetensors");
+  const WeightFile expected = open_file(folder("gemma3") + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> want = read<float>(expected, "logits");
   const int64_t count = static_cast<int64_t>(want.size());
@@ -131,7 +121,7 @@ TEST(DecoderKvFormats, StayNearFloat32) {
 
 TEST_P(DecoderGolden, BitsDoNotDependOnChunksOrThreads) {
   Loaded model(folder(GetParam()));
-  const WeightFile expected = Loaded::open_file(folder(GetParam()) + "/expected.safetensors");
+  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> whole = all_logits(model, tokens, tokens.size());
   for (size_t chunk : {1, 7, 33})
@@ -146,7 +136,7 @@ TEST_P(DecoderGolden, BitsDoNotDependOnChunksOrThreads) {
 
 TEST_P(DecoderGolden, BitsDoNotDependOnTheBatch) {
   Loaded model(folder(GetParam()));
-  const WeightFile expected = Loaded::open_file(folder(GetParam()) + "/expected.safetensors");
+  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> alone = all_logits(model, tokens, tokens.size());
   const size_t vocabulary = static_cast<size_t>(model.decoder.config().vocabulary);
@@ -246,12 +236,12 @@ TEST(DecoderQuantised, BitsDoNotDependOnChunksOrThreads) {
 
 TEST(DecoderLora, AgreesWithMergedWeights) {
   Loaded model(folder("llama"));
-  const WeightFile file = Loaded::open_file(folder("llama/adapter"));
+  const WeightFile file = open_file(folder("llama/adapter"));
   Result<LoraAdapter> adapter = LoraAdapter::load(model.decoder, file, model.threads.executor());
   ASSERT_TRUE(adapter.ok()) << to_string(adapter.error());
   EXPECT_EQ(adapter->rank(), 3);
-  const WeightFile plain = Loaded::open_file(folder("llama/expected.safetensors"));
-  const WeightFile adapted = Loaded::open_file(folder("llama/adapter/expected.safetensors"));
+  const WeightFile plain = open_file(folder("llama/expected.safetensors"));
+  const WeightFile adapted = open_file(folder("llama/adapter/expected.safetensors"));
   const std::vector<int32_t> tokens = read<int32_t>(plain, "tokens");
   const std::vector<float> want = read<float>(adapted, "logits"), without = read<float>(plain, "logits");
   const LoraTerm full{&*adapter, 1}, none{&*adapter, 0};
@@ -267,11 +257,11 @@ TEST(DecoderLora, AgreesWithMergedWeights) {
 // The same adapter, in Hugging Face's order of rows, on the model in GGUF's.
 TEST(DecoderLora, FitsAModelFromTheOtherContainer) {
   Loaded model(folder("llama") + ".gguf");
-  const WeightFile file = Loaded::open_file(folder("llama/adapter"));
+  const WeightFile file = open_file(folder("llama/adapter"));
   Result<LoraAdapter> adapter = LoraAdapter::load(model.decoder, file, model.threads.executor());
   ASSERT_TRUE(adapter.ok()) << to_string(adapter.error());
-  const WeightFile plain = Loaded::open_file(folder("llama/expected.safetensors"));
-  const WeightFile adapted = Loaded::open_file(folder("llama/adapter/expected.safetensors"));
+  const WeightFile plain = open_file(folder("llama/expected.safetensors"));
+  const WeightFile adapted = open_file(folder("llama/adapter/expected.safetensors"));
   const std::vector<float> want = read<float>(adapted, "logits");
   const LoraTerm full{&*adapter, 1};
   const std::vector<float> got = all_logits(model, read<int32_t>(plain, "tokens"), 40, {&full, 1});

@@ -6,13 +6,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "kernels/networks/decoder/decoder.h"
 #include "kernels/ops/softmax/softmax.h"
 #include "kernels/testing/threads.h"
+#include "kernels/testing/workspace.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
@@ -85,8 +85,7 @@ TEST_P(DecoderModel, LogProbabilitiesAreAsNearToFloat32AsThePeers) {
     ASSERT_TRUE(cache.ok()) << to_string(cache.error());
     KvSequence sequence = cache->new_sequence();
     constexpr size_t kChunk = 32;
-    const size_t bytes = static_cast<size_t>(decoder->workspace_bytes(kChunk) + 63) / 64 * 64;
-    const std::unique_ptr<void, void (*)(void*)> workspace(std::aligned_alloc(64, bytes), &std::free);
+    testing::Workspace workspace(decoder->workspace_bytes(kChunk));
     const size_t vocabulary = static_cast<size_t>(decoder->config().vocabulary);
     std::vector<float> logits(kChunk * vocabulary);
     double difference = 0;
@@ -96,7 +95,7 @@ TEST_P(DecoderModel, LogProbabilitiesAreAsNearToFloat32AsThePeers) {
       std::vector<int32_t> rows(count);
       for (size_t i = 0; i < count; ++i) rows[i] = static_cast<int32_t>(i);
       Status done = decoder->forward({.chunks = {&chunk, 1}, .logits_rows = rows}, {.logits = logits.data()},
-                                     {static_cast<std::byte*>(workspace.get()), bytes}, threads.executor());
+                                     workspace.span(), threads.executor());
       ASSERT_TRUE(done.ok()) << to_string(done.error());
       for (size_t i = 0; i < count; ++i) {
         const std::span<const float> row(logits.data() + i * vocabulary, vocabulary);

@@ -2,14 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "kernels/networks/decoder/decoder.h"
 #include "kernels/networks/decoder/lora.h"
 #include "kernels/testing/threads.h"
+#include "kernels/testing/workspace.h"
 #include "modalities/weights/testing/model_file_writer.h"
 #include "modalities/weights/weight_file.h"
 
@@ -113,9 +113,6 @@ class DecoderForward : public ::testing::Test {
         cache_(std::move(*KvCache::create(decoder_.kv_layout(KvFormat::kF32),
                                           3 * decoder_.kv_layout(KvFormat::kF32).page_bytes()))) {
     EXPECT_TRUE(decoder_.load(store_, "test", threads_.executor()).ok());
-    const size_t bytes = static_cast<size_t>(decoder_.workspace_bytes(64));
-    memory_.reset(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-    workspace_ = {static_cast<std::byte*>(memory_.get()), bytes};
     logits_.resize(64);
   }
 
@@ -131,8 +128,8 @@ class DecoderForward : public ::testing::Test {
   Decoder decoder_;
   HeapWeightStore store_;
   KvCache cache_;
-  std::unique_ptr<void, void (*)(void*)> memory_{nullptr, &std::free};
-  std::span<std::byte> workspace_;
+  weft::testing::Workspace memory_{decoder_.workspace_bytes(64)};
+  std::span<std::byte> workspace_ = memory_.span();
   std::vector<float> logits_;
 };
 

@@ -4,7 +4,6 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "kernels/networks/unet/unet.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
+#include "kernels/testing/workspace.h"
 
 namespace weft {
 namespace {
@@ -38,11 +38,6 @@ const DiffusionCheckpoint* checkpoint(benchmark::State& state) {
   return nullptr;
 }
 
-std::unique_ptr<std::byte, void (*)(void*)> aligned(int64_t bytes) {
-  return {static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>((bytes + 63) / 64 * 64))),
-          &std::free};
-}
-
 DType compute_of(const benchmark::State& state) { return state.range(0) ? DType::kBF16 : DType::kF32; }
 
 // Loads a part, runs it over and over, and reports where the time went.
@@ -56,8 +51,8 @@ void bench(benchmark::State& state, const CheckpointPart<Config>& part, Workspac
   if (Status loaded = network->load(store, "bench", threads.executor()); !loaded.ok())
     return state.SkipWithError(to_string(loaded.error()).c_str());
   const int64_t bytes = workspace_bytes(*network);
-  const auto memory = aligned(bytes);
-  const std::span<std::byte> workspace(memory.get(), static_cast<size_t>(bytes));
+  testing::Workspace memory(bytes);
+  const std::span<std::byte> workspace = memory.span();
   LayerTimes times;
   for (auto _ : state) {
     if (Status done = forward(*network, workspace, threads.executor(), &times); !done.ok())

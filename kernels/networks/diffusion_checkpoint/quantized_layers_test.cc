@@ -3,40 +3,33 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/quant/dequantize.h"
+#include "kernels/testing/demand.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
+#include "kernels/testing/workspace.h"
 #include "modalities/weights/testing/model_file_writer.h"
 
-namespace weft {
+namespace weft::testing {
 namespace {
 
 constexpr double kRounding = 2e-2;  // activations to int8 in every layer, as bf16's tolerance
 
-template <typename T>
-T take(Result<T> result) {
-  if (!result.ok()) throw std::runtime_error(to_string(result.error()));
-  return std::move(*result);
-}
-
 // The tensors of `source` in a GGUF file, matrices of linear layers as `format`; and, to compare with, the same rounded to
 // that format and back to f32.
 struct Files {
-  Files(const WeightSource& source, WeightFormat format, testing::Threads& threads) {
-    testing::GgufWriter quantized, dequantized;
+  Files(const WeightSource& source, WeightFormat format, Threads& threads) {
+    GgufWriter quantized, dequantized;
     for (const auto& [name, tensor] : source.tensors()) {
       const std::vector<int64_t> shape = tensor.shape();
       const std::vector<uint64_t> extents(shape.begin(), shape.end());
       std::vector<float> values(static_cast<size_t>(tensor.count()));
-      if (!source.read(name, values.data(), threads.executor()).ok()) throw std::runtime_error(name);
+      demand(source.read(name, values.data(), threads.executor()));
       const bool linear = shape.size() == 2 && shape[1] % block_layout(format).elements == 0;
       if (linear) {
         std::string blocks(static_cast<size_t>(weights_bytes(format, tensor.count())), '\0');
@@ -49,7 +42,7 @@ struct Files {
       dequantized.add_tensor(name, WeightFormat::kF32, extents, unpacked);
       if (!linear) quantized.add_tensor(name, WeightFormat::kF32, extents, unpacked);
     }
-    const auto folder = testing::fresh_folder(std::string("quantized_layers_") + block_layout(format).name);
+    const auto folder = fresh_folder(std::string("quantized_layers_") + block_layout(format).name);
     quantized.save(folder / "quantized.gguf");
     dequantized.save(folder / "dequantized.gguf");
     as_is.emplace(take(WeightFile::open(folder / "quantized.gguf")));
@@ -59,10 +52,9 @@ struct Files {
   int64_t n_linear = 0;
 };
 
-std::vector<float> predict(UNet& unet, testing::Threads& threads) {
+std::vector<float> predict(UNet& unet, Threads& threads) {
   HeapWeightStore store;
-  const Status loaded = unet.load(store, "quantized", threads.executor());
-  if (!loaded.ok()) throw std::runtime_error(to_string(loaded.error()));
+  demand(unet.load(store, "quantized", threads.executor()));
   const int64_t width = unet.config().context_width, channels = unet.config().in_channels;
   const UNetExtent extent{2, 16, 16, 7};
   std::vector<float> sample(static_cast<size_t>(2 * 16 * 16 * channels)),
@@ -74,19 +66,15 @@ std::vector<float> predict(UNet& unet, testing::Threads& threads) {
                 .timesteps = timesteps,
                 .context = TensorView::contiguous(context.data(), DType::kF32, {2, 7, width})};
   std::vector<float> out(static_cast<size_t>(2 * 16 * 16 * unet.config().out_channels));
-  const int64_t bytes = (unet.workspace_bytes(extent, 2) + 63) / 64 * 64;
-  const std::unique_ptr<std::byte, void (*)(void*)> workspace(
-      static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(bytes))),
-      [](void* p) { std::free(p); });
-  const Status done = unet.forward(
+  Workspace workspace(unet.workspace_bytes(extent, 2));
+  demand(unet.forward(
       in, TensorView::contiguous(out.data(), DType::kF32, {2, 16, 16, unet.config().out_channels}),
-      {workspace.get(), static_cast<size_t>(bytes)}, threads.executor());
-  if (!done.ok()) throw std::runtime_error(to_string(done.error()));
+      workspace.span(), threads.executor()));
   return out;
 }
 
 TEST(QuantizedLayers, StayQuantizedAndPredictWhatTheDequantizedOnesDo) {
-  testing::Threads threads(2);
+  Threads threads(2);
   const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open("assets/models/emoji"));
   const UNetConfig& config = checkpoint.unet().config;
   for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ5_1, WeightFormat::kQ4_0}) {
@@ -98,7 +86,7 @@ TEST(QuantizedLayers, StayQuantizedAndPredictWhatTheDequantizedOnesDo) {
       const int64_t saved = files.n_linear * size_bytes(compute) - weights_bytes(format, files.n_linear);
       EXPECT_LT(quantized.packed_weights_bytes(), plain.packed_weights_bytes() - saved * 9 / 10);
       const std::vector<float> got = predict(quantized, threads), want = predict(plain, threads);
-      const double off = testing::relative_error(got.data(), want.data(), static_cast<int64_t>(want.size()));
+      const double off = relative_error(got.data(), want.data(), static_cast<int64_t>(want.size()));
       RecordProperty(std::string("error_") + block_layout(format).name, std::to_string(off));
       EXPECT_LT(off, kRounding) << block_layout(format).name;
     }
@@ -106,4 +94,4 @@ TEST(QuantizedLayers, StayQuantizedAndPredictWhatTheDequantizedOnesDo) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::testing

@@ -2,29 +2,19 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
+#include "kernels/testing/demand.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/workspace.h"
 
-namespace weft {
+namespace weft::testing {
 namespace {
 
-using testing::Workspace;
-
 constexpr float kTwoSteps = 2 * 2.0f / 255;  // of 8 bits, in pictures of [-1, 1]
-
-template <typename T>
-T take(Result<T> result) {
-  if (!result.ok()) throw std::runtime_error(to_string(result.error()));
-  return std::move(*result);
-}
 
 float largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
   float largest = 0;
@@ -41,8 +31,7 @@ class VaeTiles : public ::testing::TestWithParam<const char*> {
   void open(DType compute) {
     const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(GetParam()));
     vae_.emplace(take(Vae::open(checkpoint.vae().source, checkpoint.vae().config, compute)));
-    const Status loaded = vae_->load(store_, "tiles", threads_.executor());
-    if (!loaded.ok()) throw std::runtime_error(to_string(loaded.error()));
+    demand(vae_->load(store_, "tiles", threads_.executor()));
     tile_ = vae_->least_tile();
     height_ = 2 * tile_ + 3;
     width_ = tile_ + 1;
@@ -78,7 +67,7 @@ class VaeTiles : public ::testing::TestWithParam<const char*> {
     return picture;
   }
 
-  testing::Threads threads_{2};
+  Threads threads_{2};
   HeapWeightStore store_;
   std::optional<Vae> vae_;
   int64_t tile_ = 0, height_ = 0, width_ = 0, channels_ = 0;
@@ -139,4 +128,4 @@ INSTANTIATE_TEST_SUITE_P(Models, VaeTiles,
                          });
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::testing
