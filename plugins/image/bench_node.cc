@@ -78,7 +78,7 @@ Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
   measure.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
   measure.take<uint8_t>(size_ * size_ * 3);
   measure_encoding(measure, *model_, 2, 1, threads);
-  measure_denoising(measure, *model_, shape_, threads);
+  UNetCalls::measure(measure, *model_, shape_, 1, threads);
   measure_decoding(measure, *model_, shape_.height, shape_.width, 0, threads);
   plan.set_workspace_bytes(measure.peak_bytes());
   plan.set_output(0, sdk::bytes_spec(4096));
@@ -121,20 +121,25 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   Clock::time_point before = Clock::now();
   const DenoisingInputs inputs{.plan = &*plan,
                                .guidance = 7.5,
+                               .guidance_rescale = 0,
                                .generators = generators,
                                .first_noise = first_noise,
                                .prompts = prompts,
+                               .history = {},
                                .picture = {},
                                .mask = {},
                                .masked_picture = {},
+                               .starts_from_noise = false,
                                .controls = {},
                                .previews = nullptr,
-                               .progress = [&](int64_t done, int64_t total) {
-                                 if (done > 1) step_s.push_back(seconds_since(before));
-                                 before = Clock::now();
-                                 request.progress(done, total, "steps");
-                               }};
-  if (Status status = denoise(*model_, shape_, inputs, latents, scratch, executor, stop); !status.ok())
+                               .progress =
+                                   [&](int64_t done, int64_t total) {
+                                     if (done > 1) step_s.push_back(seconds_since(before));
+                                     before = Clock::now();
+                                     request.progress(done, total, "steps");
+                                   },
+                               .stop = stop};
+  if (Status status = denoise(*model_, shape_, inputs, latents, scratch, executor); !status.ok())
     return status;
 
   const std::span<const float> first = latents.first(latents.size() / static_cast<size_t>(images_));

@@ -1,7 +1,14 @@
-/// From noise to latents: the sampler's calls of the UNet for a batch of pictures, each with noise of its own.
+/// From noise to latents: the sampler's calls of the UNet, which requests go through together, each wherever in its steps
+/// it is.
 ///
-/// A picture's latents depend on its seed, the prompts and the parameters, not on the other pictures of the batch.
-/// Thread safety: as the model; scratch belongs to one call.
+/// A picture's latents depend on its seed, the prompts and the parameters, not on what else goes through a call. Requests
+/// share calls if their latents have one size, their prompts one length, and no control networks act on them.
+/// Ownership: a Denoising refers to model, latents and what its inputs refer to. Thread safety: one thread; scratch belongs
+/// to one call.
+///
+///   Denoising a(model, shape, inputs_a, latents_a), b(model, shape, inputs_b, latents_b);
+///   UNetCalls calls(model, executor);
+///   while (!a.finished() || !b.finished()) calls.advance(std::array{&a, &b}, scratch);
 #ifndef WEFT_PLUGINS_IMAGE_DENOISING_H
 #define WEFT_PLUGINS_IMAGE_DENOISING_H
 
@@ -10,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "kernels/diffusion/noise/noise.h"
@@ -23,7 +31,7 @@
 
 namespace weft::image {
 
-/// What memory depends on.
+/// What a request's memory depends on.
 struct DenoisingShape {
   int64_t images = 1;
   int64_t height = 0, width = 0;  // of the latents
@@ -41,6 +49,7 @@ struct DenoisingInputs {
   std::span<const float> first_noise;               // [images, h, w, c]
   /// Two prompts: the negative one, then the positive one.
   EncodedPrompts prompts;
+  std::span<float> history;  // at least what history_count() says of the shape
 
   std::span<const float> picture;  // latents to start from, [h, w, c] for all or [images, h, w, c]; or empty
   std::span<const float> mask;     // [h, w]: 1 where the picture is painted anew; or empty
@@ -51,14 +60,76 @@ struct DenoisingInputs {
   Previews* previews = nullptr;    // where somebody looks
   /// After each call: calls done, calls in all.
   std::function<void(int64_t, int64_t)> progress;
+  StopRequest stop;
 };
 
-void measure_denoising(Scratch& scratch, const DiffusionModel& model, const DenoisingShape& shape,
-                       uint32_t n_threads);
-/// latents: [images, h, w, c], the result. Errors: those of UNet::forward and ControlNet::forward; kInvalidArgument where the
-/// UNet wants what the inputs do not have.
-Status denoise(const DiffusionModel& model, const DenoisingShape& shape, const DenoisingInputs& inputs,
-               std::span<float> latents, Scratch& scratch, Executor executor, const StopRequest& stop);
+/// Numbers that a sampler keeps of a request from one call to the next.
+int64_t history_count(const DiffusionModel& model, const DenoisingShape& shape);
+
+/// One request's pictures on their way.
+class Denoising {
+ public:
+  /// shape: n_context and history_slots are bounds, what counts is in the inputs. latents: [images, h, w, c], the result.
+  Denoising(const DiffusionModel& model, const DenoisingShape& shape, DenoisingInputs inputs,
+            std::span<float> latents);
+
+  /// No call is left, or one went wrong.
+  bool finished() const;
+  /// Errors: those of UNet::forward and ControlNet::forward; kInvalidArgument where the UNet wants what the inputs do not
+  /// have; kCancelled.
+  const Status& status() const { return status_; }
+
+ private:
+  friend class UNetCalls;
+  struct Rows;
+
+  Status check() const;
+  bool guides() const;
+  int64_t rows() const;
+  bool shares_calls_with(const Denoising& other) const;
+  bool stops() const;
+  std::span<float> of_image(std::span<float> batch, int64_t image) const;
+  std::span<const float> of_image(std::span<const float> values, int64_t image) const;
+  void fill(const Rows& rows) const;
+  void fill_sizes(std::span<float> sizes, bool is_positive) const;
+  void fill_extra(std::span<float> extra) const;
+  Status take(const Rows& rows, Scratch& scratch, Executor executor);
+  void guide(std::span<float> output) const;
+  void keep_outside_of_mask(std::span<float> noised);
+
+  const DiffusionModel& model_;
+  const DenoisingShape shape_;
+  const DenoisingInputs in_;
+  std::span<float> latents_;
+  int64_t picture_;  // numbers of one
+  int64_t call_ = 0;
+  Status status_;
+};
+
+/// The UNet, called for several requests at once.
+class UNetCalls {
+ public:
+  UNetCalls(const DiffusionModel& model, Executor executor) : model_(model), executor_(executor) {}
+
+  /// What advance() takes of the scratch for up to `requests` of this shape.
+  static void measure(Scratch& scratch, const DiffusionModel& model, const DenoisingShape& shape,
+                      int64_t requests, uint32_t n_threads);
+  /// One call further with each that has not finished; what goes wrong is in the status of those that it concerns.
+  void advance(std::span<Denoising* const> denoisings, Scratch& scratch);
+  /// Lets go of the UNet's weights, which advance() holds on to: before other networks of the model are used.
+  void leave() { use_.reset(); }
+
+ private:
+  Status call(std::span<Denoising* const> together, Scratch& scratch);
+
+  const DiffusionModel& model_;
+  const Executor executor_;
+  std::optional<ModelStages::Use> use_;
+};
+
+/// One request alone, from beginning to end. Memory: UNetCalls::measure for one. Errors: as Denoising::status().
+Status denoise(const DiffusionModel& model, const DenoisingShape& shape, DenoisingInputs inputs,
+               std::span<float> latents, Scratch& scratch, Executor executor);
 
 /// The first noise of every picture, each from its own generator. noise: [generators, h, w, c]. scratch: of the size of one
 /// picture, placed and given back here.

@@ -83,6 +83,8 @@ class DiffusionModel {
   Result<ModelStages::Use> enter(ModelStage stage, const StopRequest& stop) const {
     return stages_->enter(stage, stop);
   }
+  /// Whether a stage's networks leave memory when another stage is entered.
+  bool networks_take_turns() const { return stages_->keeps() == ModelStages::Keeps::kOne; }
 
  private:
   DiffusionModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "plugins/image/latent_codec.h"
+#include "plugins/image/painting.h"
 
 namespace weft::image {
 namespace {
@@ -43,27 +46,76 @@ double unet_seconds(const DiffusionModel& model, const DenoisingShape& shape) {
 
 }  // namespace
 
+/// One request: the texts, the first pass, perhaps a second one, the pictures.
+class GenerateNode::Job final : public Painting {
+ public:
+  Job(const GenerateNode& node, sdk::Request& request, const sdk::Execution& execution, const Kept& kept,
+      Scratch& scratch)
+      : node_(node),
+        model_(*node.model_),
+        request_(request),
+        execution_(execution),
+        kept_(kept),
+        scratch_(scratch),
+        executor_(node.host_.executor()) {}
+
+  Result<Denoising*> next() override {
+    if (!first_) return begin();
+    if (node_.second_ && !second_) return paint_on();
+    return finish();
+  }
+
+ private:
+  Result<Denoising*> begin();
+  Result<Denoising*> paint_on();
+  Result<Denoising*> finish();
+  Status encode_texts();
+  /// Draws the first noise, and before and after it, in diffusers' order, what its encoder draws of the pictures.
+  Status prepare_latents(double strength);
+  Status encode_masked(const ImageView& picture, std::span<diffusion::NoiseGenerator> generators);
+  Status make_plans(double strength);
+  void tell_progress(int64_t calls) const;
+  StopRequest stop() const { return stop_request(request_); }
+
+  const GenerateNode& node_;
+  const DiffusionModel& model_;
+  sdk::Request& request_;
+  const sdk::Execution& execution_;
+  Kept kept_;
+  Scratch& scratch_;
+  const Executor executor_;
+  std::vector<diffusion::NoiseGenerator> generators_;
+  std::optional<diffusion::SamplingPlan> plan_, second_plan_;
+  std::optional<Previews> previews_;
+  DenoisingInputs inputs_;
+  std::optional<Denoising> first_, second_;
+};
+
 GenerateNode::GenerateNode(const sdk::NodeConfig& config)
     : host_(config.host()),
       model_(config.model<DiffusionModel>("model")),
       parameters_(config.parameters()),
       images_(parameters_.get_int("n")),
       has_picture_(config.input_connected(kImage)),
-      has_mask_(config.input_connected(kMask)) {}
+      has_mask_(config.input_connected(kMask)),
+      max_requests_(config.max_requests()) {}
 
-GenerateNode::Kept GenerateNode::place(Scratch& scratch, int64_t max_chunks) const {
+GenerateNode::Kept GenerateNode::place(Scratch& scratch) const {
   const int64_t area = shape_.height * shape_.width, latents = area * model_->latent_channels();
   Kept kept;
-  kept.prompts = place_prompts(scratch, *model_, 2, max_chunks);
+  kept.prompts = place_prompts(scratch, *model_, 2, max_chunks_);
   kept.latents = scratch.take<float>(images_ * latents);
   kept.first_noise = scratch.take<float>(images_ * latents);
+  kept.history = scratch.take<float>(history_count(*model_, shape_));
   kept.picture = scratch.take<float>(has_picture_ ? images_ * latents : 0);
   kept.mask = scratch.take<float>(has_mask_ ? area : 0);
   kept.masked_picture = scratch.take<float>(has_mask_ ? images_ * latents : 0);
-  const int64_t second = second_ ? images_ * extent_of(second_shape_).count() : 0;
+  if (!second_) return kept;
+  const int64_t second = images_ * extent_of(second_shape_).count();
   kept.enlarged = scratch.take<float>(second);
   kept.second_latents = scratch.take<float>(second);
   kept.second_noise = scratch.take<float>(second);
+  kept.second_history = scratch.take<float>(history_count(*model_, second_shape_));
   return kept;
 }
 
@@ -120,180 +172,197 @@ Status GenerateNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
     seconds += unet_seconds(*model_, second_shape_) * static_cast<double>(more->n_calls());
   }
 
-  const uint32_t threads = host_.executor().max_threads();
-  Scratch measure;
-  place(measure, max_chunks_);
-  measure_encoding(measure, *model_, 2, max_chunks_, threads);
-  measure_denoising(measure, *model_, shape_, threads);
-  if (second_) {
-    measure_enlarging(measure, *model_, *second_, extent_of(shape_), extent_of(second_shape_), tile_,
-                      threads);
-    measure_denoising(measure, *model_, second_shape_, threads);
-  }
+  slots_ = slots_for(shape_, max_requests_);
+  if (second_) slots_ = std::min(slots_, slots_for(second_shape_, max_requests_));
+  plan.set_max_batch(static_cast<uint32_t>(slots_));
+  Scratch memory;
+  measure(memory);
   const LatentExtent last = extent_of(second_ ? second_shape_ : shape_);
-  measure_decoding(measure, *model_, last.height, last.width, tile_, threads);
-  if (has_picture_) measure_encoding_picture(measure, *model_, shape_.height, shape_.width, tile_, threads);
-  plan.set_workspace_bytes(measure.peak_bytes());
+  plan.set_workspace_bytes(memory.peak_bytes());
   plan.set_output(0, picture_spec(WEFT_DTYPE_U8, images_, last.height * factor, last.width * factor, 3));
   plan.set_cost_seconds(seconds);
   return {};
 }
 
-Status GenerateNode::encode_texts(const sdk::Request& request, Kept& kept, Scratch& scratch) const {
-  const sdk::Value prompt = request.input(kPrompt), negative = request.input(kNegativePrompt);
-  const std::array<PromptText, 2> texts = {
-      PromptText{negative ? negative.as_text() : std::string_view(), static_cast<bool>(negative)},
-      PromptText{prompt.as_text(), true}};
-  PromptOptions options = prompt_options(parameters_);
-  options.max_chunks = max_chunks_;
-  return encode_prompts(*model_, texts, options, kept.prompts, scratch, host_.executor(),
-                        stop_request(request));
-}
-
-Status GenerateNode::prepare_latents(const sdk::Request& request,
-                                     std::span<diffusion::NoiseGenerator> generators, double strength,
-                                     Kept& kept, Scratch& scratch) const {
-  const bool has_mask = static_cast<bool>(request.input(kMask));  // its producer may have been skipped
-  if (!has_mask) kept.mask = kept.masked_picture = {};
-  if (!request.input(kImage)) {
-    kept.picture = kept.mask = kept.masked_picture = {};
-    draw_first_noise(generators, model_->latent_channels(), scratch, kept.first_noise);
-    return {};
+void GenerateNode::measure(Scratch& scratch) const {
+  const uint32_t threads = host_.executor().max_threads();
+  for (int64_t i = 0; i < slots_; ++i) place(scratch);
+  measure_encoding(scratch, *model_, 2, max_chunks_, threads);
+  UNetCalls::measure(scratch, *model_, shape_, slots_, threads);
+  if (second_) {
+    measure_enlarging(scratch, *model_, *second_, extent_of(shape_), extent_of(second_shape_), tile_,
+                      threads);
+    UNetCalls::measure(scratch, *model_, second_shape_, slots_, threads);
   }
-  const Result<Picture> picture = input_picture(request, kImage, "image");
-  if (!picture.ok()) return picture.status();
-  if (Status status = check_picture_size(picture->shape(), size_, "image"); !status.ok()) return status;
-  // Where diffusers encodes, it draws from the picture's generator; ComfyUI takes the mean.
-  const bool draws = parameters_.get_text("profile") == "diffusers";
-  const std::span<diffusion::NoiseGenerator> drawn =
-      draws ? generators : std::span<diffusion::NoiseGenerator>();
-  if (has_mask && paints_into_pictures(*model_) && strength == 1) {
-    kept.picture = {};  // what such a model paints from noise alone needs no picture but the masked one
-  } else {
-    if (!draws) kept.picture = kept.picture.first(kept.picture.size() / generators.size());
-    Status status = encode_picture(*model_, picture->view, 0, nullptr, drawn, tile_, kept.picture, scratch,
-                                   host_.executor(), stop_request(request));
-    if (!status.ok()) return status;
-  }
-  draw_first_noise(generators, model_->latent_channels(), scratch, kept.first_noise);
-  return has_mask ? encode_masked(request, picture->view, drawn, kept, scratch) : Status();
-}
-
-Status GenerateNode::encode_masked(const sdk::Request& request, const ImageView& picture,
-                                   std::span<diffusion::NoiseGenerator> generators, Kept& kept,
-                                   Scratch& scratch) const {
-  const Result<Picture> mask = input_picture(request, kMask, "mask");
-  if (!mask.ok()) return mask.status();
-  if (Status status = check_picture_size(mask->shape(), size_, "mask"); !status.ok()) return status;
-  latent_mask(mask->view, model_->vae().config().factor(), shape_.width, kept.mask);
-  if (generators.empty())
-    kept.masked_picture =
-        kept.masked_picture.first(kept.masked_picture.size() / static_cast<size_t>(images_));
-  if (paints_into_pictures(*model_)) {
-    return encode_picture(*model_, picture, 0, &mask->view, generators, tile_, kept.masked_picture, scratch,
-                          host_.executor(), stop_request(request));
-  }
-  // diffusers encodes the masked picture for every model: what that draws is gone for later steps.
-  if (!generators.empty())
-    draw_first_noise(generators, model_->latent_channels(), scratch, kept.masked_picture);
-  return {};
+  const LatentExtent last = extent_of(second_ ? second_shape_ : shape_);
+  measure_decoding(scratch, *model_, last.height, last.width, tile_, threads);
+  if (has_picture_) measure_encoding_picture(scratch, *model_, shape_.height, shape_.width, tile_, threads);
 }
 
 LatentExtent GenerateNode::extent_of(const DenoisingShape& shape) const {
   return {shape.height, shape.width, model_->latent_channels()};
 }
 
-Status GenerateNode::paint(const sdk::Request& request, Kept& kept, Scratch& scratch) const {
-  const sdk::Parameters parameters = request.parameters();
-  std::vector<diffusion::NoiseGenerator> generators = noise_generators(parameters, images_);
-  const bool has_picture = static_cast<bool>(request.input(kImage));
-  const double strength = has_picture ? parameters.get_float("strength") : 1;
-  if (Status status = prepare_latents(request, generators, strength, kept, scratch); !status.ok())
-    return status;
-  Result<diffusion::SamplingPlan> plan =
-      sampling_plan(*model_, parameters, parameters.get_int("steps"), strength);
-  if (!plan.ok()) return plan.status();
-  std::optional<diffusion::SamplingPlan> more;
-  if (second_) {
-    Result<diffusion::SamplingPlan> second =
-        sampling_plan(*model_, parameters, second_->steps, parameters.get_float("hires_strength"));
-    if (!second.ok()) return second.status();
-    more = *std::move(second);
-  }
-  const int64_t calls = plan->n_calls() + (more ? more->n_calls() : 0);
-  Result<Controls> controls = input_controls(request, kControl);
-  if (!controls.ok()) return controls.status();
-  const Result<diffusion::Prediction> predicts = prediction(*model_, parameters);
-  if (!predicts.ok()) return predicts.status();
-  Previews previews(request, *model_, *predicts);
-  if (Status ready = previews.prepare(scratch, host_.executor(), stop_request(request)); !ready.ok()) {
-    return ready;
-  }
-  const DenoisingInputs inputs{
-      .plan = &*plan,
-      .guidance = parameters.get_float("cfg"),
-      .guidance_rescale = parameters.get_float("guidance_rescale"),
-      .generators = generators,
-      .first_noise = kept.first_noise,
-      .prompts = kept.prompts,
-      .picture = kept.picture,
-      .mask = kept.mask,
-      .masked_picture = kept.masked_picture,
-      .starts_from_noise =
-          !kept.mask.empty() && strength == 1,  // everything under the mask comes from noise alone
-      .controls = *std::move(controls),
-      .previews = previews.wanted() ? &previews : nullptr,
-      .progress = [&](int64_t done, int64_t) { request.progress(done, calls, "steps"); }};
-  Status status =
-      denoise(*model_, shape_, inputs, kept.latents, scratch, host_.executor(), stop_request(request));
-  return status.ok() && more ? paint_enlarged(request, inputs, *more, kept, scratch) : status;
+Status GenerateNode::Job::encode_texts() {
+  const sdk::Value prompt = request_.input(kPrompt), negative = request_.input(kNegativePrompt);
+  const std::array<PromptText, 2> texts = {
+      PromptText{negative ? negative.as_text() : std::string_view(), static_cast<bool>(negative)},
+      PromptText{prompt.as_text(), true}};
+  PromptOptions options = prompt_options(node_.parameters_);
+  options.max_chunks = node_.max_chunks_;
+  return encode_prompts(model_, texts, options, kept_.prompts, scratch_, executor_, stop());
 }
 
-Status GenerateNode::paint_enlarged(const sdk::Request& request, const DenoisingInputs& first,
-                                    const diffusion::SamplingPlan& plan, Kept& kept, Scratch& scratch) const {
-  const LatentExtent from = extent_of(shape_), to = extent_of(second_shape_);
+Status GenerateNode::Job::prepare_latents(double strength) {
+  const bool has_mask = static_cast<bool>(request_.input(kMask));  // its producer may have been skipped
+  if (!has_mask) kept_.mask = kept_.masked_picture = {};
+  if (!request_.input(kImage)) {
+    kept_.picture = kept_.mask = kept_.masked_picture = {};
+    draw_first_noise(generators_, model_.latent_channels(), scratch_, kept_.first_noise);
+    return {};
+  }
+  const Result<Picture> picture = input_picture(request_, kImage, "image");
+  if (!picture.ok()) return picture.status();
+  if (Status status = check_picture_size(picture->shape(), node_.size_, "image"); !status.ok()) return status;
+  // Where diffusers encodes, it draws from the picture's generator; ComfyUI takes the mean.
+  const bool draws = node_.parameters_.get_text("profile") == "diffusers";
+  const std::span<diffusion::NoiseGenerator> drawn =
+      draws ? generators_ : std::span<diffusion::NoiseGenerator>();
+  if (has_mask && paints_into_pictures(model_) && strength == 1) {
+    kept_.picture = {};  // what such a model paints from noise alone needs no picture but the masked one
+  } else {
+    if (!draws) kept_.picture = kept_.picture.first(kept_.picture.size() / generators_.size());
+    Status status = encode_picture(model_, picture->view, 0, nullptr, drawn, node_.tile_, kept_.picture,
+                                   scratch_, executor_, stop());
+    if (!status.ok()) return status;
+  }
+  draw_first_noise(generators_, model_.latent_channels(), scratch_, kept_.first_noise);
+  return has_mask ? encode_masked(picture->view, drawn) : Status();
+}
+
+Status GenerateNode::Job::encode_masked(const ImageView& picture,
+                                        std::span<diffusion::NoiseGenerator> generators) {
+  const Result<Picture> mask = input_picture(request_, kMask, "mask");
+  if (!mask.ok()) return mask.status();
+  if (Status status = check_picture_size(mask->shape(), node_.size_, "mask"); !status.ok()) return status;
+  latent_mask(mask->view, model_.vae().config().factor(), node_.shape_.width, kept_.mask);
+  if (generators.empty())
+    kept_.masked_picture =
+        kept_.masked_picture.first(kept_.masked_picture.size() / static_cast<size_t>(node_.images_));
+  if (paints_into_pictures(model_)) {
+    return encode_picture(model_, picture, 0, &mask->view, generators, node_.tile_, kept_.masked_picture,
+                          scratch_, executor_, stop());
+  }
+  // diffusers encodes the masked picture for every model: what that draws is gone for later steps.
+  if (!generators.empty())
+    draw_first_noise(generators, model_.latent_channels(), scratch_, kept_.masked_picture);
+  return {};
+}
+
+Status GenerateNode::Job::make_plans(double strength) {
+  const sdk::Parameters parameters = request_.parameters();
+  Result<diffusion::SamplingPlan> plan =
+      sampling_plan(model_, parameters, parameters.get_int("steps"), strength);
+  if (!plan.ok()) return plan.status();
+  plan_ = *std::move(plan);
+  if (!node_.second_) return {};
+  Result<diffusion::SamplingPlan> second =
+      sampling_plan(model_, parameters, node_.second_->steps, parameters.get_float("hires_strength"));
+  if (!second.ok()) return second.status();
+  second_plan_ = *std::move(second);
+  return {};
+}
+
+void GenerateNode::Job::tell_progress(int64_t calls) const {
+  const int64_t all = plan_->n_calls() + (second_plan_ ? second_plan_->n_calls() : 0);
+  request_.progress(calls, all, "steps");
+}
+
+Result<Denoising*> GenerateNode::Job::begin() {
+  if (Status status = encode_texts(); !status.ok()) return status;
+  const sdk::Parameters parameters = request_.parameters();
+  generators_ = noise_generators(parameters, node_.images_);
+  const double strength = request_.input(kImage) ? parameters.get_float("strength") : 1;
+  if (Status status = prepare_latents(strength); !status.ok()) return status;
+  if (Status status = make_plans(strength); !status.ok()) return status;
+  Result<Controls> controls = input_controls(request_, kControl);
+  if (!controls.ok()) return controls.status();
+  const Result<diffusion::Prediction> predicts = prediction(model_, parameters);
+  if (!predicts.ok()) return predicts.status();
+  previews_.emplace(request_, model_, *predicts);
+  if (Status ready = previews_->prepare(scratch_, executor_, stop()); !ready.ok()) return ready;
+  inputs_ = {.plan = &*plan_,
+             .guidance = parameters.get_float("cfg"),
+             .guidance_rescale = parameters.get_float("guidance_rescale"),
+             .generators = generators_,
+             .first_noise = kept_.first_noise,
+             .prompts = kept_.prompts,
+             .history = kept_.history,
+             .picture = kept_.picture,
+             .mask = kept_.mask,
+             .masked_picture = kept_.masked_picture,
+             // Everything under the mask comes from noise alone.
+             .starts_from_noise = !kept_.mask.empty() && strength == 1,
+             .controls = *std::move(controls),
+             .previews = previews_->wanted() ? &*previews_ : nullptr,
+             .progress = [this](int64_t done, int64_t) { tell_progress(done); },
+             .stop = stop()};
+  return &first_.emplace(model_, node_.shape_, inputs_, kept_.latents);
+}
+
+/// The second pass, over what the first one painted.
+Result<Denoising*> GenerateNode::Job::paint_on() {
+  const LatentExtent from = node_.extent_of(node_.shape_), to = node_.extent_of(node_.second_shape_);
   const auto from_one = static_cast<size_t>(from.count()), to_one = static_cast<size_t>(to.count());
-  for (size_t i = 0; i < static_cast<size_t>(images_); ++i) {
-    Status status = enlarge(*model_, *second_, kept.latents.subspan(i * from_one, from_one), from,
-                            kept.enlarged.subspan(i * to_one, to_one), to, tile_, scratch, host_.executor(),
-                            stop_request(request));
+  for (size_t i = 0; i < static_cast<size_t>(node_.images_); ++i) {
+    Status status =
+        enlarge(model_, *node_.second_, kept_.latents.subspan(i * from_one, from_one), from,
+                kept_.enlarged.subspan(i * to_one, to_one), to, node_.tile_, scratch_, executor_, stop());
     if (!status.ok()) return status;
   }
   // The same seeds again: noise of another size.
-  std::vector<diffusion::NoiseGenerator> generators = noise_generators(request.parameters(), images_);
-  draw_first_noise(generators, model_->latent_channels(), scratch, kept.second_noise);
-  DenoisingInputs inputs = first;
-  inputs.plan = &plan;
-  inputs.generators = generators;
-  inputs.first_noise = kept.second_noise;
-  inputs.picture = kept.enlarged;
-  inputs.starts_from_noise = false;
-  inputs.controls = {};
-  inputs.progress = [&](int64_t done, int64_t total) { first.progress(first.plan->n_calls() + done, total); };
-  return denoise(*model_, second_shape_, inputs, kept.second_latents, scratch, host_.executor(),
-                 stop_request(request));
+  generators_ = noise_generators(request_.parameters(), node_.images_);
+  draw_first_noise(generators_, model_.latent_channels(), scratch_, kept_.second_noise);
+  inputs_.plan = &*second_plan_;
+  inputs_.generators = generators_;
+  inputs_.first_noise = kept_.second_noise;
+  inputs_.history = kept_.second_history;
+  inputs_.picture = kept_.enlarged;
+  inputs_.starts_from_noise = false;
+  inputs_.controls = {};
+  inputs_.progress = [this](int64_t done, int64_t) { tell_progress(plan_->n_calls() + done); };
+  return &second_.emplace(model_, node_.second_shape_, inputs_, kept_.second_latents);
 }
 
-Status GenerateNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
-  Kept kept = place(scratch, max_chunks_);
-  if (Status status = encode_texts(request, kept, scratch); !status.ok()) return status;
-  if (Status status = paint(request, kept, scratch); !status.ok()) return status;
-  const LatentExtent extent = extent_of(second_ ? second_shape_ : shape_);
-  const std::span<const float> latents = second_ ? kept.second_latents : kept.latents;
-  const int64_t factor = model_->vae().config().factor();
-  Result<NewPicture> made =
-      new_picture(request, execution,
-                  {{images_, extent.height * factor, extent.width * factor, 3}, WEFT_DTYPE_U8}, "generated");
+Result<Denoising*> GenerateNode::Job::finish() {
+  const LatentExtent extent = node_.extent_of(second_ ? node_.second_shape_ : node_.shape_);
+  const std::span<const float> latents = second_ ? kept_.second_latents : kept_.latents;
+  const int64_t factor = model_.vae().config().factor();
+  Result<NewPicture> made = new_picture(
+      request_, execution_,
+      {{node_.images_, extent.height * factor, extent.width * factor, 3}, WEFT_DTYPE_U8}, "generated");
   if (!made.ok()) return made.status();
   const auto one = static_cast<size_t>(extent.count());
-  for (int64_t i = 0; i < images_; ++i) {
-    Status status = decode_picture(*model_, latents.subspan(static_cast<size_t>(i) * one, one), extent.height,
-                                   extent.width, tile_, made->view.row<uint8_t>(i, 0), scratch,
-                                   host_.executor(), stop_request(request));
+  for (int64_t i = 0; i < node_.images_; ++i) {
+    Status status =
+        decode_picture(model_, latents.subspan(static_cast<size_t>(i) * one, one), extent.height,
+                       extent.width, node_.tile_, made->view.row<uint8_t>(i, 0), scratch_, executor_, stop());
     if (!status.ok()) return status;
   }
-  return request.set_output(0, finish(request, *made));
+  Status status = request_.set_output(0, weft::image::finish(request_, *made));
+  if (!status.ok()) return status;
+  return nullptr;
+}
+
+Status GenerateNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
+  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  std::vector<Kept> kept;
+  for (int64_t i = 0; i < slots_; ++i) kept.push_back(place(scratch));
+  paint_together(requests, execution, *model_, host_.executor(), scratch, kept.size(),
+                 [&](sdk::Request& request, size_t slot) {
+                   return std::make_unique<Job>(*this, request, execution, kept[slot], scratch);
+                 });
+  return {};
 }
 
 const weft_node_type kGenerateNode = sdk::node<GenerateNode>({.name = "image.generate",

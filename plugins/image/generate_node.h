@@ -1,6 +1,8 @@
 /// image.generate: prompts to pictures, all in one: text encoders, sampler, autoencoder.
 ///
-/// All memory but the result lies in the workspace, so that prepare() knows the peak exactly. Thread safety: as every node.
+/// All memory but the result lies in the workspace, so that prepare() knows the peak exactly: a slot for each request that
+/// goes through the UNet's calls with others, and room for one call and for what comes before and after. Thread safety: as
+/// every node.
 #ifndef WEFT_PLUGINS_IMAGE_GENERATE_NODE_H
 #define WEFT_PLUGINS_IMAGE_GENERATE_NODE_H
 
@@ -22,29 +24,20 @@ class GenerateNode {
  public:
   explicit GenerateNode(const sdk::NodeConfig& config);
   Status prepare(sdk::Specs inputs, sdk::Plan plan);
-  Status run(sdk::Request& request, const sdk::Execution& execution);
+  Status execute(std::span<sdk::Request> requests, const sdk::Execution& execution);
 
  private:
+  class Job;
   /// What a request keeps from one stage to the next.
   struct Kept {
     EncodedPrompts prompts;
-    std::span<float> latents, first_noise;                    // [n, h, w, c]
-    std::span<float> picture, masked_picture;                 // [n, h, w, c], or [h, w, c] for all
-    std::span<float> mask;                                    // [h, w]
-    std::span<float> enlarged, second_latents, second_noise;  // of the second pass
+    std::span<float> latents, first_noise, history;  // [n, h, w, c]; of the sampler
+    std::span<float> picture, masked_picture;        // [n, h, w, c], or [h, w, c] for all
+    std::span<float> mask;                           // [h, w]
+    std::span<float> enlarged, second_latents, second_noise, second_history;  // of the second pass
   };
-  Kept place(Scratch& scratch, int64_t max_chunks) const;
-  Status encode_texts(const sdk::Request& request, Kept& kept, Scratch& scratch) const;
-  /// Draws the first noise, and before and after it, in diffusers' order, what its encoder draws of the pictures.
-  Status prepare_latents(const sdk::Request& request, std::span<diffusion::NoiseGenerator> generators,
-                         double strength, Kept& kept, Scratch& scratch) const;
-  Status encode_masked(const sdk::Request& request, const ImageView& picture,
-                       std::span<diffusion::NoiseGenerator> generators, Kept& kept, Scratch& scratch) const;
-
-  /// Denoises kept.latents, and after that, if there is one, by the second pass kept.second_latents.
-  Status paint(const sdk::Request& request, Kept& kept, Scratch& scratch) const;
-  Status paint_enlarged(const sdk::Request& request, const DenoisingInputs& first,
-                        const diffusion::SamplingPlan& plan, Kept& kept, Scratch& scratch) const;
+  Kept place(Scratch& scratch) const;
+  void measure(Scratch& scratch) const;
   LatentExtent extent_of(const DenoisingShape& shape) const;
 
   sdk::Host host_;
@@ -58,6 +51,8 @@ class GenerateNode {
   std::optional<SecondPass> second_;
   DenoisingShape second_shape_;
   int64_t max_chunks_ = 1;
+  uint32_t max_requests_;  // 0: not known
+  int64_t slots_ = 1;      // requests at a time
 };
 
 extern const weft_node_type kGenerateNode;

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugins/image/latent.h"
 #include "plugins/image/latent_codec.h"
+#include "plugins/image/painting.h"
 #include "plugins/image/picture.h"
 
 namespace weft::image {
@@ -61,30 +65,85 @@ Result<Condition> condition_of(const sdk::Value& value, const DiffusionModel& mo
 
 }  // namespace
 
+/// One request.
+class SampleNode::Job final : public Painting {
+ public:
+  Job(const SampleNode& node, sdk::Request& request, const sdk::Execution& execution, const Kept& kept,
+      Scratch& scratch)
+      : node_(node),
+        model_(*node.model_),
+        request_(request),
+        execution_(execution),
+        kept_(kept),
+        scratch_(scratch) {}
+
+  Result<Denoising*> next() override {
+    if (!denoising_) return begin();
+    Status status =
+        request_.set_output(0, request_.host().make_tensor(std::move(made_->buffer), made_->view, kLatent));
+    if (!status.ok()) return status;
+    return nullptr;
+  }
+
+ private:
+  Result<Denoising*> begin();
+  /// Both prompts, the negative one first.
+  Result<EncodedPrompts> prompts() const;
+  /// For the latents; empty without a mask.
+  Result<std::span<const float>> mask(const DenoisingShape& shape) const;
+  Result<std::span<const float>> masked_picture(const DenoisingShape& shape) const;
+
+  const SampleNode& node_;
+  const DiffusionModel& model_;
+  sdk::Request& request_;
+  const sdk::Execution& execution_;
+  const Kept kept_;
+  Scratch& scratch_;
+  std::vector<diffusion::NoiseGenerator> generators_;
+  std::optional<diffusion::SamplingPlan> plan_;
+  std::optional<Previews> previews_;
+  std::optional<sdk::NewTensor> made_;
+  std::optional<Denoising> denoising_;
+};
+
 SampleNode::SampleNode(const sdk::NodeConfig& config)
-    : host_(config.host()), model_(config.model<DiffusionModel>("model")), parameters_(config.parameters()) {}
+    : host_(config.host()),
+      model_(config.model<DiffusionModel>("model")),
+      parameters_(config.parameters()),
+      has_mask_(config.input_connected(kMask)),
+      max_requests_(config.max_requests()) {}
+
+SampleNode::Kept SampleNode::place(Scratch& scratch) const {
+  Kept kept;
+  kept.prompts = {
+      .n_tokens = bounds_.n_context,
+      .hidden = scratch.take<float>(2 * bounds_.n_context * model_->unet().config().context_width),
+      .pooled = scratch.take<float>(2 * model_->pooled_width())};
+  const int64_t area = bounds_.height * bounds_.width;
+  kept.first_noise = scratch.take<float>(bounds_.images * area * model_->latent_channels());
+  kept.history = scratch.take<float>(history_count(*model_, bounds_));
+  kept.mask = scratch.take<float>(has_mask_ ? area : 0);
+  return kept;
+}
 
 Status SampleNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   Result<diffusion::SamplingPlan> steps =
       sampling_plan(*model_, parameters_, parameters_.get_int("steps"), 1);
   if (!steps.ok()) return steps.status();
   const LatentBounds latent = latent_bounds(inputs[kLatentPort], *model_);
-  const int64_t rows = most_tokens(inputs);
   bounds_ = {.images = latent.images,
              .height = latent.height,
              .width = latent.width,
-             .n_context = rows,
+             .n_context = most_tokens(inputs),
              .history_slots = steps->history_slots(),
              .controls = control_bound(inputs[kControl]),
              .watched = previews_wanted(host_) ? DenoisingShape::Watched::kByPreviews
                                                : DenoisingShape::Watched::kNo};
+  slots_ = slots_for(bounds_, max_requests_);
+  plan.set_max_batch(static_cast<uint32_t>(slots_));
   Scratch measure;
-  const int64_t picture = bounds_.height * bounds_.width * model_->latent_channels();
-  measure.take<float>(bounds_.images * picture);
-  if (inputs[kMask].kind != 0) measure.take<float>(bounds_.height * bounds_.width);
-  measure.take<float>(2 * rows * model_->unet().config().context_width);
-  measure.take<float>(2 * model_->pooled_width());
-  measure_denoising(measure, *model_, bounds_, host_.executor().max_threads());
+  for (int64_t i = 0; i < slots_; ++i) place(measure);
+  UNetCalls::measure(measure, *model_, bounds_, slots_, host_.executor().max_threads());
   plan.set_workspace_bytes(measure.peak_bytes());
   plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, std::array{bounds_.images, bounds_.height,
                                                                  bounds_.width, model_->latent_channels()}));
@@ -103,18 +162,18 @@ int64_t SampleNode::most_tokens(sdk::Specs inputs) const {
   return rows;
 }
 
-Result<EncodedPrompts> SampleNode::prompts(const sdk::Request& request, Scratch& scratch) const {
-  const sdk::Value positive = request.input(kPositive), negative = request.input(kNegative);
-  if (!negative && request.parameters().get_float("cfg") > 1 && model_->unet().config().guidance_width == 0) {
+Result<EncodedPrompts> SampleNode::Job::prompts() const {
+  const sdk::Value positive = request_.input(kPositive), negative = request_.input(kNegative);
+  if (!negative && request_.parameters().get_float("cfg") > 1 && model_.unet().config().guidance_width == 0) {
     return Status(StatusCode::kInvalidArgument, "guidance needs a negative prompt")
         .at("port 'negative'")
         .expected("a conditioning, of an empty text if nothing else")
         .got("none")
         .hint("or set cfg to 1");
   }
-  const Result<Condition> with = condition_of(positive, *model_, "positive");
+  const Result<Condition> with = condition_of(positive, model_, "positive");
   if (!with.ok()) return with.status();
-  const Result<Condition> without = negative ? condition_of(negative, *model_, "negative") : with;
+  const Result<Condition> without = negative ? condition_of(negative, model_, "negative") : with;
   if (!without.ok()) return without.status();
   if (with->n_tokens != without->n_tokens) {
     return Status(StatusCode::kInvalidShape, "the prompts differ in length")
@@ -123,41 +182,39 @@ Result<EncodedPrompts> SampleNode::prompts(const sdk::Request& request, Scratch&
         .got(std::to_string(without->n_tokens))
         .hint("min_chunks of image.text_encode pads the shorter one");
   }
-  if (with->n_tokens > bounds_.n_context) {
+  if (with->n_tokens > node_.bounds_.n_context) {
     return Status(StatusCode::kOutOfRange, "a longer prompt than was prepared for").at("port 'positive'");
   }
   EncodedPrompts prompts{.n_tokens = with->n_tokens,
-                         .hidden = scratch.take<float>(2 * static_cast<int64_t>(with->hidden.size())),
-                         .pooled = scratch.take<float>(2 * model_->pooled_width())};
+                         .hidden = kept_.prompts.hidden.first(2 * with->hidden.size()),
+                         .pooled = kept_.prompts.pooled};
   const Condition* const both[] = {&*without, &*with};
   for (size_t index = 0; index < 2; ++index) {
     const Condition& condition = *both[index];
     std::copy(condition.hidden.begin(), condition.hidden.end(),
               prompts.hidden.begin() + static_cast<ptrdiff_t>(index * condition.hidden.size()));
-    std::copy_n(condition.pooled.data(), model_->pooled_width(),
-                prompts.pooled.data() + static_cast<int64_t>(index) * model_->pooled_width());
+    std::copy_n(condition.pooled.data(), model_.pooled_width(),
+                prompts.pooled.data() + static_cast<int64_t>(index) * model_.pooled_width());
   }
   return prompts;
 }
 
-Result<std::span<const float>> SampleNode::mask(const sdk::Request& request, const DenoisingShape& shape,
-                                                Scratch& scratch) const {
-  if (!request.input(kMask)) return std::span<const float>();
-  const Result<Picture> picture = input_picture(request, kMask, "mask");
+Result<std::span<const float>> SampleNode::Job::mask(const DenoisingShape& shape) const {
+  if (!request_.input(kMask)) return std::span<const float>();
+  const Result<Picture> picture = input_picture(request_, kMask, "mask");
   if (!picture.ok()) return picture.status();
-  const int64_t factor = model_->vae().config().factor();
+  const int64_t factor = model_.vae().config().factor();
   Status status = check_picture_size(picture->shape(), {shape.height * factor, shape.width * factor}, "mask");
   if (!status.ok()) return status;
-  const std::span<float> mask = scratch.take<float>(shape.height * shape.width);
+  const std::span<float> mask = kept_.mask.first(static_cast<size_t>(shape.height * shape.width));
   latent_mask(picture->view, factor, shape.width, mask);
   return std::span<const float>(mask);
 }
 
-Result<std::span<const float>> SampleNode::masked_picture(const sdk::Request& request,
-                                                          const DenoisingShape& shape) const {
-  const sdk::Value value = request.input(kMasked);
+Result<std::span<const float>> SampleNode::Job::masked_picture(const DenoisingShape& shape) const {
+  const sdk::Value value = request_.input(kMasked);
   if (!value) return std::span<const float>();
-  const Result<weft_tensor> given = latent_of(value, *model_, "masked");
+  const Result<weft_tensor> given = latent_of(value, model_, "masked");
   if (!given.ok()) return given.status();
   const int64_t images = given->shape[0];
   if (given->shape[1] == shape.height && given->shape[2] == shape.width &&
@@ -170,59 +227,72 @@ Result<std::span<const float>> SampleNode::masked_picture(const sdk::Request& re
       .got(shape_text({images, given->shape[1], given->shape[2], given->shape[3]}));
 }
 
-Status SampleNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  const sdk::Value value = request.input(kLatentPort);
-  const Result<weft_tensor> latent = latent_of(value, *model_, "latent");
+Result<Denoising*> SampleNode::Job::begin() {
+  const sdk::Value value = request_.input(kLatentPort);
+  const Result<weft_tensor> latent = latent_of(value, model_, "latent");
   if (!latent.ok()) return latent.status();
-  DenoisingShape shape = bounds_;
+  DenoisingShape shape = node_.bounds_;
   shape.images = latent->shape[0];
   shape.height = latent->shape[1];
   shape.width = latent->shape[2];
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
-  const std::span<float> first_noise = scratch.take<float>(sdk::element_count(*latent));
-  const Result<std::span<const float>> mask = this->mask(request, shape, scratch);
+  const Result<std::span<const float>> mask = this->mask(shape);
   if (!mask.ok()) return mask.status();
-  const Result<std::span<const float>> masked = masked_picture(request, shape);
+  const Result<std::span<const float>> masked = masked_picture(shape);
   if (!masked.ok()) return masked.status();
-  const Result<EncodedPrompts> prompts = this->prompts(request, scratch);
+  const Result<EncodedPrompts> prompts = this->prompts();
   if (!prompts.ok()) return prompts.status();
-  Result<Controls> controls = input_controls(request, kControl);
+  Result<Controls> controls = input_controls(request_, kControl);
   if (!controls.ok()) return controls.status();
 
-  const sdk::Parameters parameters = request.parameters();
+  const sdk::Parameters parameters = request_.parameters();
   const double strength = parameters.get_float("strength");
   Result<diffusion::SamplingPlan> plan =
-      sampling_plan(*model_, parameters, parameters.get_int("steps"), strength);
+      sampling_plan(model_, parameters, parameters.get_int("steps"), strength);
   if (!plan.ok()) return plan.status();
-  std::vector<diffusion::NoiseGenerator> generators = noise_generators(parameters, shape.images);
-  draw_first_noise(generators, model_->latent_channels(), scratch, first_noise);
-  const Result<diffusion::Prediction> predicts = prediction(*model_, parameters);
+  plan_ = *std::move(plan);
+  generators_ = noise_generators(parameters, shape.images);
+  const auto count = static_cast<size_t>(sdk::element_count(*latent));
+  const std::span<float> first_noise = kept_.first_noise.first(count);
+  draw_first_noise(generators_, model_.latent_channels(), scratch_, first_noise);
+  const Result<diffusion::Prediction> predicts = prediction(model_, parameters);
   if (!predicts.ok()) return predicts.status();
-  Previews previews(request, *model_, *predicts);
-  if (Status ready = previews.prepare(scratch, host_.executor(), stop_request(request)); !ready.ok()) {
+  previews_.emplace(request_, model_, *predicts);
+  const Executor executor = node_.host_.executor();
+  if (Status ready = previews_->prepare(scratch_, executor, stop_request(request_)); !ready.ok())
     return ready;
-  }
-  const DenoisingInputs inputs{
-      .plan = &*plan,
+  DenoisingInputs inputs{
+      .plan = &*plan_,
       .guidance = parameters.get_float("cfg"),
       .guidance_rescale = parameters.get_float("guidance_rescale"),
-      .generators = generators,
+      .generators = generators_,
       .first_noise = first_noise,
       .prompts = *prompts,
-      .picture = floats_of(*latent),
+      .history = kept_.history,
+      .picture = floats_of(*latent),  // the request holds it until it is complete
       .mask = *mask,
       .masked_picture = *masked,
       .starts_from_noise = strength == 1,
       .controls = *std::move(controls),
-      .previews = previews.wanted() ? &previews : nullptr,
-      .progress = [&](int64_t done, int64_t total) { request.progress(done, total, "steps"); }};
-  Result<sdk::NewTensor> made = request.host().allocate_tensor(
-      WEFT_DTYPE_F32, std::span<const int64_t>(latent->shape, 4), execution.stream(), "latent");
+      .previews = previews_->wanted() ? &*previews_ : nullptr,
+      .progress = [this](int64_t done, int64_t total) { request_.progress(done, total, "steps"); },
+      .stop = stop_request(request_)};
+  Result<sdk::NewTensor> made = request_.host().allocate_tensor(
+      WEFT_DTYPE_F32, std::span<const int64_t>(latent->shape, 4), execution_.stream(), "latent");
   if (!made.ok()) return made.status();
-  const std::span<float> latents(made->data<float>(), static_cast<size_t>(sdk::element_count(made->view)));
-  Status status = denoise(*model_, shape, inputs, latents, scratch, host_.executor(), stop_request(request));
-  if (!status.ok()) return status;
-  return request.set_output(0, request.host().make_tensor(made->buffer, made->view, kLatent));
+  made_ = *std::move(made);
+  const std::span<float> latents(made_->data<float>(), count);
+  return &denoising_.emplace(model_, shape, std::move(inputs), latents);
+}
+
+Status SampleNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
+  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  std::vector<Kept> kept;
+  for (int64_t i = 0; i < slots_; ++i) kept.push_back(place(scratch));
+  paint_together(requests, execution, *model_, host_.executor(), scratch, kept.size(),
+                 [&](sdk::Request& request, size_t slot) {
+                   return std::make_unique<Job>(*this, request, execution, kept[slot], scratch);
+                 });
+  return {};
 }
 
 const weft_node_type kSampleNode = sdk::node<SampleNode>({.name = "image.sample",

@@ -1,6 +1,7 @@
 /// image.sample: from latents and encoded prompts to painted latents.
 ///
-/// All memory but the result lies in the workspace. Thread safety: as every node.
+/// All memory but the result lies in the workspace: a slot for each request that goes through the UNet's calls with others,
+/// and room for one call. Thread safety: as every node.
 #ifndef WEFT_PLUGINS_IMAGE_SAMPLE_NODE_H
 #define WEFT_PLUGINS_IMAGE_SAMPLE_NODE_H
 
@@ -19,22 +20,25 @@ class SampleNode {
  public:
   explicit SampleNode(const sdk::NodeConfig& config);
   Status prepare(sdk::Specs inputs, sdk::Plan plan);
-  Status run(sdk::Request& request, const sdk::Execution& execution);
+  Status execute(std::span<sdk::Request> requests, const sdk::Execution& execution);
 
  private:
+  class Job;
+  /// What a request keeps from one call of the UNet to the next.
+  struct Kept {
+    EncodedPrompts prompts;
+    std::span<float> first_noise, history, mask;  // [n, h, w, c]; of the sampler; [h, w]
+  };
+  Kept place(Scratch& scratch) const;
   int64_t most_tokens(sdk::Specs inputs) const;
-  /// Both prompts, the negative one first.
-  Result<EncodedPrompts> prompts(const sdk::Request& request, Scratch& scratch) const;
-  /// For the latents; empty without a mask.
-  Result<std::span<const float>> mask(const sdk::Request& request, const DenoisingShape& shape,
-                                      Scratch& scratch) const;
-  Result<std::span<const float>> masked_picture(const sdk::Request& request,
-                                                const DenoisingShape& shape) const;
 
   sdk::Host host_;
   const DiffusionModel* model_;
   sdk::Parameters parameters_;
   DenoisingShape bounds_;
+  bool has_mask_;
+  uint32_t max_requests_;  // 0: not known
+  int64_t slots_ = 1;      // requests at a time
 };
 
 extern const weft_node_type kSampleNode;

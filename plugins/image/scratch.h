@@ -9,7 +9,6 @@
 #define WEFT_PLUGINS_IMAGE_SCRATCH_H
 
 #include <algorithm>
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,7 +28,6 @@ class Scratch {
     at_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
     peak_ = std::max(peak_, at_);
     if (base_ == nullptr) return {};
-    assert(at_ <= size_);
     return {reinterpret_cast<T*>(base_ + begin), static_cast<size_t>(count)};
   }
   bool measures() const { return base_ == nullptr; }
@@ -37,6 +35,8 @@ class Scratch {
   int64_t mark() const { return at_; }
   void release(int64_t mark) { at_ = mark; }
   uint64_t peak_bytes() const { return static_cast<uint64_t>(peak_); }
+  /// Whether all slices so far lay within the memory. One that does not must not be touched.
+  bool fits() const { return measures() || peak_ <= size_; }
 
  private:
   std::byte* base_ = nullptr;

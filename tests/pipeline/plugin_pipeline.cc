@@ -100,8 +100,19 @@ Result<Json> PluginPipelineTest::run(const Json& pipeline, const Watch& watch) {
 
 std::vector<Json> PluginPipelineTest::outputs_of_items(const Json& pipeline, const std::vector<Json>& items) {
   std::vector<Json> outputs(items.size());
+  std::vector<Result<Json>> results = run_items(pipeline, items, std::vector<Watch>(items.size()));
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].ok()) outputs[i] = *std::move(results[i]);
+    else ADD_FAILURE() << to_string(results[i].error());
+  }
+  return outputs;
+}
+
+std::vector<Result<Json>> PluginPipelineTest::run_items(const Json& pipeline, const std::vector<Json>& items,
+                                                        const std::vector<Watch>& watches) {
+  std::vector<Result<Json>> results(items.size(), Status(StatusCode::kInternal, "the item did not run"));
   const auto graph = parse(pipeline);
-  if (!graph) return outputs;
+  if (!graph) return results;
   const PluginProvider plugins = provider();
   SharedRuns runs(*graph, plugins, host(Watch{}), {.at_once = static_cast<uint32_t>(items.size())});
   std::vector<std::thread> threads;
@@ -111,17 +122,16 @@ std::vector<Json> PluginPipelineTest::outputs_of_items(const Json& pipeline, con
     for (const auto& [name, value] : items[i].items()) item.inputs[name].json = value.dump();
     auto prepared = runs.find(item);
     if (!prepared.ok()) {
-      ADD_FAILURE() << to_string(prepared.error());
+      results[i] = prepared.status();
       continue;
     }
-    threads.emplace_back([&output = outputs[i], run = *prepared, item] {
-      auto result = execute(*run, item, nullptr, nullptr);
-      if (result.ok()) output = outputs_json(*result);
-      else ADD_FAILURE() << to_string(result.error());
+    threads.emplace_back([&result = results[i], &watch = watches[i], run = *prepared, item] {
+      auto executed = execute(*run, item, watch.on_event, watch.cancel);
+      result = executed.ok() ? Result<Json>(outputs_json(*executed)) : Result<Json>(executed.status());
     });
   }
   for (std::thread& thread : threads) thread.join();
-  return outputs;
+  return results;
 }
 
 Json PluginPipelineTest::outputs(const Json& pipeline) {

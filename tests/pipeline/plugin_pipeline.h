@@ -64,6 +64,9 @@ class PluginPipelineTest : public ::testing::Test {
   /// The outputs of items that are under way at the same time in runs that they share: the inputs of each, by name. A case
   /// fails with an item.
   std::vector<Json> outputs_of_items(const Json& pipeline, const std::vector<Json>& items);
+  /// The same, each watched and stopped by its own.
+  std::vector<Result<Json>> run_items(const Json& pipeline, const std::vector<Json>& items,
+                                      const std::vector<Watch>& watches);
   /// A pipeline of one node "n" that uses the model "m", and these of its ports.
   static Json pipeline_of(const std::string& uses, const Json& with, const std::vector<std::string>& ports);
   Json run_node(const std::string& uses, const Json& with, const std::vector<std::string>& ports) {
