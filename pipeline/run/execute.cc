@@ -13,7 +13,6 @@
 #include "pipeline/run/host.h"
 #include "pipeline/run/manifest_builder.h"
 #include "pipeline/run/output_folder.h"
-#include "pipeline/run/run_record.h"
 #include "pipeline/run/run_state.h"
 #include "pipeline/run/scheduler.h"
 #include "pipeline/run/trace.h"
@@ -150,9 +149,7 @@ Result<RunResult> execute_prepared(PreparedRun::State& state, const RunOptions& 
   OutputFolder folder(options.out_folder, state.host.temporaries());
   std::optional<Trace> trace;
   if (!options.trace_path.empty() && !state.sharing) trace.emplace(threads_of(state, options));
-  RunContext context(state.host, options, *item, events, folder,
-                     state.graph.folder.empty() ? "." : state.graph.folder);
-  context.run_record = to_json(make_run_record(options.sources, state.graph, item->inputs, item->seeds));
+  RunContext context(state.host, state.graph, options, *item, events, folder);
   context.cancel = cancel;
   context.trace = trace ? &*trace : nullptr;
   context.timings = std::vector<RunContext::Timing>(state.flat.size());

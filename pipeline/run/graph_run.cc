@@ -7,8 +7,16 @@
 
 #include "pipeline/run/host.h"
 #include "pipeline/run/node_call.h"
+#include "pipeline/run/run_record.h"
 
 namespace weft {
+
+const std::string& RunContext::run_record() {
+  const std::lock_guard lock(run_record_mutex);
+  if (!made_run_record)
+    made_run_record = to_json(make_run_record(options.sources, graph, item.inputs, item.seeds));
+  return *made_run_record;
+}
 
 void RunContext::add_live(uint64_t bytes) {
   const uint64_t live = live_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -45,22 +46,25 @@ class NodeCall;
 struct RunContext {
   using Clock = std::chrono::steady_clock;
 
-  RunContext(Host& of, const RunOptions& with, const ItemValues& values, EventQueue& to, OutputFolder& into,
-             std::filesystem::path from)
+  RunContext(Host& of, const Graph& whole, const RunOptions& with, const ItemValues& values, EventQueue& to,
+             OutputFolder& into)
       : host(of),
+        graph(whole),
         options(with),
         item(values),
         events(to),
         output_folder(into),
-        input_folder(std::move(from)) {}
+        input_folder(whole.folder.empty() ? "." : whole.folder) {}
 
   Host& host;
+  const Graph& graph;  // of the pipeline
   const RunOptions& options;
   const ItemValues& item;
   EventQueue& events;
   OutputFolder& output_folder;
   std::filesystem::path input_folder;
-  std::string run_record;  // JSON, for nodes that keep it with a file
+  /// JSON, for nodes that keep it with a file; made for the first one that asks.
+  const std::string& run_record();
   const CancelToken* cancel = nullptr;
   Trace* trace = nullptr;
   Scheduler* scheduler = nullptr;
@@ -73,6 +77,9 @@ struct RunContext {
   std::atomic<uint64_t> live_bytes{0}, peak_live_bytes{0}, copied_bytes{0};
   std::mutex input_files_mutex;
   std::unordered_set<std::string> input_files;
+
+  std::mutex run_record_mutex;
+  std::optional<std::string> made_run_record;
 
   bool cancelled() const { return cancel && cancel->cancelled(); }
   void add_live(uint64_t bytes);

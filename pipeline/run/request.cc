@@ -258,9 +258,10 @@ Status beyond(const std::string& declared, const std::string& got) {
 }
 
 const char* run_record(const weft_request* request, size_t* size) {
-  const std::string& record = request->host->run_record();
-  if (size) *size = record.size();
-  return record.c_str();
+  const std::string* record = nullptr;  // without memory to make one there is none
+  (void)sdk::guarded([&] { return record = &request->host->run_record(), Status(); });
+  if (size) *size = record ? record->size() : 0;
+  return record ? record->c_str() : "";
 }
 
 constexpr weft_run_record_api kRunRecordApi = {sizeof(weft_run_record_api), 0, run_record};

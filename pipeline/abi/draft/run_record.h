@@ -19,7 +19,7 @@ typedef struct weft_run_record_api {
   uint32_t struct_size;
   uint32_t reserved;
   /* UTF-8 of *size bytes, NUL-terminated; the empty text where no pipeline runs (a test of one node). Lives until the
-   * request is complete. [worker] [no-alloc] */
+   * request is complete. [worker] */
   const char* (*text)(const weft_request* request, size_t* size);
 } weft_run_record_api;
 
