@@ -71,6 +71,14 @@ void run_to_the_end(GraphRun& run, RunContext& context) {
   context.events.deliver();
 }
 
+/// The same for one of several executions: what is short runs on this thread, if nobody waits for events from it.
+void run_beside_others(GraphRun& run, RunContext& context) {
+  if (context.events.wanted()) return run_to_the_end(run, context);
+  StartTask start(run);
+  context.scheduler->run_as_guest(&start);
+  context.events.deliver();
+}
+
 /// Gives the outputs of the graph.
 Result<std::vector<Value>> run_graph(PreparedRun::State& state, RunContext& context) {
   GraphRun run(context, state.compiled, context.item.inputs, 1, nullptr, [&context](uint32_t) -> Task* {
@@ -80,7 +88,7 @@ Result<std::vector<Value>> run_graph(PreparedRun::State& state, RunContext& cont
   if (state.sharing) {
     context.arena = static_cast<char*>(state.sharing->arena.data());
     context.scheduler = &*state.sharing->scheduler;
-    run_to_the_end(run, context);
+    run_beside_others(run, context);
   } else {
     auto arena = allocate_arena(state);
     if (!arena.ok()) return arena.status();

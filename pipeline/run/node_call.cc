@@ -288,7 +288,7 @@ NodeCall::Progress NodeCall::advance(uint32_t worker, Task*& next) {
     // One more than the requests: as long as this thread holds it, no completion moves the node on.
     outstanding_.store(batch_size_ + 1, std::memory_order_relaxed);
     if (node_.queue) {
-      node_.queue->submit(batch_);
+      next = node_.queue->submit(batch_);
     } else {
       on_start(*batch_.front());
       if (node_.child) {
@@ -298,6 +298,8 @@ NodeCall::Progress NodeCall::advance(uint32_t worker, Task*& next) {
       }
     }
     if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) != 1) return Progress::kPending;
+    // Others have done it all; what was to run here may have work of others.
+    if (next) context_.scheduler->push(next);
     settle_batch();
   }
 }
@@ -495,8 +497,10 @@ void NodeCall::on_complete(weft_request& request) {
   // No attempt is left: the other elements need not go on.
   const bool failed = !request.status.ok() && request.status.code() != StatusCode::kCancelled;
   if (failed && attempt_ > node_.node->retry) aborted_.store(true, std::memory_order_relaxed);
-  if (node_.queue) node_.queue->finished(request);
-  if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) == 1) context_.scheduler->push(task_);
+  Task** const here = node_.queue ? node_.queue->finished(request) : nullptr;
+  if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (here) *here = task_;
+  else context_.scheduler->push(task_);
 }
 
 }  // namespace weft

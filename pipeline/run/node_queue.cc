@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "pipeline/memory/stream.h"
@@ -64,6 +65,8 @@ class NodeQueue::Server final : public Task {
     kReturned    // requests are still open
   } state = State::kIdle;
   RequestList open;
+  std::thread::id thread;  // that executes
+  Task* next = nullptr;    // what goes on there afterwards; touched by that thread alone
   void give_back_models() { models_ = {}; }
 
  private:
@@ -107,7 +110,7 @@ NodeQueue::Server* NodeQueue::idle_server() {
   return nullptr;
 }
 
-void NodeQueue::submit(std::span<weft_request* const> requests) noexcept {
+Task* NodeQueue::submit(std::span<weft_request* const> requests) noexcept {
   TaskList woken;
   {
     const std::lock_guard lock(mutex_);
@@ -119,22 +122,29 @@ void NodeQueue::submit(std::span<weft_request* const> requests) noexcept {
       woken.push(idle);
     }
   }
-  grown_.notify_one();  // only the instance of a node that takes several requests waits for them
+  if (most_ > 1) grown_.notify_one();  // nobody waits for requests of a node that takes them one by one
+  Task* next = most_ == 1 ? woken.pop() : nullptr;
   scheduler_.push_all(woken);
+  return next;
 }
 
-void NodeQueue::finished(weft_request& request) noexcept {
+Task** NodeQueue::finished(weft_request& request) noexcept {
   auto* server = static_cast<Server*>(std::exchange(request.server, nullptr));
-  if (!server) return;
+  if (!server) return nullptr;
   {
     const std::lock_guard lock(mutex_);
     server->open.erase(request);
-    if (server->state != Server::State::kReturned || !server->open.empty()) return;
+    if (server->state == Server::State::kExecuting) {
+      const bool here = most_ == 1 && server->thread == std::this_thread::get_id();
+      return here ? &server->next : nullptr;
+    }
+    if (!server->open.empty()) return nullptr;
     server->state = Server::State::kQueued;
   }
   // The node completed its last request after it had returned.
   server->give_back_models();
   scheduler_.push(server);
+  return nullptr;
 }
 
 size_t NodeQueue::hand_out(Server& server, weft_request** requests, size_t capacity,
@@ -170,6 +180,7 @@ void NodeQueue::Server::begin_batch() {
     batch_.resize(std::min(wanted, batch_.capacity()));
     batch_.resize(queue_.hand_out(*this, batch_.data(), batch_.size(), stopped));
     state = batch_.empty() ? State::kIdle : State::kExecuting;
+    thread = std::this_thread::get_id();
   }
   end_stopped(stopped);
 }
@@ -181,22 +192,23 @@ Task* NodeQueue::Server::run(uint32_t) noexcept {
   const Status status = execute();
   if (!status.ok()) fail_open(status);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  Task* const after = std::exchange(next, nullptr);
   {
     const std::lock_guard lock(queue_.mutex_);
     queue_.patience_ = patience_for(seconds);
     if (!open.empty()) {
       state = State::kReturned;  // finished() goes on with the last of them
-      return nullptr;
+      return after;
     }
   }
   give_back_models();
   {
     const std::lock_guard lock(queue_.mutex_);
     state = queue_.waiting_.empty() ? State::kIdle : State::kQueued;
-    if (state == State::kIdle) return nullptr;
+    if (state == State::kIdle) return after;
   }
   queue_.scheduler_.push(this);  // behind what became ready meanwhile
-  return nullptr;
+  return after;
 }
 
 Status NodeQueue::Server::execute() {
@@ -243,13 +255,13 @@ void NodeQueue::Server::fail_open(const Status& status) noexcept {
   {
     const std::lock_guard lock(queue_.mutex_);
     for (weft_request* request = open.front(); request;) {
-      weft_request* next = request->next;
+      weft_request* following = request->next;
       if (claim(*request)) {
         open.erase(*request);
         request->server = nullptr;
         failed.push_back(*request);
       }
-      request = next;
+      request = following;
     }
   }
   while (!failed.empty()) end(*failed.pop_front(), status);

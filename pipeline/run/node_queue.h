@@ -35,10 +35,12 @@ class NodeQueue {
   NodeQueue(const NodeQueue&) = delete;
   NodeQueue& operator=(const NodeQueue&) = delete;
 
-  /// Each request is completed in time, through its host.
-  void submit(std::span<weft_request* const> requests) noexcept;
-  /// The request's host says that it was completed, before it lets go of it.
-  void finished(weft_request& request) noexcept;
+  /// Each request is completed in time, through its host. Returns a task for the calling worker, or null: the short way,
+  /// past the scheduler, where no other request can keep the node at work.
+  Task* submit(std::span<weft_request* const> requests) noexcept;
+  /// The request's host says that it was completed, before it lets go of it. Returns where the task that goes on after it
+  /// may be left, instead of pushing it: for the worker that the node ran on. Null: nowhere.
+  Task** finished(weft_request& request) noexcept;
 
  private:
   class Server;

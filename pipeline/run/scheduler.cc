@@ -28,6 +28,25 @@ void Scheduler::push_all(TaskList& tasks) noexcept {
   if (tasks.empty()) return;
   const std::lock_guard lock(mutex_);
   queue_.append(tasks);
+  wake_threads();
+}
+
+void Scheduler::run_as_guest(Task* task) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (at_work_ >= max_threads_) {
+      queue_.push(task);  // for whoever ends its chain first
+      return;
+    }
+    ++at_work_;
+  }
+  while (task) task = task->run(max_threads_);
+  const std::lock_guard lock(mutex_);
+  --at_work_;
+  wake_threads();
+}
+
+void Scheduler::wake_threads() noexcept {
   const size_t wake = std::min<size_t>(queue_.size(), idle_);
   try {
     for (size_t served = idle_; served < queue_.size() && threads_.size() < max_threads_; ++served) {
@@ -42,19 +61,21 @@ void Scheduler::push_all(TaskList& tasks) noexcept {
 }
 
 void Scheduler::work(uint32_t worker) noexcept {
+  const auto may_take = [this] { return !queue_.empty() && at_work_ < max_threads_; };
+  std::unique_lock lock(mutex_);
   for (;;) {
-    Task* task = nullptr;
-    {
-      std::unique_lock lock(mutex_);
-      if (queue_.empty()) {
-        ++idle_;
-        ready_.wait(lock, [this] { return !queue_.empty() || state_ == State::kClosing; });
-        --idle_;
-      }
-      task = queue_.pop();
-      if (!task) return;  // closing
+    if (!may_take()) {
+      ++idle_;
+      ready_.wait(lock, [&] { return may_take() || state_ == State::kClosing; });
+      --idle_;
     }
+    if (!may_take()) return;  // closing
+    Task* task = queue_.pop();
+    ++at_work_;
+    lock.unlock();
     while (task) task = task->run(worker);
+    lock.lock();
+    --at_work_;
   }
 }
 

@@ -1,7 +1,8 @@
 /// A queue of ready tasks and the threads that take them.
 ///
 /// Tasks are linked through themselves, so that queueing allocates nothing. Threads start when there is work for them, up
-/// to a limit; a task may hand its successor straight back to its thread, so that a chain never touches the queue.
+/// to a limit; a task may hand its successor straight back to its thread, so that a chain never touches the queue. A thread
+/// of somebody else may run a chain as a guest, so that short work is not handed over; no more than the limit are at work.
 /// Ownership: a task outlives its run(); the scheduler joins its threads in the destructor, when no task may be left.
 /// Thread safety: push from any thread.
 #ifndef WEFT_PIPELINE_RUN_SCHEDULER_H
@@ -78,10 +79,14 @@ class Scheduler {
   void push(Task* task) noexcept;
   /// Takes all of `tasks` under one lock.
   void push_all(TaskList& tasks) noexcept;
+  /// Runs a task and its successors on this thread, as worker max_threads(), if fewer than the limit are at work; else as
+  /// push(). A chain that a guest runs has to end soon.
+  void run_as_guest(Task* task) noexcept;
   uint32_t max_threads() const { return max_threads_; }
 
  private:
   void work(uint32_t worker) noexcept;
+  void wake_threads() noexcept;  // with mutex_ held
 
   const uint32_t max_threads_;
   std::mutex mutex_;
@@ -89,6 +94,7 @@ class Scheduler {
   TaskList queue_;
   std::vector<std::thread> threads_;
   uint32_t idle_ = 0;
+  uint32_t at_work_ = 0;  // own threads and guests
   enum class State { kOpen, kClosing } state_ = State::kOpen;
 };
 
