@@ -49,9 +49,7 @@ void GroupCommit::commit_groups() {
     lock.unlock();
     committed_.notify_all();
     Status status = sdk::guarded([&] {
-      std::vector<ItemOutcome> outcomes;
-      for (const NamedOutcome& named : group) outcomes.push_back(named.outcome);
-      if (Status recorded = journal_.record(outcomes); !recorded.ok()) return recorded;
+      if (Status recorded = journal_.record(group); !recorded.ok()) return recorded;
       if (on_recorded_) on_recorded_(group);
       return Status();
     });

@@ -22,11 +22,6 @@
 
 namespace weft {
 
-struct NamedOutcome {
-  Item item;
-  ItemOutcome outcome;
-};
-
 class GroupCommit {
  public:
   using OnRecorded = std::function<void(std::span<const NamedOutcome>)>;
@@ -44,7 +39,7 @@ class GroupCommit {
  private:
   void commit_groups();
 
-  static constexpr size_t kMaxWaiting = 1024;
+  static constexpr size_t kMaxWaiting = 256;
   static constexpr std::chrono::milliseconds kGatherTime{5};
   Journal& journal_;
   const OnRecorded on_recorded_;

@@ -42,5 +42,10 @@ struct ItemOutcome {
   double seconds = 0;
 };
 
+struct NamedOutcome {
+  Item item;
+  ItemOutcome outcome;
+};
+
 }  // namespace weft
 #endif

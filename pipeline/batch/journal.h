@@ -84,6 +84,7 @@ class Journal {
   Result<std::vector<Item>> pending(uint64_t after, size_t limit, uint64_t& last_position);
   /// One commit for all. Errors: kIoError; nothing of the group is then recorded.
   Status record(std::span<const ItemOutcome> outcomes);
+  Status record(std::span<const NamedOutcome> outcomes);
   /// Takes in the items and records of a shard's journal, in one commit. A record that is here stays, unless it is of a
   /// failure and the shard's is not. Errors: kAlreadyExists for a name that stands for different items.
   Status import(const std::filesystem::path& shard);

@@ -70,19 +70,21 @@ Status Journal::State::insert_record(const ItemOutcome& outcome) {
   return status;
 }
 
-Status Journal::State::record(std::span<const ItemOutcome> outcomes) {
-  if (Status status = database.execute("BEGIN IMMEDIATE"); !status.ok()) return status;
-  for (const ItemOutcome& outcome : outcomes) {
-    if (Status status = insert_record(outcome); !status.ok()) return status;
-  }
-  return database.execute("COMMIT");
+Status Journal::State::record(size_t n, const std::function<const ItemOutcome&(size_t)>& outcome) {
+  const std::lock_guard lock(mutex);
+  Status status = database.execute("BEGIN IMMEDIATE");
+  for (size_t i = 0; i < n && status.ok(); ++i) status = insert_record(outcome(i));
+  if (status.ok()) status = database.execute("COMMIT");
+  if (!status.ok()) (void)database.execute("ROLLBACK");
+  return status;
 }
 
 Status Journal::record(std::span<const ItemOutcome> outcomes) {
-  const std::lock_guard lock(state_->mutex);
-  Status status = state_->record(outcomes);
-  if (!status.ok()) (void)state_->database.execute("ROLLBACK");
-  return status;
+  return state_->record(outcomes.size(), [&](size_t i) -> const ItemOutcome& { return outcomes[i]; });
+}
+
+Status Journal::record(std::span<const NamedOutcome> outcomes) {
+  return state_->record(outcomes.size(), [&](size_t i) -> const ItemOutcome& { return outcomes[i].outcome; });
 }
 
 Status Journal::for_each_record(const std::function<Status(const RecordedItem&)>& visit) {

@@ -3,7 +3,7 @@
 ///   journal_enrolment.cc   the items of the source
 ///   journal_records.cc     how items ended
 ///   journal_import.cc      what a shard's journal holds
-/// Thread safety: with `mutex` held, all but check_version and create, which nobody else knows of yet.
+/// Thread safety: with `mutex` held, all but record, which takes it, and check_version and create, which nobody else knows of yet.
 #ifndef WEFT_PIPELINE_BATCH_JOURNAL_STATE_H
 #define WEFT_PIPELINE_BATCH_JOURNAL_STATE_H
 
@@ -14,7 +14,6 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -45,7 +44,7 @@ struct Journal::State {
   }
 
   Status insert_record(const ItemOutcome& outcome);
-  Status record(std::span<const ItemOutcome> outcomes);
+  Status record(size_t n, const std::function<const ItemOutcome&(size_t)>& outcome);
   Status check_nesting(const std::string& name, const std::string& place);
 
   std::mutex mutex;
