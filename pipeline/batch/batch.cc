@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr size_t kPendingAtOnce = 256;  // items that are read from the journal in one go
 constexpr size_t kMaxProbes =
     3;  // items that are tried before the pipeline itself is held to be unable to run
+constexpr uint32_t kItemsAhead = 64;  // short ones are over before the next one would be at hand
 
 uint64_t random_seed() {
   uint64_t bits = 0;
@@ -256,6 +257,8 @@ RunItemsOptions Batch::State::run_options() const {
   items.run = setup.run;
   items.folder = options.folder;
   items.concurrency = plan.concurrency;
+  // One that is at hand may fail before anybody has counted.
+  items.ahead = options.max_failures == UINT64_MAX ? kItemsAhead : 0;
   items.seed = static_cast<uint64_t>(fact_number(facts, "seed"));
   items.today = fact_number(facts, "today");
   return items;

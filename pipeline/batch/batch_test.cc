@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <utility>
 
 #include "pipeline/batch/testing/batch_fixture.h"
 #include "pipeline/files/content_hash.h"
@@ -15,6 +16,7 @@ namespace fs = std::filesystem;
 using testing::BatchFixture;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -179,6 +181,28 @@ TEST_F(BatchTest, AModelThatIsReplacedMeanwhileEndsItWithoutARecord) {
   EXPECT_EQ(ended.code(), StatusCode::kVersionMismatch);
   EXPECT_THAT(to_string(ended.error()), HasSubstr("a model was replaced while the batch ran"));
   EXPECT_EQ(opened->counts()->pending(), 5u);
+}
+
+TEST_F(BatchTest, AModelThatIsReplacedInTheMiddleSpoilsNoRecord) {
+  use(R"("inputs": {"n": {"type": "int"}}, "models": {"m": {"path": "number.txt"}},
+         "nodes": {"w": {"uses": "test.sleep", "with": {"ms": 2}}, "a": {"uses": "test.model", "with": {"model": "m"}}},
+         "outputs": {"y": "a.y"})");
+  write("number.txt", "17");
+  batch_options().matrix = {"n=1..40"};
+  bool replaced = false;
+  on_recorded = [&](std::span<const NamedOutcome>) {
+    if (!std::exchange(replaced, true)) write("number.txt", "18 ");
+  };
+  const Result<BatchCounts> ended = batch();
+  ASSERT_EQ(ended.code(), StatusCode::kVersionMismatch);
+  EXPECT_THAT(to_string(ended.error()), HasSubstr("a model was replaced while the batch ran"));
+  EXPECT_EQ(batch().code(), StatusCode::kVersionMismatch) << "and goes on with the first one only";
+  write("number.txt", "17");
+  const Result<BatchCounts> whole = batch();
+  ASSERT_TRUE(whole.ok()) << to_string(whole.error());
+  EXPECT_EQ(whole->done, 40u);
+  EXPECT_EQ(records().size(), 40u);
+  EXPECT_THAT(read(out() / "results.jsonl"), Not(HasSubstr("\"y\":18")));
 }
 
 TEST_F(BatchTest, DrawsTheSameSeedsWhenAnItemRunsAgain) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -28,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kLookAgain =
     std::chrono::milliseconds(50);  // at the tokens, which wake nobody, and at a feed that waits
+constexpr auto kGatherTime = std::chrono::milliseconds(1);
 
 /// An item on its way through a worker.
 struct Work {
@@ -39,13 +41,13 @@ struct Work {
   bool given_up = false;
 };
 
-/// A queue that a thread waits at.
+/// A queue that threads wait at.
 class WorkQueue {
  public:
   void push(std::unique_ptr<Work> work) {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(work));
-    changed_.notify_one();
+    if (waiting_ > 0) changed_.notify_one();
   }
   void close() {
     const std::lock_guard lock(mutex_);
@@ -55,27 +57,28 @@ class WorkQueue {
   /// Null once it is closed and empty.
   std::unique_ptr<Work> pop() {
     std::unique_lock lock(mutex_);
+    ++waiting_;
     changed_.wait(lock, [this] { return !queue_.empty() || closed_; });
-    return take();
-  }
-  /// Null if nothing comes within `time`.
-  std::unique_ptr<Work> pop_within(std::chrono::milliseconds time) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, time, [this] { return !queue_.empty(); });
-    return take();
-  }
-
- private:
-  std::unique_ptr<Work> take() {
+    --waiting_;
     if (queue_.empty()) return nullptr;
     std::unique_ptr<Work> work = std::move(queue_.front());
     queue_.pop_front();
     return work;
   }
+  /// All that is there; waits up to `time` for the first.
+  std::deque<std::unique_ptr<Work>> pop_all(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    changed_.wait_for(lock, time, [this] { return !queue_.empty(); });
+    --waiting_;
+    return std::exchange(queue_, {});
+  }
 
+ private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::unique_ptr<Work>> queue_;
+  size_t waiting_ = 0;
   bool closed_ = false;
 };
 
@@ -96,7 +99,8 @@ class ItemRuns {
       : host_(host),
         options_(options),
         feed_(feed),
-        runs_(graph, plugins, host, {.at_once = std::max(options.concurrency, 1u)}) {}
+        runs_(graph, plugins, host,
+              {.at_once = std::max(options.concurrency, 1u), .available_bytes = 0, .varying = {}}) {}
 
   Status run() {
     std::vector<std::thread> workers;
@@ -113,47 +117,77 @@ class ItemRuns {
   }
 
  private:
-  Status feed_items(uint32_t most_at_work) {
+  Status feed_items(uint32_t n_workers) {
     Status ended;  // the first error; those at work are finished all the same
     bool open = true;
-    uint32_t at_work = 0;
+    uint32_t begun = 0;  // with a worker, or at hand for one
     const auto fail = [&](Status status) {
       if (!status.ok() && ended.ok()) ended = std::move(status);
     };
+    const auto stopping = [&] { return !ended.ok() || is_set(options_.drain) || is_set(options_.cancel); };
+    Clock::time_point gathered;
     for (;;) {
-      open = open && ended.ok() && !is_set(options_.drain) && !is_set(options_.cancel);
       bool later = false;
-      if (held_ && at_work == 0) start(std::move(held_), at_work);
-      const uint32_t most = most_now(most_at_work);
-      if (open && !held_ && at_work < most) {
+      while (open && !later && !held_ && begun < most_now(n_workers) && !stopping()) {
         Result<ItemFeed::Next> next = feed_.next();
         if (!next.ok()) {
           fail(next.status());
         } else if (next->kind == ItemFeed::Next::Kind::kItem) {
-          fail(begin(std::move(next->item), at_work));
+          fail(begin(std::move(next->item), begun));
         } else {
           later = next->kind == ItemFeed::Next::Kind::kLater;
           open = later;
         }
       }
-      const bool full = at_work >= most || !open || later || held_;
-      if (at_work == 0 && !open && !held_) return ended;
-      for (auto done = done_.pop_within(full ? kLookAgain : std::chrono::milliseconds(0)); done;
-           done = done_.pop_within(std::chrono::milliseconds(0))) {
-        --at_work;
-        fail(end(*done));
-      }
+      if (stopping()) give_up_waiting(begun);
+      if (held_ && begun == 0) start(std::move(held_), begun);
+      if (begun == 0 && (!open || stopping())) return ended;
+      // Nobody is short of work: a little later there are several outcomes to take at once.
+      if (begun > n_workers) std::this_thread::sleep_until(gathered + kGatherTime);
+      std::deque<std::unique_ptr<Work>> done = done_.pop_all(kLookAgain);
+      gathered = Clock::now();
+      begun -= static_cast<uint32_t>(done.size());
+      fail(check_models(done));
+      for (const std::unique_ptr<Work>& work : done) fail(end(*work));
     }
   }
 
+  /// What was made while a model's file changed may be of either, or of neither. Once for all that ended meanwhile.
+  Status check_models(std::deque<std::unique_ptr<Work>>& done) {
+    Status replaced;
+    std::map<const PreparedRun*, bool> unchanged;
+    for (const std::unique_ptr<Work>& work : done) {
+      const PreparedRun* run = work->prepared.get();
+      const auto known = unchanged.find(run);
+      if (known != unchanged.end() ? known->second : (unchanged[run] = run->models_unchanged())) continue;
+      work->given_up = true;
+      (void)remove_leftovers(work->item);
+      if (replaced.ok()) {
+        replaced = Status(StatusCode::kVersionMismatch, "a model was replaced while the batch ran")
+                       .at(work->item.place)
+                       .hint("put it back and run the same command again, or go on with --accept-changes");
+      }
+    }
+    return replaced;
+  }
+
   /// The prepared run of large items may be for fewer of them.
-  uint32_t most_now(uint32_t most_at_work) const {
-    const bool shared = latest_ && latest_->shared_by_items();
-    return shared ? std::min(most_at_work, latest_->items_at_once()) : most_at_work;
+  uint32_t most_now(uint32_t n_workers) const {
+    if (!latest_ || !latest_->shared_by_items()) return n_workers;
+    const uint32_t most = latest_->items_at_once();
+    return most < n_workers ? most : n_workers + options_.ahead;
+  }
+
+  /// Items that no worker has taken yet.
+  void give_up_waiting(uint32_t& begun) {
+    std::deque<std::unique_ptr<Work>> waiting = to_do_.pop_all(std::chrono::milliseconds(0));
+    begun -= static_cast<uint32_t>(waiting.size());
+    if (held_) waiting.push_back(std::move(held_));
+    for (const std::unique_ptr<Work>& work : waiting) feed_.given_up(work->item);
   }
 
   /// Prepares an item and gives it to a worker. Errors: those that end the whole.
-  Status begin(Item item, uint32_t& at_work) {
+  Status begin(Item item, uint32_t& begun) {
     auto work = std::make_unique<Work>();
     work->begin = Clock::now();
     work->item = std::move(item);
@@ -172,22 +206,22 @@ class ItemRuns {
       fail(*work, failed);
       return feed_.finished(work->item, std::move(work->outcome));
     }
-    if (options_.check) {
+    if (options_.check && work->prepared != latest_) {
       if (Status refused = options_.check(work->item, *work->prepared); !refused.ok()) {
         feed_.given_up(work->item);
         return refused;
       }
     }
     // Two prepared runs at once may need more than the plan of either.
-    const bool other = latest_ != work->prepared && at_work > 0;
+    const bool other = latest_ != work->prepared && begun > 0;
     if (other && options_.run.max_memory_bytes != 0) held_ = std::move(work);
-    else start(std::move(work), at_work);
+    else start(std::move(work), begun);
     return {};
   }
 
-  void start(std::unique_ptr<Work> work, uint32_t& at_work) {
+  void start(std::unique_ptr<Work> work, uint32_t& begun) {
     latest_ = work->prepared;
-    ++at_work;
+    ++begun;
     to_do_.push(std::move(work));
   }
 
@@ -219,6 +253,7 @@ class ItemRuns {
 
   void work() {
     while (std::unique_ptr<Work> work = to_do_.pop()) {
+      work->begin = Clock::now();
       const Status status = sdk::guarded([&] { return execute_item(*work); });
       if (!status.ok()) {
         work->given_up = status.code() == StatusCode::kCancelled && is_set(options_.cancel);

@@ -3,6 +3,8 @@
 /// Items are taken from a feed and their outcomes given back to it: the journal of a batch, or a queue between machines.
 /// Items share prepared runs, whose nodes get the requests of several items together. An item that fails is an outcome like
 /// any other; only the feed and `check` end the whole.
+/// Items are prepared a little ahead of the workers, and outcomes collected for up to a millisecond, so that short items do
+/// not wait for a change of threads.
 /// Ownership: everything given outlives the call. Threads: the feed, `check` and plugins' [main] functions on the calling
 /// thread; items execute on `concurrency` others.
 ///
@@ -35,7 +37,7 @@ class ItemFeed {
   virtual Result<Next> next() = 0;
   /// The item's files are in place and durable. Errors: as next().
   virtual Status finished(const Item& item, ItemOutcome outcome) = 0;
-  /// The item was begun and given up, because the run was cancelled.
+  /// The item was taken from the feed and will not end: the run was cancelled, or it ended before the item's turn came.
   virtual void given_up(const Item&) {}
 };
 
@@ -43,9 +45,11 @@ struct RunItemsOptions {
   RunOptions run;                // of each item; its inputs, folder, manifest and seeds are set per item
   std::filesystem::path folder;  // an item's files go to folder/items/NAME/
   uint32_t concurrency = 1;      // items at work at once
+  uint32_t ahead = 0;            // items taken from the feed besides, to be at hand
   uint64_t seed = 0;  // seeds that the pipeline leaves open are drawn from this and the item's name
   int64_t today = 0;  // as weft_node_config::today, one for all
-  /// Asked of each item before it executes; an error ends the whole, the item is given up. May be empty.
+  /// Asked before an item executes in another prepared run than the one before; an error ends the whole, the item is given up.
+  /// May be empty.
   std::function<Status(const Item&, const PreparedRun&)> check;
   /// What happens within an item, from the thread that executes it. May be empty.
   std::function<void(const Item&, const Event&)> on_event;
