@@ -71,7 +71,7 @@ Status Journal::State::insert_record(const ItemOutcome& outcome) {
 }
 
 Status Journal::State::record(size_t n, const std::function<const ItemOutcome&(size_t)>& outcome) {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard held(mutex);
   Status status = database.execute("BEGIN IMMEDIATE");
   for (size_t i = 0; i < n && status.ok(); ++i) status = insert_record(outcome(i));
   if (status.ok()) status = database.execute("COMMIT");

@@ -207,6 +207,17 @@ class Torture:
                 assert (state, output, files) == self.expected[name], f'{what}: {name} differs'
         assert out.exists()
 
+    def begin_read_only(self):
+        """Nothing can be written from the start, nor where a batch was cut off; then it goes on."""
+        self.fresh()
+        read_only = {'WEFT_DISK_FAIL_FROM': '1', 'WEFT_DISK_ERRNO': str(errno.EROFS)}
+        code, text = self.run(read_only)
+        assert code == 1 and 'Read-only file system' in text and 'recorded' not in text, text
+        self.run({'WEFT_DISK_CRASH_AT': str(self.n_items)})
+        code, text = self.run(read_only)
+        assert code == 1 and 'recorded' not in text, text
+        self.check('a folder was read-only')
+
     def jump_clock(self):
         self.fresh()
         code, text = self.run({'WEFT_CLOCK_JUMP_AT': str(self.n_items // 2)})
@@ -262,6 +273,8 @@ def main():
             for n in range(5, n_all, max(1, n_all // (40 if arguments.long else 4))):
                 torture.fail_calls(errno.EIO, {'WEFT_DISK_FAIL_AT': str(n)}, f'EIO at call {n}')
                 torture.fail_calls(errno.ENOSPC, {'WEFT_DISK_FAIL_FROM': str(n)}, f'full from call {n} on')
+                torture.fail_calls(errno.EROFS, {'WEFT_DISK_FAIL_FROM': str(n)}, f'read-only from call {n} on')
+            torture.begin_read_only()
             torture.jump_clock()
             print(f'{torture.reported} records were reported before a crash, none of them was lost')
             print(f'{torture.refusals} batches ended by a failing disk, every one went on')
