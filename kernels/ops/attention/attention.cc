@@ -97,9 +97,10 @@ void attention_share(const AttentionShape& shape, const AttentionRow* rows, int6
       tile.n = static_cast<int>(std::min(width, (run.end - run.begin) * heads_per_group - pair));
       for (int i = 0; i < tile.n; ++i) {
         const AttentionRow& row = rows[run.begin + (pair + i) / heads_per_group];
-        const int64_t offset = (g * heads_per_group + (pair + i) % heads_per_group) * shape.head_dim;
-        tile.q[i] = row.q + offset;
-        tile.y[i] = row.y + offset;
+        const int64_t head = g * heads_per_group + (pair + i) % heads_per_group;
+        tile.q[i] = row.q + head * shape.head_dim;
+        tile.y[i] = row.y + head * shape.head_dim;
+        tile.bias[i] = row.bias == nullptr ? nullptr : row.bias + head * shape.bias_head_stride;
         tile.last[i] = row.position;
         tile.first[i] = shape.window > 0 ? std::max<int64_t>(row.position - shape.window + 1, 0) : 0;
       }

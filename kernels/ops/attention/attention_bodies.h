@@ -14,10 +14,11 @@ constexpr int kTilePairs = 32;
 /// Up to kTilePairs (row, head) pairs of one sequence and one KV head, which share the reading of keys and values.
 struct AttentionTile {
   int n = 0;
-  const float* q[kTilePairs] = {};  // [head_dim]
-  float* y[kTilePairs] = {};        // [head_dim]
-  int64_t first[kTilePairs] = {};   // position of the first token seen
-  int64_t last[kTilePairs] = {};    // and of the last one
+  const float* q[kTilePairs] = {};     // [head_dim]
+  float* y[kTilePairs] = {};           // [head_dim]
+  int64_t first[kTilePairs] = {};      // position of the first token seen
+  int64_t last[kTilePairs] = {};       // and of the last one
+  const float* bias[kTilePairs] = {};  // of the token at position 0, or null
   char* const* pages = nullptr;
   int64_t key_offset = 0;  // bytes from a page's start to this head's block of keys
   int64_t value_offset = 0;

@@ -108,8 +108,12 @@ WEFT_INLINE float shrink(Running* running, float new_largest, float sum) {
   return factor;
 }
 
-// Scores become weights relative to the largest score so far; slots outside [low, high] become 0.
-float soften_part(const AttentionTile& tile, float* scores, int64_t low, int64_t high, Running* running) {
+// What scores are taken relative to: nothing, as long as all tokens so far are hidden.
+WEFT_INLINE float base_of(float largest) { return largest == -__builtin_inff() ? 0.0f : largest; }
+
+// Scores become weights relative to the largest score so far; slots outside [low, high] become 0. bias: of slot 0, or null.
+float soften_part(const AttentionTile& tile, float* scores, const float* bias, int64_t low, int64_t high,
+                  Running* running) {
   I32 slot;
   for (int i = 0; i < kLanes; ++i) slot[i] = i;
   const F32 nothing = broadcast(-__builtin_inff());
@@ -117,16 +121,20 @@ float soften_part(const AttentionTile& tile, float* scores, int64_t low, int64_t
   for (int64_t i = 0; i < kSlots; i += kLanes) {
     const I32 at = slot + static_cast<int32_t>(i);
     const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
-    const F32 s = choose(seen, scaled(tile, load(scores + i)), nothing);
+    F32 score = scaled(tile, load(scores + i));
+    const int64_t n = high + 1 - i;  // what lies behind the row's own token is not there
+    if (bias != nullptr && n > 0) score += n >= kLanes ? load(bias + i) : load_first(bias + i, n);
+    const F32 s = choose(seen, score, nothing);
     store(scores + i, s);
     largest = maximum(s, largest);
   }
   const float new_largest = max_lanes(largest);
+  const F32 base = broadcast(base_of(new_largest));
   F32 sum = {};
   for (int64_t i = 0; i < kSlots; i += kLanes) {
     const I32 at = slot + static_cast<int32_t>(i);
     const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
-    const F32 weight = keep_where(seen, exponential_of_negative(load(scores + i) - broadcast(new_largest)));
+    const F32 weight = keep_where(seen, exponential_of_negative(load(scores + i) - base));
     store(scores + i, weight);
     sum += weight;
   }
@@ -175,24 +183,28 @@ WEFT_INLINE void max_each<4>(const F32 (&v)[4], float* out) {
 
 // The same of a whole page, for R rows at once, so that each step's latency is another row's time to compute.
 template <int R>
-void soften_page(const AttentionTile& tile, float* const* scores, Running* running, float* factor) {
+void soften_page(const AttentionTile& tile, float* const* scores, const float* const* bias, Running* running,
+                 float* factor) {
   F32 largest[R];
   for (int r = 0; r < R; ++r) largest[r] = broadcast(running[r].largest);
   for (int64_t i = 0; i < kSlots; i += kLanes) {
     WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
-      const F32 s = scaled(tile, load(scores[r] + i));
+      F32 s = scaled(tile, load(scores[r] + i));
+      if (bias[r] != nullptr) s += load(bias[r] + i);
       store(scores[r] + i, s);
       largest[r] = maximum(s, largest[r]);
     }
   }
   float new_largest[R];
   max_each<R>(largest, new_largest);
+  float base[R];
+  for (int r = 0; r < R; ++r) base[r] = base_of(new_largest[r]);
   F32 sum[R] = {};
   for (int64_t i = 0; i < kSlots; i += kLanes) {
     WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
-      const F32 weight = exponential_of_negative(load(scores[r] + i) - broadcast(new_largest[r]));
+      const F32 weight = exponential_of_negative(load(scores[r] + i) - broadcast(base[r]));
       store(scores[r] + i, weight);
       sum[r] += weight;
     }
@@ -261,12 +273,14 @@ void attend_page(const AttentionTile& tile, int pair, int64_t start, const char*
   alignas(64) float page_scores[R][kSlots];
   float* scores[R];
   float* y[R];
+  const float* bias[R];
   int64_t low[R], high[R];
   int64_t common_low = 0, common_high = kSlots - 1;
   int n_seeing = 0, n_seeing_all = 0;
   for (int r = 0; r < R; ++r) {
     scores[r] = page_scores[r];
     y[r] = state->sums[pair + r];
+    bias[r] = tile.bias[pair + r] == nullptr ? nullptr : tile.bias[pair + r] + start;
     low[r] = tile.first[pair + r] - start;
     high[r] = tile.last[pair + r] - start;
     if (low[r] < 0) low[r] = 0;
@@ -281,11 +295,11 @@ void attend_page(const AttentionTile& tile, int pair, int64_t start, const char*
   Running* running = state->running + pair;
   float factor[R];
   if (n_seeing == R) score_page<Format, R>(keys, tile.head_dim, q, scores);
-  if (n_seeing_all == R) soften_page<R>(tile, scores, running, factor);
+  if (n_seeing_all == R) soften_page<R>(tile, scores, bias, running, factor);
   for (int r = 0; r < R; ++r) {
     if (low[r] > high[r]) continue;
     if (n_seeing != R) score_page<Format, 1>(keys, tile.head_dim, q + r, scores + r);
-    if (n_seeing_all != R) factor[r] = soften_part(tile, scores[r], low[r], high[r], &running[r]);
+    if (n_seeing_all != R) factor[r] = soften_part(tile, scores[r], bias[r], low[r], high[r], &running[r]);
     if (factor[r] == 1) continue;
     for (int64_t d = 0; d < tile.padded; d += kLanes) store(y[r] + d, load(y[r] + d) * broadcast(factor[r]));
   }

@@ -50,6 +50,7 @@ void attention_reference(const AttentionShape& shape, const AttentionRow& row) {
         score += q[d] * stored(shape, keys, d * kPageTokens + slot, d / 32 * kPageTokens + slot);
       score *= shape.scale;
       if (shape.softcap > 0) score = shape.softcap * std::tanh(score / shape.softcap);
+      if (row.bias != nullptr) score += row.bias[h * shape.bias_head_stride + t];
       weights.push_back(score);
       largest = std::max(largest, score);
     }

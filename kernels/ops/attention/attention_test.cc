@@ -39,12 +39,25 @@ class Fixture {
   }
 
   int64_t width() const { return shape_.n_heads * shape_.head_dim; }
+  // Gives each row a bias, f(head, the row's token, token). Behind the row's own token are NaN and the memory's end.
+  template <typename Function>
+  void set_bias(const Function& f) {
+    const int64_t n_tokens = static_cast<int64_t>(q_.size()) / width();
+    shape_.bias_head_stride = n_tokens;
+    for (int64_t t = 0; t < n_tokens; ++t) {
+      const auto size = static_cast<size_t>((shape_.n_heads - 1) * n_tokens + t + 1);
+      std::vector<float>& bias = bias_.emplace_back(size, std::numeric_limits<float>::quiet_NaN());
+      for (int64_t h = 0; h < shape_.n_heads; ++h) {
+        for (int64_t seen = 0; seen <= t; ++seen)
+          bias[static_cast<size_t>(h * n_tokens + seen)] = f(h, t, seen);
+      }
+    }
+  }
   // The rows of tokens [begin, end), computed by `n_threads` in turn.
   std::vector<float> attend(int64_t begin, int64_t end, IsaLevel level, uint32_t n_threads = 1) const {
     std::vector<float> y(static_cast<size_t>((end - begin) * width()));
     std::vector<AttentionRow> rows;
-    for (int64_t t = begin; t < end; ++t)
-      rows.push_back({q_.data() + t * width(), y.data() + (t - begin) * width(), pages_.data(), t});
+    for (int64_t t = begin; t < end; ++t) rows.push_back(row(t, y.data() + (t - begin) * width()));
     SharedWork work;
     for (uint32_t i = 0; i < n_threads; ++i)
       attention_share(shape_, rows.data(), end - begin, work, i, n_threads, level);
@@ -53,18 +66,24 @@ class Fixture {
   std::vector<float> reference(int64_t begin, int64_t end) const {
     std::vector<float> y(static_cast<size_t>((end - begin) * width()));
     for (int64_t t = begin; t < end; ++t)
-      attention_reference(shape_,
-                          {q_.data() + t * width(), y.data() + (t - begin) * width(), pages_.data(), t});
+      attention_reference(shape_, row(t, y.data() + (t - begin) * width()));
     return y;
   }
   std::vector<std::byte*>& pages() { return pages_; }
   const AttentionShape& shape() const { return shape_; }
 
  private:
+  AttentionRow row(int64_t t, float* y) const {
+    AttentionRow row{q_.data() + t * width(), y, pages_.data(), t};
+    if (!bias_.empty()) row.bias = bias_[static_cast<size_t>(t)].data();
+    return row;
+  }
+
   AttentionShape shape_;
   std::vector<std::unique_ptr<std::byte, void (*)(void*)>> memory_;
   std::vector<std::byte*> pages_;
   std::vector<float> k_, v_, q_;
+  std::vector<std::vector<float>> bias_;  // of each token's row
 };
 
 AttentionShape shape_of(KvFormat format, int64_t heads, int64_t kv_heads, int64_t head_dim,
@@ -134,6 +153,63 @@ TEST(Attention, BitsOfARowDoNotDependOnItsNeighboursOrTheThreads) {
         EXPECT_EQ(std::memcmp(shared.data(), together.data(), together.size() * 4), 0);
       }
     }
+  }
+}
+
+// Distances by head, as ALiBi has them, and some tokens hidden: whole pages of them at the beginning, too.
+float slope_with_gaps(int64_t head, int64_t row, int64_t token) {
+  const bool hidden = (head == 1 && token < 40 && token < row) || (token % 7 == 3 && token != row);
+  const float slope = std::exp2(-static_cast<float>(head + 1));
+  return hidden ? -std::numeric_limits<float>::infinity() : slope * static_cast<float>(token - row);
+}
+
+TEST(Attention, AddsABiasAtEveryLevelAndFormat) {
+  struct Case {
+    int64_t heads, kv_heads, head_dim, window;
+    float softcap;
+  };
+  const Case cases[] = {{2, 1, 32, 0, 0}, {9, 3, 64, 0, 0}, {4, 1, 256, 50, 0}, {3, 3, 96, 33, 3}};
+  for (IsaLevel level : testing::available_levels()) {
+    for (KvFormat format : kFormats) {
+      for (const Case& c : cases) {
+        AttentionShape shape = shape_of(format, c.heads, c.kv_heads, c.head_dim, c.window);
+        shape.softcap = c.softcap;
+        Fixture fixture(shape, 100, level);
+        const std::vector<float> without = fixture.attend(0, 100, level);
+        fixture.set_bias(slope_with_gaps);
+        const std::vector<float> got = fixture.attend(0, 100, level), want = fixture.reference(0, 100);
+        const auto count = static_cast<int64_t>(got.size());
+        EXPECT_LT(testing::relative_error(got.data(), want.data(), count), testing::tolerance(DType::kF32))
+            << to_string(level) << " " << to_string(format) << " head_dim " << c.head_dim;
+        EXPECT_GT(testing::relative_error(got.data(), without.data(), count), 0.1);
+        for (int64_t t = 0; t < 100; t += 9) {
+          const std::vector<float> alone = fixture.attend(t, t + 1, level);
+          ASSERT_EQ(std::memcmp(alone.data(), got.data() + t * fixture.width(), alone.size() * 4), 0)
+              << to_string(level) << " " << to_string(format) << " row " << t;
+        }
+      }
+    }
+  }
+}
+
+TEST(Attention, ABiasOfZeroChangesNoBit) {
+  for (IsaLevel level : testing::available_levels()) {
+    Fixture fixture(shape_of(KvFormat::kF16, 6, 2, 64, 40), 100, level);
+    const std::vector<float> without = fixture.attend(0, 100, level);
+    fixture.set_bias([](int64_t, int64_t, int64_t) { return 0.0f; });
+    EXPECT_EQ(fixture.attend(0, 100, level), without) << to_string(level);
+  }
+}
+
+TEST(Attention, ARowWhoseTokensAreAllHiddenIsNoNumber) {
+  for (IsaLevel level : testing::available_levels()) {
+    Fixture fixture(shape_of(KvFormat::kF16, 2, 1, 32), 70, level);
+    fixture.set_bias([](int64_t head, int64_t row, int64_t) {
+      return head == 1 && row == 65 ? -std::numeric_limits<float>::infinity() : 0.0f;
+    });
+    const std::vector<float> y = fixture.attend(64, 70, level);
+    for (size_t i = 0; i < y.size(); ++i)
+      EXPECT_EQ(std::isnan(y[i]), i / 32 == 3) << to_string(level) << " " << i;
   }
 }
 
