@@ -212,6 +212,24 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   const __m256i bytes = _mm256_set1_epi32(four);
   return {dot4_half<kWide>(acc.lo, w.lo, bytes), dot4_half<kWide>(acc.hi, w.hi, bytes)};
 }
+/// The same of w[0] with a[0..3] and of w[1] with a[4..7], from zero. Four products of codes below 64 fit 16 bits:
+/// 4 * 63 * 127 < 2^15.
+template <bool kWide>
+WEFT_LANE_FN I32x16 dot8(const U8x64 (&w)[2], const int8_t* a) {
+  if constexpr (kWide) {
+    return dot4<kWide>(dot4<kWide>(i32_zero(), w[0], a), w[1], a + 4);
+  } else {
+    int32_t four[2];
+    __builtin_memcpy(four, a, 8);
+    const __m256i first = _mm256_set1_epi32(four[0]), second = _mm256_set1_epi32(four[1]);
+    const __m256i ones = _mm256_set1_epi16(1);
+    const __m256i low =
+        _mm256_add_epi16(_mm256_maddubs_epi16(w[0].lo, first), _mm256_maddubs_epi16(w[1].lo, second));
+    const __m256i high =
+        _mm256_add_epi16(_mm256_maddubs_epi16(w[0].hi, first), _mm256_maddubs_epi16(w[1].hi, second));
+    return {_mm256_madd_epi16(low, ones), _mm256_madd_epi16(high, ones)};
+  }
+}
 
 /// Asks for the line at p, which need not be a valid address, in the second-level cache.
 WEFT_LANE_FN void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }

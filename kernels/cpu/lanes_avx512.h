@@ -138,6 +138,11 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   __builtin_memcpy(&four, a, 4);
   return _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four));
 }
+/// The same of w[0] with a[0..3] and of w[1] with a[4..7], from zero.
+template <bool kWide>
+WEFT_LANE_FN I32x16 dot8(const U8x64 (&w)[2], const int8_t* a) {
+  return dot4<kWide>(dot4<kWide>(i32_zero(), w[0], a), w[1], a + 4);
+}
 /// Weights of 8 bits are bytes with an offset of 128 in this body; dot4 takes them as they are.
 inline constexpr bool kWideIsSigned = false;
 

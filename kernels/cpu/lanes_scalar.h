@@ -178,6 +178,12 @@ WEFT_LANE_FN I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   return acc + __builtin_convertvector(sum, I32x16);
 }
 
+/// The same of w[0] with a[0..3] and of w[1] with a[4..7], from zero.
+template <bool kWide>
+WEFT_LANE_FN I32x16 dot8(const U8x64 (&w)[2], const int8_t* a) {
+  return dot4<kWide>(dot4<kWide>(i32_zero(), w[0], a), w[1], a + 4);
+}
+
 /// Asks for the line at p, which need not be a valid address, in the second-level cache.
 WEFT_LANE_FN void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 

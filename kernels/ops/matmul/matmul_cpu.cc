@@ -104,10 +104,8 @@ WEFT_LANE_FN void accumulate(const Step& w, const RoundedStep* a, int64_t stride
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const RoundedStep& row = a[r * stride];
-      I32x16 sum = i32_zero();
-#pragma GCC unroll 2
-      for (int v = kRoundedBlock / 4 * b; v < kRoundedBlock / 4 * (b + 1); ++v)
-        sum = dot4<kWide>(sum, w.code[v], row.value + 4 * v);
+      const U8x64 code[2] = {w.code[2 * b], w.code[2 * b + 1]};
+      const I32x16 sum = dot8<kWide>(code, row.value + kRoundedBlock * b);
       const F32x16 product = f32_from_i32(sum), scale = f32_set1(row.scale[b]);
       partial[r] = first ? mul(product, scale) : fma(product, scale, partial[r]);
       if (kHalves && b % 2 == 1) {
