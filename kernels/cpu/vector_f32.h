@@ -86,6 +86,22 @@ WEFT_INLINE F32 load_bf16(const uint16_t* p) {
 #endif
 }
 
+/// The same of f16.
+WEFT_INLINE F32 load_f16(const uint16_t* p) {
+#if defined(WEFT_ISA_AVX512)
+  return (F32)_mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(WEFT_ISA_AVX2)
+  return (F32)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  uint16_t half __attribute__((vector_size(kLanes * 2)));
+  __builtin_memcpy(&half, p, sizeof half);
+  const I32 h = __builtin_convertvector(half, I32);
+  const F32 magnitude = (F32)((h & 0x7fff) << 13) * broadcast(0x1p112f);
+  const I32 special = ((h & 0x7c00) == 0x7c00) & 0x7f800000;  // infinity and NaN
+  return (F32)((I32)magnitude | special | ((h & 0x8000) << 16));
+#endif
+}
+
 WEFT_INLINE F32 multiply_add(F32 a, F32 b, F32 c) {
 #if defined(WEFT_ISA_AVX512)
   return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -186,6 +202,19 @@ WEFT_INLINE F32 exponential(F32 x) {
   const F32 bounded = choose(x > broadcast(88.72f), infinity, result);
   return choose(x < broadcast(-87.3f), F32{}, choose(x != x, x, bounded));
 #endif
+}
+
+/// 2^x to 1e-7 of its value, for -127 <= x <= 0 and NaN; 0 below -126.5. Source of the polynomial: Remez, for 2^r, |r| <= 1/2.
+WEFT_INLINE F32 power_of_two(F32 x) {
+  const F32 shifter = broadcast(
+      12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer; 127: so that it is an exponent's bits
+  const F32 shifted = x + shifter;
+  const F32 r = x - (shifted - shifter);
+  const F32 r2 = r * r;
+  const F32 p01 = multiply_add(broadcast(0.693147225f), r, broadcast(1.00000008f));
+  const F32 p23 = multiply_add(broadcast(0.0555029730f), r, broadcast(0.240221074f));
+  const F32 p45 = multiply_add(broadcast(0.00134100053f), r, broadcast(0.00967603636f));
+  return multiply_add(multiply_add(p45, r2, p23), r2, p01) * (F32)((I32)shifted << 23);
 }
 
 /// The same bits as exponential() for x <= 0 and NaN, in two thirds of its instructions.

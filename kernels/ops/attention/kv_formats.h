@@ -3,6 +3,7 @@
 #ifndef WEFT_KERNELS_OPS_ATTENTION_KV_FORMATS_H
 #define WEFT_KERNELS_OPS_ATTENTION_KV_FORMATS_H
 
+#include "kernels/cpu/half_lane.h"
 #include "kernels/cpu/vector_f32.h"
 
 namespace weft::WEFT_ISA_NAMESPACE {
@@ -11,7 +12,6 @@ namespace {
 constexpr int64_t kSlots = 32;       // tokens a page
 constexpr int64_t kScaleGroup = 32;  // components that share a scale in q8_0
 
-typedef uint16_t U16 __attribute__((vector_size(kLanes * 2)));
 typedef int8_t I8 __attribute__((vector_size(kLanes)));
 
 template <typename Vector>
@@ -19,66 +19,6 @@ WEFT_INLINE Vector load_as(const void* p) {
   Vector v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
-}
-
-WEFT_INLINE F32 load_f16(const uint16_t* p) {
-#if defined(WEFT_ISA_AVX512)
-  return (F32)_mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-#elif defined(WEFT_ISA_AVX2)
-  return (F32)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-#else
-  const I32 h = __builtin_convertvector(load_as<U16>(p), I32);
-  const F32 magnitude = (F32)((h & 0x7fff) << 13) * broadcast(0x1p112f);
-  const I32 special = ((h & 0x7c00) == 0x7c00) & 0x7f800000;  // infinity and NaN
-  return (F32)((I32)magnitude | special | ((h & 0x8000) << 16));
-#endif
-}
-
-WEFT_INLINE float f16_to_f32(uint16_t h) {
-#if defined(WEFT_ISA_AVX512) || defined(WEFT_ISA_AVX2)
-  return _cvtsh_ss(h);
-#else
-  uint32_t bits = static_cast<uint32_t>(h & 0x7fff) << 13;
-  float magnitude;
-  __builtin_memcpy(&magnitude, &bits, 4);
-  magnitude *= 0x1p112f;
-  __builtin_memcpy(&bits, &magnitude, 4);
-  if ((h & 0x7c00) == 0x7c00) bits |= 0x7f800000u;
-  bits |= static_cast<uint32_t>(h & 0x8000) << 16;
-  float result;
-  __builtin_memcpy(&result, &bits, 4);
-  return result;
-#endif
-}
-
-/// Round to nearest even, in integers.
-WEFT_INLINE uint16_t f32_to_f16(float x) {
-#if defined(WEFT_ISA_AVX512) || defined(WEFT_ISA_AVX2)
-  return static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT)));
-#else
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  const uint32_t sign = bits >> 16 & 0x8000;
-  bits &= 0x7fffffff;
-  if (bits > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
-  if (bits >= 0x47800000) return static_cast<uint16_t>(sign | 0x7c00);
-  if (bits < 0x38800000) {  // subnormal: adding 0.5 leaves the rounded value in the low bits
-    float shifted;
-    __builtin_memcpy(&shifted, &bits, 4);
-    shifted += 0.5f;
-    __builtin_memcpy(&bits, &shifted, 4);
-    return static_cast<uint16_t>(sign | (bits - 0x3f000000));
-  }
-  bits += 0xc8000fff + (bits >> 13 & 1);
-  return static_cast<uint16_t>(sign | bits >> 13);
-#endif
-}
-
-WEFT_INLINE uint16_t f32_to_bf16(float x) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 // Each format: key(block, d, slot) is component d of kLanes tokens from `slot`; value(block, slot, d, padded) is

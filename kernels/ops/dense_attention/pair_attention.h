@@ -22,7 +22,7 @@ WEFT_INLINE __mmask32 first_halves(int64_t n) {
 }
 
 // 2^x for x <= 0 to 4e-6 of it, far below the rounding to bf16 that follows; NaN for NaN.
-WEFT_INLINE F32 power_of_two(F32 x) {
+WEFT_INLINE F32 rough_power_of_two(F32 x) {
   const F32 clamped = maximum(broadcast(-200.0f), x);
   const F32 n = (F32)_mm512_maskz_roundscale_ps(0xffff, (__m512)clamped, 0);
   const F32 f = clamped - n;
@@ -128,12 +128,12 @@ WEFT_INLINE float soften_pairs(float* scores, int64_t n, float scale, const floa
   }
   const float new_largest = max_lanes(largest);
   const float base = new_largest == -__builtin_inff() ? 0.0f : new_largest;  // a row may have seen no key yet
-  const F32 shrink = power_of_two(broadcast(running->largest - base));
+  const F32 shrink = rough_power_of_two(broadcast(running->largest - base));
   F32 sum = running->sum * shrink;
   for (int64_t i = 0; i < vectors; i += 2) {
-    const F32 low = power_of_two(load(scores + i * kLanes) - broadcast(base));
+    const F32 low = rough_power_of_two(load(scores + i * kLanes) - broadcast(base));
     F32 high = {};
-    if (i + 1 < vectors) high = power_of_two(load(scores + (i + 1) * kLanes) - broadcast(base));
+    if (i + 1 < vectors) high = rough_power_of_two(load(scores + (i + 1) * kLanes) - broadcast(base));
     sum += low;
     sum += high;
     _mm512_storeu_si512(weights + i * kLanes / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
