@@ -5,29 +5,35 @@
 namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
 
-template <typename Function>
+template <typename Function, bool kGated>
 void apply(float* gate, const float* up, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const int64_t n = count - i < kLanes ? count - i : kLanes;
-    if (n == kLanes) {
-      const F32 y = Function::f(load(gate + i));
-      store(gate + i, up ? y * load(up + i) : y);
-    } else {
-      const F32 y = Function::f(load_first(gate + i, n));
-      store_first(gate + i, up ? y * load_first(up + i, n) : y, n);
-    }
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    F32 y = Function::f(load(gate + i));
+    if constexpr (kGated) y *= load(up + i);
+    store(gate + i, y);
+  }
+  if (i == count) return;
+  F32 y = Function::f(load_first(gate + i, count - i));
+  if constexpr (kGated) y *= load_first(up + i, count - i);
+  store_first(gate + i, y, count - i);
+}
+
+template <bool kGated>
+void activate_any(uint8_t f, float* gate, const float* up, int64_t count) {
+  switch (f) {
+    case 0: return apply<Silu, kGated>(gate, up, count);
+    case 1: return apply<Gelu, kGated>(gate, up, count);
+    case 2: return apply<GeluTanh, kGated>(gate, up, count);
+    case 3: return apply<Relu, kGated>(gate, up, count);
+    case 4: return apply<ReluSquared, kGated>(gate, up, count);
+    case 5: return apply<QuickGelu, kGated>(gate, up, count);
   }
 }
 
 void activate(uint8_t f, float* gate, const float* up, int64_t count) {
-  switch (f) {
-    case 0: return apply<Silu>(gate, up, count);
-    case 1: return apply<Gelu>(gate, up, count);
-    case 2: return apply<GeluTanh>(gate, up, count);
-    case 3: return apply<Relu>(gate, up, count);
-    case 4: return apply<ReluSquared>(gate, up, count);
-    case 5: return apply<QuickGelu>(gate, up, count);
-  }
+  if (up != nullptr) activate_any<true>(f, gate, up, count);
+  else activate_any<false>(f, gate, up, count);
 }
 
 void soft_cap(float cap, float* x, int64_t count) {

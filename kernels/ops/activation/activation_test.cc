@@ -69,6 +69,18 @@ TEST(Activation, HoldsAtTheEnds) {
   }
 }
 
+TEST(Activation, GeluIsRightInItsTails) {
+  for (IsaLevel level : testing::available_levels()) {
+    for (float x = -9; x < 9; x += 0.0371f) {
+      float got = x, want = x;
+      activate(Activation::kGelu, &got, 1, level);
+      activation_reference(Activation::kGelu, &want, nullptr, 1);
+      const float rounding = 6e-7f + 1e-7f * x * x;  // of the exponent, which has x^2 / 2
+      EXPECT_NEAR(got, want, rounding * std::abs(want)) << to_string(level) << " " << x;
+    }
+  }
+}
+
 TEST(SoftCap, IsAScaledTanh) {
   for (IsaLevel level : testing::available_levels()) {
     std::vector<float> x = spread(37), want = x;
