@@ -9,9 +9,9 @@ std::string shape_text(const TensorView& view) {
 }
 
 Status check_float_view(const char* name, const TensorView& view, int rank) {
-  if (view.dtype != DType::kF32 && view.dtype != DType::kBF16) {
+  if (view.dtype != DType::kF32 && view.dtype != DType::kBF16 && view.dtype != DType::kF16) {
     return Status(StatusCode::kUnsupported, std::string(name) + " has an element type that is not served")
-        .expected("f32 or bf16")
+        .expected("f32, bf16 or f16")
         .got("type " + std::to_string(static_cast<int>(view.dtype)));
   }
   if (view.device.kind != WEFT_DEVICE_CPU)

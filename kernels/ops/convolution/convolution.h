@@ -6,11 +6,11 @@
 ///   y = f_out(conv(zero padding of u) + bias + image_bias) + residual
 ///
 ///   x: [images, h, w, c]; skip: [images, h, w, c'], optional, whose channels follow x's; y, residual: [images, oh, ow, o].
-///   All f32 or bf16, each its own. W: [o, c + c', kernel_h, kernel_w], packed once.
+///   All f32, bf16 or f16, each its own. W: [o, c + c', kernel_h, kernel_w], packed once.
 ///   oh = (h' + pad_top + pad_bottom - kernel_h) / stride + 1, rounded down, h' = h or 2 h; ow likewise.
 ///
-/// Numerics, per (compute type, ISA level): kF32 computes in f32; kBF16 rounds u and W to bf16 (to nearest even), and adds
-/// products in f32. README.md has the order of additions. The bits of a pixel of y depend on its inputs and W alone: not
+/// Numerics, per (compute type, ISA level): kF32 computes in f32; kBF16 and kF16 round u and W to that type (to nearest even), and
+/// add products in f32. README.md has the order of additions. The bits of a pixel of y depend on its inputs and W alone: not
 /// on the number of images, the threads, or where the pixel lies. Padding is zero whatever scale and shift are.
 ///
 /// Ownership: the caller owns all memory; no op allocates. Threads: convolution() runs a team of its own;
@@ -50,7 +50,7 @@ struct ConvolutionShape {
   int64_t in_channels = 0;  // of x and skip together
   int64_t kernel_h = 1;
   int64_t kernel_w = 1;
-  DType compute = DType::kF32;  // kF32 or kBF16: also what packed weights are stored as
+  DType compute = DType::kF32;  // kF32, kBF16 or kF16: also what packed weights are stored as
   /// kNearest2x: only for inputs that are upsampled, with stride 1 and padding 1, by a 3x3 kernel. Each output then has one of
   /// four 2x2 kernels, whose weights are sums of the 3x3 ones (rounded once, to compute): 4/9 of the products, 16/9 of the
   /// bytes. kNone serves upsampled inputs too.
@@ -92,8 +92,8 @@ struct Convolution {
   const float* bias = nullptr;                // [out_channels] or null
   const float* image_bias = nullptr;          // [images, out_channels] or null: a time embedding
   std::optional<Activation> activation = {};  // of the sum with its biases
-  TensorView residual = {};                   // as y, f32 or bf16; rank 0: none. May be y itself, exactly
-  TensorView y;                               // [images, oh, ow, out_channels]. Must not overlap x or skip
+  TensorView residual = {};  // as y, any of these types; rank 0: none. May be y itself, exactly
+  TensorView y;              // [images, oh, ow, out_channels]. Must not overlap x or skip
   void* scratch =
       nullptr;  // convolution_scratch_bytes(threads of the team), aligned to kConvolutionAlignment
 };
@@ -118,7 +118,7 @@ void convolution_share(const Convolution& c, uint32_t thread, uint32_t n_threads
 const char* convolution_body_name(DType compute, IsaLevel level);
 
 /// The definition, naively, in double, from unpacked weights as pack_convolution_weights() takes them. u and W are rounded
-/// to bf16 if c.w.shape.compute says so; c.w.data and c.scratch are not read. For tests.
+/// to c.w.shape.compute; c.w.data and c.scratch are not read. For tests.
 void convolution_reference(const Convolution& c, WeightFormat format, const void* weights);
 
 }  // namespace weft

@@ -13,7 +13,7 @@ constexpr int64_t kLeastPixels =
 constexpr int64_t kMostTaps = kRowBytes / static_cast<int64_t>(sizeof(int64_t));
 
 /// Products that one sum should have at most: short sums round less. Part of what fixes the bits.
-int64_t most_products(DType compute) { return compute == DType::kF32 ? 1536 : 4096; }
+int64_t most_products(DType compute) { return compute == DType::kBF16 ? 4096 : 1536; }
 
 int64_t chunk_channels(const ConvolutionShape& s) {
   const int64_t most = most_products(s.compute) / (s.kernel_h * s.kernel_w);
@@ -33,7 +33,7 @@ int64_t band_rows(const ConvolutionShape& s, int64_t chunk, int64_t row_stride) 
 bool reads_in_place(const Convolution& c, const Kernels& kernels) {
   const ConvolutionShape& s = c.w.shape;
   const bool changes = c.in_scale != nullptr || c.in_activation.has_value() || c.upsample != Upsample::kNone;
-  const bool rounds = s.compute == DType::kBF16 && c.x.dtype == DType::kF32;
+  const bool rounds = rounds_input(s.compute, c.x.dtype);
   const bool pads = c.pad_top + c.pad_bottom + c.pad_left + c.pad_right != 0;
   return s.kernel_h == 1 && s.kernel_w == 1 && c.skip.rank == 0 && !changes && !rounds && !pads &&
          !joins_taps(s) && panel_element(c.x.dtype) == kernels.element && s.in_channels % kPadding == 0 &&

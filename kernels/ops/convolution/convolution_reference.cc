@@ -18,7 +18,7 @@ float input_at(const Convolution& c, int64_t image, int64_t row, int64_t col, in
     value = static_cast<float>(double{value} * c.in_scale[i] + c.in_shift[i]);
   }
   if (c.in_activation) activation_reference(*c.in_activation, &value, nullptr, 1);
-  return c.w.shape.compute == DType::kBF16 ? rounded_to_bf16(value) : value;
+  return rounded_to(c.w.shape.compute, value);
 }
 
 double sum_at(const Convolution& c, WeightFormat format, const void* weights, int64_t image, int64_t oy,
@@ -32,7 +32,7 @@ double sum_at(const Convolution& c, WeightFormat format, const void* weights, in
         const float w = dense::read_weight(format, weights, index);
         sum += double{input_at(c, image, oy * c.stride - c.pad_top + ky, ox * c.stride - c.pad_left + kx,
                                channel)} *
-               (s.compute == DType::kBF16 ? rounded_to_bf16(w) : w);
+               rounded_to(s.compute, w);
       }
     }
   }

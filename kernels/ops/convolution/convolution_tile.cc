@@ -165,15 +165,14 @@ void TileConvolution::put_source(const uint8_t* from, DType type, int64_t image,
                                  int64_t count, uint8_t* to) {
   if (!changes_input()) return put_panel_row(kernels_, from, type, count, count, to);
   const int64_t at = image * c_.w.shape.in_channels + first_channel;
-  const bool rounds_twice = kernels_.compute == DType::kBF16 && kernels_.element == PanelElement::kF32;
+  const bool rounds_twice = kernels_.compute != DType::kF32 && kernels_.element == PanelElement::kF32;
   if (c_.in_scale != nullptr && c_.in_activation.value_or(Activation::kSilu) == Activation::kSilu &&
       !rounds_twice) {
     const auto one_pass = c_.in_activation ? kernels_.rows.scale_shift_silu : kernels_.rows.scale_shift_only;
     return one_pass(from, panel_element(type), c_.in_scale + at, c_.in_shift + at, to, kernels_.element,
                     count);
   }
-  if (type == DType::kF32) std::memcpy(scratch_.row, from, static_cast<size_t>(count) * 4);
-  else kernels_.rows.widen(reinterpret_cast<const uint16_t*>(from), scratch_.row, count);
+  to_f32(kernels_.rows, from, type, count, scratch_.row);
   if (c_.in_scale != nullptr)
     kernels_.rows.scale_shift(scratch_.row, c_.in_scale + at, c_.in_shift + at, count);
   if (c_.in_activation) activate(*c_.in_activation, scratch_.row, count, kernels_.level);

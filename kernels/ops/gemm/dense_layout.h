@@ -4,8 +4,9 @@
 /// Outputs are taken 16 at a time (a group, one lane each; the last group is filled up with zeros). A group holds its
 /// weights by ascending k, k rounded up to a multiple of 32 with zeros:
 ///   f32:  for each k, 16 values.                     [k][16]
+///   f16:  the same.
 ///   bf16: for each pair of k, 16 pairs of values.    [k / 2][16][2]
-/// which is what a fused multiply-add, a dot product of bf16 pairs and a bf16 tile of AMX take as they are.
+/// which is what a fused multiply-add (of f16 after a conversion), a dot product of bf16 pairs and a bf16 tile of AMX take as they are.
 #ifndef WEFT_KERNELS_OPS_GEMM_DENSE_LAYOUT_H
 #define WEFT_KERNELS_OPS_GEMM_DENSE_LAYOUT_H
 
@@ -21,7 +22,7 @@ constexpr int64_t round_up(int64_t value, int64_t multiple) {
 }
 
 /// Where weight (lane, k) stands in its group, in elements.
-constexpr int64_t f32_index(int lane, int64_t k) { return k * kGroup + lane; }
+constexpr int64_t plain_index(int lane, int64_t k) { return k * kGroup + lane; }
 constexpr int64_t bf16_index(int lane, int64_t k) { return k / 2 * (2 * kGroup) + 2 * lane + k % 2; }
 
 /// Outputs of a matrix with gates: so many groups of values, then as many of their gates, and so on; at the end fewer.

@@ -22,7 +22,7 @@ enum class PanelStart : uint8_t {
   kContinue,  // sums = sums + products
 };
 
-enum class PanelElement : uint8_t { kF32, kBF16 };
+enum class PanelElement : uint8_t { kF32, kBF16, kF16 };
 
 /// Where finished sums go at once, for products without an activation: out = sums + bias + more_bias + residual. Run
 /// offsets and strides in
@@ -68,6 +68,7 @@ struct DensePanelBodies {
   PanelElement panel_of_bf16;
   void (*multiply_f32)(const PanelTask& task);
   void (*multiply_bf16)(const PanelTask& task);
+  void (*multiply_f16)(const PanelTask& task);  // panels of f32, weights of f16
   /// As multiply_bf16, of panels of bf16, through kernels/cpu/tiles.h; in the amx body they are one. For tests elsewhere.
   void (*multiply_bf16_tiles)(const PanelTask& task);
 };

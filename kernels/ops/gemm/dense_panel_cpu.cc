@@ -93,7 +93,7 @@ __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_
       }
       Product::template add_step<R, G>(x, row_stride, v, group_bytes, sum);
       x += Product::kStep * Product::kElementBytes;
-      v += kLanes * 4;
+      v += Product::kWeightBytes;
     }
   }
 #pragma GCC unroll 16
@@ -239,14 +239,19 @@ void multiply_bf16_tiles(const PanelTask& task) {
 
 extern const DensePanelBodies kDensePanelBodies = {WEFT_ISA_NAME,
 #if defined(WEFT_ISA_AMX)
-                                                   PanelElement::kBF16, multiply<ProductF32>,
-                                                   multiply_bf16_tiles, multiply_bf16_tiles
+                                                   PanelElement::kBF16, multiply<ProductInF32<WeightsF32>>,
+                                                   multiply_bf16_tiles, multiply<ProductInF32<WeightsF16>>,
+                                                   multiply_bf16_tiles
 #elif defined(WEFT_ISA_AVX512BF16)
-                                                   PanelElement::kBF16, multiply<ProductF32>,
-                                                   multiply<ProductBF16>, multiply_bf16_tiles
+                                                   PanelElement::kBF16,   multiply<ProductInF32<WeightsF32>>,
+                                                   multiply<ProductBF16>, multiply<ProductInF32<WeightsF16>>,
+                                                   multiply_bf16_tiles
 #else
-                                                   PanelElement::kF32, multiply<ProductF32>,
-                                                   multiply<ProductSplitBF16>, multiply_bf16_tiles
+                                                   PanelElement::kF32,
+                                                   multiply<ProductInF32<WeightsF32>>,
+                                                   multiply<ProductSplitBF16>,
+                                                   multiply<ProductInF32<WeightsF16>>,
+                                                   multiply_bf16_tiles
 #endif
 };
 

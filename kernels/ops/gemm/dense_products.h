@@ -1,10 +1,11 @@
 /// What one step of k does to a tile of sums, for each type of product. Part of dense_panel_cpu.cc.
 ///
-/// A product type has kStep (values of k a step), kElementBytes (of an activation) and add_step(), which adds a step of R rows
-/// times G groups; w: 64 bytes a group.
+/// A product type has kStep (values of k a step), kElementBytes (of an activation), kWeightBytes (of a group, a step) and
+/// add_step(), which adds a step of R rows times G groups.
 #ifndef WEFT_KERNELS_OPS_GEMM_DENSE_PRODUCTS_H
 #define WEFT_KERNELS_OPS_GEMM_DENSE_PRODUCTS_H
 
+#include "kernels/cpu/half_lane.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/ops/gemm/dense_panel.h"
 
@@ -17,16 +18,26 @@ WEFT_LANE_FN float load_float(const uint8_t* p) {
   return value;
 }
 
-/// f32 times f32: one fused multiply-add a value (a product and a sum in the scalar body).
-struct ProductF32 {
-  static constexpr int kStep = 1, kElementBytes = 4;
+struct WeightsF32 {
+  static constexpr int kBytes = 4;
+  WEFT_LANE_FN F32x16 load(const uint8_t* w) { return f32_load(reinterpret_cast<const float*>(w)); }
+};
+struct WeightsF16 {
+  static constexpr int kBytes = 2;
+  WEFT_LANE_FN F32x16 load(const uint8_t* w) { return f32_from_f16(reinterpret_cast<const uint16_t*>(w)); }
+};
+
+/// f32 times what weights are as f32: one fused multiply-add a value (a product and a sum in the scalar body).
+template <typename Weights>
+struct ProductInF32 {
+  static constexpr int kStep = 1, kElementBytes = 4, kWeightBytes = Weights::kBytes * kLanes;
 
   template <int R, int G>
   WEFT_LANE_FN void add_step(const uint8_t* a, int64_t row_stride, const uint8_t* w, int64_t group_bytes,
                              F32x16 (&sum)[R][G]) {
     F32x16 weights[G];
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g) weights[g] = f32_load(reinterpret_cast<const float*>(w + g * group_bytes));
+    for (int g = 0; g < G; ++g) weights[g] = Weights::load(w + g * group_bytes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const F32x16 x = f32_set1(load_float(a + r * row_stride));
@@ -58,7 +69,7 @@ WEFT_LANE_FN void split_pairs(const uint8_t* p, F32x16* even, F32x16* odd) {
 
 /// bf16 times bf16 where there is no such instruction: both as f32, in which their product is exact; even k, then odd.
 struct ProductSplitBF16 {
-  static constexpr int kStep = 2, kElementBytes = 4;
+  static constexpr int kStep = 2, kElementBytes = 4, kWeightBytes = 4 * kLanes;
 
   template <int R, int G>
   WEFT_LANE_FN void add_step(const uint8_t* a, int64_t row_stride, const uint8_t* w, int64_t group_bytes,
@@ -79,7 +90,7 @@ struct ProductSplitBF16 {
 #if defined(WEFT_ISA_AVX512BF16)
 /// bf16 times bf16, a pair at a time, in one instruction.
 struct ProductBF16 {
-  static constexpr int kStep = 2, kElementBytes = 2;
+  static constexpr int kStep = 2, kElementBytes = 2, kWeightBytes = 4 * kLanes;
 
   template <int R, int G>
   WEFT_LANE_FN void add_step(const uint8_t* a, int64_t row_stride, const uint8_t* w, int64_t group_bytes,
@@ -113,13 +124,30 @@ WEFT_LANE_FN Half16 bf16_from_f32(F32x16 v) {
 #endif
 }
 
+/// 16 lanes rounded to f16.
+WEFT_LANE_FN Half16 f16_from_f32(F32x16 v) {
+#if defined(WEFT_ISA_AVX512)
+  return (Half16)_mm512_maskz_cvtps_ph(0xffff, v, _MM_FROUND_TO_NEAREST_INT);
+#else
+  Half16 half;
+#if defined(WEFT_ISA_AVX2)
+  const __m128i halves[2] = {_mm256_cvtps_ph(v.lo, _MM_FROUND_TO_NEAREST_INT),
+                             _mm256_cvtps_ph(v.hi, _MM_FROUND_TO_NEAREST_INT)};
+  __builtin_memcpy(&half, halves, sizeof(half));
+#else
+  for (int lane = 0; lane < kLanes; ++lane) half[lane] = f32_to_f16(v[lane]);
+#endif
+  return half;
+#endif
+}
+
 WEFT_LANE_FN void store_elements(void* to, PanelElement type, int64_t at, F32x16 v, int n) {
   if (type == PanelElement::kF32) {
     float* out = static_cast<float*>(to) + at;
     if (n == kLanes) f32_store(out, v);
     else f32_store_n(out, n, v);
   } else {
-    const Half16 half = bf16_from_f32(v);
+    const Half16 half = type == PanelElement::kF16 ? f16_from_f32(v) : bf16_from_f32(v);
     uint16_t* out = static_cast<uint16_t*>(to) + at;
     if (n == kLanes) __builtin_memcpy(out, &half, sizeof(half));
     else __builtin_memcpy(out, &half, static_cast<unsigned>(n) * 2);
@@ -131,11 +159,13 @@ WEFT_LANE_FN F32x16 load_elements(const void* from, PanelElement type, int64_t a
     const float* in = static_cast<const float*>(from) + at;
     return n == kLanes ? f32_load(in) : f32_load_n(in, n);
   }
+  uint16_t lanes[kLanes] = {};
   const uint16_t* in = static_cast<const uint16_t*>(from) + at;
-  if (n == kLanes) return f32_from_bf16(in);
-  uint16_t rest[kLanes] = {};
-  __builtin_memcpy(rest, in, static_cast<unsigned>(n) * 2);
-  return f32_from_bf16(rest);
+  if (n != kLanes) {
+    __builtin_memcpy(lanes, in, static_cast<unsigned>(n) * 2);
+    in = lanes;
+  }
+  return type == PanelElement::kF16 ? f32_from_f16(in) : f32_from_bf16(in);
 }
 
 }  // namespace

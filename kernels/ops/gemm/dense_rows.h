@@ -31,10 +31,12 @@ struct RowsOutput {
 
 /// An element's bits depend on the element alone.
 struct DenseRowBodies {
-  /// to[i] = f32 of the bf16 at from[i].
+  /// to[i] = f32 of the bf16 (f16) at from[i].
   void (*widen)(const uint16_t* from, float* to, int64_t count);
-  /// to[i] = from[i] rounded to bf16, to nearest even.
+  void (*widen_f16)(const uint16_t* from, float* to, int64_t count);
+  /// to[i] = from[i] rounded to bf16 (f16), to nearest even.
   void (*narrow)(const float* from, uint16_t* to, int64_t count);
+  void (*narrow_f16)(const float* from, uint16_t* to, int64_t count);
   /// x[i] = x[i] * scale[i] + shift[i], fused where the body can.
   void (*scale_shift)(float* x, const float* scale, const float* shift, int64_t count);
   /// to[i] = f(from[i] * scale[i] + shift[i]) in one pass, f being SiLU or nothing: the input of a residual block.

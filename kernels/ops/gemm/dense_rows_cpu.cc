@@ -1,6 +1,7 @@
 // Rows of elements: conversions, scales. Compiled once per instruction set; see kernels/cpu/isa_bodies.h.
 #include "kernels/ops/gemm/dense_rows.h"
 
+#include "kernels/cpu/half_lane.h"
 #include "kernels/ops/activation/activation_functions.h"
 
 namespace weft::WEFT_ISA_NAMESPACE {
@@ -29,70 +30,119 @@ WEFT_INLINE U16 narrow_lanes(F32 x) {
 #endif
 }
 
-void widen(const uint16_t* from, float* to, int64_t count) {
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    store(to + i, load_bf16(from + i));
-  }
-  for (; i < count; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(from[i]) << 16;
-    __builtin_memcpy(to + i, &bits, sizeof(bits));
-  }
+WEFT_INLINE U16 narrow_lanes_to_f16(F32 x) {
+#if defined(WEFT_ISA_AVX512)
+  return (U16)_mm512_maskz_cvtps_ph(0xffff, (__m512)x, _MM_FROUND_TO_NEAREST_INT);
+#elif defined(WEFT_ISA_AVX2)
+  return (U16)_mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT);
+#else
+  U16 half;
+  for (int lane = 0; lane < kLanes; ++lane) half[lane] = f32_to_f16(x[lane]);
+  return half;
+#endif
 }
 
-void narrow(const float* from, uint16_t* to, int64_t count) {
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const U16 half = narrow_lanes(load(from + i));
-    __builtin_memcpy(to + i, &half, sizeof(half));
+/// Element types: kLanes of them to f32 and back.
+struct F32Element {
+  static constexpr int64_t kBytes = 4;
+  static WEFT_INLINE F32 get(const uint8_t* p) {
+    F32 x;
+    __builtin_memcpy(&x, p, sizeof(x));
+    return x;
   }
-  if (i == count) return;
-  const U16 half = narrow_lanes(load_first(from + i, count - i));
-  for (int64_t lane = 0; lane < count - i; ++lane) to[i + lane] = half[lane];
+  static WEFT_INLINE void put(uint8_t* p, F32 x) { __builtin_memcpy(p, &x, sizeof(x)); }
+};
+struct BF16Element {
+  static constexpr int64_t kBytes = 2;
+  static WEFT_INLINE F32 get(const uint8_t* p) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
+  static WEFT_INLINE void put(uint8_t* p, F32 x) {
+    const U16 half = narrow_lanes(x);
+    __builtin_memcpy(p, &half, sizeof(half));
+  }
+};
+struct F16Element {
+  static constexpr int64_t kBytes = 2;
+  static WEFT_INLINE F32 get(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
+  static WEFT_INLINE void put(uint8_t* p, F32 x) {
+    const U16 half = narrow_lanes_to_f16(x);
+    __builtin_memcpy(p, &half, sizeof(half));
+  }
+};
+
+/// The first n lanes.
+template <typename Element>
+WEFT_INLINE F32 get_first(const uint8_t* p, int64_t n) {
+  if (n == kLanes) return Element::get(p);
+  uint8_t rest[kLanes * Element::kBytes] = {};
+  __builtin_memcpy(rest, p, static_cast<size_t>(n * Element::kBytes));
+  return Element::get(rest);
+}
+template <typename Element>
+WEFT_INLINE void put_first(uint8_t* p, F32 x, int64_t n) {
+  if (n == kLanes) return Element::put(p, x);
+  uint8_t rest[kLanes * Element::kBytes];
+  Element::put(rest, x);
+  __builtin_memcpy(p, rest, static_cast<size_t>(n * Element::kBytes));
+}
+
+template <typename From, typename To>
+void convert(const uint8_t* from, uint8_t* to, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t n = count - i < kLanes ? count - i : kLanes;
+    put_first<To>(to + i * To::kBytes, get_first<From>(from + i * From::kBytes, n), n);
+  }
+}
+template <typename Element>
+void widen(const uint16_t* from, float* to, int64_t count) {
+  convert<Element, F32Element>(reinterpret_cast<const uint8_t*>(from), reinterpret_cast<uint8_t*>(to), count);
+}
+template <typename Element>
+void narrow(const float* from, uint16_t* to, int64_t count) {
+  convert<F32Element, Element>(reinterpret_cast<const uint8_t*>(from), reinterpret_cast<uint8_t*>(to), count);
 }
 
 struct Identity {
   static WEFT_INLINE F32 f(F32 x) { return x; }
 };
 
-template <typename Function, PanelElement kFrom, PanelElement kTo>
+template <typename Function, typename From, typename To>
 void scale_shift_of(const uint8_t* from, const float* scale, const float* shift, uint8_t* to, int64_t count) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    F32 x;
-    if constexpr (kFrom == PanelElement::kF32) {
-      __builtin_memcpy(&x, from + 4 * i, sizeof(x));
-    } else {
-      x = load_bf16(reinterpret_cast<const uint16_t*>(from + 2 * i));
-    }
-    const F32 y = Function::f(multiply_add(x, load(scale + i), load(shift + i)));
-    if constexpr (kTo == PanelElement::kF32) {
-      __builtin_memcpy(to + 4 * i, &y, sizeof(y));
-    } else {
-      const U16 half = narrow_lanes(y);
-      __builtin_memcpy(to + 2 * i, &half, sizeof(half));
-    }
+    const F32 x = From::get(from + i * From::kBytes);
+    To::put(to + i * To::kBytes, Function::f(multiply_add(x, load(scale + i), load(shift + i))));
   }
   if (i == count) return;
   const int64_t n = count - i;
-  float rest[kLanes] = {};
-  if constexpr (kFrom == PanelElement::kF32) __builtin_memcpy(rest, from + 4 * i, static_cast<size_t>(n) * 4);
-  else widen(reinterpret_cast<const uint16_t*>(from) + i, rest, n);
-  store(rest, Function::f(multiply_add(load(rest), load_first(scale + i, n), load_first(shift + i, n))));
-  if constexpr (kTo == PanelElement::kF32) __builtin_memcpy(to + 4 * i, rest, static_cast<size_t>(n) * 4);
-  else narrow(rest, reinterpret_cast<uint16_t*>(to) + i, n);
+  const F32 x = get_first<From>(from + i * From::kBytes, n);
+  put_first<To>(to + i * To::kBytes,
+                Function::f(multiply_add(x, load_first(scale + i, n), load_first(shift + i, n))), n);
+}
+
+template <typename Function, typename From>
+void scale_shift_from(const uint8_t* from, const float* scale, const float* shift, uint8_t* to,
+                      PanelElement to_type, int64_t count) {
+  switch (to_type) {
+    case PanelElement::kF32: return scale_shift_of<Function, From, F32Element>(from, scale, shift, to, count);
+    case PanelElement::kBF16:
+      return scale_shift_of<Function, From, BF16Element>(from, scale, shift, to, count);
+    case PanelElement::kF16: return scale_shift_of<Function, From, F16Element>(from, scale, shift, to, count);
+  }
 }
 
 template <typename Function>
 void scale_shift_with(const void* from, PanelElement from_type, const float* scale, const float* shift,
                       void* to, PanelElement to_type, int64_t count) {
-  using enum PanelElement;
   const uint8_t* x = static_cast<const uint8_t*>(from);
   uint8_t* y = static_cast<uint8_t*>(to);
-  if (from_type == kF32 && to_type == kF32) scale_shift_of<Function, kF32, kF32>(x, scale, shift, y, count);
-  else if (from_type == kF32) scale_shift_of<Function, kF32, kBF16>(x, scale, shift, y, count);
-  else if (to_type == kF32) scale_shift_of<Function, kBF16, kF32>(x, scale, shift, y, count);
-  else scale_shift_of<Function, kBF16, kBF16>(x, scale, shift, y, count);
+  switch (from_type) {
+    case PanelElement::kF32:
+      return scale_shift_from<Function, F32Element>(x, scale, shift, y, to_type, count);
+    case PanelElement::kBF16:
+      return scale_shift_from<Function, BF16Element>(x, scale, shift, y, to_type, count);
+    case PanelElement::kF16:
+      return scale_shift_from<Function, F16Element>(x, scale, shift, y, to_type, count);
+  }
 }
 
 void scale_shift(float* x, const float* scale, const float* shift, int64_t count) {
@@ -108,25 +158,17 @@ void scale_shift(float* x, const float* scale, const float* shift, int64_t count
 WEFT_INLINE F32 load_up_to(const float* p, int64_t n) { return n == kLanes ? load(p) : load_first(p, n); }
 
 WEFT_INLINE F32 load_elements(const void* from, PanelElement type, int64_t at, int64_t n) {
-  if (type == PanelElement::kF32) return load_up_to(static_cast<const float*>(from) + at, n);
-  const uint16_t* p = static_cast<const uint16_t*>(from) + at;
-  if (n == kLanes) return load_bf16(p);
-  uint16_t rest[kLanes] = {};
-  __builtin_memcpy(rest, p, static_cast<size_t>(n) * 2);
-  return load_bf16(rest);
+  const uint8_t* p = static_cast<const uint8_t*>(from);
+  if (type == PanelElement::kF32) return get_first<F32Element>(p + at * 4, n);
+  return type == PanelElement::kBF16 ? get_first<BF16Element>(p + at * 2, n)
+                                     : get_first<F16Element>(p + at * 2, n);
 }
 
 WEFT_INLINE void store_elements(void* to, PanelElement type, int64_t at, F32 x, int64_t n) {
-  if (type == PanelElement::kF32) {
-    float* p = static_cast<float*>(to) + at;
-    if (n == kLanes) store(p, x);
-    else store_first(p, x, n);
-  } else {
-    const U16 half = narrow_lanes(x);
-    uint16_t* p = static_cast<uint16_t*>(to) + at;
-    if (n == kLanes) __builtin_memcpy(p, &half, sizeof(half));
-    else __builtin_memcpy(p, &half, static_cast<size_t>(n) * 2);
-  }
+  uint8_t* p = static_cast<uint8_t*>(to);
+  if (type == PanelElement::kF32) put_first<F32Element>(p + at * 4, x, n);
+  else if (type == PanelElement::kBF16) put_first<BF16Element>(p + at * 2, x, n);
+  else put_first<F16Element>(p + at * 2, x, n);
 }
 
 template <typename Function, bool kGated>
@@ -174,6 +216,7 @@ void finish(const RowsOutput& rows) {
 
 extern const DenseRowBodies kDenseRowBodies;
 const DenseRowBodies kDenseRowBodies = {
-    widen, narrow, scale_shift, scale_shift_with<Silu>, scale_shift_with<Identity>, finish};
+    widen<BF16Element>, widen<F16Element>,      narrow<BF16Element>,        narrow<F16Element>,
+    scale_shift,        scale_shift_with<Silu>, scale_shift_with<Identity>, finish};
 
 }  // namespace weft::WEFT_ISA_NAMESPACE

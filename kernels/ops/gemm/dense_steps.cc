@@ -15,7 +15,7 @@ Kernels::Kernels(DType compute_type, IsaLevel isa)
       level(isa),
       panels(WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDensePanelBodies, isa)),
       rows(WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseRowBodies, isa)),
-      element(compute == DType::kF32 ? PanelElement::kF32 : panels.panel_of_bf16) {}
+      element(compute == DType::kBF16 ? panels.panel_of_bf16 : PanelElement::kF32) {}
 
 int64_t Kernels::row_stride(int64_t k) const {
   constexpr int64_t kLine = 64;
@@ -25,30 +25,42 @@ int64_t Kernels::row_stride(int64_t k) const {
 
 void Kernels::multiply(const PanelTask& task) const {
   if (compute == DType::kF32) panels.multiply_f32(task);
-  else panels.multiply_bf16(task);
+  else if (compute == DType::kBF16) panels.multiply_bf16(task);
+  else panels.multiply_f16(task);
+}
+
+void to_f32(const DenseRowBodies& rows, const void* src, DType type, int64_t count, float* dst) {
+  if (type == DType::kF32) std::memcpy(dst, src, static_cast<size_t>(count) * 4);
+  else if (type == DType::kBF16) rows.widen(static_cast<const uint16_t*>(src), dst, count);
+  else rows.widen_f16(static_cast<const uint16_t*>(src), dst, count);
+}
+
+void from_f32(const DenseRowBodies& rows, const float* src, int64_t count, DType type, void* dst) {
+  if (type == DType::kF32) std::memcpy(dst, src, static_cast<size_t>(count) * 4);
+  else if (type == DType::kBF16) rows.narrow(src, static_cast<uint16_t*>(dst), count);
+  else rows.narrow_f16(src, static_cast<uint16_t*>(dst), count);
 }
 
 void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t count, int64_t padded,
                    uint8_t* dst) {
-  float* f32 = reinterpret_cast<float*>(dst);
-  uint16_t* bf16 = reinterpret_cast<uint16_t*>(dst);
-  if (kernels.element == PanelElement::kBF16) {
-    if (type == DType::kBF16) std::memcpy(bf16, src, static_cast<size_t>(count) * 2);
-    else kernels.rows.narrow(static_cast<const float*>(src), bf16, count);
-  } else if (type == DType::kBF16) {
-    kernels.rows.widen(static_cast<const uint16_t*>(src), f32, count);
-  } else if (kernels.compute == DType::kF32) {
-    std::memcpy(f32, src, static_cast<size_t>(count) * 4);
+  const bool in_f32 = kernels.element == PanelElement::kF32;
+  const int64_t bytes = kernels.element_bytes();
+  if (!rounds_input(kernels.compute, type)) {
+    if (in_f32) to_f32(kernels.rows, src, type, count, reinterpret_cast<float*>(dst));
+    else std::memcpy(dst, src, static_cast<size_t>(count * bytes));
   } else {
     constexpr int64_t kPart = 512;
+    float values[kPart];
     uint16_t rounded[kPart];
     for (int64_t i = 0; i < count; i += kPart) {
       const int64_t n = std::min(kPart, count - i);
-      kernels.rows.narrow(static_cast<const float*>(src) + i, rounded, n);
-      kernels.rows.widen(rounded, f32 + i, n);
+      to_f32(kernels.rows, static_cast<const uint8_t*>(src) + i * size_bytes(type), type, n, values);
+      from_f32(kernels.rows, values, n, kernels.compute,
+               in_f32 ? static_cast<void*>(rounded) : dst + i * bytes);
+      if (in_f32)
+        to_f32(kernels.rows, rounded, kernels.compute, n, reinterpret_cast<float*>(dst + i * bytes));
     }
   }
-  const int64_t bytes = kernels.element_bytes();
   std::memset(dst + count * bytes, 0, static_cast<size_t>((padded - count) * bytes));
 }
 

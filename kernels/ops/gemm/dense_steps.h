@@ -1,4 +1,5 @@
-/// The steps before and after a panel's products, for ops/gemm and ops/convolution; private to those two.
+/// The steps before and after a panel's products, for ops/gemm and ops/convolution, and what ops/group_norm shares of them; private to
+/// those three.
 #ifndef WEFT_KERNELS_OPS_GEMM_DENSE_STEPS_H
 #define WEFT_KERNELS_OPS_GEMM_DENSE_STEPS_H
 
@@ -37,10 +38,19 @@ struct Kernels {
   void multiply(const PanelTask& task) const;
 };
 
-/// Precondition: kF32 or kBF16.
+/// Precondition: kF32, kBF16 or kF16.
 inline PanelElement panel_element(DType type) {
-  return type == DType::kF32 ? PanelElement::kF32 : PanelElement::kBF16;
+  return type == DType::kF32    ? PanelElement::kF32
+         : type == DType::kBF16 ? PanelElement::kBF16
+                                : PanelElement::kF16;
 }
+
+/// Whether activations of `type` are rounded before products that are computed in `compute`.
+inline bool rounds_input(DType compute, DType type) { return compute != DType::kF32 && type != compute; }
+
+/// Rows of elements to f32 and, rounded, from it.
+void to_f32(const DenseRowBodies& rows, const void* src, DType type, int64_t count, float* dst);
+void from_f32(const DenseRowBodies& rows, const float* src, int64_t count, DType type, void* dst);
 
 /// Writes `count` elements to a row of a panel, rounded as the compute type says, and zeros up to `padded`.
 void put_panel_row(const Kernels& kernels, const void* src, DType type, int64_t count, int64_t padded,

@@ -25,7 +25,7 @@ Status check_matrix(const char* name, const TensorView& view, int64_t m, int64_t
 }
 
 // k is taken in parts of at most so many values, each a sum of its own: short sums round less. Part of what fixes the bits.
-int64_t most_k(DType compute) { return compute == DType::kF32 ? 1024 : 2048; }
+int64_t most_k(DType compute) { return compute == DType::kBF16 ? 2048 : 1024; }
 
 constexpr int64_t kMostRows = 512;  // of a panel
 constexpr int64_t kLeastRows = 96;  // if a panel with all of k had fewer, weights would be read too often
@@ -59,9 +59,9 @@ struct Plan {
   /// the same sets of a cache.
   static bool reads_in_place(const Gemm& g, const dense::Kernels& kernels) {
     const int64_t bytes = g.a.strides[0] * size_bytes(g.a.dtype);
-    const bool rounds = g.w.shape.compute == DType::kBF16 && g.a.dtype == DType::kF32;
-    return dense::panel_element(g.a.dtype) == kernels.element && !rounds &&
-           g.w.shape.k % dense::kPadding == 0 && bytes % 4096 != 0;
+    return dense::panel_element(g.a.dtype) == kernels.element &&
+           !dense::rounds_input(g.w.shape.compute, g.a.dtype) && g.w.shape.k % dense::kPadding == 0 &&
+           bytes % 4096 != 0;
   }
 
   int64_t most_rows(const dense::Kernels& kernels) const {

@@ -1,13 +1,14 @@
 /// Products of activations with weight matrices that stay, dense: the linear layers of image models.
 ///
-///   C[m, n] = f(A[m, k] * W[n, k]^T + bias) + residual          A, C, residual: f32 or bf16.  f: an activation or nothing
+///   C[m, n] = f(A[m, k] * W[n, k]^T + bias) + residual          A, C, residual: f32, bf16 or f16.  f: an activation or nothing
 ///   C[m, n / 2] = (value + bias) * f(gate + bias) + residual    kValueGate: W is the rows of value, then those of gate
 ///                                                               (GEGLU); the [m, n] between them is never stored
 ///
 /// For block-quantised weights, and few rows of f32, see ops/matmul.
 ///
 /// Numerics, per (compute type, ISA level): kF32 computes in f32. kBF16 rounds A and W to bf16 (to nearest even), where they
-/// are not, and adds products in f32: twice the speed of f32 with AVX-512 BF16, more with AMX. README.md has the order of
+/// are not, and adds products in f32: twice the speed of f32 with AVX-512 BF16, more with AMX. kF16 does the same with f16 (what
+/// lies beyond 65504 becomes infinite), at the speed of f32 with half its weights' memory. README.md has the order of
 /// additions. Bias, activation and residual are f32; C is rounded once. The bits of a row of C depend on that row of A (and
 /// of the residual) and on W alone: not on m, on the number of threads or on where the row lies. Non-finite values of A
 /// make the row they are in non-finite; they never vanish.
@@ -51,7 +52,7 @@ enum class GemmPairing : uint8_t {
 struct GemmShape {
   int64_t n = 0;                // rows of W
   int64_t k = 0;                // columns of W
-  DType compute = DType::kF32;  // kF32 or kBF16: also what packed weights are stored as
+  DType compute = DType::kF32;  // kF32, kBF16 or kF16: also what packed weights are stored as
   GemmPairing pairing = GemmPairing::kNone;
 };
 
@@ -77,13 +78,13 @@ int64_t gemm_scratch_bytes(uint32_t n_threads);
 
 /// One product. Columns of every view are adjacent (the last stride is 1); rows may lie further apart than they are long.
 struct Gemm {
-  TensorView a;  // [m, k] f32 or bf16
+  TensorView a;  // [m, k] f32, bf16 or f16
   GemmWeights w;
   const float* bias = nullptr;                // [n], in the order of W's rows, or null
   std::optional<Activation> activation = {};  // of the sum with its bias; kValueGate: of the gate
-  TensorView residual = {};                   // as c, f32 or bf16; rank 0: none. May be c itself, exactly
-  TensorView c;             // [m, n], or [m, n / 2] with kValueGate; f32 or bf16. Must not overlap a
-  void* scratch = nullptr;  // gemm_scratch_bytes(threads of the team), aligned to kGemmAlignment
+  TensorView residual = {};  // as c, any of these types; rank 0: none. May be c itself, exactly
+  TensorView c;              // [m, n], or [m, n / 2] with kValueGate. Must not overlap a
+  void* scratch = nullptr;   // gemm_scratch_bytes(threads of the team), aligned to kGemmAlignment
 };
 
 /// What gemm() refuses: kUnsupported (a dtype), kInvalidShape (extents that do not fit each other, rows that overlap; m = 0
@@ -102,7 +103,7 @@ void gemm_share(const Gemm& g, uint32_t thread, uint32_t n_threads, IsaLevel lev
 const char* gemm_body_name(DType compute, IsaLevel level);
 
 /// The definition, naively, in double, from unpacked weights as pack_gemm_weights() takes them. A and W are rounded to
-/// bf16 if g.w.shape.compute says so; g.w.data and g.scratch are not read. For tests.
+/// g.w.shape.compute; g.w.data and g.scratch are not read. For tests.
 void gemm_reference(const Gemm& g, WeightFormat format, const void* weights);
 
 }  // namespace weft

@@ -45,7 +45,9 @@ constexpr Shape kShapes[] = {
     {"vit", 24, 257, 1024, 4096},
 };
 
-const char* name_of(DType dtype) { return dtype == DType::kF32 ? "f32" : "bf16"; }
+const char* name_of(DType dtype) {
+  return dtype == DType::kF32 ? "f32" : dtype == DType::kBF16 ? "bf16" : "f16";
+}
 
 /// One layer, with activations and results of the type that it is computed in, as in a network that stays in it.
 struct Layer {
@@ -83,7 +85,7 @@ KernelCase multiply(const Shape& s, DType compute) {
   if (!*s.around) c.name.pop_back();
   c.bytes = static_cast<double>((s.n * s.k + s.m * (s.n + s.k)) * size_bytes(compute));
   c.operations = 2.0 * static_cast<double>(s.m * s.n * s.k);
-  c.arithmetic = compute == DType::kF32 ? Arithmetic::kF32 : Arithmetic::kBF16;
+  c.arithmetic = compute == DType::kBF16 ? Arithmetic::kBF16 : Arithmetic::kF32;
   c.peer_work = std::string("linear ") + name_of(compute) + " m=" + m + " n=" + n + " k=" + k;
   if (*s.around) c.peer_work += std::string(" around=") + s.around;
   c.model = s.model;
@@ -115,7 +117,7 @@ KernelCase pack(WeightFormat format, DType compute) {
 
 std::vector<KernelCase> gemm_cases() {
   std::vector<KernelCase> cases;
-  for (const DType compute : {DType::kF32, DType::kBF16}) {
+  for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (const Shape& s : kShapes) cases.push_back(multiply(s, compute));
     for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16})
       cases.push_back(pack(format, compute));

@@ -8,13 +8,13 @@ namespace weft {
 namespace {
 
 double sum_of_products(const Gemm& g, WeightFormat format, const void* weights, int64_t row, int64_t n) {
-  const bool rounds = g.w.shape.compute == DType::kBF16;
+  const DType compute = g.w.shape.compute;
   const int64_t k = g.w.shape.k;
   double sum = g.bias ? g.bias[n] : 0;
   for (int64_t i = 0; i < k; ++i) {
     const float a = load_element(g.a.data, g.a.dtype, row * g.a.strides[0] + i);
     const float w = dense::read_weight(format, weights, n * k + i);
-    sum += rounds ? double{rounded_to_bf16(a)} * rounded_to_bf16(w) : double{a} * w;
+    sum += double{rounded_to(compute, a)} * rounded_to(compute, w);
   }
   return sum;
 }

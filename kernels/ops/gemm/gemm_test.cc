@@ -54,11 +54,11 @@ constexpr Case kCases[] = {{1, 1, 1},    {2, 16, 2},    {3, 17, 33},   {7, 48, 3
                            {9, 100, 65}, {13, 33, 320}, {25, 64, 700}, {70, 20, 17}, {5, 130, 1100}};
 
 TEST(Gemm, AgreesWithTheReferenceAtEveryLevelShapeAndType) {
-  for (const DType compute : {DType::kF32, DType::kBF16}) {
+  for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (const Case& s : kCases) {
       const WeightFormat format = s.n % 2 ? WeightFormat::kF16 : WeightFormat::kF32;
       const Weights w({.n = s.n, .k = s.k, .compute = compute}, format);
-      for (const DType type : {DType::kF32, DType::kBF16}) {
+      for (const DType type : {DType::kF32, DType::kBF16, DType::kF16}) {
         const FloatTensor a(type, {s.m, s.k}, 2), empty(type, {s.m, s.n}, 0);
         FloatTensor want = empty;
         Gemm g = {.a = a.view(), .w = w.weights, .c = want.view()};
@@ -81,7 +81,7 @@ TEST(Gemm, AddsBiasActivationAndResidual) {
   const std::vector<float> bias = testing::random_normal(n, 3);
   for (const Activation f :
        {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kQuickGelu}) {
-    for (const DType compute : {DType::kF32, DType::kBF16}) {
+    for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
       const Weights w({.n = n, .k = k, .compute = compute}, WeightFormat::kF32);
       const FloatTensor a(DType::kF32, {m, k}, 2), residual(DType::kBF16, {m, n}, 4),
           empty(DType::kF32, {m, n}, 0);
@@ -106,7 +106,7 @@ TEST(Gemm, AddsBiasActivationAndResidual) {
 
 TEST(Gemm, MultipliesValuesByTheirGates) {
   for (const int64_t half : {1, 16, 40, 200}) {
-    for (const DType compute : {DType::kF32, DType::kBF16}) {
+    for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
       const int64_t m = 9, n = 2 * half, k = 65;
       const std::vector<float> bias = testing::random_normal(n, 3);
       const Weights w({.n = n, .k = k, .compute = compute, .pairing = GemmPairing::kValueGate},
@@ -142,7 +142,7 @@ TEST(Gemm, AddsIntoItsResidualInPlace) {
 
 TEST(Gemm, GivesARowTheSameBitsForEveryNumberOfRowsAndThreads) {
   const int64_t m = 37, n = 200, k = 1111;
-  for (const DType compute : {DType::kF32, DType::kBF16}) {
+  for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
     const Weights w({.n = n, .k = k, .compute = compute}, WeightFormat::kF32);
     const FloatTensor a(DType::kF32, {m, k}, 2);
     for (const IsaLevel level : available_levels()) {
@@ -162,7 +162,7 @@ TEST(Gemm, GivesARowTheSameBitsForEveryNumberOfRowsAndThreads) {
 }
 
 TEST(Gemm, KeepsNonFiniteValuesInTheirRow) {
-  for (const DType compute : {DType::kF32, DType::kBF16}) {
+  for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
     const Weights w({.n = 20, .k = 33, .compute = compute}, WeightFormat::kF32);
     for (const float bad :
          {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
@@ -210,8 +210,8 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
   EXPECT_EQ(code([&](Gemm& g) { g.residual = view(2, 3); }), StatusCode::kInvalidShape);
   EXPECT_EQ(code([&](Gemm& g) { g.a.strides[0] = 2; }), StatusCode::kInvalidShape);
   EXPECT_EQ(code([&](Gemm& g) { g.a.strides[1] = 2; }), StatusCode::kInvalidShape);
-  EXPECT_EQ(code([&](Gemm& g) { g.a.dtype = DType::kF16; }), StatusCode::kUnsupported);
-  EXPECT_EQ(code([&](Gemm& g) { g.w.shape.compute = DType::kF16; }), StatusCode::kUnsupported);
+  EXPECT_EQ(code([&](Gemm& g) { g.a.dtype = DType::kI32; }), StatusCode::kUnsupported);
+  EXPECT_EQ(code([&](Gemm& g) { g.w.shape.compute = DType::kF64; }), StatusCode::kUnsupported);
   EXPECT_EQ(code([&](Gemm& g) { g.w.data = memory.data() + 1; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([&](Gemm& g) { g.c.data = nullptr; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([&](Gemm& g) { g.scratch = nullptr; }), StatusCode::kInvalidArgument);

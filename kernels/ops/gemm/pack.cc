@@ -29,45 +29,49 @@ float read(const uint8_t* bytes, int64_t index) {
   }
 }
 
-template <WeightFormat kFormat>
-void put(float* group, int lane, int64_t k, const uint8_t* row, int64_t index) {
-  group[f32_index(lane, k)] = read<kFormat>(row, index);
-}
-template <WeightFormat kFormat>
-void put(uint16_t* group, int lane, int64_t k, const uint8_t* row, int64_t index) {
-  uint16_t* to = group + bf16_index(lane, k);
-  if constexpr (kFormat == WeightFormat::kBF16) std::memcpy(to, row + 2 * index, 2);
-  else *to = bf16_bits(read<kFormat>(row, index));
+template <WeightFormat kFormat, DType kCompute>
+void put(uint8_t* group, int lane, int64_t k, const uint8_t* row, int64_t index) {
+  if constexpr (kCompute == DType::kF32) {
+    reinterpret_cast<float*>(group)[plain_index(lane, k)] = read<kFormat>(row, index);
+  } else {
+    constexpr bool kIsF16 = kCompute == DType::kF16;
+    uint16_t* to = reinterpret_cast<uint16_t*>(group) + (kIsF16 ? plain_index(lane, k) : bf16_index(lane, k));
+    if constexpr (kFormat == (kIsF16 ? WeightFormat::kF16 : WeightFormat::kBF16))
+      std::memcpy(to, row + 2 * index, 2);
+    else *to = kIsF16 ? f16_bits(read<kFormat>(row, index)) : bf16_bits(read<kFormat>(row, index));
+  }
 }
 
 // Channels that all outputs of a group are packed of in turn: what they become stays in the first-level cache.
 constexpr int64_t kChannelsAtOnce = 64;
 
-template <WeightFormat kFormat, typename Element>
-void pack_group_of(const GroupSource& s, Element* group) {
+template <WeightFormat kFormat, DType kCompute>
+void pack_group_of(const GroupSource& s, uint8_t* group) {
   for (int64_t first = 0; first < s.channels; first += kChannelsAtOnce) {
     const int64_t last = std::min(first + kChannelsAtOnce, s.channels);
     for (int lane = 0; lane < kGroup; ++lane) {
       const uint8_t* row = s.rows[lane];
       if (row == nullptr) continue;
       if (s.taps == 1) {
-        for (int64_t c = first; c < last; ++c) put<kFormat>(group, lane, c, row, c);
+        for (int64_t c = first; c < last; ++c) put<kFormat, kCompute>(group, lane, c, row, c);
         continue;
       }
       for (int64_t c = first; c < last; ++c) {
         for (int64_t tap = 0; tap < s.taps; ++tap)
-          put<kFormat>(group, lane, tap * s.tap_k + c, row, c * s.taps + tap);
+          put<kFormat, kCompute>(group, lane, tap * s.tap_k + c, row, c * s.taps + tap);
       }
     }
   }
 }
 
-template <typename Element>
-void pack_group_from(const GroupSource& s, Element* group) {
+template <DType kCompute>
+void pack_group_from(const GroupSource& s, void* to) {
+  uint8_t* group = static_cast<uint8_t*>(to);
   switch (s.format) {
-    case WeightFormat::kF32: return pack_group_of<WeightFormat::kF32>(s, group);
-    case WeightFormat::kF16: return pack_group_of<WeightFormat::kF16>(s, group);
-    default: return pack_group_of<WeightFormat::kBF16>(s, group);  // check_packing() refuses the others
+    case WeightFormat::kF32: return pack_group_of<WeightFormat::kF32, kCompute>(s, group);
+    case WeightFormat::kF16: return pack_group_of<WeightFormat::kF16, kCompute>(s, group);
+    default:
+      return pack_group_of<WeightFormat::kBF16, kCompute>(s, group);  // check_packing() refuses the others
   }
 }
 
@@ -75,8 +79,9 @@ void pack_group_from(const GroupSource& s, Element* group) {
 
 void pack_group(DType compute, const GroupSource& source, int64_t bytes, void* group) {
   std::memset(group, 0, static_cast<size_t>(bytes));
-  if (compute == DType::kF32) pack_group_from(source, static_cast<float*>(group));
-  else pack_group_from(source, static_cast<uint16_t*>(group));
+  if (compute == DType::kF32) pack_group_from<DType::kF32>(source, group);
+  else if (compute == DType::kF16) pack_group_from<DType::kF16>(source, group);
+  else pack_group_from<DType::kBF16>(source, group);
 }
 
 float read_weight(WeightFormat format, const void* src, int64_t index) {
@@ -102,8 +107,8 @@ Status check_packing(WeightFormat format, const void* src, const void* dst) {
 }
 
 Result<int64_t> packed_bytes(DType compute, int64_t n_groups, int64_t k) {
-  if (compute != DType::kF32 && compute != DType::kBF16) {
-    return Status(StatusCode::kUnsupported, "dense products are computed in f32 or bf16 only")
+  if (compute != DType::kF32 && compute != DType::kBF16 && compute != DType::kF16) {
+    return Status(StatusCode::kUnsupported, "dense products are computed in f32, bf16 or f16 only")
         .got("type " + std::to_string(static_cast<int>(compute)));
   }
   constexpr int64_t kMostBytes = int64_t{1} << 62;

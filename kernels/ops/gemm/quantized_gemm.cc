@@ -63,10 +63,10 @@ class Product {
                      .k = k_,
                      .x_stride = g_.a.strides[0],
                      .scratch = rounded_};
-    if (g_.a.dtype == DType::kBF16) {
+    if (g_.a.dtype != DType::kF32) {
       const Share own = share(count, team_);
       for (int64_t row = own.begin; row < own.end; ++row)
-        rows_.widen(reinterpret_cast<const uint16_t*>(element(g_.a, first + row)), wide_ + row * k_, k_);
+        dense::to_f32(rows_, element(g_.a, first + row), g_.a.dtype, k_, wide_ + row * k_);
       a.x = wide_;
       a.x_stride = k_;
       team_.barrier();

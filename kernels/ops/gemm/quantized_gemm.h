@@ -30,14 +30,14 @@ inline constexpr int kMostQuantizedParts = 3;
 
 /// Columns of every view are adjacent.
 struct QuantizedGemm {
-  TensorView a;  // [m, k] f32 or bf16
+  TensorView a;  // [m, k] f32, bf16 or f16
   std::span<const PackedMatrix>
       parts;  // 1 to kMostQuantizedParts, each [n_i, k]: W is one below the other, n their sum
   GemmPairing pairing = GemmPairing::kNone;
   const float* bias = nullptr;  // [n] or null
   std::optional<Activation> activation = {};
-  TensorView residual = {};      // as c; rank 0: none. May be c itself, exactly
-  TensorView c;                  // [m, n], or [m, n / 2] with kValueGate; f32 or bf16. Must not overlap a
+  TensorView residual = {};  // as c; rank 0: none. May be c itself, exactly
+  TensorView c;              // [m, n], or [m, n / 2] with kValueGate; f32, bf16 or f16. Must not overlap a
   std::byte* scratch = nullptr;  // quantized_gemm_scratch_bytes(m, n, k), aligned to 64
   SharedWork* work = nullptr;
 };

@@ -2,24 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 
-#include "kernels/ops/gemm/dense_rows.h"
+#include "kernels/ops/gemm/dense_steps.h"
 #include "kernels/ops/group_norm/group_norm_bodies.h"
 #include "kernels/tensor_checks.h"
 
 namespace weft {
 namespace {
 
+using dense::share_begin;
+
 constexpr int64_t kSlice = 16;  // channels that threads are given at least
 
 int64_t skip_channels(const GroupNorm& g) { return g.skip.rank == 0 ? 0 : g.skip.shape[3]; }
 int64_t all_channels(const GroupNorm& g) { return g.x.shape[3] + skip_channels(g); }
-
-int64_t share_begin(int64_t count, uint32_t thread, uint32_t n_threads) {
-  return count / n_threads * thread + count % n_threads * thread / n_threads;
-}
 
 /// Channels [first, last) of one image's x and skip together.
 void moments(const GroupNorm& g, int64_t image, int64_t first, int64_t last, const GroupNormBodies& body) {
@@ -30,7 +27,7 @@ void moments(const GroupNorm& g, int64_t image, int64_t first, int64_t last, con
     const int64_t end = second ? last : std::min(last, in_x);
     MomentsTask task;
     task.x = v.as<uint8_t>() + (image * v.strides[0] + (second ? first - in_x : first)) * size_bytes(v.dtype);
-    task.is_bf16 = v.dtype == DType::kBF16;
+    task.type = dense::panel_element(v.dtype);
     task.rows = v.shape[1];
     task.cols = v.shape[2];
     task.row_stride = v.strides[1];
@@ -134,21 +131,17 @@ void apply(const GroupNorm& g, std::optional<Activation> f, const TensorView& fr
   const float* scale = g.scale + parameters_at;
   const float* shift = g.shift + parameters_at;
   if (f == Activation::kSilu) {
-    const auto element = [](DType type) {
-      return type == DType::kF32 ? PanelElement::kF32 : PanelElement::kBF16;
-    };
-    return rows.scale_shift_silu(x, element(from.dtype), scale, shift, to, element(y.dtype), channels);
+    return rows.scale_shift_silu(x, dense::panel_element(from.dtype), scale, shift, to,
+                                 dense::panel_element(y.dtype), channels);
   }
   constexpr int64_t kPart = 512;
   float values[kPart];
   for (int64_t c = 0; c < channels; c += kPart) {
     const int64_t count = std::min(kPart, channels - c);
-    if (from.dtype == DType::kF32) std::memcpy(values, x + 4 * c, static_cast<size_t>(count) * 4);
-    else rows.widen(reinterpret_cast<const uint16_t*>(x) + c, values, count);
+    dense::to_f32(rows, x + c * size_bytes(from.dtype), from.dtype, count, values);
     rows.scale_shift(values, scale + c, shift + c, count);
     if (f) activate(*f, values, count, level);
-    if (y.dtype == DType::kF32) std::memcpy(to + 4 * c, values, static_cast<size_t>(count) * 4);
-    else rows.narrow(values, reinterpret_cast<uint16_t*>(to) + c, count);
+    dense::from_f32(rows, values, count, y.dtype, to + c * size_bytes(y.dtype));
   }
 }
 

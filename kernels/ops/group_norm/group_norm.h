@@ -1,6 +1,6 @@
 /// Group norm of NHWC images: channels in groups, each (image, group) normalised by its own mean and variance.
 ///
-///   y = (x - mean) / sqrt(var + epsilon) * weight + bias      x: [images, h, w, channels], f32 or bf16
+///   y = (x - mean) / sqrt(var + epsilon) * weight + bias      x: [images, h, w, channels], f32, bf16 or f16
 ///
 /// The statistics become one scale and shift per (image, channel), so that y = x * scale + shift: a convolution applies
 /// them on the way in (ops/convolution), group_norm_apply() where there is none. A second input whose channels follow x's
@@ -58,7 +58,7 @@ void group_norm_moments_share(const GroupNorm& g, uint32_t thread, uint32_t n_th
 void group_norm_scale_share(const GroupNorm& g, uint32_t thread, uint32_t n_threads);
 
 /// y = f(x * scale + shift), the thread's part of it; f: nothing or an activation. y: as g.x and g.skip together,
-/// [images, h, w, c + c'], f32 or bf16; may be g.x itself where there is no skip.
+/// [images, h, w, c + c'], f32, bf16 or f16; may be g.x itself where there is no skip.
 /// Precondition: check_group_norm_output() is ok, g.scale and g.shift are there.
 void group_norm_apply_share(const GroupNorm& g, std::optional<Activation> f, const TensorView& y,
                             uint32_t thread, uint32_t n_threads, IsaLevel level = active_isa());

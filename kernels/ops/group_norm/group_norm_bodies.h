@@ -5,13 +5,14 @@
 #include <stdint.h>
 
 #include "kernels/cpu/isa_bodies.h"
+#include "kernels/ops/gemm/dense_panel.h"
 
 namespace weft {
 
 /// Some neighbouring channels of one image. Strides in elements.
 struct MomentsTask {
-  const void* x;  // f32 or, if is_bf16, bf16: the first pixel's first channel
-  uint8_t is_bf16;
+  const void* x;  // the first pixel's first channel
+  PanelElement type;
   int64_t rows, cols, row_stride, col_stride;
   int64_t channels;
   float* mean;     // [channels]

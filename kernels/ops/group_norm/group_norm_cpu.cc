@@ -16,9 +16,10 @@ struct LoadF32 {
   static WEFT_INLINE F32 all(const float* p) { return load(p); }
   static WEFT_INLINE F32 first(const float* p, int64_t n) { return load_first(p, n); }
 };
-struct LoadBF16 {
+template <F32 (*kLoad)(const uint16_t*)>
+struct LoadHalf {
   typedef uint16_t Element;
-  static WEFT_INLINE F32 all(const uint16_t* p) { return load_bf16(p); }
+  static WEFT_INLINE F32 all(const uint16_t* p) { return kLoad(p); }
   static WEFT_INLINE F32 first(const uint16_t* p, int64_t n) {
     uint16_t rest[kLanes] = {};
     __builtin_memcpy(rest, p, static_cast<size_t>(n) * 2);
@@ -81,8 +82,11 @@ void moments_of(const MomentsTask& task) {
 }
 
 void moments(const MomentsTask& task) {
-  if (task.is_bf16) moments_of<LoadBF16>(task);
-  else moments_of<LoadF32>(task);
+  switch (task.type) {
+    case PanelElement::kF32: return moments_of<LoadF32>(task);
+    case PanelElement::kBF16: return moments_of<LoadHalf<load_bf16>>(task);
+    case PanelElement::kF16: return moments_of<LoadHalf<load_f16>>(task);
+  }
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ constexpr Case kCases[] = {{1, 1, 1, 4, 2},   {2, 3, 5, 6, 3},  {1, 8, 8, 32, 32
 TEST(GroupNorm, AgreesWithTheReferenceAtEveryLevelShapeAndType) {
   const Threads threads(2);
   for (const Case& s : kCases) {
-    for (const DType type : {DType::kF32, DType::kBF16}) {
+    for (const DType type : {DType::kF32, DType::kBF16, DType::kF16}) {
       FloatTensor x(type, {s.images, s.height, s.width, s.channels}, 1);
       const std::vector<float> values = x.values();
       for (size_t i = 0; i < values.size(); ++i) x.set(static_cast<int64_t>(i), 3 + 0.5f * values[i]);
