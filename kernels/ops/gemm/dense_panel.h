@@ -55,6 +55,7 @@ struct PanelTask {
   int64_t tap_bytes;    // of a group's weights, from one tap to the next
   int64_t group_bytes;  // from one group to the next
   int64_t n_groups;
+  const uint8_t* next_w = nullptr;  // what w will be in the next task, if known: may be read ahead
   float*
       sums;  // [n_runs * run_rows][n_groups * kGroup], sums_stride elements apart; undefined after an output
   int64_t sums_stride;

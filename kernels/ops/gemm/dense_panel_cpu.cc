@@ -25,7 +25,21 @@ constexpr int kMostGroups = 1;
 constexpr int kRows[kMostGroups + 1] = {0, 2};
 #endif
 
+// What tiles ask for while they compute. AVX2's tile reads a line of weights a step, so a strip's first tile would wait for what
+// is not in a cache: the tiles before it ask for it. With AVX-512 that costs more than it brings, and the next rows are worth it.
+#if defined(WEFT_ISA_AVX2)
+constexpr bool kAsksForRows = false, kAsksForWeights = true;
+#else
+constexpr bool kAsksForRows = true, kAsksForWeights = false;
+#endif
 constexpr int64_t kMostAheadBytes = 20 << 10;
+constexpr int64_t kStepsAtOnce = 16;
+
+/// A tile's place among those of its strip, and the weights of the next strip.
+struct TilePlace {
+  int64_t tile, n_tiles;
+  int64_t next_strip;  // bytes from this strip's weights; 0: there is none
+};
 
 /// Some neighbouring rows of a run, some neighbouring groups.
 struct Block {
@@ -70,8 +84,8 @@ __attribute__((noinline)) void put_out(const PanelTask& task, const Block& block
 
 /// R rows from `a` on times G groups from `w` on, to sums `stride` elements apart.
 template <typename Product, int R, int G>
-__attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_t* a, const uint8_t* w,
-                                             float* sums, int64_t stride) {
+__attribute__((noinline)) void multiply_tile(const PanelTask& task, const TilePlace& place, const uint8_t* a,
+                                             const uint8_t* w, float* sums, int64_t stride) {
   F32x16 sum[R][G];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -86,14 +100,25 @@ __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_
   for (int64_t t = 0; t < task.n_taps; ++t) {
     const uint8_t* x = a + task.tap_offsets[t];
     const uint8_t* v = w + t * task.tap_bytes;
-    for (int64_t s = 0; s < steps; ++s) {
-      if (s % 16 == 0) {
+    for (int64_t s = 0; s < steps; s += kStepsAtOnce) {
+      if constexpr (kAsksForRows) {
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) __builtin_prefetch(x + r * row_stride + ahead, 0, 3);
       }
-      Product::template add_step<R, G>(x, row_stride, v, group_bytes, sum);
-      x += Product::kStep * Product::kElementBytes;
-      v += Product::kWeightBytes;
+      if constexpr (kAsksForWeights) {
+        // Each tile has its lines of every few steps.
+        constexpr int64_t kLine = 64, kLines = kStepsAtOnce * Product::kWeightBytes / kLine;
+        if (place.next_strip != 0) {
+          for (int64_t line = place.tile; line < kLines; line += place.n_tiles)
+            prefetch_l2(v + place.next_strip + line * kLine);
+        }
+      }
+      const int64_t n = steps - s < kStepsAtOnce ? steps - s : kStepsAtOnce;
+      for (int64_t i = 0; i < n; ++i) {
+        Product::template add_step<R, G>(x, row_stride, v, group_bytes, sum);
+        x += Product::kStep * Product::kElementBytes;
+        v += Product::kWeightBytes;
+      }
     }
   }
 #pragma GCC unroll 16
@@ -108,10 +133,10 @@ __attribute__((noinline)) void multiply_tile(const PanelTask& task, const uint8_
 
 /// multiply_tile with R = rows. Precondition: 1 <= rows <= R.
 template <typename Product, int R, int G>
-void multiply_rows(int64_t rows, const PanelTask& task, const uint8_t* a, const uint8_t* w, float* sums,
-                   int64_t stride) {
-  if (rows == R) return multiply_tile<Product, R, G>(task, a, w, sums, stride);
-  if constexpr (R > 1) multiply_rows<Product, R - 1, G>(rows, task, a, w, sums, stride);
+void multiply_rows(int64_t rows, const PanelTask& task, const TilePlace& place, const uint8_t* a,
+                   const uint8_t* w, float* sums, int64_t stride) {
+  if (rows == R) return multiply_tile<Product, R, G>(task, place, a, w, sums, stride);
+  if constexpr (R > 1) multiply_rows<Product, R - 1, G>(rows, task, place, a, w, sums, stride);
 }
 
 /// All rows times G groups from `group` on, in tiles of rows as equal as they can be: a remainder of its own would be slow.
@@ -119,12 +144,15 @@ template <typename Product, int G>
 void multiply_strip(const PanelTask& task, int64_t group) {
   const int64_t n_tiles = (task.run_rows + kRows[G] - 1) / kRows[G];
   const uint8_t* w = task.w + group * task.group_bytes;
+  TilePlace place = {0, n_tiles * task.n_runs, 0};
+  if (group + G < task.n_groups) place.next_strip = G * task.group_bytes;
+  else if (task.next_w != nullptr) place.next_strip = task.next_w - w;
   const bool out = task.output.out != nullptr;
   float tile_sums[kRows[G] * G * kLanes];  // of a tile that goes out at once
   for (int64_t run = 0; run < task.n_runs; ++run) {
     const uint8_t* a = task.a + task.run_offsets[run];
     Block block = {run, 0, 0, group, G};
-    for (int64_t tile = 0; tile < n_tiles; ++tile) {
+    for (int64_t tile = 0; tile < n_tiles; ++tile, ++place.tile) {
       block.n_rows = task.run_rows / n_tiles + (tile < task.run_rows % n_tiles ? 1 : 0);
       float* sums = task.sums + (run * task.run_rows + block.row) * task.sums_stride + group * kLanes;
       int64_t stride = task.sums_stride;
@@ -132,7 +160,7 @@ void multiply_strip(const PanelTask& task, int64_t group) {
         sums = tile_sums;
         stride = G * kLanes;
       }
-      multiply_rows<Product, kRows[G], G>(block.n_rows, task, a, w, sums, stride);
+      multiply_rows<Product, kRows[G], G>(block.n_rows, task, place, a, w, sums, stride);
       if (out) put_out(task, block, sums, stride);
       a += block.n_rows * task.row_stride;
       block.row += block.n_rows;

@@ -51,8 +51,7 @@ struct Plan {
         panel_parts(std::clamp<int64_t>(dense::kPanelBytes / kLeastRows / kernels.row_stride(k_parts.size), 1,
                                         k_parts.n)),
         in_place(reads_in_place(g, kernels)),
-        row_stride(in_place ? g.a.strides[0] * kernels.element_bytes()
-                            : kernels.row_stride(panel_parts * k_parts.size)),
+        row_stride(in_place ? g.a.strides[0] * kernels.element_bytes() : kernels.row_stride(k_parts.size)),
         rows(g.c.shape[0], most_rows(kernels), 8) {}
 
   /// Whether rows of A serve as they are: right in type, nothing to fill up, and not so far apart that they would compete for
@@ -65,7 +64,7 @@ struct Plan {
   }
 
   int64_t most_rows(const dense::Kernels& kernels) const {
-    const int64_t bytes = kernels.row_stride(panel_parts * k_parts.size);
+    const int64_t bytes = panel_parts * kernels.row_stride(k_parts.size);
     return std::min(kMostRows, dense::kPanelBytes / bytes / kRowUnit * kRowUnit);
   }
 
@@ -91,7 +90,8 @@ struct Plan {
   dense::Parts k_parts;
   int64_t panel_parts;  // parts of k that a panel has
   bool in_place;        // A itself is the panel
-  int64_t row_stride;
+  int64_t
+      row_stride;  // of a part's rows, which lie together: those of all parts would compete for a cache's sets
   dense::Parts rows;
 };
 
@@ -128,24 +128,24 @@ class PanelProduct {
   /// The panel becomes what plan_.panel_parts parts from `part` on need.
   void fill_panel(int64_t part) {
     if (plan_.in_place) return;
-    const int64_t first = plan_.k_parts.begin(part);
-    const int64_t k = plan_.k_parts.end(std::min(part + plan_.panel_parts, plan_.k_parts.n) - 1) - first;
-    const int64_t bytes = size_bytes(g_.a.dtype);
-    for (int64_t row = 0; row < n_rows_; ++row) {
-      const uint8_t* from = g_.a.as<const uint8_t>() + ((first_row_ + row) * g_.a.strides[0] + first) * bytes;
-      dense::put_panel_row(kernels_, from, g_.a.dtype, k, dense::round_up(k, dense::kPadding),
-                           scratch_.panel + row * plan_.row_stride);
+    for (const int64_t last = std::min(part + plan_.panel_parts, plan_.k_parts.n); part < last; ++part) {
+      const int64_t first = plan_.k_parts.begin(part), k = plan_.k_parts.end(part) - first;
+      for (int64_t row = 0; row < n_rows_; ++row) {
+        dense::put_panel_row(kernels_, element(g_.a, first_row_ + row, first), g_.a.dtype, k,
+                             dense::round_up(k, dense::kPadding), panel_row(part, row));
+      }
     }
+  }
+
+  uint8_t* panel_row(int64_t part, int64_t row) const {
+    return scratch_.panel + (part % plan_.panel_parts * n_rows_ + row) * plan_.row_stride;
   }
 
   void multiply(int64_t part, int64_t row, int64_t n_rows, int64_t group, int64_t n_groups) {
     const GemmShape& shape = g_.w.shape;
-    const int64_t first = plan_.k_parts.begin(part), bytes = kernels_.element_bytes();
+    const int64_t first = plan_.k_parts.begin(part);
     PanelTask task;
-    if (plan_.in_place) task.a = element(g_.a, first_row_ + row, first);
-    else
-      task.a =
-          scratch_.panel + row * plan_.row_stride + part % plan_.panel_parts * plan_.k_parts.size * bytes;
+    task.a = plan_.in_place ? element(g_.a, first_row_ + row, first) : panel_row(part, row);
     task.row_stride = plan_.row_stride;
     task.run_offsets = &kNoOffset;
     task.n_runs = 1;
@@ -158,6 +158,10 @@ class PanelProduct {
     task.w = static_cast<const uint8_t*>(g_.w.data) + group * task.group_bytes +
              first * dense::kGroup * size_bytes(shape.compute);
     task.n_groups = n_groups;
+    if (part + 1 < plan_.k_parts.n)
+      task.next_w = task.w + plan_.k_parts.size * dense::kGroup * size_bytes(shape.compute);
+    else if (group + n_groups < plan_.groups)
+      task.next_w = static_cast<const uint8_t*>(g_.w.data) + (group + n_groups) * task.group_bytes;
     task.sums = scratch_.sums;
     task.sums_stride = n_groups * dense::kGroup;
     task.start = part == 0 ? PanelStart::kZero : PanelStart::kContinue;
