@@ -57,7 +57,46 @@ Status start(const ActivationCuda& a, cudaStream_t stream) {
   return device::launch(stream, "activate_rows", grid, kThreads, 0, kernel, rows);
 }
 
+__global__ void __launch_bounds__(kThreads) add_elements(float* x, const float* y, int64_t count) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < count) x[i] += y[i];
+}
+
+__global__ void __launch_bounds__(kThreads) soft_cap_elements(float* x, float cap, int64_t count) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < count) x[i] = cap * tanhf(x[i] / cap);
+}
+
+dim3 blocks_of(int64_t count) { return dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)); }
+
+Status check_elements(const char* op, int64_t count, bool null) {
+  if (count < 0 || count > int64_t{0x7fffffff} * kThreads)
+    return Status(StatusCode::kInvalidShape,
+                  std::string(op) + " on a device: an impossible number of elements")
+        .got(std::to_string(count));
+  if (count > 0 && null)
+    return Status(StatusCode::kInvalidArgument, std::string(op) + " on a device: a pointer is null");
+  return {};
+}
+
 }  // namespace
+
+Status add_cuda(const AddCuda& a, cudaStream_t stream) {
+  if (Status status = check_elements("an addition", a.count, !a.x || !a.y); !status.ok() || a.count == 0)
+    return status;
+  return device::launch(stream, "add_elements", blocks_of(a.count), kThreads, 0, add_elements, a.x, a.y,
+                        a.count);
+}
+
+Status soft_cap_cuda(const SoftCapCuda& s, cudaStream_t stream) {
+  if (!(s.cap > 0))
+    return Status(StatusCode::kInvalidArgument, "a soft cap on a device must be positive")
+        .got(std::to_string(s.cap));
+  if (Status status = check_elements("a soft cap", s.count, !s.x); !status.ok() || s.count == 0)
+    return status;
+  return device::launch(stream, "soft_cap_elements", blocks_of(s.count), kThreads, 0, soft_cap_elements, s.x,
+                        s.cap, s.count);
+}
 
 Status activate_cuda(const ActivationCuda& a, cudaStream_t stream) {
   if (a.rows < 0 || a.cols < 0)

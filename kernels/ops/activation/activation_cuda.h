@@ -30,5 +30,23 @@ struct ActivationCuda {
 /// Errors: kInvalidShape (negative extents, a stride below cols), kUnsupported (dtype), kInvalidArgument (a null pointer).
 Status activate_cuda(const ActivationCuda& a, CUstream_st* stream);
 
+/// x[i] += y[i]
+struct AddCuda {
+  float* x = nullptr;        // [count]
+  const float* y = nullptr;  // [count]
+  int64_t count = 0;
+};
+/// Errors: kInvalidShape (a negative count), kInvalidArgument (a null pointer).
+Status add_cuda(const AddCuda& a, CUstream_st* stream);
+
+/// x[i] = cap * tanh(x[i] / cap)
+struct SoftCapCuda {
+  float cap = 0;       // > 0
+  float* x = nullptr;  // [count]
+  int64_t count = 0;
+};
+/// Errors: kInvalidShape (a negative count), kInvalidArgument (a null pointer, a cap that is not positive).
+Status soft_cap_cuda(const SoftCapCuda& s, CUstream_st* stream);
+
 }  // namespace weft
 #endif

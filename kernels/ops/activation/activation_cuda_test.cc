@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "kernels/simt/static_bounds.h"
 #include "kernels/simt/targets.h"
 #include "kernels/testing/device_data.h"
@@ -69,6 +71,27 @@ TEST(ActivationCuda, ServesEveryTypeStrideAndAlignment) {
   expect_as_reference(Activation::kSilu, {DType::kF32, 2, 259, 301, true, 3});
 }
 
+TEST(ActivationCuda, AddsAndCapsElements) {
+  for (const int64_t count : {1, 255, 1000}) {
+    const std::vector<float> x = testing::random_normal(count, 1), y = testing::random_normal(count, 2);
+    std::vector<float> want = x;
+    for (size_t i = 0; i < want.size(); ++i) want[i] = 1.5f * std::tanh((x[i] + y[i]) / 1.5f);
+    for (const simt::Target& target : simt::targets("activation")) {
+      SCOPED_TRACE(target.name);
+      simt::Device device(target.options);
+      simt::Buffer<float> a(device, "x", x), b(device, "y", y);
+      ASSERT_TRUE(add_cuda({a.data(), b.data(), count}, &device).ok()) << device.report().text();
+      ASSERT_TRUE(soft_cap_cuda({1.5f, a.data(), count}, &device).ok()) << device.report().text();
+      EXPECT_LT(testing::relative_error(a.values().data(), want.data(), count),
+                testing::tolerance(DType::kF32));
+      EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 0}), "");
+    }
+  }
+  EXPECT_EQ(add_cuda({nullptr, nullptr, -1}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(add_cuda({nullptr, nullptr, 1}, nullptr).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(soft_cap_cuda({0, nullptr, 0}, nullptr).code(), StatusCode::kInvalidArgument);
+}
+
 TEST(ActivationCuda, RefusesWhatItCannotDo) {
   float x = 0;
   const ActivationCuda good{Activation::kSilu, DType::kF32, &x, nullptr, &x, 0, 1, 1, 1, 1};
@@ -86,7 +109,9 @@ TEST(ActivationCuda, RefusesWhatItCannotDo) {
 
 TEST(ActivationCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("activation")) GTEST_SKIP() << simt::kNoNvcc;
-  const simt::StaticBounds bounds[] = {{.kernel = "activate_rows", .registers = 32, .occupancy = 1}};
+  const simt::StaticBounds bounds[] = {{.kernel = "activate_rows", .registers = 32, .occupancy = 1},
+                                       {.kernel = "add_elements", .registers = 32, .occupancy = 1},
+                                       {.kernel = "soft_cap_elements", .registers = 32, .occupancy = 1}};
   EXPECT_EQ(simt::beyond_static_bounds("activation", bounds), "");
 }
 

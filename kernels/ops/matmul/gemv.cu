@@ -3,7 +3,7 @@
 
 #include "kernels/ops/activation/activation_device.h"
 #include "kernels/ops/matmul/gemv_cuda.h"
-#include "kernels/ops/matmul/weight_blocks_device.h"
+#include "kernels/quant/weight_blocks_device.h"
 
 namespace weft {
 namespace {
@@ -113,31 +113,8 @@ Status check(const GemvCuda& g) {
 
 Status gemv_cuda(const GemvCuda& g, cudaStream_t stream) {
   if (Status status = check(g); !status.ok() || g.m == 0 || g.n == 0) return status;
-  switch (g.format) {
-    case WeightFormat::kF32: return start<WeightFormat::kF32>(g, stream);
-    case WeightFormat::kF16: return start<WeightFormat::kF16>(g, stream);
-    case WeightFormat::kBF16: return start<WeightFormat::kBF16>(g, stream);
-    case WeightFormat::kQ4_0: return start<WeightFormat::kQ4_0>(g, stream);
-    case WeightFormat::kQ4_1: return start<WeightFormat::kQ4_1>(g, stream);
-    case WeightFormat::kQ5_0: return start<WeightFormat::kQ5_0>(g, stream);
-    case WeightFormat::kQ5_1: return start<WeightFormat::kQ5_1>(g, stream);
-    case WeightFormat::kQ8_0: return start<WeightFormat::kQ8_0>(g, stream);
-    case WeightFormat::kQ2_K: return start<WeightFormat::kQ2_K>(g, stream);
-    case WeightFormat::kQ3_K: return start<WeightFormat::kQ3_K>(g, stream);
-    case WeightFormat::kQ4_K: return start<WeightFormat::kQ4_K>(g, stream);
-    case WeightFormat::kQ5_K: return start<WeightFormat::kQ5_K>(g, stream);
-    case WeightFormat::kQ6_K: return start<WeightFormat::kQ6_K>(g, stream);
-    case WeightFormat::kIQ4_XS: return start<WeightFormat::kIQ4_XS>(g, stream);
-    case WeightFormat::kIQ4_NL: return start<WeightFormat::kIQ4_NL>(g, stream);
-    case WeightFormat::kMXFP4: return start<WeightFormat::kMXFP4>(g, stream);
-    case WeightFormat::kF64:
-    case WeightFormat::kI8:
-    case WeightFormat::kI16:
-    case WeightFormat::kI32:
-    case WeightFormat::kI64: break;
-  }
-  return Status(StatusCode::kUnsupported,
-                std::string("products on a device do not read ") + block_layout(g.format).name);
+  return device::start_for_format(g.format, "products",
+                                  [&](auto format) { return start<format()>(g, stream); });
 }
 
 }  // namespace weft

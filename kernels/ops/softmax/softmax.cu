@@ -35,21 +35,20 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-Status softmax_cuda(float scale, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t rows,
-                    int64_t cols, cudaStream_t stream) {
-  if (rows < 0 || cols < 1)
+Status softmax_cuda(const SoftmaxCuda& s, cudaStream_t stream) {
+  if (s.rows < 0 || s.cols < 1)
     return Status(StatusCode::kInvalidShape, "softmax on a device: an impossible shape")
         .expected("rows >= 0, cols >= 1")
-        .got(std::to_string(rows) + " and " + std::to_string(cols));
-  if (rows > 1 && (x_stride < cols || y_stride < cols))
+        .got(std::to_string(s.rows) + " and " + std::to_string(s.cols));
+  if (s.rows > 1 && (s.x_stride < s.cols || s.y_stride < s.cols))
     return Status(StatusCode::kInvalidShape, "softmax on a device: a row stride is shorter than a row")
-        .expected("at least " + std::to_string(cols));
-  if (!(scale > 0) || (rows > 0 && (!x || !y)))
+        .expected("at least " + std::to_string(s.cols));
+  if (!(s.scale > 0) || (s.rows > 0 && (!s.x || !s.y)))
     return Status(StatusCode::kInvalidArgument,
                   "softmax on a device: a null pointer, or a scale that is not positive");
-  if (rows == 0) return {};
-  return device::launch(stream, "softmax_row", dim3(static_cast<unsigned>(rows)), kThreads, 0, softmax_row,
-                        scale, x, x_stride, y, y_stride, cols);
+  if (s.rows == 0) return {};
+  return device::launch(stream, "softmax_row", dim3(static_cast<unsigned>(s.rows)), kThreads, 0, softmax_row,
+                        s.scale, s.x, s.x_stride, s.y, s.y_stride, s.cols);
 }
 
 }  // namespace weft

@@ -14,11 +14,19 @@ struct CUstream_st;
 
 namespace weft {
 
-/// x, y: [rows, cols] f32 in the device's memory, rows x_stride and y_stride elements apart; may alias exactly. scale: > 0.
+/// Everything is in the device's memory; y may be x exactly.
+struct SoftmaxCuda {
+  float scale = 1;           // > 0
+  const float* x = nullptr;  // [rows, cols], rows x_stride elements apart
+  int64_t x_stride = 0;
+  float* y = nullptr;  // as x, rows y_stride elements apart
+  int64_t y_stride = 0;
+  int64_t rows = 0, cols = 0;
+};
+
 /// Errors: kInvalidShape (cols below 1, rows below 0, a stride below cols), kInvalidArgument (a null pointer, a scale that is
 /// not a positive number).
-Status softmax_cuda(float scale, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t rows,
-                    int64_t cols, CUstream_st* stream);
+Status softmax_cuda(const SoftmaxCuda& s, CUstream_st* stream);
 
 }  // namespace weft
 #endif

@@ -25,7 +25,7 @@ TEST(SoftmaxCuda, GivesWhatTheReferenceGives) {
       SCOPED_TRACE(target.name + ", " + std::to_string(cols));
       simt::Device device(target.options);
       simt::Buffer<float> in(device, "x", x);
-      ASSERT_TRUE(softmax_cuda(3, in.data(), stride, in.data(), stride, rows, cols, &device).ok())
+      ASSERT_TRUE(softmax_cuda({3, in.data(), stride, in.data(), stride, rows, cols}, &device).ok())
           << device.report().text();
       for (int64_t row = 0; row < rows; ++row)
         EXPECT_LT(
@@ -41,18 +41,18 @@ TEST(SoftmaxCuda, RowsWithoutNumbersBecomeNan) {
     SCOPED_TRACE(target.name);
     simt::Device device(target.options);
     simt::Buffer<float> x(device, "x", {1, NAN, 2, -INFINITY, -INFINITY, -INFINITY});
-    ASSERT_TRUE(softmax_cuda(1, x.data(), 3, x.data(), 3, 2, 3, &device).ok()) << device.report().text();
+    ASSERT_TRUE(softmax_cuda({1, x.data(), 3, x.data(), 3, 2, 3}, &device).ok()) << device.report().text();
     for (const float y : x.values()) EXPECT_TRUE(std::isnan(y));
   }
 }
 
 TEST(SoftmaxCuda, RefusesWhatItCannotDo) {
   float x = 0;
-  EXPECT_TRUE(softmax_cuda(1, &x, 1, &x, 1, 0, 1, nullptr).ok());
-  EXPECT_EQ(softmax_cuda(1, &x, 1, &x, 1, 1, 0, nullptr).code(), StatusCode::kInvalidShape);
-  EXPECT_EQ(softmax_cuda(1, &x, 1, &x, 1, 2, 2, nullptr).code(), StatusCode::kInvalidShape);
-  EXPECT_EQ(softmax_cuda(0, &x, 1, &x, 1, 1, 1, nullptr).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(softmax_cuda(1, nullptr, 1, &x, 1, 1, 1, nullptr).code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(softmax_cuda({1, &x, 1, &x, 1, 0, 1}, nullptr).ok());
+  EXPECT_EQ(softmax_cuda({1, &x, 1, &x, 1, 1, 0}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(softmax_cuda({1, &x, 1, &x, 1, 2, 2}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(softmax_cuda({0, &x, 1, &x, 1, 1, 1}, nullptr).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(softmax_cuda({1, nullptr, 1, &x, 1, 1, 1}, nullptr).code(), StatusCode::kInvalidArgument);
 }
 
 TEST(SoftmaxCuda, KeepsItsStaticBounds) {

@@ -1,10 +1,13 @@
-/// Four adjacent weights of a block in f32, for each format of kernels/quant/format.h that products serve; device code.
-/// quant/dequantize.cc says what a block means; here e, the first of the four, is a multiple of 4.
+/// Four adjacent weights of a block in f32, for each format of format.h that products serve; device code.
+/// dequantize.cc says what a block means; here e, the first of the four, is a multiple of 4.
 ///
 /// Each format says the alignment that its blocks have in a matrix whose first byte is a multiple of 16; codes are read in
-/// the largest pieces that it allows. Private to the op.
-#ifndef WEFT_KERNELS_OPS_MATMUL_WEIGHT_BLOCKS_DEVICE_H
-#define WEFT_KERNELS_OPS_MATMUL_WEIGHT_BLOCKS_DEVICE_H
+/// the largest pieces that it allows.
+#ifndef WEFT_KERNELS_QUANT_WEIGHT_BLOCKS_DEVICE_H
+#define WEFT_KERNELS_QUANT_WEIGHT_BLOCKS_DEVICE_H
+
+#include <string>
+#include <type_traits>
 
 #include "kernels/quant/format.h"
 #include "kernels/simt/target.h"
@@ -207,6 +210,40 @@ struct Block<WeightFormat::kIQ4_XS> : QuantisedBlock<WeightFormat::kIQ4_XS> {
                      half_at(b) * static_cast<float>((low | high << 4) - 32));
   }
 };
+
+/// What `start` gives for the format as a std::integral_constant. what: "embeddings". Host code. Errors: start's, kUnsupported (a
+/// format without a Block).
+template <typename Start>
+Status start_for_format(WeightFormat format, const char* what, const Start& start) {
+#define WEFT_WITH_FORMAT(f) \
+  case WeightFormat::f: return start(std::integral_constant<WeightFormat, WeightFormat::f>());
+  switch (format) {
+    WEFT_WITH_FORMAT(kF32)
+    WEFT_WITH_FORMAT(kF16)
+    WEFT_WITH_FORMAT(kBF16)
+    WEFT_WITH_FORMAT(kQ4_0)
+    WEFT_WITH_FORMAT(kQ4_1)
+    WEFT_WITH_FORMAT(kQ5_0)
+    WEFT_WITH_FORMAT(kQ5_1)
+    WEFT_WITH_FORMAT(kQ8_0)
+    WEFT_WITH_FORMAT(kQ2_K)
+    WEFT_WITH_FORMAT(kQ3_K)
+    WEFT_WITH_FORMAT(kQ4_K)
+    WEFT_WITH_FORMAT(kQ5_K)
+    WEFT_WITH_FORMAT(kQ6_K)
+    WEFT_WITH_FORMAT(kIQ4_XS)
+    WEFT_WITH_FORMAT(kIQ4_NL)
+    WEFT_WITH_FORMAT(kMXFP4)
+    case WeightFormat::kF64:
+    case WeightFormat::kI8:
+    case WeightFormat::kI16:
+    case WeightFormat::kI32:
+    case WeightFormat::kI64: break;
+  }
+#undef WEFT_WITH_FORMAT
+  return Status(StatusCode::kUnsupported,
+                std::string(what) + " on a device do not read " + block_layout(format).name);
+}
 
 }  // namespace weft::device
 #endif
