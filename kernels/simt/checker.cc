@@ -68,10 +68,12 @@ void count_shared(const Request& request, unsigned size, Checker::Totals* totals
 
 }  // namespace
 
-void Checker::begin_launch(const std::vector<Memory>& global, Memory arguments, unsigned n_threads) {
+void Checker::begin_launch(const std::vector<Memory>& global, Memory arguments, unsigned n_threads,
+                           Counting counting) {
   global_ = &global;
   arguments_ = std::move(arguments);
   n_threads_ = n_threads;
+  counting_ = counting;
   shared_.clear();
   sites_.clear();
   totals_.clear();
@@ -167,6 +169,7 @@ void Checker::set_pending(uintptr_t address, unsigned size, bool pending, const 
 }
 
 void Checker::account(uintptr_t pc, uintptr_t address, unsigned size, AccessKind kind, unsigned thread) {
+  if (counting_ == Counting::kOff) return;
   Site& site = sites_[static_cast<uint64_t>(pc) << 2 | static_cast<uint64_t>(kind)];
   if (site.executions.empty()) {
     site.kind = kind;

@@ -36,7 +36,8 @@ struct Trouble {
 
 class Checker {
  public:
-  void begin_launch(const std::vector<Memory>& global, Memory arguments, unsigned n_threads);
+  void begin_launch(const std::vector<Memory>& global, Memory arguments, unsigned n_threads,
+                    Counting counting);
   void begin_block();
   void end_block();
   void barrier() { ++epoch_; }
@@ -90,6 +91,7 @@ class Checker {
   const std::vector<Memory>* global_ = nullptr;
   Memory arguments_;
   unsigned n_threads_ = 0;
+  Counting counting_ = Counting::kOn;
   uint32_t epoch_ = 0, first_epoch_ = 0;  // barriers so far, over all blocks
   std::vector<uint32_t> warp_epoch_;
   std::vector<Shared> shared_;

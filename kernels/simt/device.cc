@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -139,19 +140,18 @@ void Device::remove_memory(const void* data) {
   std::erase_if(memory_, [&](const Memory& m) { return m.begin == reinterpret_cast<uintptr_t>(data); });
 }
 
-Status run(cudaStream_t stream, const char* kernel, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
-           Body body) {
-  Device& device = *static_cast<Device*>(stream);
+namespace {
+
+Status run_now(Device& device, const LaunchShape& shape) {
   Report& report = *LaunchState::report(device);
   const size_t known_findings = report.findings.size();
-  const LaunchShape shape{kernel, grid, block, dynamic_shared_bytes, body};
   if (const std::string why = refusal(shape); !why.empty()) {
-    report.findings.push_back({FindingKind::kBadLaunch, why, kernel, "", 0, {}, -1, 1});
+    report.findings.push_back({FindingKind::kBadLaunch, why, shape.kernel, "", 0, {}, -1, 1});
   } else if (device.options().ptx == nullptr) {
     run_blocks(device, shape, report, [&] { return Worker(device, shape); });
   } else {
     const ptx::Module& module = *device.options().ptx;
-    const std::string symbol = symbol_name(body.function);
+    const std::string symbol = symbol_name(shape.body.function);
     const ptx::Kernel* code = module.find(symbol);
     if (code == nullptr)
       return Status(StatusCode::kNotFound, "the PTX for " + module.target + " has no kernel " + symbol);
@@ -160,6 +160,41 @@ Status run(cudaStream_t stream, const char* kernel, dim3 grid, dim3 block, size_
   if (report.findings.size() == known_findings) return {};
   return Status(StatusCode::kInternal, report.findings[known_findings].text())
       .hint("the device's report holds all findings");
+}
+
+/// A launch that runs later than its call: with a copy of the arguments, bit for bit, as a device takes them.
+struct QueuedLaunch {
+  explicit QueuedLaunch(const LaunchShape& given) : shape(given), arguments(given.body.size / 16 + 1) {
+    std::memcpy(arguments.data(), given.body.arguments, given.body.size);
+    const auto from = reinterpret_cast<uintptr_t>(given.body.arguments),
+               to = reinterpret_cast<uintptr_t>(arguments.data());
+    for (const void* const* p = given.body.parameters; *p != nullptr; ++p)
+      parameters.push_back(reinterpret_cast<const void*>(to + (reinterpret_cast<uintptr_t>(*p) - from)));
+    parameters.push_back(nullptr);
+    shape.body.arguments = arguments.data();
+    shape.body.parameters = parameters.data();
+  }
+  QueuedLaunch(const QueuedLaunch&) = delete;
+  QueuedLaunch& operator=(const QueuedLaunch&) = delete;
+
+  struct alignas(16) Piece {
+    unsigned char bytes[16];
+  };
+  LaunchShape shape;
+  std::vector<Piece> arguments;
+  std::vector<const void*> parameters;
+};
+
+}  // namespace
+
+Status run(cudaStream_t stream, const char* kernel, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
+           Body body) {
+  Device& device = *static_cast<Device*>(stream);
+  const LaunchShape shape{kernel, grid, block, dynamic_shared_bytes, body};
+  if (!device.queue()) return run_now(device, shape);
+  return device.queue()([&device, queued = std::make_shared<const QueuedLaunch>(shape)] {
+    return run_now(device, queued->shape);
+  });
 }
 
 }  // namespace weft::simt

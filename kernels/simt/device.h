@@ -17,8 +17,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/simt/report.h"
@@ -37,12 +39,16 @@ namespace ptx {
 struct Module;
 }
 
+/// Whether the sectors and bank conflicts of each line are counted: what tests of a kernel want and what uses of it do not.
+enum class Counting : uint8_t { kOff, kOn };
+
 struct DeviceOptions {
   int order = 0;  // 0: warps and lanes forwards; 1: backwards; more: shuffled anew every turn, by this seed
   CopyTime copy_time = CopyTime::kLatest;
   int workers = 1;
   const ptx::Module* ptx =
       nullptr;  // runs this code, which outlives the device, in the place of what g++ made
+  Counting counting = Counting::kOn;
 };
 
 struct Memory {
@@ -67,6 +73,11 @@ class Device : public CUstream_st {
   /// [data, data + size) is memory that kernels may access, until removed. Buffer does this.
   void add_memory(const std::string& name, const void* data, size_t size);
   void remove_memory(const void* data);
+  /// queue gets each launch, to run it later in the order of calls. Without one launches run at once.
+  void set_queue(std::function<Status(std::function<Status()> launch)> queue) { queue_ = std::move(queue); }
+  const std::function<Status(std::function<Status()>)>& queue() const { return queue_; }
+  /// All of it, in the place of what was there.
+  void set_memory(std::vector<Memory> memory) { memory_ = std::move(memory); }
   const std::vector<Memory>& memory() const { return memory_; }
 
  private:
@@ -74,6 +85,7 @@ class Device : public CUstream_st {
   DeviceOptions options_;
   Report report_;
   std::vector<Memory> memory_;
+  std::function<Status(std::function<Status()>)> queue_;
 };
 
 /// `count` elements of device memory between two guards: 256-byte aligned as CUDA's allocations are, or `shift`

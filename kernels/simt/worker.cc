@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 #include <numeric>
+#include <vector>
 
 namespace weft::simt {
 namespace {
@@ -15,6 +16,31 @@ constexpr size_t kSharedGuardBytes = 256;
 constexpr unsigned char kPoison = 0xff;  // NaN in f32, f16 and bf16
 
 thread_local Worker* current_worker = nullptr;
+
+/// Memory of stacks that no fiber uses, each behind a guard page. Mapping and touching it anew would cost more than many a block.
+class FreeStacks {
+ public:
+  ~FreeStacks() {
+    for (unsigned char* begin : free_) munmap(begin, kGuardBytes + kStackBytes);
+  }
+  unsigned char* take() {
+    if (!free_.empty()) {
+      unsigned char* begin = free_.back();
+      free_.pop_back();
+      return begin;
+    }
+    void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    mprotect(memory, kGuardBytes, PROT_NONE);
+    return static_cast<unsigned char*>(memory);
+  }
+  void give_back(unsigned char* begin) { free_.push_back(begin); }
+
+ private:
+  std::vector<unsigned char*> free_;
+};
+thread_local FreeStacks free_stacks;
 
 /// Gives Boost a stack that somebody else owns.
 struct GivenStack {
@@ -27,14 +53,8 @@ struct GivenStack {
 
 /// Memory of a fiber's stack behind a guard page, and the fiber, which is never destroyed: that would unwind it.
 struct Worker::Stack {
-  Stack() {
-    void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    begin = static_cast<unsigned char*>(memory);
-    mprotect(begin, kGuardBytes, PROT_NONE);
-  }
-  ~Stack() { munmap(begin, kGuardBytes + kStackBytes); }
+  Stack() : begin(free_stacks.take()) {}
+  ~Stack() { free_stacks.give_back(begin); }
   boost::context::fiber& fiber() { return *std::launder(reinterpret_cast<boost::context::fiber*>(storage)); }
 
   unsigned char* begin;
@@ -56,7 +76,8 @@ Worker::Worker(const Device& device, const LaunchShape& shape)
   }
   gatherings_.resize((n + 31) / 32);
   const uintptr_t arguments = reinterpret_cast<uintptr_t>(shape.body.arguments);
-  checker_.begin_launch(device.memory(), {"arguments", arguments, arguments + shape.body.size}, n);
+  checker_.begin_launch(device.memory(), {"arguments", arguments, arguments + shape.body.size}, n,
+                        device.options().counting);
   if (shape.dynamic_shared_bytes > 0) {
     dynamic_shared_ = make_shared(nullptr, shape.dynamic_shared_bytes, "dynamic shared memory");
   }

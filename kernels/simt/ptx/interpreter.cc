@@ -36,7 +36,7 @@ Interpreter::Interpreter(const Device& device, const LaunchShape& shape, const M
   for (size_t i = 0; i < kernel.parameters.size(); ++i)
     std::memcpy(parameters_.data() + kernel.parameters[i].offset, shape.body.parameters[i],
                 kernel.parameters[i].size);
-  checker_.begin_launch(memory_, {"arguments", 0, 0}, n_threads_);
+  checker_.begin_launch(memory_, {"arguments", 0, 0}, n_threads_, device.options().counting);
   const uintptr_t shared = reinterpret_cast<uintptr_t>(shared_.data());
   for (const SharedVariable& variable : kernel.shared)
     checker_.add_shared({variable.name, shared + variable.offset, shared + variable.offset + variable.size});

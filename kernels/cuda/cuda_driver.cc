@@ -1,0 +1,192 @@
+#include "kernels/cuda/cuda_driver.h"
+
+#include <string>
+#include <utility>
+
+namespace weft {
+namespace {
+
+Status status_of(cudaError_t error, const std::string& device, const char* what) {
+  if (error == cudaSuccess) return {};
+  const StatusCode code =
+      error == cudaErrorMemoryAllocation ? StatusCode::kOutOfMemory : StatusCode::kInternal;
+  return Status(code, std::string(what) + " failed: " + cudaGetErrorString(error) + " (CUDA error " +
+                          std::to_string(error) + ")")
+      .at(device);
+}
+
+std::string device_name(int index) { return "cuda:" + std::to_string(index); }
+
+}  // namespace
+
+Result<std::vector<DeviceFacts>> cuda_devices() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess || count == 0)
+    return Status(StatusCode::kNotFound, "no CUDA device can be used")
+        .got(error == cudaSuccess
+                 ? "a driver that shows no device"
+                 : std::string(cudaGetErrorString(error)) + " (CUDA error " + std::to_string(error) + ")");
+  std::vector<DeviceFacts> devices;
+  for (int index = 0; index < count; ++index) {
+    cudaDeviceProp properties{};
+    if (const cudaError_t failed = cudaGetDeviceProperties(&properties, index); failed != cudaSuccess)
+      return status_of(failed, device_name(index), "asking for its properties");
+    devices.push_back({device_name(index), properties.name, properties.totalGlobalMem, properties.major,
+                       properties.minor, properties.multiProcessorCount});
+  }
+  return devices;
+}
+
+template <typename Call>
+Status CudaDriver::on_device(const char* what, const Call& call) const {
+  cudaError_t error = cudaSetDevice(index_);
+  if (error == cudaSuccess) error = call();
+  return status_of(error, facts_.name, what);
+}
+
+Result<std::shared_ptr<DeviceDriver>> CudaDriver::open(int index) {
+  auto devices = cuda_devices();
+  if (!devices.ok()) return devices.status();
+  if (index < 0 || index >= static_cast<int>(devices->size()))
+    return Status(StatusCode::kNotFound, "there is no such device")
+        .expected(device_name(0) + " to " + device_name(static_cast<int>(devices->size()) - 1))
+        .got(device_name(index));
+  std::shared_ptr<CudaDriver> driver(new CudaDriver(index, (*devices)[static_cast<size_t>(index)]));
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.location = {cudaMemLocationTypeDevice, index};
+  Status made = driver->on_device("making a memory pool", [&] {
+    cudaError_t error = cudaMemPoolCreate(&driver->pool_, &properties);
+    // Blocks go to streams that are ordered behind them, or when they are passed; no stream waits for memory.
+    int on = 1, off = 0;
+    uint64_t keep = UINT64_MAX;
+    const auto set = [&](cudaMemPoolAttr attribute, void* value) {
+      if (error == cudaSuccess) error = cudaMemPoolSetAttribute(driver->pool_, attribute, value);
+    };
+    set(cudaMemPoolReuseFollowEventDependencies, &on);
+    set(cudaMemPoolReuseAllowOpportunistic, &on);
+    set(cudaMemPoolReuseAllowInternalDependencies, &off);
+    set(cudaMemPoolAttrReleaseThreshold, &keep);
+    return error;
+  });
+  if (!made.ok()) return made;
+  return std::shared_ptr<DeviceDriver>(std::move(driver));
+}
+
+CudaDriver::~CudaDriver() {
+  if (pool_) cudaMemPoolDestroy(pool_);
+}
+
+Result<NativeStream> CudaDriver::create_stream() {
+  cudaStream_t stream = nullptr;
+  Status made =
+      on_device("making a stream", [&] { return cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking); });
+  if (!made.ok()) return made;
+  return stream;
+}
+
+void CudaDriver::destroy_stream(NativeStream stream) noexcept { cudaStreamDestroy(stream); }
+
+Result<NativeEvent> CudaDriver::create_event() {
+  cudaEvent_t event = nullptr;
+  Status made =
+      on_device("making an event", [&] { return cudaEventCreateWithFlags(&event, cudaEventDisableTiming); });
+  if (!made.ok()) return made;
+  return event;
+}
+
+void CudaDriver::destroy_event(NativeEvent event) noexcept { cudaEventDestroy(event); }
+
+Status CudaDriver::record(NativeEvent event, NativeStream stream) {
+  return on_device("recording an event", [&] { return cudaEventRecord(event, stream); });
+}
+
+Status CudaDriver::wait(NativeStream stream, NativeEvent event) {
+  return on_device("waiting for an event", [&] { return cudaStreamWaitEvent(stream, event, 0); });
+}
+
+Result<bool> CudaDriver::reached(NativeEvent event) {
+  bool reached = false;
+  Status asked = on_device("asking for an event", [&] {
+    const cudaError_t error = cudaEventQuery(event);
+    reached = error == cudaSuccess;
+    return error == cudaErrorNotReady ? cudaSuccess : error;
+  });
+  if (!asked.ok()) return asked;
+  return reached;
+}
+
+Status CudaDriver::synchronize(NativeStream stream) {
+  return on_device("the work of a stream", [&] { return cudaStreamSynchronize(stream); });
+}
+
+Result<void*> CudaDriver::allocate(uint64_t size_bytes, NativeStream stream, const char* tag) {
+  void* data = nullptr;
+  const std::string what = "allocating " + std::to_string(size_bytes) + " bytes";
+  Status made = on_device(what.c_str(), [&] {
+    return cudaMallocFromPoolAsync(&data, size_bytes > 0 ? size_bytes : 1, pool_, stream);
+  });
+  if (made.ok()) return data;
+  cudaGetLastError();  // an allocation that failed is not the next launch's error
+  if (tag) return std::move(made).at(std::string("buffer '") + tag + "'");
+  return made;
+}
+
+Status CudaDriver::release(void* data, NativeStream stream) {
+  return on_device("giving memory back", [&] { return data ? cudaFreeAsync(data, stream) : cudaSuccess; });
+}
+
+DevicePoolStatistics CudaDriver::pool_statistics() const {
+  DevicePoolStatistics statistics;
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &statistics.used_bytes);
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemHigh, &statistics.peak_used_bytes);
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &statistics.reserved_bytes);
+  return statistics;
+}
+
+Status CudaDriver::trim(uint64_t keep_bytes) {
+  return on_device("trimming the memory pool", [&] { return cudaMemPoolTrimTo(pool_, keep_bytes); });
+}
+
+Status CudaDriver::set_release_threshold(uint64_t keep_bytes) {
+  return on_device("setting the memory pool's release threshold", [&] {
+    return cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep_bytes);
+  });
+}
+
+Result<void*> CudaDriver::allocate_pinned(uint64_t size_bytes) {
+  void* data = nullptr;
+  const std::string what = "allocating " + std::to_string(size_bytes) + " pinned bytes";
+  Status made =
+      on_device(what.c_str(), [&] { return cudaMallocHost(&data, size_bytes > 0 ? size_bytes : 1); });
+  if (made.ok()) return data;
+  cudaGetLastError();
+  return made;
+}
+
+void CudaDriver::release_pinned(void* data) noexcept { cudaFreeHost(data); }
+
+Status CudaDriver::copy_to_device(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
+  to_device_bytes_ += size_bytes;
+  return on_device("a copy to the device",
+                   [&] { return cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, stream); });
+}
+
+Status CudaDriver::copy_to_host(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
+  to_host_bytes_ += size_bytes;
+  return on_device("a copy from the device",
+                   [&] { return cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToHost, stream); });
+}
+
+Status CudaDriver::copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
+  within_bytes_ += size_bytes;
+  return on_device("a copy on the device",
+                   [&] { return cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToDevice, stream); });
+}
+
+Status CudaDriver::fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) {
+  return on_device("a fill", [&] { return cudaMemsetAsync(to, value, size_bytes, stream); });
+}
+
+}  // namespace weft

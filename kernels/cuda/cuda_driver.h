@@ -1,0 +1,63 @@
+/// A CUDA device behind driver.h: streams and events as they are, memory from a pool of its own (cudaMallocFromPoolAsync) in
+/// which no stream is made to wait for another, kernels as nvcc compiled them.
+#ifndef WEFT_KERNELS_CUDA_CUDA_DRIVER_H
+#define WEFT_KERNELS_CUDA_CUDA_DRIVER_H
+
+#include <cuda_runtime.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "kernels/device/driver.h"
+#include "kernels/device/ops.h"
+
+namespace weft {
+
+/// Of every device that the driver shows. Errors: kNotFound (no driver, one that is too old, no device), with CUDA's reason.
+Result<std::vector<DeviceFacts>> cuda_devices();
+
+class CudaDriver final : public DeviceDriver {
+ public:
+  /// Errors: those of cuda_devices(), kNotFound (index), kOutOfMemory.
+  static Result<std::shared_ptr<DeviceDriver>> open(int index);
+  ~CudaDriver() override;
+
+  const DeviceFacts& facts() const override { return facts_; }
+  const DeviceOps& ops() const override { return ops_; }
+  Result<NativeStream> create_stream() override;
+  void destroy_stream(NativeStream stream) noexcept override;
+  Result<NativeEvent> create_event() override;
+  void destroy_event(NativeEvent event) noexcept override;
+  Status record(NativeEvent event, NativeStream stream) override;
+  Status wait(NativeStream stream, NativeEvent event) override;
+  Result<bool> reached(NativeEvent event) override;
+  Status synchronize(NativeStream stream) override;
+  Result<void*> allocate(uint64_t size_bytes, NativeStream stream, const char* tag) override;
+  Status release(void* data, NativeStream stream) override;
+  DevicePoolStatistics pool_statistics() const override;
+  Status trim(uint64_t keep_bytes) override;
+  Status set_release_threshold(uint64_t keep_bytes) override;
+  Result<void*> allocate_pinned(uint64_t size_bytes) override;
+  void release_pinned(void* data) noexcept override;
+  Status copy_to_device(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
+  Status copy_to_host(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
+  Status copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
+  DeviceCopies copies() const override { return {to_device_bytes_, to_host_bytes_, within_bytes_}; }
+  Status fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) override;
+
+ private:
+  CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std::move(facts)) {}
+  /// Makes the device the calling thread's, and CUDA's code a status that names device and call.
+  template <typename Call>
+  Status on_device(const char* what, const Call& call) const;
+
+  const int index_;
+  const DeviceFacts facts_;
+  const DeviceOps ops_ = cuda_kernel_ops();
+  cudaMemPool_t pool_ = nullptr;
+  std::atomic<uint64_t> to_device_bytes_{0}, to_host_bytes_{0}, within_bytes_{0};
+};
+
+}  // namespace weft
+#endif

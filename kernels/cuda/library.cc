@@ -1,0 +1,10 @@
+// libweft_cuda.so: what kernels/device/loader.h asks a library of devices for. CUDA's runtime is linked statically and finds the
+// driver by itself, so that the library loads on machines that have none, and says so.
+#include "kernels/cuda/cuda_driver.h"
+#include "kernels/device/loader.h"
+
+extern "C" __attribute__((visibility("default"))) const weft::DeviceLibrary* weft_device_library() {
+  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "cuda", weft::cuda_devices,
+                                           weft::CudaDriver::open};
+  return &library;
+}

@@ -1,0 +1,22 @@
+// Linked into each library of devices, beside the kernels: nvcc's, or g++'s for kernels/simt.
+#include "kernels/device/ops.h"
+
+namespace weft {
+
+DeviceOps cuda_kernel_ops() {
+  DeviceOps ops;
+  ops.activation.set(activate_cuda);
+  ops.add.set(add_cuda);
+  ops.soft_cap.set(soft_cap_cuda);
+  ops.attention.set(decode_attention_cuda);
+  ops.embedding.set(embedding_cuda);
+  ops.matmul.set(matmul_cuda);
+  ops.gemv.set(gemv_cuda);
+  ops.norm.set(norm_cuda);
+  ops.rope.set(rope_store_cuda);
+  ops.softmax.set(softmax_cuda);
+  ops.top_k.set(top_k_cuda);
+  return ops;
+}
+
+}  // namespace weft

@@ -1,0 +1,87 @@
+/// The ops of kernels/ops on a device: one call each, behind which a device's library puts its kernel.
+///
+/// An op that a device lacks answers with kUnsupported, "op convolution is not on cuda:0; it runs on the CPU", so that callers
+/// choose and never guess. A call takes pointers into the device's memory, as the op's <op>_cuda.h says, and is stream-ordered.
+/// Thread safety: any thread, as the stream allows.
+///
+///   Status done = device.ops().norm({.norm = {...}, .x = x, .y = y, .rows = 4, .cols = 576, ...}, stream);
+#ifndef WEFT_KERNELS_DEVICE_OPS_H
+#define WEFT_KERNELS_DEVICE_OPS_H
+
+#include <string>
+#include <vector>
+
+#include "kernels/device/device.h"
+#include "kernels/ops/activation/activation_cuda.h"
+#include "kernels/ops/attention/attention_cuda.h"
+#include "kernels/ops/embedding/embedding_cuda.h"
+#include "kernels/ops/matmul/gemv_cuda.h"
+#include "kernels/ops/matmul/matmul_cuda.h"
+#include "kernels/ops/norm/norm_cuda.h"
+#include "kernels/ops/rope/rope_cuda.h"
+#include "kernels/ops/softmax/softmax_cuda.h"
+#include "kernels/ops/top_k/top_k_cuda.h"
+
+namespace weft {
+
+/// Arguments of an op that no device serves yet.
+struct NotOnDevices {};
+
+template <typename Arguments>
+class DeviceOp {
+ public:
+  constexpr explicit DeviceOp(const char* name) : name_(name) {}
+  void set(Status (*kernel)(const Arguments&, NativeStream)) { kernel_ = kernel; }
+  const char* name() const { return name_; }
+  bool served() const { return kernel_ != nullptr; }
+  /// Errors: kUnsupported (no kernel on this device), the kernel's, those of a lost device.
+  Status operator()(const Arguments& arguments, const DeviceStream& stream) const {
+    return kernel_ ? kernel_(arguments, stream.native()) : missing_on(stream.device()->facts().name);
+  }
+  Status operator()(const Arguments& arguments, NativeStream stream) const {
+    return kernel_ ? kernel_(arguments, stream) : missing_on("this device");
+  }
+
+ private:
+  Status missing_on(const std::string& device) const {
+    return Status(StatusCode::kUnsupported,
+                  std::string("op ") + name_ + " is not on " + device + "; it runs on the CPU");
+  }
+
+  const char* name_;
+  Status (*kernel_)(const Arguments&, NativeStream) = nullptr;
+};
+
+/// An op is named after its folder in kernels/ops; where that has several calls, the others are `folder/call`.
+struct DeviceOps {
+  DeviceOp<ActivationCuda> activation{"activation"};
+  DeviceOp<AddCuda> add{"activation/add"};
+  DeviceOp<SoftCapCuda> soft_cap{"activation/soft_cap"};
+  DeviceOp<DecodeAttentionCuda> attention{"attention"};
+  DeviceOp<NotOnDevices> convolution{"convolution"};
+  DeviceOp<NotOnDevices> dense_attention{"dense_attention"};
+  DeviceOp<EmbeddingCuda> embedding{"embedding"};
+  DeviceOp<NotOnDevices> gemm{"gemm"};
+  DeviceOp<NotOnDevices> group_norm{"group_norm"};
+  DeviceOp<MatmulCuda> matmul{"matmul"};
+  DeviceOp<GemvCuda> gemv{"matmul/gemv"};
+  DeviceOp<NormCuda> norm{"norm"};
+  DeviceOp<RopeStoreCuda> rope{"rope"};
+  DeviceOp<NotOnDevices> sampling{"sampling"};
+  DeviceOp<SoftmaxCuda> softmax{"softmax"};
+  DeviceOp<TopKCuda> top_k{"top_k"};
+
+  /// Calls `with` for each op.
+  template <typename Visitor>
+  void for_each(const Visitor& with) const {
+    with(activation), with(add), with(soft_cap), with(attention), with(convolution), with(dense_attention);
+    with(embedding), with(gemm), with(group_norm), with(matmul), with(gemv), with(norm), with(rope);
+    with(sampling), with(softmax), with(top_k);
+  }
+};
+
+/// Puts the kernels of this tree's .cu sources, as the calling library compiled them, behind the calls.
+DeviceOps cuda_kernel_ops();
+
+}  // namespace weft
+#endif
