@@ -39,6 +39,7 @@ std::string kind_of(const WeightFile& file, const std::string& architecture) {
   if (type == "adapter" || metadata.contains("peft_type")) return "adapter";
   if (file.container() == WeightContainer::kSafetensors) {
     if (architecture == "clip") return "image and text encoder";
+    if (architecture == "bert" || architecture == "roberta") return "text encoder";
     return generates_text(metadata) ? "language model" : "weights";
   }
   if (type == "mmproj" || architecture == "clip") return "projector";
@@ -73,18 +74,26 @@ ModelSummary summarize_model(const WeightFile& file) {
   return summary;
 }
 
-std::vector<std::string> diffusers_parts(const std::filesystem::path& folder) {
-  const Result<rapidjson::Document> index = read_json_file(folder / "model_index.json", kMaxConfigBytes);
-  std::vector<std::string> parts;
-  if (!index.ok() || !index->IsObject()) return parts;
-  std::error_code error;
-  for (const auto& member : index->GetObject()) {
-    const std::string name = member.name.GetString();  // [library, class]; null where a part is left out
-    if (!member.value.IsArray() || name.find('/') != std::string::npos || name.starts_with(".")) continue;
-    if (std::filesystem::is_directory(folder / name, error)) parts.push_back(name);
+std::vector<std::string> model_parts(const std::filesystem::path& folder) {
+  std::vector<std::string> named;
+  if (const auto index = read_json_file(folder / "model_index.json", kMaxConfigBytes);
+      index.ok() && index->IsObject()) {
+    for (const auto& member : index->GetObject())  // [library, class]; null where a part is left out
+      if (member.value.IsArray()) named.emplace_back(member.name.GetString());
   }
-  std::sort(parts.begin(), parts.end());
-  return parts;
+  if (const auto modules = read_json_file(folder / "modules.json", kMaxConfigBytes);
+      modules.ok() && modules->IsArray()) {
+    for (const auto& module : modules->GetArray())
+      if (module.IsObject() && module.HasMember("path") && module["path"].IsString())
+        named.emplace_back(module["path"].GetString());
+  }
+  std::error_code error;
+  std::erase_if(named, [&](const std::string& name) {
+    return name.empty() || name.find('/') != std::string::npos || name.starts_with(".") ||
+           !std::filesystem::is_directory(folder / name, error);
+  });
+  std::sort(named.begin(), named.end());
+  return named;
 }
 
 Result<ModelSummary> summarize_model(const std::filesystem::path& path) {
@@ -102,7 +111,7 @@ Result<ModelSummary> summarize_model(const std::filesystem::path& path) {
     summary.architecture = (*index)["_class_name"].GetString();
   }
   std::map<std::string, uint64_t> bytes;  // by format
-  for (const std::string& part : diffusers_parts(path)) {
+  for (const std::string& part : model_parts(path)) {
     const Result<WeightFile> file = WeightFile::open(path / part);
     if (!file.ok() && file.code() == StatusCode::kNotFound) continue;  // a tokenizer or a scheduler
     if (!file.ok()) return file.status();

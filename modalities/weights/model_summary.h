@@ -32,8 +32,9 @@ ModelSummary summarize_model(const WeightFile& file);
 /// folders of its parts. Errors: those of WeightFile::open and of reading model_index.json.
 Result<ModelSummary> summarize_model(const std::filesystem::path& path);
 
-/// The folders in a diffusers folder that hold its parts ("unet", "vae" ...), sorted; empty for any other path.
-std::vector<std::string> diffusers_parts(const std::filesystem::path& folder);
+/// The folders in a model's folder that hold its parts, sorted: those of a diffusers folder ("unet", "vae" ...), and of
+/// sentence-transformers' ("1_Pooling" ...); empty for any other path.
+std::vector<std::string> model_parts(const std::filesystem::path& folder);
 
 }  // namespace weft
 #endif

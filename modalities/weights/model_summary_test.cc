@@ -50,5 +50,21 @@ TEST(ModelSummary, KnowsAdaptersAndNamelessWeights) {
   EXPECT_EQ(summarize_model(*other).format, "F32");
 }
 
+TEST(ModelSummary, KnowsEncodersOfTextsAndWhichFoldersAreTheirParts) {
+  const auto folder = fresh_folder("summary_encoder");
+  testing::write_file(folder / "model.safetensors",
+                      testing::safetensors_bytes(
+                          R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})", "12345678"));
+  testing::write_file(folder / "config.json", R"({"model_type": "bert", "architectures": ["BertModel"]})");
+  testing::write_file(folder / "modules.json",
+                      R"([{"path": ""}, {"path": "1_Pooling"}, {"path": "../x"}, {"path": "2_Absent"}])");
+  std::filesystem::create_directory(folder / "1_Pooling");
+  std::filesystem::create_directory(folder / "other");
+  const Result<ModelSummary> summary = summarize_model(folder);
+  ASSERT_TRUE(summary.ok()) << to_string(summary.error());
+  EXPECT_EQ(summary->kind, "text encoder");
+  EXPECT_EQ(model_parts(folder), std::vector<std::string>{"1_Pooling"});
+}
+
 }  // namespace
 }  // namespace weft

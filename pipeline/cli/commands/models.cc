@@ -57,7 +57,7 @@ std::vector<fs::path> models_below(const fs::path& folder) {
     const bool is_model = looks_like_model(outer);
     const fs::path name = outer.path().filename();
     if (is_model) names.push_back(name);
-    const std::vector<std::string> parts = diffusers_parts(outer.path());
+    const std::vector<std::string> parts = model_parts(outer.path());
     for (const fs::directory_entry& inner : entries_of(outer.path())) {
       std::error_code error;
       const bool is_part = std::binary_search(parts.begin(), parts.end(), inner.path().filename().string()) ||
