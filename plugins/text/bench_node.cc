@@ -16,19 +16,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-/// Any token will do for timing; sequence and position decide which.
-TokenId some_token(const Tokenizer& tokenizer, int64_t sequence, int64_t position) {
-  return static_cast<TokenId>(
-      philox(static_cast<uint64_t>(sequence), static_cast<uint64_t>(position), 0).word[0] %
-      static_cast<uint32_t>(tokenizer.vocabulary_size()));
-}
-
 constexpr weft_port kOutputs[] = {
     sdk::port("report", "json",
               "prefill_tps, decode_tps: tokens a second over all sequences, medians; load_ms; "
@@ -71,6 +58,18 @@ constexpr weft_parameter kParameters[] = {
                     .help = "The median of so many measurements is reported."})};
 
 }  // namespace
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+TokenId some_token(const Tokenizer& tokenizer, int64_t sequence, int64_t position) {
+  return static_cast<TokenId>(
+      philox(static_cast<uint64_t>(sequence), static_cast<uint64_t>(position), 0).word[0] %
+      static_cast<uint32_t>(tokenizer.vocabulary_size()));
+}
 
 /// The decoder with memory for `batch` sequences.
 struct BenchNode::Machine {
@@ -146,6 +145,10 @@ struct BenchNode::Machine {
         {});
   }
 };
+
+Result<std::unique_ptr<BenchNode>> BenchNode::create(const sdk::NodeConfig& config) {
+  return create_on_decoder<BenchNode>(config);
+}
 
 BenchNode::BenchNode(const sdk::NodeConfig& config)
     : model_(config.model<LanguageModel>("model")),

@@ -9,6 +9,7 @@
 #include <weft/sdk/plugin.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -17,8 +18,14 @@
 
 namespace weft::text {
 
+/// Precondition: at least one value.
+double median(std::vector<double> values);
+/// Any token will do for timing; sequence and position decide which.
+TokenId some_token(const Tokenizer& tokenizer, int64_t sequence, int64_t position);
+
 class BenchNode {
  public:
+  static Result<std::unique_ptr<BenchNode>> create(const sdk::NodeConfig& config);
   explicit BenchNode(const sdk::NodeConfig& config);
   Status prepare(sdk::Specs inputs, sdk::Plan plan);
   Status run(sdk::Request& request, const sdk::Execution& execution);

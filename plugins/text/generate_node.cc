@@ -12,6 +12,7 @@
 #include "plugins/text/cache_memory.h"
 #include "plugins/text/generation_parameter_table.h"
 #include "plugins/text/generation_parameters.h"
+#include "plugins/text/reading_node.h"
 
 namespace weft::text {
 namespace {
@@ -181,6 +182,13 @@ class GenerationNode::Batch {
   std::list<Pending> pending_;  // jobs refer to theirs
   std::vector<Job*> ready_;
 };
+
+Result<std::unique_ptr<GenerateNode>> GenerateNode::create(const sdk::NodeConfig& config) {
+  return create_on_decoder<GenerateNode>(config);
+}
+Result<std::unique_ptr<ChatNode>> ChatNode::create(const sdk::NodeConfig& config) {
+  return create_on_decoder<ChatNode>(config);
+}
 
 GenerateNode::GenerateNode(const sdk::NodeConfig& config)
     : GenerationNode(config, config.parameters().get_text("format") == "raw"    ? PromptFormat::kRaw

@@ -54,11 +54,13 @@ class GenerationNode {
 
 class GenerateNode : public GenerationNode {
  public:
+  static Result<std::unique_ptr<GenerateNode>> create(const sdk::NodeConfig& config);
   explicit GenerateNode(const sdk::NodeConfig& config);
 };
 
 class ChatNode : public GenerationNode {
  public:
+  static Result<std::unique_ptr<ChatNode>> create(const sdk::NodeConfig& config);
   explicit ChatNode(const sdk::NodeConfig& config) : GenerationNode(config, PromptFormat::kChat) {}
 };
 

@@ -12,9 +12,12 @@
 #include <utility>
 
 #include "kernels/layers/host_weight_store.h"
+#include "kernels/networks/bert/bert_checkpoint.h"
 
 namespace weft::text {
 namespace {
+
+constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
 
 constexpr weft_parameter kParameters[] = {
     sdk::parameter({.name = "lora",
@@ -22,7 +25,19 @@ constexpr weft_parameter kParameters[] = {
                     .default_json = "[]",
                     .help = "Adapters (LoRA) to apply: [{\"path\": \"style.gguf\", \"scale\": 1.0}]. GGUF or "
                             "safetensors (PEFT); "
-                            "relative paths start at the model's folder."})};
+                            "relative paths start at the model's folder."}),
+    sdk::parameter({.name = "precision",
+                    .type = "choice",
+                    .default_json = "\"auto\"",
+                    .choices = kPrecisions,
+                    .help = "What an encoder computes in. auto: bf16 where the processor multiplies it, else "
+                            "f32. Decoders compute as their weights are stored."})};
+
+DType compute_type(std::string_view precision) {
+  if (precision == "f32") return DType::kF32;
+  if (precision == "bf16") return DType::kBF16;
+  return active_isa() >= IsaLevel::kAvx512Bf16 ? DType::kBF16 : DType::kF32;
+}
 
 Result<std::vector<AdapterSource>> read_adapters(std::string_view json, const std::filesystem::path& folder) {
   constexpr const char* kExpected = "a list of objects with \"path\" and, if wanted, \"scale\"";
@@ -102,30 +117,50 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   Result<WeightFile> file = WeightFile::open(model->path_);
   if (!file.ok()) return file.status();
   model->file_.emplace(*std::move(file));
-  Result<Decoder> decoder = Decoder::open(*model->file_);
-  if (!decoder.ok()) return corrupt(*model->file_, decoder.status());
-  model->decoder_.emplace(*std::move(decoder));
-  Result<Tokenizer> tokenizer = Tokenizer::from_weights(*model->file_);
-  if (!tokenizer.ok()) return corrupt(*model->file_, tokenizer.status());
-  model->tokenizer_.emplace(*std::move(tokenizer));
-  const int64_t rows = model->decoder_->config().vocabulary;
-  if (model->tokenizer_->vocabulary_size() > rows) {
-    return Status(StatusCode::kCorruptData, "the tokenizer has more tokens than the model")
-        .at(model->path_)
-        .expected("at most " + std::to_string(rows))
-        .got(std::to_string(model->tokenizer_->vocabulary_size()));
-  }
-  if (const std::string_view source_text = model->tokenizer_->chat_template(); !source_text.empty()) {
-    model->chat_template_ = ChatTemplate::parse(source_text, model->path_ + ", chat template");
-  }
+  if (Status status = model->open_network(source.parameters()); !status.ok()) return status;
+  if (Status status = model->open_tokenizer(); !status.ok()) return status;
   if (Status noted = model->note_files(source); !noted.ok()) return noted;
   if (Status opened = model->open_adapters(source); !opened.ok()) return opened;
   return model;
 }
 
+Status LanguageModel::open_network(const sdk::Parameters& parameters) {
+  if (is_bert(file_->metadata())) {
+    Result<SentenceEncoder> encoder =
+        SentenceEncoder::open(*file_, compute_type(parameters.get_text("precision")));
+    if (!encoder.ok()) return encoder.status();
+    encoder_.emplace(*std::move(encoder));
+    return {};
+  }
+  Result<Decoder> decoder = Decoder::open(*file_);
+  if (!decoder.ok()) return corrupt(*file_, decoder.status());
+  decoder_.emplace(*std::move(decoder));
+  return {};
+}
+
+Status LanguageModel::open_tokenizer() {
+  Result<Tokenizer> tokenizer = Tokenizer::from_weights(*file_);
+  if (!tokenizer.ok()) return corrupt(*file_, tokenizer.status());
+  tokenizer_.emplace(*std::move(tokenizer));
+  const int64_t rows = encoder_ ? encoder_->network.config().vocabulary : decoder_->config().vocabulary;
+  if (tokenizer_->vocabulary_size() > rows) {
+    return Status(StatusCode::kCorruptData, "the tokenizer has more tokens than the model")
+        .at(path_)
+        .expected("at most " + std::to_string(rows))
+        .got(std::to_string(tokenizer_->vocabulary_size()));
+  }
+  if (const std::string_view source_text = tokenizer_->chat_template(); !source_text.empty()) {
+    chat_template_ = ChatTemplate::parse(source_text, path_ + ", chat template");
+  }
+  return {};
+}
+
 Status LanguageModel::note_files(const sdk::ModelSource& source) {
   std::string hashes(source.sha256());
-  for (const std::string& path : files_of(*file_)) {
+  std::vector<std::string> files = files_of(*file_);
+  if (encoder_)
+    for (const std::filesystem::path& file : encoder_->modules.files) files.push_back(file.string());
+  for (const std::string& path : files) {
     if (path == source.path()) continue;
     Result<std::string> hash = source.add_file(path);
     if (!hash.ok()) return hash.status();
@@ -144,6 +179,8 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
   Result<std::vector<AdapterSource>> adapters =
       read_adapters(source.parameters().get_text("lora"), file_->folder());
   if (!adapters.ok()) return adapters.status();
+  if (encoder_ && !adapters->empty())
+    return Status(StatusCode::kUnsupported, "an encoder takes no adapters").at("model parameter 'lora'");
   adapter_sources_ = *std::move(adapters);
   for (AdapterSource& adapter : adapter_sources_) {
     Result<WeightFile> weights = WeightFile::open(adapter.path);
@@ -159,6 +196,9 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
 }
 
 Result<weft_model_estimate> LanguageModel::estimate() const {
+  if (encoder_)
+    return sdk::model_estimate(static_cast<uint64_t>(encoder_->network.packed_weights_bytes()),
+                               static_cast<uint64_t>(encoder_->network.mapped_bytes()));
   return sdk::model_estimate(static_cast<uint64_t>(decoder_->packed_weights_bytes()) + adapter_bytes_,
                              static_cast<uint64_t>(decoder_->mapped_bytes()));
 }
@@ -166,7 +206,7 @@ Result<weft_model_estimate> LanguageModel::estimate() const {
 Status LanguageModel::load(weft_stream* /*stream*/) {
   const auto start = std::chrono::steady_clock::now();
   const Executor executor = host_.executor();
-  if (decoder_->loaded()) {  // evicted since
+  if (decoder_ && decoder_->loaded()) {  // evicted since
     Result<Decoder> decoder = Decoder::open(*file_);
     if (!decoder.ok()) return decoder.status();
     decoder_.emplace(*std::move(decoder));
@@ -179,8 +219,9 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
   } else {
     store_ = std::make_unique<HeapWeightStore>();
   }
-  if (Status status = decoder_->load(*store_, weights_key_, executor); !status.ok())
-    return std::move(status).at(path_);
+  Status loaded = encoder_ ? encoder_->network.load(*store_, weights_key_ + ".bert", executor)
+                           : decoder_->load(*store_, weights_key_, executor);
+  if (!loaded.ok()) return std::move(loaded).at(path_);
   file_
       ->drop_all_pages();  // packed, or read by the tokenizer; rows of embeddings are read as they are wanted
   for (const AdapterSource& source : adapter_sources_) {
@@ -198,6 +239,7 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
 void LanguageModel::evict() {
   adapter_terms_.clear();
   adapters_.clear();
+  if (encoder_) encoder_->network.unload();
   store_.reset();  // load() makes a new decoder: this one still points into the store
 }
 

@@ -1,5 +1,5 @@
-/// The model type "text.language_model": a decoder with its tokenizer and chat template, shared by every node that names
-/// it.
+/// The model type "text.language_model": a decoder with its tokenizer and chat template, or an encoder with its tokenizer,
+/// shared by every node that names it. Which one it is, the files tell.
 ///
 /// open() maps the files, the adapters' too, and reads headers, vocabulary and template; load() packs the weights, or
 /// maps them from the host's packed-weight cache, and packs the adapters. Ownership: the host's residency owns it; nodes borrow it.
@@ -22,6 +22,7 @@
 #include "modalities/text/constraint/constraint.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/weight_file.h"
+#include "plugins/text/sentence_encoder.h"
 
 namespace weft::text {
 
@@ -44,7 +45,10 @@ class LanguageModel {
   void evict();
 
   const std::string& path() const { return path_; }
+  /// Precondition: encoder() is null.
   const Decoder& decoder() const { return *decoder_; }
+  /// Null: the model is a decoder.
+  const SentenceEncoder* encoder() const { return encoder_ ? &*encoder_ : nullptr; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// kNotFound if the model has none; another error if it has one that this language does not cover, which hinders
   /// chat and nothing else.
@@ -63,6 +67,8 @@ class LanguageModel {
 
  private:
   LanguageModel(sdk::Host host, std::string path);
+  Status open_network(const sdk::Parameters& parameters);
+  Status open_tokenizer();
   Status note_files(const sdk::ModelSource& source);
   Status open_adapters(const sdk::ModelSource& source);
 
@@ -74,7 +80,8 @@ class LanguageModel {
   uint64_t adapter_bytes_ = 0;
   double load_seconds_ = 0;
   std::optional<WeightFile> file_;
-  std::optional<Decoder> decoder_;
+  std::optional<Decoder> decoder_;  // this or the next
+  std::optional<SentenceEncoder> encoder_;
   std::optional<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = Status(StatusCode::kNotFound, "this model has no chat template");
   std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights

@@ -2,8 +2,11 @@
 #include <weft/sdk/plugin.h>
 
 #include "plugins/text/bench_node.h"
+#include "plugins/text/embed_bench_node.h"
+#include "plugins/text/embed_node.h"
 #include "plugins/text/generate_node.h"
 #include "plugins/text/language_model.h"
+#include "plugins/text/rank_node.h"
 #include "plugins/text/reading_nodes.h"
 #include "plugins/text/text_nodes.h"
 
@@ -12,7 +15,8 @@ namespace {
 
 const weft_model_type kModels[] = {sdk::model<LanguageModel>(
     {.name = "text.language_model",
-     .help = "A decoder-only language model: GGUF, or a Hugging Face folder of safetensors.",
+     .help = "A language model: a decoder, in GGUF or a Hugging Face folder of safetensors, or an encoder of "
+             "texts (BERT, RoBERTa), in such a folder.",
      .parameters = LanguageModel::parameters()})};
 
 const weft_node_type kNodes[] = {
@@ -32,11 +36,13 @@ const weft_node_type kNodes[] = {
     kScoreNode,
     kChooseNode,
     kEmbedNode,
+    kRankNode,
     kTokenizeNode,
     kTemplateNode,
     kLoadNode,
     kSaveNode,
     kBenchNode,
+    kEmbedBenchNode,
 };
 
 const weft_plugin kPlugin = sdk::plugin({.name = "text",

@@ -5,6 +5,9 @@
 #include <weft/sdk/plugin.h>
 
 #include <algorithm>
+#include <memory>
+#include <string_view>
+#include <vector>
 
 #include "plugins/text/cache_memory.h"
 #include "plugins/text/evaluator.h"
@@ -21,6 +24,50 @@ inline constexpr weft_parameter kKvTypeParameter =
                     .default_json = "\"f16\"",
                     .choices = kKvTypes,
                     .help = "How past keys and values are stored."});
+
+/// What the model's own tokens and a chat template add to a text when the plan sizes the cache.
+inline constexpr int64_t kExtraTokens = 1024;
+
+inline constexpr weft_parameter kParseSpecial =
+    sdk::parameter({.name = "parse_special",
+                    .type = "bool",
+                    .default_json = "false",
+                    .help = "Reads control tokens such as <|im_end|> in the text as such.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST});
+inline constexpr weft_parameter kAddSpecial =
+    sdk::parameter({.name = "add_special",
+                    .type = "bool",
+                    .default_json = "true",
+                    .help = "Adds the tokens that the model expects around a text.",
+                    .flags = WEFT_PARAMETER_PER_REQUEST});
+/// Whether the tokens that the model expects around a text are added.
+inline AddSpecial add_special(const sdk::Parameters& parameters) {
+  return parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
+}
+inline ControlText control_text(const sdk::Parameters& parameters) {
+  return parameters.get_bool("parse_special") ? ControlText::kIsToken : ControlText::kIsText;
+}
+
+/// As the request's parameters add_special and parse_special say.
+inline Result<std::vector<TokenId>> encode_text(const LanguageModel& model, std::string_view text,
+                                                const sdk::Request& request) {
+  const sdk::Parameters parameters = request.parameters();
+  return model.tokenizer().encode(text, {.add_special = add_special(parameters),
+                                         .control_text = control_text(parameters),
+                                         .stop = [&request] { return request.cancelled(); }});
+}
+
+/// A node that needs a model which writes; others are refused before anything loads.
+template <typename Node>
+Result<std::unique_ptr<Node>> create_on_decoder(const sdk::NodeConfig& config) {
+  const LanguageModel& model = *config.model<LanguageModel>("model");
+  if (model.encoder() == nullptr) return std::make_unique<Node>(config);
+  return Status(StatusCode::kUnsupported, "this model turns texts into vectors and writes none")
+      .at(model.path())
+      .expected("a model that writes (llama, qwen3, gemma3 and others)")
+      .got("an encoder")
+      .hint("text.embed and text.tokenize take it");
+}
 
 class ReadingNode {
  protected:

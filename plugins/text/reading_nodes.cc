@@ -13,19 +13,8 @@ namespace weft::text {
 namespace {
 
 constexpr uint32_t kPerRequest = WEFT_PARAMETER_PER_REQUEST;
-/// What the model's own tokens and a chat template add to a text when the plan sizes the cache.
-constexpr int64_t kExtraTokens = 1024;
 
 double logprob(std::span<const float> logits, TokenId token) { return logits[token] - log_sum_exp(logits); }
-
-Result<std::vector<TokenId>> encode_text(const LanguageModel& model, std::string_view text,
-                                         AddSpecial add_special, bool parse_special,
-                                         const sdk::Request& request) {
-  return model.tokenizer().encode(
-      text, {.add_special = add_special,
-             .control_text = parse_special ? ControlText::kIsToken : ControlText::kIsText,
-             .stop = [&request] { return request.cancelled(); }});
-}
 
 Result<sdk::Value> int_list(const sdk::Request& request, std::span<const TokenId> ids) {
   std::vector<sdk::Value> items;
@@ -39,18 +28,6 @@ Result<sdk::Value> int_list(const sdk::Request& request, std::span<const TokenId
   return request.host().make_list(items, "int");
 }
 
-constexpr weft_parameter kParseSpecial =
-    sdk::parameter({.name = "parse_special",
-                    .type = "bool",
-                    .default_json = "false",
-                    .help = "Reads control tokens such as <|im_end|> in the text as such.",
-                    .flags = kPerRequest});
-constexpr weft_parameter kAddSpecial =
-    sdk::parameter({.name = "add_special",
-                    .type = "bool",
-                    .default_json = "true",
-                    .help = "Adds the tokens that the model expects around a text.",
-                    .flags = kPerRequest});
 constexpr weft_port kTextInput[] = {sdk::port("text", "text", "The text.")};
 
 // ---- text.tokenize ---------------------------------------------------------------------------------------------------
@@ -125,25 +102,6 @@ void score_options(std::span<Option> options, bool mean) {
   for (size_t i = 0; i < options.size(); ++i) options[i].score = shares[i];
 }
 
-// ---- text.embed ------------------------------------------------------------------------------------------------------
-
-constexpr const char* kPoolings[] = {"mean", "last", "first", nullptr};
-constexpr weft_port kEmbedOutputs[] = {sdk::port("embedding", "tensor", "f32 [width].")};
-constexpr weft_parameter kEmbedParameters[] = {
-    kModelParameter,
-    kKvTypeParameter,
-    kAddSpecial,
-    kParseSpecial,
-    sdk::parameter({.name = "pooling",
-                    .type = "choice",
-                    .default_json = "\"mean\"",
-                    .choices = kPoolings,
-                    .help = "Of the final hidden states: their mean, the last or the first."}),
-    sdk::parameter({.name = "normalize",
-                    .type = "bool",
-                    .default_json = "true",
-                    .help = "Scales the embedding to length 1."})};
-
 }  // namespace
 
 TokenizeNode::TokenizeNode(const sdk::NodeConfig& config) : model_(config.model<LanguageModel>("model")) {}
@@ -157,11 +115,7 @@ Status TokenizeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
 
 Status TokenizeNode::run(sdk::Request& request, const sdk::Execution&) {
   const sdk::Value text = request.input(0);
-  const sdk::Parameters parameters = request.parameters();
-  const AddSpecial add =
-      parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
-  Result<std::vector<TokenId>> ids =
-      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"), request);
+  Result<std::vector<TokenId>> ids = encode_text(*model_, text.as_text(), request);
   if (!ids.ok()) return ids.status();
   if (Status status = request.set_output(0, int_list(request, *ids)); !status.ok()) return status;
   return request.set_output(1, request.host().make_int(static_cast<int64_t>(ids->size())));
@@ -176,11 +130,7 @@ Status ScoreNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
 
 Status ScoreNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const sdk::Value text = request.input(0);
-  const sdk::Parameters parameters = request.parameters();
-  const AddSpecial add =
-      parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
-  Result<std::vector<TokenId>> ids =
-      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"), request);
+  Result<std::vector<TokenId>> ids = encode_text(*model_, text.as_text(), request);
   if (!ids.ok()) return ids.status();
   const auto size = static_cast<int64_t>(ids->size());
   if (Status status = check_length(size); !status.ok()) return status;
@@ -246,7 +196,8 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
   std::vector<Option> options;
   size_t longest = 0;
   for (std::string& text : read_text_list(parameters.get_text("options"))) {
-    Result<std::vector<TokenId>> ids = encode_text(*model_, text, AddSpecial::kNone, false, request);
+    Result<std::vector<TokenId>> ids =
+        model_->tokenizer().encode(text, {.stop = [&request] { return request.cancelled(); }});
     if (!ids.ok()) return ids.status();
     if (end) ids->push_back(*end);
     if (ids->empty())
@@ -294,57 +245,6 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
   return request.set_output(2, request.host().make_int(best - options.begin()));
 }
 
-EmbedNode::EmbedNode(const sdk::NodeConfig& config)
-    : ReadingNode(config),
-      pooling_(config.parameters().get_text("pooling") == "last"    ? Pooling::kLast
-               : config.parameters().get_text("pooling") == "first" ? Pooling::kFirst
-                                                                    : Pooling::kMean),
-      normalize_(config.parameters().get_bool("normalize")) {}
-
-Status EmbedNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
-  plan_memory(inputs[0], kExtraTokens, plan);
-  const int64_t shape[] = {model_->decoder().config().width};
-  plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, shape));
-  return {};
-}
-
-Status EmbedNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  const sdk::Value text = request.input(0);
-  const sdk::Parameters parameters = request.parameters();
-  const AddSpecial add =
-      parameters.get_bool("add_special") ? AddSpecial::kAsModelDeclares : AddSpecial::kNone;
-  Result<std::vector<TokenId>> ids =
-      encode_text(*model_, text.as_text(), add, parameters.get_bool("parse_special"), request);
-  if (!ids.ok()) return ids.status();
-  const auto size = static_cast<int64_t>(ids->size());
-  if (size == 0)
-    return Status(StatusCode::kInvalidArgument, "an empty text has no embedding").at("port 'text'");
-  if (Status status = check_length(size); !status.ok()) return status;
-  Result<CacheMemory> memory = allocate_cache(request.host(), execution.stream(), kv_layout_, kv_pages(size));
-  if (!memory.ok()) return memory.status();
-  KvSequence sequence = memory->cache.new_sequence();
-  const int64_t shape[] = {model_->decoder().config().width};
-  std::vector<double> sum(shape[0], 0.0);
-  Status status =
-      evaluator(request, execution).hidden(sequence, *ids, [&](int64_t row, std::span<const float> state) {
-        const bool wanted = pooling_ == Pooling::kMean || row == (pooling_ == Pooling::kFirst ? 0 : size - 1);
-        for (int64_t i = 0; wanted && i < shape[0]; ++i) sum[i] += state[i];
-      });
-  if (!status.ok()) return status;
-
-  double scale = pooling_ == Pooling::kMean ? 1.0 / static_cast<double>(size) : 1.0;
-  if (normalize_) {
-    double square = 0;
-    for (double value : sum) square += value * value;
-    scale = square > 0 ? 1 / std::sqrt(square) : 0;
-  }
-  Result<sdk::NewTensor> embedding =
-      request.host().allocate_tensor(WEFT_DTYPE_F32, shape, execution.stream(), "embedding");
-  if (!embedding.ok()) return embedding.status();
-  for (int64_t i = 0; i < shape[0]; ++i) embedding->data<float>()[i] = static_cast<float>(sum[i] * scale);
-  return request.set_output(0, request.host().make_tensor(embedding->buffer, embedding->view));
-}
-
 constexpr weft_node_type kTokenizeNode =
     sdk::node<TokenizeNode>({.name = "text.tokenize",
                              .help = "Splits a text into a model's tokens.",
@@ -366,11 +266,5 @@ constexpr weft_node_type kChooseNode = sdk::node<ChooseNode>(
      .inputs = kChooseInputs,
      .outputs = kChooseOutputs,
      .parameters = kChooseParameters});
-constexpr weft_node_type kEmbedNode = sdk::node<EmbedNode>({.name = "text.embed",
-                                                            .help = "Turns a text into a vector.",
-                                                            .flags = WEFT_NODE_PURE,
-                                                            .inputs = kTextInput,
-                                                            .outputs = kEmbedOutputs,
-                                                            .parameters = kEmbedParameters});
 
 }  // namespace weft::text

@@ -1,5 +1,5 @@
-/// weft bench text, weft bench image: how fast a language model reads and writes, or a diffusion model paints, on this
-/// machine (a pipeline of one text.bench or image.bench node). weft bench kernels: bench_kernels.h.
+/// weft bench text, embed, image: how fast a language model reads and writes, an encoder turns texts into vectors, or a
+/// diffusion model paints, on this machine (a pipeline of one bench node). weft bench kernels: bench_kernels.h.
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string what = "text", op, filter, peer, model;
-  int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, depth = 0, repetitions = 3;
+  int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, tokens = 128, depth = 0, repetitions = 3;
   int64_t size = 0, steps = 2, buffer_mib = 256;
   std::string precision = "auto";
   HostSettings host;
@@ -29,9 +29,11 @@ struct Options {
 };
 
 bool is_image(const Options& options) { return options.what == "image"; }
+bool is_embed(const Options& options) { return options.what == "embed"; }
 
 std::string model_of(const Options& options) {
   if (!options.model.empty()) return options.model;
+  if (is_embed(options)) return "all-MiniLM-L6-v2";
   return is_image(options) ? "emoji" : "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
@@ -44,15 +46,19 @@ std::string bench_pipeline(const Options& options) {
   if (is_image(options)) {
     model["precision"] = options.precision;
     with.update({{"size", options.size}, {"steps", options.steps}, {"n", options.batch}});
+  } else if (is_embed(options)) {
+    model["precision"] = options.precision;
+    with.update({{"batch", options.batch}, {"tokens", options.tokens}});
   } else {
     with.update({{"prompt_tokens", options.prompt_tokens},
                  {"gen_tokens", options.gen_tokens},
                  {"batch", options.batch},
                  {"depth", options.depth}});
   }
+  const std::string node = is_embed(options) ? "text.embed_bench" : options.what + ".bench";
   const Json pipeline{{"weft", 1},
                       {"models", {{"model", model}}},
-                      {"nodes", {{"bench", {{"uses", options.what + ".bench"}, {"with", with}}}}},
+                      {"nodes", {{"bench", {{"uses", node}, {"with", with}}}}},
                       {"outputs", {{"report", "bench.report"}}}};
   return pipeline.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -60,7 +66,7 @@ std::string bench_pipeline(const Options& options) {
 /// The node's report with what only the process knows.
 Json complete_report(const Json& measured, const Options& options, uint32_t threads) {
   Json report{{"model", std::filesystem::path(model_of(options)).filename().string()}};
-  if (!is_image(options)) {
+  if (options.what == "text") {
     report.update({{"prompt_tokens", options.prompt_tokens},
                    {"gen_tokens", options.gen_tokens},
                    {"batch", options.batch},
@@ -91,6 +97,15 @@ void print_text_report(const Json& report) {
   print(line);
 }
 
+void print_embed_report(const Json& report) {
+  char line[200];
+  std::snprintf(line, sizeof line,
+                "texts        %10.1f a second\ntokens       %10.1f a second\nload         %10.1f ms\n",
+                report.at("texts_per_s").get<double>(), report.at("tokens_per_s").get<double>(),
+                report.at("load_ms").get<double>());
+  print(line);
+}
+
 void print_image_report(const Json& report) {
   char line[200];
   std::snprintf(
@@ -103,7 +118,9 @@ void print_image_report(const Json& report) {
 }
 
 void print_report(const Json& report, const Options& options) {
-  is_image(options) ? print_image_report(report) : print_text_report(report);
+  if (is_image(options)) print_image_report(report);
+  else if (is_embed(options)) print_embed_report(report);
+  else print_text_report(report);
   print("peak memory  " + format_byte_size(report.at("peak_rss_bytes").get<uint64_t>()) + "\n");
 }
 
@@ -154,9 +171,9 @@ int bench(const Options& options) {
 std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.choice(
-      "WHAT", options->what, {"text", "image", "kernels"},
-      "What to measure: text, a language model; image, a diffusion model; kernels, the operations of "
-      "the compute library");
+      "WHAT", options->what, {"text", "embed", "image", "kernels"},
+      "What to measure: text, a language model; embed, an encoder of texts; image, a diffusion model; "
+      "kernels, the operations of the compute library");
   arguments.optional_positional("OP", options->op, "Of kernels, only this operation");
   arguments.option("--filter", options->filter, "TEXT",
                    "Of kernels, only cases whose name, or whose model, contains this");
@@ -166,19 +183,22 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option("--buffer", options->buffer_mib, 1, 1 << 20, "MiB",
                    "Of kernels, the buffer that the peak of reading is measured with; default: 256");
   arguments.option("--model", options->model, "MODEL",
-                   "A model file or folder, or its name in a model folder; default: SmolLM2, emoji");
+                   "A model file or folder, or its name in a model folder; default: SmolLM2, MiniLM, emoji");
   arguments.option("--prompt-tokens", options->prompt_tokens, 1, 1 << 20, "N",
                    "Length of each prompt; default: 512");
   arguments.option("--gen-tokens", options->gen_tokens, 1, 1 << 20, "N",
                    "Tokens that each sequence writes; default: 64");
-  arguments.option("--batch", options->batch, 1, 1024, "N", "Sequences or pictures at once; default: 1");
+  arguments.option("--batch", options->batch, 1, 1024, "N",
+                   "Sequences, texts or pictures at once; default: 1");
+  arguments.option("--tokens", options->tokens, 1, 1 << 20, "N",
+                   "Of embed, tokens of each text; default: 128");
   arguments.option("--depth", options->depth, 0, 1 << 20, "N",
                    "Context that writing starts from; default: 0");
   arguments.option("--size", options->size, 0, 4096, "PIXELS",
                    "Side of the pictures; default: what the model was trained on");
   arguments.option("--steps", options->steps, 1, 100, "N", "Steps to measure; default: 2");
   arguments.choice("--precision", options->precision, {"auto", "f32", "bf16"},
-                   "What a diffusion model computes in; default: auto");
+                   "What a diffusion model or an encoder computes in; default: auto");
   arguments.option("--repetitions", options->repetitions, 1, 100, "N",
                    "Measurements; the median is reported; default: 3");
   options->host.declare(arguments);
@@ -193,9 +213,11 @@ const Command kBenchCommand = {
     "prefill_tps: tokens of the prompt a second. decode_tps: generated tokens a second, from a context of "
     "--depth tokens. With "
     "--batch, totals over all sequences. first_token_ms counts from the start of the process. "
+    "texts_per_s: texts of --tokens turned into vectors, --batch of them at once. "
     "step_s: one call of the UNet with guidance, for --batch pictures.",
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --threads 2\n"
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json\n"
+    "weft bench embed --batch 32 --tokens 128 --threads 2 --json\n"
     "weft bench image --model emoji --size 64 --steps 2 --threads 2 --json\n"
     "weft bench kernels matmul --threads 2",
     declare};
