@@ -9,8 +9,8 @@ namespace weft::image {
 namespace {
 
 // A call with so many latent pixels is not made faster, a pixel, by more of them. Of the emoji model on two cores.
-constexpr int64_t kUsefulPixels = 8192;
-constexpr int64_t kMostSlots = 16;
+constexpr int64_t kUsefulPixels = 4096;
+constexpr int64_t kMostSlots = 8;
 
 class Session {
  public:
