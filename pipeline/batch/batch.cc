@@ -221,13 +221,11 @@ Status Batch::State::identify(const Facts& before) {
     }
     const PreparedRun& prepared = **found;
     const Facts now = batch_identity(setup.run.sources, prepared, setup.run);
-    const std::vector<std::string> changes = changed_facts(before, now);
+    const std::string changes = changes_text(before, now);
     if (!before.empty() && !changes.empty() && options.changes == BatchOptions::Changes::kRefuse) {
-      std::string all;
-      for (const std::string& change : changes) all += (all.empty() ? "" : ", ") + change;
       return Status(StatusCode::kVersionMismatch, "the batch began with something else")
           .at(options.folder.string())
-          .got("changed: " + all)
+          .got("changed: " + changes)
           .hint("choose a new --out, or go on for the items that are left with --accept-changes");
     }
     for (const auto& [name, value] : now) facts[name] = value;

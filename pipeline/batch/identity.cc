@@ -66,4 +66,10 @@ std::vector<std::string> changed_facts(const Facts& before, const Facts& now) {
   return changes;
 }
 
+std::string changes_text(const Facts& before, const Facts& now) {
+  std::string text;
+  for (const std::string& change : changed_facts(before, now)) text += (text.empty() ? "" : ", ") + change;
+  return text;
+}
+
 }  // namespace weft

@@ -27,6 +27,8 @@ Facts batch_identity(const std::vector<PipelineSource>& sources, const PreparedR
 /// "model '/models/a.gguf' (was b179c952, is 0d6fa2c1)". Models are compared where both sides know them: items may use
 /// different ones. Facts of other kinds, as the batch's seed, do not count.
 std::vector<std::string> changed_facts(const Facts& before, const Facts& now);
+/// The same in one text, with commas between; empty if nothing has changed.
+std::string changes_text(const Facts& before, const Facts& now);
 
 }  // namespace weft
 #endif

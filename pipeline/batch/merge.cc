@@ -36,13 +36,11 @@ Result<std::vector<Part>> find_parts(const fs::path& folder, const std::vector<f
 }
 
 Status check_same(const Facts& first, const Facts& facts, const fs::path& journal) {
-  const std::vector<std::string> changes = changed_facts(first, facts);
+  const std::string changes = changes_text(first, facts);
   if (changes.empty()) return {};
-  std::string all;
-  for (const std::string& change : changes) all += (all.empty() ? "" : ", ") + change;
   return Status(StatusCode::kVersionMismatch, "the shards are not of one batch")
       .at(journal.string())
-      .got(all);
+      .got(changes);
 }
 
 }  // namespace

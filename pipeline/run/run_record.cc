@@ -22,13 +22,6 @@ std::string compact(std::string_view json) {
   return tree != nullptr ? tree->compact(0) : std::string(json);
 }
 
-// The path of a subgraph's file from the pipeline's folder; as it is if there is none.
-std::string from_folder(const std::string& file, const std::string& folder) {
-  const fs::path relative = fs::path(file).lexically_normal().lexically_relative(
-      folder.empty() ? fs::path(".") : fs::path(folder).lexically_normal());
-  return relative.empty() ? file : relative.generic_string();
-}
-
 bool is_path_type(std::string_view type) { return type == "path" || type == "list<path>"; }
 
 // {"a": 1} from pairs of a name and JSON text.
@@ -70,6 +63,12 @@ Result<std::vector<DrawnSeed>> read_seeds(const JsonTree& tree, JsonId list) {
 }
 
 }  // namespace
+
+std::string from_folder(const std::string& file, const std::string& folder) {
+  const fs::path relative = fs::path(file).lexically_normal().lexically_relative(
+      folder.empty() ? fs::path(".") : fs::path(folder).lexically_normal());
+  return relative.empty() ? file : relative.generic_string();
+}
 
 RunRecord make_run_record(std::span<const PipelineSource> sources, const Graph& graph,
                           std::span<const Value> inputs, std::span<const DrawnSeed> seeds) {

@@ -33,6 +33,9 @@ struct RunRecord {
   std::vector<DrawnSeed> seeds;
 };
 
+/// The path of a pipeline's file from the pipeline's folder, by which records and queues name it; as it is if there is none.
+std::string from_folder(const std::string& file, const std::string& folder);
+
 /// sources: the pipeline's files as they were parsed, the main one first; none gives an empty record.
 /// inputs: by index of graph.inputs.
 RunRecord make_run_record(std::span<const PipelineSource> sources, const Graph& graph,
