@@ -5,10 +5,11 @@ namespace weft::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kRunCommand,      &kBatchCommand,  &kStatusCommand, &kReportCommand,    &kMergeCommand,
-    &kValidateCommand, &kPlanCommand,   &kGraphCommand,  &kChatCommand,      &kNodesCommand,
-    &kPluginsCommand,  &kModelsCommand, &kSchemaCommand, &kNewPluginCommand, &kCheckCommand,
-    &kVerifyCommand,   &kBenchCommand,  &kCacheCommand,  &kDoctorCommand};
+    &kRunCommand,    &kBatchCommand,     &kStatusCommand, &kReportCommand,   &kMergeCommand,
+    &kSubmitCommand, &kWorkerCommand,    &kCancelCommand, &kValidateCommand, &kPlanCommand,
+    &kGraphCommand,  &kChatCommand,      &kNodesCommand,  &kPluginsCommand,  &kModelsCommand,
+    &kSchemaCommand, &kNewPluginCommand, &kCheckCommand,  &kVerifyCommand,   &kBenchCommand,
+    &kCacheCommand,  &kDoctorCommand};
 
 }  // namespace
 

@@ -1,8 +1,6 @@
 /// weft batch: runs a pipeline for many items, so that nothing is lost however the run ends.
 #include "pipeline/batch/batch.h"
 
-#include <atomic>
-#include <charconv>
 #include <cstdlib>
 #include <memory>
 
@@ -12,6 +10,7 @@
 #include "pipeline/cli/batch_display.h"
 #include "pipeline/cli/batch_estimate.h"
 #include "pipeline/cli/batch_json.h"
+#include "pipeline/cli/batch_session.h"
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/event_json.h"
 #include "pipeline/cli/exit_code.h"
@@ -24,71 +23,19 @@ namespace weft::cli {
 namespace {
 
 struct Options {
-  std::string pipeline, items, out = "out", name, concurrency = "auto", shard;
-  std::vector<std::string> settings, matrix;
+  std::string pipeline, out = "out", concurrency = "auto", shard;
+  ItemSettings items;
   int64_t max_failures = -1, shard_count = 0;
   HostSettings host;
   bool retry_failed = false, accept_changes = false, dry_run = false, as_json = false;
 };
 
-/// The first Ctrl-C lets the items at work end and begins no more; the second ends the process at once.
-class Draining {
- public:
-  Draining()
-      : temporaries_(file_system_), interrupt_(temporaries_, [this](int signal) { return stop(signal); }) {}
-
-  const CancelToken& drain() const { return drain_; }
-  const CancelToken& cancel() const { return cancel_; }
-  void stop_items() { drain_.cancel(); }
-  TemporaryFiles& temporaries() { return temporaries_; }
-  /// 128 + the signal that asked for the end; 0 if none did.
-  int exit_code() const { return signal_.load() == 0 ? 0 : 128 + signal_.load(); }
-
- private:
-  Interrupt::Then stop(int signal) {
-    const bool first = signal_.exchange(signal) == 0;
-    drain_.cancel();
-    if (first) {
-      write_all(2, "\nfinishing the items at work; once more stops at once\n");
-      return Interrupt::Then::kGoOn;
-    }
-    cancel_.cancel();
-    return Interrupt::Then::kEndProcess;
-  }
-
-  CancelToken drain_, cancel_;
-  std::atomic<int> signal_{0};
-  FileSystem file_system_;
-  TemporaryFiles temporaries_;
-  Interrupt interrupt_;
-};
-
-int fail(const Error& error, int code, Messages messages) {
-  if (messages == Messages::kJson) {
-    print(failed_line(error, code));
-  } else {
-    report_error(error);
-  }
-  return code;
-}
-
-Result<uint32_t> parse_concurrency(const std::string& text) {
-  if (text == "auto") return uint32_t{0};
-  uint32_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (code == std::errc() && end == text.data() + text.size() && number >= 1 && number <= 1024) return number;
-  return Status(StatusCode::kInvalidArgument, "not a number of items")
-      .at("--concurrency")
-      .expected("auto, or 1 to 1024")
-      .got("'" + text + "'");
-}
-
 Result<BatchOptions> batch_options(const Options& options) {
   BatchOptions batch;
   batch.folder = options.out;
-  batch.items = options.items;
-  batch.matrix = options.matrix;
-  batch.name_template = options.name;
+  batch.items = options.items.items;
+  batch.matrix = options.items.matrix;
+  batch.name_template = options.items.name;
   Result<uint32_t> concurrency = parse_concurrency(options.concurrency);
   if (!concurrency.ok()) return concurrency.status();
   batch.concurrency = *concurrency;
@@ -149,10 +96,10 @@ int run_batch(const Options& options) {
   if (!batch_or.ok()) return fail(batch_or.error(), exit_code_before_run(batch_or.code()), messages);
   BatchDisplay display(options.out, messages, parse_log_level(options.host.log_level));
   RunOptions run = run_options(options.host);
-  Result<std::map<std::string, InputValue>> inputs = read_settings(*file.graph, options.settings);
+  Result<std::map<std::string, InputValue>> inputs = read_settings(*file.graph, options.items.settings);
   if (!inputs.ok()) return fail(inputs.error(), exit_code_before_run(inputs.code()), messages);
   run.inputs = *std::move(inputs);
-  apply_file(file, options.settings, run);
+  apply_file(file, options.items.settings, run);
   const std::unique_ptr<Host> host = make_host(
       options.host, draining.temporaries(),
       [&display](weft_log_level level, const std::string& message) { display.log(level, message); });
@@ -177,16 +124,9 @@ int run_batch(const Options& options) {
 std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.positional("PIPELINE", options->pipeline, "The pipeline file");
-  arguments.option("--items", options->items, "FILE",
-                   "JSON lines, a .csv file, a folder of files, or - for JSON lines on standard input");
+  options->items.declare(arguments);
   arguments.option("--out", options->out, "FOLDER",
                    "Where results and the journal are kept; the same folder goes on; default: out");
-  arguments.option("--set", options->settings, "NAME=VALUE",
-                   "Give an input to all items that do not set it, as with weft run");
-  arguments.option("--matrix", options->matrix, "NAME=VALUES",
-                   "Run every item with each value: seed=1..100 or cfg=4,7; several make a grid");
-  arguments.option("--name", options->name, "TEMPLATE",
-                   "Name of an item's folder: ${index}, ${id}, ${matrix}, ${inputs.NAME}");
   arguments.option("--concurrency", options->concurrency, "N|auto",
                    "Items at work at once; default: what pays off and fits");
   arguments.option("--max-failures", options->max_failures, 0, INT64_MAX, "N",

@@ -9,6 +9,7 @@ namespace weft::cli {
 extern const Command kBatchCommand;
 extern const Command kBenchCommand;
 extern const Command kCacheCommand;
+extern const Command kCancelCommand;
 extern const Command kChatCommand;
 extern const Command kCheckCommand;
 extern const Command kDoctorCommand;
@@ -23,8 +24,10 @@ extern const Command kReportCommand;
 extern const Command kRunCommand;
 extern const Command kSchemaCommand;
 extern const Command kStatusCommand;
+extern const Command kSubmitCommand;
 extern const Command kValidateCommand;
 extern const Command kVerifyCommand;
+extern const Command kWorkerCommand;
 
 }  // namespace weft::cli
 #endif

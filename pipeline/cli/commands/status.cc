@@ -1,5 +1,6 @@
 /// weft status: how far a batch is, from another terminal or after it.
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include "pipeline/cli/commands/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/report.h"
+#include "pipeline/queue/queue.h"
 
 namespace weft::cli {
 namespace {
@@ -18,7 +20,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string folder = "out";
+  std::string folder = "out", queue;
   bool as_json = false;
 };
 
@@ -51,6 +53,10 @@ Result<JournalStatus> read_status(const fs::path& file) {
   return status;
 }
 
+void print_further(uint64_t failed, size_t shown) {
+  if (failed > shown) print("  and " + std::to_string(failed - shown) + " failures more\n");
+}
+
 void print_status(const JournalStatus& status, const fs::path& file) {
   const BatchCounts& counts = status.counts;
   const char* state = is_running(file)       ? "running"
@@ -60,9 +66,7 @@ void print_status(const JournalStatus& status, const fs::path& file) {
   print("  " + batch_progress_line({counts.items, counts.done, counts.failed, status.items_per_second}, 77) +
         "\n");
   for (const std::string& failure : status.failures) print_wrapped("  failed: " + failure, 4);
-  if (counts.failed > status.failures.size()) {
-    print("  and " + std::to_string(counts.failed - status.failures.size()) + " failures more\n");
-  }
+  print_further(counts.failed, status.failures.size());
 }
 
 Json status_json(const JournalStatus& status, const fs::path& file) {
@@ -94,18 +98,55 @@ int show_status(const Options& options) {
   return kSuccess;
 }
 
+Json queue_json(const QueueCounts& counts, const std::string& name) {
+  return {{"queue", name},
+          {"items", counts.items},
+          {"waiting", counts.waiting()},
+          {"running", counts.running},
+          {"done", counts.done},
+          {"failed", counts.failed}};
+}
+
+int show_queue(const Options& options) {
+  const Result<QueueAddress> address = parse_queue_address(options.queue);
+  if (!address.ok()) return report_error(address.error()), exit_code_before_run(address.code());
+  Result<Queue> queue = Queue::connect(*address);
+  if (!queue.ok()) return report_error(queue.error());
+  const Result<QueueCounts> counts = queue->counts();
+  if (!counts.ok()) return report_error(counts.error());
+  if (options.as_json) return print(queue_json(*counts, address->shown).dump() + "\n"), kSuccess;
+  const Result<bool> cancelled = queue->is_cancelled();
+  print(address->shown + (cancelled.ok() && *cancelled ? ": cancelled\n" : "\n"));
+  print("  " + batch_progress_line({counts->items, counts->done, counts->failed, 0}, 77) + "\n");
+  print("  waiting " + std::to_string(counts->waiting()) + ", running " + std::to_string(counts->running) +
+        ", done " + std::to_string(counts->done) + ", failed " + std::to_string(counts->failed) + "\n");
+  if (counts->failed == 0) return kSuccess;
+  std::deque<std::string> latest;
+  const Status read = queue->for_each_failure([&](const QueueRecord& record) {
+    latest.push_back("  failed: item '" + record.name + "': " + to_string(*record.outcome.error));
+    if (latest.size() > kFailuresShown) latest.pop_front();
+    return Status();
+  });
+  if (!read.ok()) return report_error(read);
+  for (const std::string& failure : latest) print_wrapped(failure, 4);
+  print_further(counts->failed, latest.size());
+  return kSuccess;
+}
+
 std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.optional_positional("FOLDER", options->folder, "What --out of weft batch named; default: out");
-  arguments.flag("--json", options->as_json, "Print one JSON object for each journal");
-  return [options] { return show_status(*options); };
+  arguments.option("--queue", options->queue, "URL", "Ask a queue instead: nats://HOST:4222/NAME");
+  arguments.flag("--json", options->as_json, "Print one JSON object for each journal, or for the queue");
+  return [options] { return options->queue.empty() ? show_status(*options) : show_queue(*options); };
 }
 
 }  // namespace
 
-const Command kStatusCommand = {"status", "say how far a batch is",
-                                "Reads the journal in the folder, while the batch runs or after it; with "
-                                "shards, that of each.",
-                                "weft status build/topics", declare};
+const Command kStatusCommand = {
+    "status", "say how far a batch is",
+    "Reads the journal in the folder, while the batch runs or after it; with "
+    "shards, that of each. Of a queue: how many items wait, run, are done, have failed.",
+    "weft status build/topics", declare};
 
 }  // namespace weft::cli
