@@ -59,8 +59,8 @@ Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 Decoder::~Decoder() = default;
 
-Result<Decoder> Decoder::open(const WeightFile& file) {
-  auto state = std::make_unique<State>();
+Result<std::unique_ptr<Decoder::State>> open_state(const WeightFile& file) {
+  auto state = std::make_unique<Decoder::State>();
   state->file = &file;
   const bool gguf = file.container() == WeightContainer::kGguf;
   Result<std::string_view> name = file.metadata().string(gguf ? "general.architecture" : "model_type");
@@ -76,7 +76,13 @@ Result<Decoder> Decoder::open(const WeightFile& file) {
   if (Status valid = check(file, state->config); !valid.ok()) return valid;
   if (!gguf) state->prefix = find_prefix(file, state->layout);
   if (Status planned = plan_weights(*state); !planned.ok()) return planned;
-  return Decoder(std::move(state));
+  return state;
+}
+
+Result<Decoder> Decoder::open(const WeightFile& file) {
+  auto state = open_state(file);
+  if (!state.ok()) return state.status();
+  return Decoder(*std::move(state));
 }
 
 const DecoderConfig& Decoder::config() const { return state_->config; }

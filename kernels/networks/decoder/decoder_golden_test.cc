@@ -9,12 +9,11 @@
 
 #include "kernels/networks/decoder/decoder.h"
 #include "kernels/networks/decoder/lora.h"
+#include "kernels/networks/decoder/testing/reduced_models.h"
 #include "kernels/testing/demand.h"
-#include "kernels/testing/random.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
 #include "kernels/testing/workspace.h"
-#include "modalities/weights/testing/model_file_writer.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
@@ -24,7 +23,7 @@ using testing::Workspace;
 
 constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
 
-std::string folder(const std::string& name) { return "assets/golden/decoder/" + name; }
+using testing::golden_decoder;
 
 WeightFile open_file(const std::string& path) { return testing::take(WeightFile::open(path)); }
 
@@ -78,8 +77,8 @@ std::vector<float> all_logits(Loaded& model, const std::vector<int32_t>& tokens,
 class DecoderGolden : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(DecoderGolden, AgreesWithTransformers) {
-  Loaded model(folder(GetParam()));
-  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
+  Loaded model(golden_decoder(GetParam()));
+  const WeightFile expected = open_file(golden_decoder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> want = read<float>(expected, "logits");
   const std::vector<float> got = all_logits(model, tokens, tokens.size());
@@ -90,8 +89,8 @@ TEST_P(DecoderGolden, AgreesWithTransformers) {
 class DecoderGguf : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(DecoderGguf, AgreesWithTransformers) {
-  Loaded model(folder(GetParam()) + ".gguf");
-  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
+  Loaded model(golden_decoder(GetParam()) + ".gguf");
+  const WeightFile expected = open_file(golden_decoder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> want = read<float>(expected, "logits");
   const std::vector<float> got = all_logits(model, tokens, tokens.size());
@@ -99,15 +98,13 @@ TEST_P(DecoderGguf, AgreesWithTransformers) {
   EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())), kTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, DecoderGguf,
-                         ::testing::Values("llama", "llama_linear", "llama_yarn", "mistral", "qwen2", "qwen3",
-                                           "gemma3", "gpt2", "falcon_first", "falcon_grouped"),
+INSTANTIATE_TEST_SUITE_P(Models, DecoderGguf, ::testing::ValuesIn(testing::kGoldenDecoders),
                          [](const auto& model) { return std::string(model.param); });
 
 // What each format of the KV cache costs in accuracy: about its number of bits.
 TEST(DecoderKvFormats, StayNearFloat32) {
-  Loaded model(folder("gemma3"));
-  const WeightFile expected = open_file(folder("gemma3") + "/expected.safetensors");
+  Loaded model(golden_decoder("gemma3"));
+  const WeightFile expected = open_file(golden_decoder("gemma3") + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> want = read<float>(expected, "logits");
   const int64_t count = static_cast<int64_t>(want.size());
@@ -120,23 +117,23 @@ TEST(DecoderKvFormats, StayNearFloat32) {
 }
 
 TEST_P(DecoderGolden, BitsDoNotDependOnChunksOrThreads) {
-  Loaded model(folder(GetParam()));
-  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
+  Loaded model(golden_decoder(GetParam()));
+  const WeightFile expected = open_file(golden_decoder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> whole = all_logits(model, tokens, tokens.size());
   for (size_t chunk : {1, 7, 33})
     EXPECT_EQ(std::memcmp(whole.data(), all_logits(model, tokens, chunk).data(), whole.size() * 4), 0)
         << chunk;
   for (uint32_t threads : {1, 3}) {
-    Loaded other(folder(GetParam()), threads);
+    Loaded other(golden_decoder(GetParam()), threads);
     EXPECT_EQ(std::memcmp(whole.data(), all_logits(other, tokens, 40).data(), whole.size() * 4), 0)
         << threads;
   }
 }
 
 TEST_P(DecoderGolden, BitsDoNotDependOnTheBatch) {
-  Loaded model(folder(GetParam()));
-  const WeightFile expected = open_file(folder(GetParam()) + "/expected.safetensors");
+  Loaded model(golden_decoder(GetParam()));
+  const WeightFile expected = open_file(golden_decoder(GetParam()) + "/expected.safetensors");
   const std::vector<int32_t> tokens = read<int32_t>(expected, "tokens");
   const std::vector<float> alone = all_logits(model, tokens, tokens.size());
   const size_t vocabulary = static_cast<size_t>(model.decoder.config().vocabulary);
@@ -174,49 +171,14 @@ TEST_P(DecoderGolden, BitsDoNotDependOnTheBatch) {
   EXPECT_EQ(fork.length(), static_cast<int64_t>(tokens.size()));
 }
 
-// A random llama of width 256 with two heads' groups of 32 and quantised matrices.
-std::filesystem::path write_quantised(WeightFormat format) {
-  testing::GgufWriter writer;
-  writer.add("general.architecture", "llama")
-      .add_u32("llama.block_count", 2)
-      .add_u32("llama.context_length", 64);
-  writer.add_u32("llama.embedding_length", 256).add_u32("llama.feed_forward_length", 512);
-  writer.add_u32("llama.attention.head_count", 8).add_u32("llama.attention.head_count_kv", 2);
-  writer.add_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  uint64_t seed = 1;
-  const auto matrix = [&](const std::string& name, uint64_t n, uint64_t k) {
-    const std::vector<uint8_t> bytes = testing::random_weights(format, static_cast<int64_t>(n * k), ++seed);
-    writer.add_tensor(name, format, {n, k}, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  };
-  const std::vector<float> ones(256, 1.0f);
-  const auto norm = [&](const std::string& name) {
-    writer.add_tensor(name, WeightFormat::kF32, {256}, {reinterpret_cast<const char*>(ones.data()), 1024});
-  };
-  matrix("token_embd.weight", 64, 256);
-  norm("output_norm.weight");
-  for (const std::string layer : {"blk.0.", "blk.1."}) {
-    norm(layer + "attn_norm.weight");
-    norm(layer + "ffn_norm.weight");
-    matrix(layer + "attn_q.weight", 256, 256);
-    matrix(layer + "attn_k.weight", 64, 256);
-    matrix(layer + "attn_v.weight", 64, 256);
-    matrix(layer + "attn_output.weight", 256, 256);
-    matrix(layer + "ffn_gate.weight", 512, 256);
-    matrix(layer + "ffn_up.weight", 512, 256);
-    matrix(layer + "ffn_down.weight", 256, 512);
-  }
-  const auto path =
-      testing::fresh_folder(std::string("decoder_") + block_layout(format).name) / "random.gguf";
-  writer.save(path);
-  return path;
-}
-
 TEST(DecoderQuantised, BitsDoNotDependOnChunksOrThreads) {
   std::vector<int32_t> tokens;
   for (int32_t i = 0; i < 40; ++i) tokens.push_back(i * 37 % 64);
   for (WeightFormat format :
        {WeightFormat::kQ4_1, WeightFormat::kQ8_0, WeightFormat::kQ4_K, WeightFormat::kQ6_K}) {
-    const std::string path = write_quantised(format).string();
+    const std::string path =
+        testing::write_random_llama(std::string("decoder_") + block_layout(format).name, format, format)
+            .string();
     Loaded model(path);
     for (KvFormat kv : {KvFormat::kF16, KvFormat::kQ8_0}) {
       const std::vector<float> whole = all_logits(model, tokens, tokens.size(), {}, kv);
@@ -235,13 +197,13 @@ TEST(DecoderQuantised, BitsDoNotDependOnChunksOrThreads) {
 }
 
 TEST(DecoderLora, AgreesWithMergedWeights) {
-  Loaded model(folder("llama"));
-  const WeightFile file = open_file(folder("llama/adapter"));
+  Loaded model(golden_decoder("llama"));
+  const WeightFile file = open_file(golden_decoder("llama/adapter"));
   Result<LoraAdapter> adapter = LoraAdapter::load(model.decoder, file, model.threads.executor());
   ASSERT_TRUE(adapter.ok()) << to_string(adapter.error());
   EXPECT_EQ(adapter->rank(), 3);
-  const WeightFile plain = open_file(folder("llama/expected.safetensors"));
-  const WeightFile adapted = open_file(folder("llama/adapter/expected.safetensors"));
+  const WeightFile plain = open_file(golden_decoder("llama/expected.safetensors"));
+  const WeightFile adapted = open_file(golden_decoder("llama/adapter/expected.safetensors"));
   const std::vector<int32_t> tokens = read<int32_t>(plain, "tokens");
   const std::vector<float> want = read<float>(adapted, "logits"), without = read<float>(plain, "logits");
   const LoraTerm full{&*adapter, 1}, none{&*adapter, 0};
@@ -256,21 +218,19 @@ TEST(DecoderLora, AgreesWithMergedWeights) {
 
 // The same adapter, in Hugging Face's order of rows, on the model in GGUF's.
 TEST(DecoderLora, FitsAModelFromTheOtherContainer) {
-  Loaded model(folder("llama") + ".gguf");
-  const WeightFile file = open_file(folder("llama/adapter"));
+  Loaded model(golden_decoder("llama") + ".gguf");
+  const WeightFile file = open_file(golden_decoder("llama/adapter"));
   Result<LoraAdapter> adapter = LoraAdapter::load(model.decoder, file, model.threads.executor());
   ASSERT_TRUE(adapter.ok()) << to_string(adapter.error());
-  const WeightFile plain = open_file(folder("llama/expected.safetensors"));
-  const WeightFile adapted = open_file(folder("llama/adapter/expected.safetensors"));
+  const WeightFile plain = open_file(golden_decoder("llama/expected.safetensors"));
+  const WeightFile adapted = open_file(golden_decoder("llama/adapter/expected.safetensors"));
   const std::vector<float> want = read<float>(adapted, "logits");
   const LoraTerm full{&*adapter, 1};
   const std::vector<float> got = all_logits(model, read<int32_t>(plain, "tokens"), 40, {&full, 1});
   EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())), kTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, DecoderGolden,
-                         ::testing::Values("llama", "llama_yarn", "llama_linear", "mistral", "qwen2", "qwen3",
-                                           "gemma3", "gpt2", "falcon_first", "falcon_grouped"),
+INSTANTIATE_TEST_SUITE_P(Models, DecoderGolden, ::testing::ValuesIn(testing::kGoldenDecoders),
                          [](const auto& model) { return std::string(model.param); });
 
 }  // namespace

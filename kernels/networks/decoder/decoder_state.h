@@ -3,7 +3,9 @@
 #ifndef WEFT_KERNELS_NETWORKS_DECODER_DECODER_STATE_H
 #define WEFT_KERNELS_NETWORKS_DECODER_DECODER_STATE_H
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -82,9 +84,24 @@ int64_t grouped_qkv_row(const DecoderConfig& config, int64_t row);
 /// The file's name of a part, without ".weight": prefix, layer and the first listed name, or the given one.
 std::string tensor_name(std::string_view prefix, std::string_view pattern, int64_t layer);
 
+/// The state of a decoder whose weights are planned and not loaded. Errors: those of Decoder::open().
+Result<std::unique_ptr<Decoder::State>> open_state(const WeightFile& file);
 /// Fills `state` from the file's headers: every tensor found, its shape checked, its place in the packed bytes
 /// planned.
 Status plan_weights(Decoder::State& state);
+/// A step's vector: [count].
+void fill_vector(const Decoder::State& state, const PackStep& step, float* destination);
+/// Whether the file has a step's matrix as products read it.
+bool lies_as_multiplied(const PackStep& step);
+/// The rows of a step's matrix in the order and orientation in which products read them, in the file's format.
+std::vector<std::byte> rows_as_multiplied(const Decoder::State& state, const PackStep& step);
+/// Of a layer, with its keys and values in pages of `kv`.
+AttentionShape attention_shape(const DecoderConfig& config, const KvLayout& kv, int64_t layer);
+/// What a batch must be, whoever computes it; returns its tokens. Errors: those of Decoder::forward().
+Result<int64_t> check_batch(const Decoder::State& state, const DecoderBatch& batch, const void* logits,
+                            const void* hidden);
+/// Frees what was reserved for tokens that were not committed.
+void give_back(const DecoderBatch& batch);
 /// Writes all packed bytes.
 Status fill_packed(const Decoder::State& state, std::byte* destination, Executor executor);
 

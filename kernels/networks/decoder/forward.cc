@@ -223,7 +223,7 @@ class Walker {
               {&layer.value, w_.qkv + c_.query_width() + c_.kv_width(), qkv_width()}},
              3);
     }
-    const AttentionShape shape = attention_shape(i);
+    const AttentionShape shape = attention_shape(c_, p_.batch.chunks.front().sequence->layout(), i);
     place_keys(layer, i, shape);
     team_.barrier();
     attention_share(shape, w_.rows, p_.n, next_work(), team_.thread(), team_.n_threads(), p_.level);
@@ -232,20 +232,6 @@ class Walker {
     meet_rows();
     linear(attended, {{&layer.attention_output, w_.product, c_.width}}, 1);
     add_product(layer.post_attention_norm);
-  }
-
-  AttentionShape attention_shape(int64_t i) const {
-    const KvLayout& kv = p_.batch.chunks.front().sequence->layout();
-    AttentionShape shape;
-    shape.n_heads = c_.n_heads;
-    shape.n_kv_heads = c_.n_kv_heads;
-    shape.head_dim = c_.head_dim;
-    shape.format = kv.format;
-    shape.scale = c_.attention_scale;
-    shape.softcap = c_.attention_softcap;
-    shape.window = c_.local(i) ? c_.sliding_window : 0;
-    shape.layer_offset = i * (kv.page_bytes() / c_.n_layers);
-    return shape;
   }
 
   // Norms and rotates queries and keys, and stores keys and values: of the thread's rows, or where every thread has the same
@@ -396,7 +382,7 @@ class Walker {
 
 Status invalid(std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); }
 
-Status check_rows(std::span<const int32_t> rows, int64_t n, const float* out, const char* what) {
+Status check_rows(std::span<const int32_t> rows, int64_t n, const void* out, const char* what) {
   for (size_t i = 0; i < rows.size(); ++i)
     if (rows[i] < 0 || rows[i] >= n || (i > 0 && rows[i] <= rows[i - 1]))
       return invalid(std::string("rows of ") + what + " must ascend within the batch")
@@ -425,12 +411,42 @@ Status check_chunk(const DecoderConfig& c, const KvLayout& layout, const Decoder
   return Status();
 }
 
-// Frees what was reserved for tokens that were not committed.
+}  // namespace
+
+AttentionShape attention_shape(const DecoderConfig& c, const KvLayout& kv, int64_t layer) {
+  AttentionShape shape;
+  shape.n_heads = c.n_heads;
+  shape.n_kv_heads = c.n_kv_heads;
+  shape.head_dim = c.head_dim;
+  shape.format = kv.format;
+  shape.scale = c.attention_scale;
+  shape.softcap = c.attention_softcap;
+  shape.window = c.local(layer) ? c.sliding_window : 0;
+  shape.layer_offset = layer * (kv.page_bytes() / c.n_layers);
+  return shape;
+}
+
 void give_back(const DecoderBatch& batch) {
   for (const DecoderChunk& chunk : batch.chunks) chunk.sequence->truncate(chunk.sequence->length());
 }
 
-}  // namespace
+Result<int64_t> check_batch(const Decoder::State& state, const DecoderBatch& batch, const void* logits,
+                            const void* hidden) {
+  if (!state.loaded) return invalid("the decoder's weights are not loaded");
+  if (batch.chunks.empty()) return invalid("an empty batch");
+  if (!batch.chunks.front().sequence) return invalid("a chunk needs a sequence and tokens");
+  int64_t n = 0;
+  for (const DecoderChunk& chunk : batch.chunks) {
+    Status valid = check_chunk(state.config, batch.chunks.front().sequence->layout(), chunk);
+    if (!valid.ok()) return valid;
+    for (const DecoderChunk* other = batch.chunks.data(); other != &chunk; ++other)
+      if (other->sequence == chunk.sequence) return invalid("a sequence appears twice in a batch");
+    n += static_cast<int64_t>(chunk.tokens.size());
+  }
+  if (Status valid = check_rows(batch.logits_rows, n, logits, "logits"); !valid.ok()) return valid;
+  if (Status valid = check_rows(batch.hidden_rows, n, hidden, "hidden states"); !valid.ok()) return valid;
+  return n;
+}
 
 int64_t Decoder::workspace_bytes(int64_t n_tokens, int64_t total_rank) const {
   Workspace layout;
@@ -444,20 +460,10 @@ int64_t Decoder::workspace_bytes(int64_t n_tokens, int64_t total_rank) const {
 Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs,
                         std::span<std::byte> workspace, Executor executor, const StopRequest& stop) const {
   const DecoderConfig& c = state_->config;
-  if (!state_->loaded) return invalid("the decoder's weights are not loaded");
-  if (batch.chunks.empty()) return invalid("an empty batch");
-  if (!batch.chunks.front().sequence) return invalid("a chunk needs a sequence and tokens");
-  int64_t n = 0, total_rank = 0;
-  for (const DecoderChunk& chunk : batch.chunks) {
-    Status valid = check_chunk(c, batch.chunks.front().sequence->layout(), chunk);
-    if (!valid.ok()) return valid;
-    for (const DecoderChunk* other = batch.chunks.data(); other != &chunk; ++other)
-      if (other->sequence == chunk.sequence) return invalid("a sequence appears twice in a batch");
-    n += static_cast<int64_t>(chunk.tokens.size());
-  }
-  if (Status valid = check_rows(batch.logits_rows, n, outputs.logits, "logits"); !valid.ok()) return valid;
-  if (Status valid = check_rows(batch.hidden_rows, n, outputs.hidden, "hidden states"); !valid.ok())
-    return valid;
+  const Result<int64_t> checked = check_batch(*state_, batch, outputs.logits, outputs.hidden);
+  if (!checked.ok()) return checked.status();
+  const int64_t n = *checked;
+  int64_t total_rank = 0;
   for (const LoraTerm& term : batch.adapters) {
     if (!term.adapter || term.adapter->state().pairs.size() != state_->linears.size())
       return invalid("an adapter that was made for another model");

@@ -17,6 +17,7 @@ struct KvCache::Pool {
   int64_t page_bytes = 0;
   std::vector<int32_t> references;  // [n_pages]
   std::vector<int32_t> free_pages;  // the last one is taken first
+  PageCopy copy;
 
   ~Pool() { std::free(owned); }
 
@@ -59,6 +60,11 @@ Status no_page_fits(int64_t page_bytes, int64_t bytes) {
       .got(std::to_string(bytes));
 }
 
+Status copy_on_host(std::byte* to, const std::byte* from, int64_t size_bytes) {
+  std::memcpy(to, from, static_cast<size_t>(size_bytes));
+  return {};
+}
+
 std::unique_ptr<KvCache::Pool> pool_over(const KvLayout& layout, std::byte* memory, int64_t n_pages) {
   auto pool = std::make_unique<KvCache::Pool>();
   pool->layout = layout;
@@ -82,15 +88,22 @@ Result<KvCache> KvCache::create(const KvLayout& layout, int64_t budget_bytes) {
         .expected(std::to_string(n_pages * layout.page_bytes()) + " bytes");
   auto pool = pool_over(layout, static_cast<std::byte*>(memory), n_pages);
   pool->owned = pool->memory;
+  pool->copy = copy_on_host;
   return KvCache(std::move(pool));
 }
 
 Result<KvCache> KvCache::create(const KvLayout& layout, std::span<std::byte> memory) {
+  return create(layout, memory, copy_on_host);
+}
+
+Result<KvCache> KvCache::create(const KvLayout& layout, std::span<std::byte> memory, PageCopy copy) {
   if (Status valid = check(layout); !valid.ok()) return valid;
   const int64_t bytes = static_cast<int64_t>(memory.size());
   const int64_t n_pages = std::min(bytes / layout.page_bytes(), kMaxPages);
   if (n_pages < 1) return no_page_fits(layout.page_bytes(), bytes);
-  return KvCache(pool_over(layout, memory.data(), n_pages));
+  auto pool = pool_over(layout, memory.data(), n_pages);
+  pool->copy = std::move(copy);
+  return KvCache(std::move(pool));
 }
 
 KvCache::KvCache(std::unique_ptr<Pool> pool) : pool_(std::move(pool)) {}
@@ -159,7 +172,10 @@ Status KvSequence::reserve(int64_t n_tokens) {
     std::byte*& partial = pages_[length_ / kPageTokens];
     if (pool_->shared(partial)) {
       std::byte* copy = pool_->take();
-      std::memcpy(copy, partial, static_cast<size_t>(pool_->page_bytes));
+      if (Status copied = pool_->copy(copy, partial, pool_->page_bytes); !copied.ok()) {
+        pool_->release(copy);
+        return copied;
+      }
       pool_->release(partial);
       partial = copy;
     }

@@ -20,6 +20,7 @@
 #include <weft/sdk/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -51,6 +52,9 @@ class KvCache {
   static Result<KvCache> create(const KvLayout& layout, int64_t budget_bytes);
   /// The same in the caller's memory, aligned to 64 bytes, which outlives the cache.
   static Result<KvCache> create(const KvLayout& layout, std::span<std::byte> memory);
+  /// The same where the host cannot touch the memory: `copy` copies a page, ordered with what uses pages.
+  using PageCopy = std::function<Status(std::byte* to, const std::byte* from, int64_t size_bytes)>;
+  static Result<KvCache> create(const KvLayout& layout, std::span<std::byte> memory, PageCopy copy);
 
   KvCache(KvCache&&) noexcept;
   KvCache& operator=(KvCache&&) noexcept;
@@ -91,7 +95,7 @@ class KvSequence {
   /// Free pages that appending `n_tokens` would take, the copy of a shared partial page included.
   int64_t pages_to_append(int64_t n_tokens) const;
   /// Makes room for `n_tokens` more; length() stays. All or nothing. Errors: kOutOfMemory (fewer free pages than
-  /// pages_to_append()).
+  /// pages_to_append()), those of a copy.
   Status reserve(int64_t n_tokens);
   /// Counts `n_tokens` as stored. Precondition: reserved, and written by the caller.
   void commit(int64_t n_tokens) { length_ += n_tokens; }

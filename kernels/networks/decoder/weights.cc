@@ -186,9 +186,13 @@ void plan_mlp(WeightPlanner& planner, const DecoderConfig& config, int64_t i, De
   if (config.post_norms) planner.norm(Part::kPostMlpNorm, i, config.width, &layer.post_mlp_norm);
 }
 
-// Copies a matrix's rows into the order and orientation that pack_matrix() reads.
-Status pack_reordered(const Decoder::State& state, const PackStep& step, std::byte* destination,
-                      Executor executor) {
+}  // namespace
+
+bool lies_as_multiplied(const PackStep& step) {
+  return step.order == MatrixOrder::kOutIn && step.rows == QkvOrder::kConcatenated;
+}
+
+std::vector<std::byte> rows_as_multiplied(const Decoder::State& state, const PackStep& step) {
   const PackedMatrix& w = *step.matrix;
   const int64_t row_bytes = weights_bytes(w.format, w.k);
   const int64_t element = block_layout(w.format).bytes;
@@ -204,7 +208,7 @@ Status pack_reordered(const Decoder::State& state, const PackStep& step, std::by
                     static_cast<size_t>(element));
     }
   }
-  return pack_matrix(w.format, w.n, w.k, rows.data(), destination, executor);
+  return rows;
 }
 
 void fill_vector(const Decoder::State& state, const PackStep& step, float* destination) {
@@ -215,8 +219,6 @@ void fill_vector(const Decoder::State& state, const PackStep& step, float* desti
   }
   for (int64_t i = 0; i < step.count; ++i) destination[i] += step.add;
 }
-
-}  // namespace
 
 int64_t grouped_qkv_row(const DecoderConfig& config, int64_t row) {
   const int64_t heads_per_group = config.n_heads / config.n_kv_heads;
@@ -303,10 +305,11 @@ Status fill_packed(const Decoder::State& state, std::byte* destination, Executor
       continue;
     }
     const PackedMatrix& w = *step.matrix;
-    const bool as_is = step.order == MatrixOrder::kOutIn && step.rows == QkvOrder::kConcatenated;
     state.file->will_read(*step.tensor);
-    Status packed = as_is ? pack_matrix(w.format, w.n, w.k, step.tensor->data, at, executor)
-                          : pack_reordered(state, step, at, executor);
+    Status packed =
+        lies_as_multiplied(step)
+            ? pack_matrix(w.format, w.n, w.k, step.tensor->data, at, executor)
+            : pack_matrix(w.format, w.n, w.k, rows_as_multiplied(state, step).data(), at, executor);
     if (!packed.ok()) return std::move(packed).at(state.file->where(*step.tensor));
     if (step.tensor != state.token_embedding) state.file->drop_pages(*step.tensor);
   }

@@ -1,0 +1,90 @@
+/// A decoder on a device: what decoder.h computes, as launches of the device's ops (kernels/device/ops.h).
+///
+/// Weights are uploaded as the file holds them and stay quantised; activations are f32. Unlike the CPU's, its products do not
+/// round activations, and the bits of a row may depend on how many rows go together: one to four take other kernels than more.
+///
+/// Ownership: a DeviceDecoder refers to the WeightFile until load() returns, and keeps its device and weights. Keys and values are
+/// the caller's: a KvCache over the device's memory, see device_kv_cache(). Thread safety: after load() const members may be
+/// called by several threads, each with its own Scratch and sequences.
+///
+///   Result<DeviceDecoder> decoder = DeviceDecoder::open(file);
+///   Status loaded = decoder->load(stream);
+///   Result<DeviceDecoder::Scratch> scratch = decoder->make_scratch(stream, {.tokens = 64, .page_entries = 64});
+///   Status done = decoder->forward({.chunks = ..., .logits_rows = ...}, {.top = best, .k = 1}, *scratch);
+#ifndef WEFT_KERNELS_NETWORKS_DECODER_DEVICE_DECODER_H
+#define WEFT_KERNELS_NETWORKS_DECODER_DEVICE_DECODER_H
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/device/device.h"
+#include "kernels/networks/decoder/decoder.h"
+#include "kernels/ops/top_k/top_k.h"
+
+namespace weft {
+
+/// Into the host's memory; complete when forward() returns.
+struct DeviceDecoderOutputs {
+  float* logits = nullptr;     // [logits_rows.size(), vocabulary], or null
+  RankedValue* top = nullptr;  // [logits_rows.size(), k]: the largest logits, found on the device; or null
+  int64_t k = 0;
+  float* hidden = nullptr;  // [hidden_rows.size(), width]
+};
+
+class DeviceDecoder {
+ public:
+  /// Reads headers only. Errors: those of Decoder::open(), kUnsupported (a format of the embeddings, a row length of a joint
+  /// query-key-value matrix that kernels cannot start within).
+  static Result<DeviceDecoder> open(const WeightFile& file);
+  DeviceDecoder(DeviceDecoder&&) noexcept;
+  DeviceDecoder& operator=(DeviceDecoder&&) noexcept;
+  ~DeviceDecoder();
+
+  const DecoderConfig& config() const;
+  /// Exact bytes of the device's memory that load() takes.
+  int64_t weights_bytes() const;
+  KvLayout kv_layout(KvFormat format) const;
+
+  /// Uploads all weights and waits for them. Errors: kOutOfMemory, those of the device.
+  Status load(const DeviceStream& stream);
+
+  /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each.
+  struct Limits {
+    int64_t tokens = 0, logits_rows = 1, page_entries = 0, k = 1;
+  };
+  /// What lives only during a forward(): the device's memory, and pinned memory for the way to it. One forward() at a time.
+  class Scratch {
+   public:
+    Scratch(Scratch&&) noexcept;
+    Scratch& operator=(Scratch&&) noexcept;
+    ~Scratch();
+
+   private:
+    friend class DeviceDecoder;
+    struct State;
+    explicit Scratch(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+  };
+  Result<Scratch> make_scratch(const DeviceStream& stream, const Limits& limits) const;
+  /// Bytes of the device's memory that make_scratch() takes.
+  int64_t scratch_bytes(const Limits& limits) const;
+
+  /// As Decoder::forward(), on the scratch's stream, which it waits for once at its end. `stop` is asked between layers.
+  /// Errors: as there; kUnsupported (adapters, a q8_0 cache, an op that the device lacks), kOutOfMemory (more than the scratch's
+  /// limits).
+  Status forward(const DecoderBatch& batch, const DeviceDecoderOutputs& outputs, Scratch& scratch,
+                 const StopRequest& stop = {}) const;
+
+  struct State;
+
+ private:
+  explicit DeviceDecoder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// A cache whose pages lie in `memory`, which outlives it; pages that sequences share are copied on the stream.
+Result<KvCache> device_kv_cache(const KvLayout& layout, const DeviceBuffer& memory,
+                                const DeviceStream& stream);
+
+}  // namespace weft
+#endif

@@ -1,0 +1,251 @@
+// Reduced language models on simt:0 against the CPU and transformers. The same calls drive a CUDA device.
+#include "kernels/networks/decoder/device_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/networks/decoder/testing/reduced_models.h"
+#include "kernels/networks/testing/golden.h"
+#include "kernels/testing/demand.h"
+#include "kernels/testing/threads.h"
+#include "kernels/testing/tolerance.h"
+#include "kernels/testing/workspace.h"
+
+namespace weft {
+namespace {
+
+using testing::demand;
+using testing::golden_decoder;
+using testing::GoldenTensors;
+using testing::take;
+
+constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
+constexpr int64_t kPages = 8;
+
+struct OnDevice {
+  explicit OnDevice(const std::string& path, KvFormat format = KvFormat::kF32, int64_t tokens = 48)
+      : device(take(ComputeDevice::open("simt:0"))),
+        stream(take(DeviceStream::create(device))),
+        file(take(WeightFile::open(path))),
+        decoder(take(DeviceDecoder::open(file))) {
+    demand(decoder.load(stream));
+    const KvLayout layout = decoder.kv_layout(format);
+    pages.emplace(take(
+        DeviceBuffer::allocate(stream, static_cast<uint64_t>(kPages * layout.page_bytes()), "KV cache")));
+    cache.emplace(take(device_kv_cache(layout, *pages, stream)));
+    scratch.emplace(take(decoder.make_scratch(
+        stream, {.tokens = tokens, .logits_rows = tokens, .page_entries = 2 * kPages, .k = 2})));
+  }
+
+  /// The logits of all tokens of one sequence, fed in chunks of the given size.
+  std::vector<float> all_logits(std::span<const int32_t> tokens, size_t chunk_size) {
+    KvSequence sequence = cache->new_sequence();
+    const auto vocabulary = static_cast<size_t>(decoder.config().vocabulary);
+    std::vector<float> logits(tokens.size() * vocabulary);
+    for (size_t at = 0; at < tokens.size(); at += chunk_size) {
+      const size_t count = std::min(chunk_size, tokens.size() - at);
+      const DecoderChunk chunk{&sequence, {tokens.data() + at, count}};
+      std::vector<int32_t> rows(count);
+      for (size_t i = 0; i < count; ++i) rows[i] = static_cast<int32_t>(i);
+      DecoderBatch batch;
+      batch.chunks = {&chunk, 1};
+      batch.logits_rows = rows;
+      DeviceDecoderOutputs outputs;
+      outputs.logits = logits.data() + at * vocabulary;
+      Status done = decoder.forward(batch, outputs, *scratch);
+      EXPECT_TRUE(done.ok()) << (done.ok() ? "" : to_string(done.error()));
+      if (!done.ok()) break;
+    }
+    return logits;
+  }
+
+  /// The likeliest token again and again.
+  std::vector<int32_t> generate(std::vector<int32_t> prompt, int n) {
+    KvSequence sequence = cache->new_sequence();
+    std::vector<int32_t> made;
+    for (int i = 0; i < n; ++i) {
+      const DecoderChunk chunk{&sequence, prompt};
+      const auto last = static_cast<int32_t>(prompt.size() - 1);
+      RankedValue best{};
+      DecoderBatch batch;
+      batch.chunks = {&chunk, 1};
+      batch.logits_rows = {&last, 1};
+      DeviceDecoderOutputs outputs;
+      outputs.top = &best;
+      outputs.k = 1;
+      Status done = decoder.forward(batch, outputs, *scratch);
+      EXPECT_TRUE(done.ok()) << (done.ok() ? "" : to_string(done.error()));
+      if (!done.ok()) break;
+      made.push_back(best.place);
+      prompt = {best.place};
+    }
+    return made;
+  }
+
+  std::shared_ptr<ComputeDevice> device;
+  DeviceStream stream;
+  WeightFile file;
+  DeviceDecoder decoder;
+  std::optional<DeviceBuffer> pages;
+  std::optional<KvCache> cache;
+  std::optional<DeviceDecoder::Scratch> scratch;
+};
+
+/// The CPU's decoder on the same file.
+struct OnCpu {
+  explicit OnCpu(const std::string& path)
+      : file(take(WeightFile::open(path))), decoder(take(Decoder::open(file))) {
+    demand(decoder.load(store, "test", threads.executor()));
+  }
+  std::vector<float> logits(KvSequence& sequence, std::span<const int32_t> tokens) {
+    const DecoderChunk chunk{&sequence, tokens};
+    std::vector<int32_t> rows(tokens.size());
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
+    std::vector<float> logits(tokens.size() * static_cast<size_t>(decoder.config().vocabulary));
+    testing::Workspace workspace(decoder.workspace_bytes(static_cast<int64_t>(tokens.size())));
+    DecoderBatch batch;
+    batch.chunks = {&chunk, 1};
+    batch.logits_rows = rows;
+    DecoderOutputs outputs;
+    outputs.logits = logits.data();
+    EXPECT_TRUE(decoder.forward(batch, outputs, workspace.span(), threads.executor()).ok());
+    return logits;
+  }
+  KvCache cache() {
+    const KvLayout layout = decoder.kv_layout(KvFormat::kF32);
+    return take(KvCache::create(layout, kPages * layout.page_bytes()));
+  }
+  std::vector<int32_t> generate(std::vector<int32_t> prompt, int n) {
+    KvCache pages = cache();
+    KvSequence sequence = pages.new_sequence();
+    std::vector<int32_t> made;
+    for (int i = 0; i < n; ++i) {
+      const std::vector<float> all = logits(sequence, prompt);
+      const auto last = all.end() - decoder.config().vocabulary;
+      made.push_back(static_cast<int32_t>(std::max_element(last, all.end()) - last));
+      prompt = {made.back()};
+    }
+    return made;
+  }
+
+  testing::Threads threads{1};
+  WeightFile file;
+  HeapWeightStore store;
+  Decoder decoder;
+};
+
+class DeviceDecoderGolden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(DeviceDecoderGolden, AgreesWithTransformers) {
+  OnDevice model(golden_decoder(GetParam()));
+  const GoldenTensors expected(golden_decoder(GetParam()));
+  const std::span<const int32_t> tokens = expected.span<int32_t>("tokens");
+  const std::span<const float> want = expected.span<float>("logits");
+  const auto error = [&](const std::vector<float>& got) {
+    return testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size()));
+  };
+  EXPECT_LT(error(model.all_logits(tokens, tokens.size())), kTolerance);
+  // In chunks of few rows, which other kernels serve.
+  EXPECT_LT(error(model.all_logits(tokens.first(8), 3)), kTolerance);
+}
+
+TEST_P(DeviceDecoderGolden, GeneratesWhatTheCpuGenerates) {
+  const std::string path = golden_decoder(GetParam()) + ".gguf";
+  const std::vector<int32_t> prompt = {3, 14, 15, 9, 26, 5};
+  EXPECT_EQ(OnDevice(path).generate(prompt, 8), OnCpu(path).generate(prompt, 8));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, DeviceDecoderGolden, ::testing::ValuesIn(testing::kGoldenDecoders),
+                         [](const auto& model) { return std::string(model.param); });
+
+// The weights stay quantised on the device: the results are those of the same numbers in f32 on the CPU.
+TEST(DeviceDecoderQuantised, ComputesWithTheNumbersThatTheFormatMeans) {
+  const std::vector<int32_t> tokens = {1, 37, 12, 60, 33};
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_K}) {
+    SCOPED_TRACE(block_layout(format).name);
+    const auto plain = testing::write_random_llama("device_decoder_plain", format, WeightFormat::kF32);
+    OnCpu cpu(plain.string());
+    KvCache pages = cpu.cache();
+    KvSequence sequence = pages.new_sequence();
+    const std::vector<float> want = cpu.logits(sequence, tokens);
+    const auto quantised = testing::write_random_llama("device_decoder_quantised", format, format);
+    OnDevice model(quantised.string());
+    for (const size_t chunk : {tokens.size(), size_t{4}})
+      EXPECT_LT(testing::relative_error(model.all_logits(tokens, chunk).data(), want.data(),
+                                        static_cast<int64_t>(want.size())),
+                kTolerance);
+  }
+}
+
+// Two sequences in a batch, one of them a fork that must not write into the pages of the other.
+TEST(DeviceDecoderBatch, KeepsSequencesApart) {
+  OnDevice model(golden_decoder("llama"));
+  const GoldenTensors expected(golden_decoder("llama"));
+  const std::span<const int32_t> tokens = expected.span<int32_t>("tokens");
+  const std::span<const float> want = expected.span<float>("logits");
+  const auto vocabulary = model.decoder.config().vocabulary;
+  KvSequence first = model.cache->new_sequence();
+  std::vector<float> logits(static_cast<size_t>(2 * vocabulary)),
+      hidden(static_cast<size_t>(model.decoder.config().width));
+  const auto run = [&](std::span<const DecoderChunk> chunks, std::span<const int32_t> rows) {
+    DecoderBatch batch;
+    batch.chunks = chunks;
+    batch.logits_rows = batch.hidden_rows = rows;
+    DeviceDecoderOutputs outputs;
+    outputs.logits = logits.data();
+    hidden.resize(rows.size() * static_cast<size_t>(model.decoder.config().width));
+    outputs.hidden = hidden.data();
+    Status done = model.decoder.forward(batch, outputs, *model.scratch);
+    EXPECT_TRUE(done.ok()) << (done.ok() ? "" : to_string(done.error()));
+  };
+  const DecoderChunk start{&first, tokens.first(10)};
+  const int32_t ninth = 9;
+  run({&start, 1}, {&ninth, 1});
+  KvSequence fork = first.fork();
+  const std::vector<int32_t> other = {5, 6, 7};
+  const DecoderChunk next[] = {{&fork, other}, {&first, tokens.subspan(10, 5)}};
+  const std::vector<int32_t> ends = {2, 7};
+  run(next, ends);
+  EXPECT_LT(testing::relative_error(logits.data() + vocabulary, want.data() + 14 * vocabulary, vocabulary),
+            kTolerance);
+  for (const float h : hidden) EXPECT_TRUE(std::isfinite(h));
+  EXPECT_EQ(fork.length(), 13);
+}
+
+TEST(DeviceDecoderRefuses, WhatItCannotDo) {
+  OnDevice model(golden_decoder("llama"), KvFormat::kF32, 4);
+  KvSequence sequence = model.cache->new_sequence();
+  const std::vector<int32_t> tokens = {1, 2, 3, 4, 5};
+  const DecoderChunk chunk{&sequence, tokens};
+  DecoderBatch batch;
+  batch.chunks = {&chunk, 1};
+  const Status large = model.decoder.forward(batch, {}, *model.scratch);
+  EXPECT_EQ(large.code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(sequence.length(), 0);
+  EXPECT_EQ(model.cache->n_free_pages(), kPages);
+  const LoraTerm adapter;
+  batch.adapters = {&adapter, 1};
+  EXPECT_EQ(to_string(model.decoder.forward(batch, {}, *model.scratch).error()),
+            "adapters (LoRA) are not on simt:0; run it on the CPU");
+}
+
+TEST(DeviceDecoderRefuses, ToGoOnWhenAskedToStop) {
+  OnDevice model(golden_decoder("llama"));
+  KvSequence sequence = model.cache->new_sequence();
+  const std::vector<int32_t> tokens = {1, 2, 3};
+  const DecoderChunk chunk{&sequence, tokens};
+  DecoderBatch batch;
+  batch.chunks = {&chunk, 1};
+  const StopRequest stop{[](void*) { return true; }, nullptr};
+  EXPECT_EQ(model.decoder.forward(batch, {}, *model.scratch, stop).code(), StatusCode::kCancelled);
+  EXPECT_EQ(model.cache->n_free_pages(), kPages);
+}
+
+}  // namespace
+}  // namespace weft
