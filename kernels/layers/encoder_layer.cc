@@ -52,6 +52,18 @@ Status check_encoder(const EncoderShape& shape, int64_t n_layers, DType compute,
   return Status();
 }
 
+EncoderLayerNames clip_layer_names(const std::string& layer) {
+  const std::string attention = layer + ".self_attn";
+  return {.query = attention + ".q_proj",
+          .key = attention + ".k_proj",
+          .value = attention + ".v_proj",
+          .out = attention + ".out_proj",
+          .attention_norm = layer + ".layer_norm1",
+          .up = layer + ".mlp.fc1",
+          .down = layer + ".mlp.fc2",
+          .mlp_norm = layer + ".layer_norm2"};
+}
+
 void plan_encoder_layer(WeightPlan& plan, const EncoderLayerNames& names, const EncoderShape& shape,
                         EncoderLayer* layer) {
   const int64_t c = shape.width;

@@ -37,6 +37,9 @@ struct EncoderLayerNames {
   std::string query, key, value, out, attention_norm, up, down, mlp_norm;
 };
 
+/// Those of a layer of a CLIP tower ("encoder.layers.0"), in transformers' names.
+EncoderLayerNames clip_layer_names(const std::string& layer);
+
 struct EncoderLayer {
   Norm attention_norm, mlp_norm;
   DenseLayer qkv, out, up, down;

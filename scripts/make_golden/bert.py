@@ -28,12 +28,12 @@ def randomize(model, random):
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             drawn = torch.from_numpy(random.standard_normal(tuple(p.shape)).astype(numpy.float32))
-            if p.dim() == 1:
+            if p.dim() <= 1:
                 drawn = (1.0 if name.endswith("weight") else 0.0) + 0.2 * drawn
             elif "embedding" in name:
                 drawn = 0.5 * drawn
             else:
-                drawn = drawn * 1.5 / float(p.shape[1]) ** 0.5
+                drawn = drawn * 1.5 / float(p[0].numel()) ** 0.5
             p.copy_(drawn.half().float())
     return model.float().eval()
 

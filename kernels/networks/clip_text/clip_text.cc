@@ -42,16 +42,7 @@ void plan_clip_text(ClipText::State& s) {
   s.layers.resize(static_cast<size_t>(c.n_layers));
   for (size_t i = 0; i < s.layers.size(); ++i) {
     const std::string name = prefix + "encoder.layers." + std::to_string(i);
-    const std::string attention = name + ".self_attn";
-    const EncoderLayerNames names = {.query = attention + ".q_proj",
-                                     .key = attention + ".k_proj",
-                                     .value = attention + ".v_proj",
-                                     .out = attention + ".out_proj",
-                                     .attention_norm = name + ".layer_norm1",
-                                     .up = name + ".mlp.fc1",
-                                     .down = name + ".mlp.fc2",
-                                     .mlp_norm = name + ".layer_norm2"};
-    plan_encoder_layer(plan, names, s.shape, &s.layers[i]);
+    plan_encoder_layer(plan, clip_layer_names(name), s.shape, &s.layers[i]);
   }
   plan.layer_norm(prefix + "final_layer_norm", c.width, c.epsilon, &s.final_norm);
   if (c.projection_width > 0)

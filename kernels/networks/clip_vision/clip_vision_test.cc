@@ -1,0 +1,170 @@
+// CLIP's image towers against transformers, on the reduced random models of scripts/make_golden/clip_vision.py and on the
+// emoji model's; and the promise that a picture's bits do not depend on the batch or the threads.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "kernels/networks/clip_vision/clip_vision.h"
+#include "kernels/networks/clip_vision/clip_vision_checkpoint.h"
+#include "kernels/testing/threads.h"
+#include "kernels/testing/tolerance.h"
+#include "kernels/testing/workspace.h"
+#include "modalities/weights/testing/model_file_writer.h"
+
+namespace weft {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::Workspace;
+
+const std::string kGolden = "assets/golden/clip_vision/";
+
+template <typename T>
+T take(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(to_string(result.error()));
+  return std::move(*result);
+}
+void demand(const Status& status) {
+  if (!status.ok()) throw std::runtime_error(to_string(status.error()));
+}
+
+std::vector<float> read(const std::string& file, const char* name) {
+  const WeightFile weights = take(WeightFile::open(file));
+  const WeightTensor& tensor = *take(weights.tensor(name));
+  std::vector<float> values(static_cast<size_t>(tensor.count()));
+  std::memcpy(values.data(), tensor.data, values.size() * 4);
+  return values;
+}
+
+double error(const std::vector<float>& got, const std::vector<float>& want) {
+  if (got.size() != want.size()) return INFINITY;
+  return testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size()));
+}
+
+// A folder's tower, opened and loaded.
+struct Tower {
+  explicit Tower(const std::string& folder, DType compute = DType::kF32, uint32_t n_threads = 2)
+      : threads(n_threads),
+        file(take(WeightFile::open(folder))),
+        clip(take(ClipVision::open(clip_vision_source(file), take(read_clip_vision_config(file.metadata())),
+                                   compute))) {
+    demand(clip.load(store, "golden", threads.executor()));
+  }
+  struct Output {
+    std::vector<float> hidden, pooled;
+    bool operator==(const Output&) const = default;
+  };
+  Output encode(std::vector<float> pictures) const {
+    const ClipVisionConfig& c = clip.config();
+    const int64_t n = static_cast<int64_t>(pictures.size()) / (c.image_size * c.image_size * 3);
+    Output out;
+    out.hidden.assign(static_cast<size_t>(n * c.n_tokens() * c.width), NAN);
+    out.pooled.assign(static_cast<size_t>(n * c.projection_width), NAN);
+    Workspace workspace(clip.workspace_bytes(n, threads.executor().max_threads()));
+    demand(clip.forward(
+        TensorView::contiguous(pictures.data(), DType::kF32, {n, c.image_size, c.image_size, 3}),
+        {.hidden = out.hidden.data(), .pooled = out.pooled.data()}, workspace.span(), threads.executor()));
+    return out;
+  }
+
+  testing::Threads threads;
+  WeightFile file;
+  HeapWeightStore store;
+  ClipVision clip;
+};
+
+class ClipVisionGolden : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::string folder() const { return kGolden + GetParam(); }
+  std::vector<float> expected(const char* name) const {
+    return read(folder() + "/expected.safetensors", name);
+  }
+};
+
+TEST_P(ClipVisionGolden, AgreesWithTransformers) {
+  for (const auto& [compute, allowed] : {std::pair(DType::kF32, 1e-4), std::pair(DType::kBF16, 2e-2)}) {
+    const Tower::Output got = Tower(folder(), compute).encode(expected("pictures"));
+    EXPECT_LT(error(got.hidden, expected("hidden")), allowed);
+    EXPECT_LT(error(got.pooled, expected("pooled")), allowed);
+  }
+}
+
+TEST_P(ClipVisionGolden, BitsOfAPictureDoNotDependOnTheBatchOrTheThreads) {
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    const std::vector<float> pictures = expected("pictures");
+    const Tower tower(folder(), compute);
+    const Tower::Output together = tower.encode(pictures);
+    for (uint32_t n_threads : {1, 3})
+      EXPECT_EQ(Tower(folder(), compute, n_threads).encode(pictures), together);
+    const size_t one = pictures.size() / 3;
+    const Tower::Output alone = tower.encode({pictures.begin() + static_cast<std::ptrdiff_t>(one),
+                                              pictures.begin() + static_cast<std::ptrdiff_t>(2 * one)});
+    EXPECT_EQ(std::memcmp(alone.hidden.data(), together.hidden.data() + alone.hidden.size(),
+                          alone.hidden.size() * 4),
+              0);
+    EXPECT_EQ(std::memcmp(alone.pooled.data(), together.pooled.data() + alone.pooled.size(),
+                          alone.pooled.size() * 4),
+              0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ClipVisionGolden, ::testing::Values("tower", "whole"),
+                         [](const auto& model) { return std::string(model.param); });
+
+TEST(ClipVisionEmoji, AgreesWithTransformers) {
+  const Tower tower("assets/models/emoji/clip");
+  const int64_t size = tower.clip.config().image_size;
+  std::vector<float> picture;
+  for (int64_t i = 0; i < size * size * 3; ++i)
+    picture.push_back(static_cast<float>(static_cast<double>(7919 * i % 255) / 127.5 - 1));
+  EXPECT_LT(error(tower.encode(picture).pooled, read(kGolden + "emoji.safetensors", "pooled")), 1e-4);
+}
+
+TEST(ClipVisionForward, RefusesOtherPicturesAndCanBeStopped) {
+  const Tower tower(kGolden + "tower");
+  std::vector<float> pictures(2 * 20 * 20 * 3), pooled(2 * 24);
+  Workspace workspace(tower.clip.workspace_bytes(2, 2));
+  const auto code = [&](const TensorView& view, const StopRequest& stop = {}) {
+    return tower.clip
+        .forward(view, {.pooled = pooled.data()}, workspace.span(), tower.threads.executor(), stop)
+        .code();
+  };
+  const TensorView good = TensorView::contiguous(pictures.data(), DType::kF32, {2, 20, 20, 3});
+  EXPECT_EQ(code(good), StatusCode::kOk);
+  EXPECT_EQ(code(TensorView::contiguous(pictures.data(), DType::kF32, {2, 20, 19, 3})),
+            StatusCode::kInvalidShape);
+  EXPECT_EQ(code(TensorView::contiguous(pictures.data(), DType::kF32, {2, 20, 20, 1})),
+            StatusCode::kInvalidShape);
+  EXPECT_EQ(code(TensorView::contiguous(pictures.data(), DType::kBF16, {2, 20, 20, 3})),
+            StatusCode::kUnsupported);
+  EXPECT_EQ(code(good, {[](void*) { return true; }, nullptr}), StatusCode::kCancelled);
+}
+
+TEST(ClipVisionOpen, NamesWhatIsWrong) {
+  const auto refusal = [](const std::string& name, const std::string& config) -> std::string {
+    const std::filesystem::path folder = testing::fresh_folder("clip_vision_" + name);
+    std::filesystem::copy_file(kGolden + "tower/model.safetensors", folder / "model.safetensors");
+    testing::write_file(folder / "config.json", config);
+    const WeightFile file = take(WeightFile::open(folder));
+    const Result<ClipVisionConfig> read = read_clip_vision_config(file.metadata());
+    if (!read.ok()) return to_string(read.error());
+    const Result<ClipVision> clip = ClipVision::open(clip_vision_source(file), *read, DType::kF32);
+    return clip.ok() ? "accepted" : to_string(clip.error());
+  };
+  EXPECT_THAT(refusal("type", R"({"model_type": "siglip"})"),
+              AllOf(HasSubstr("siglip"), HasSubstr("clip_vision_model")));
+  EXPECT_THAT(refusal("patch", R"({"model_type": "clip_vision_model", "image_size": 8, "patch_size": 9})"),
+              HasSubstr("patches of 9 pixels"));
+  EXPECT_THAT(
+      refusal("shape", R"({"model_type": "clip_vision_model", "hidden_size": 32, "num_attention_heads": 4})"),
+      HasSubstr("'embeddings.patch_embedding.weight' is [32, 3, 6, 6], not [32, 3, 32, 32]"));
+}
+
+}  // namespace
+}  // namespace weft
