@@ -185,10 +185,11 @@ TEST_F(BatchTest, AModelThatIsReplacedMeanwhileEndsItWithoutARecord) {
 
 TEST_F(BatchTest, AModelThatIsReplacedInTheMiddleSpoilsNoRecord) {
   use(R"("inputs": {"n": {"type": "int"}}, "models": {"m": {"path": "number.txt"}},
-         "nodes": {"w": {"uses": "test.sleep", "with": {"ms": 2}}, "a": {"uses": "test.model", "with": {"model": "m"}}},
+         "nodes": {"w": {"uses": "test.sleep", "with": {"ms": 10}}, "a": {"uses": "test.model", "with": {"model": "m"}}},
          "outputs": {"y": "a.y"})");
   write("number.txt", "17");
   batch_options().matrix = {"n=1..40"};
+  batch_options().concurrency = 1;  // the last item ends long after the first record
   bool replaced = false;
   on_recorded = [&](std::span<const NamedOutcome>) {
     if (!std::exchange(replaced, true)) write("number.txt", "18 ");
