@@ -31,5 +31,12 @@ inline std::vector<float> decoded(DType dtype, const std::vector<uint8_t>& bytes
   return values;
 }
 
+/// The weight formats that kernels for devices read: those of device::Block.
+inline constexpr WeightFormat kDeviceFormats[] = {
+    WeightFormat::kF32,  WeightFormat::kF16,    WeightFormat::kBF16,   WeightFormat::kQ4_0,
+    WeightFormat::kQ4_1, WeightFormat::kQ5_0,   WeightFormat::kQ5_1,   WeightFormat::kQ8_0,
+    WeightFormat::kQ2_K, WeightFormat::kQ3_K,   WeightFormat::kQ4_K,   WeightFormat::kQ5_K,
+    WeightFormat::kQ6_K, WeightFormat::kIQ4_XS, WeightFormat::kIQ4_NL, WeightFormat::kMXFP4};
+
 }  // namespace weft::testing
 #endif

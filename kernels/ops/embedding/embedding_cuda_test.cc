@@ -8,6 +8,7 @@
 
 #include "kernels/simt/static_bounds.h"
 #include "kernels/simt/targets.h"
+#include "kernels/testing/device_data.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/tolerance.h"
 
@@ -43,13 +44,7 @@ TEST_P(EmbeddingOfEachFormat, GivesWhatTheReferenceGives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EmbeddingCuda, EmbeddingOfEachFormat,
-                         ::testing::Values(WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
-                                           WeightFormat::kQ4_0, WeightFormat::kQ4_1, WeightFormat::kQ5_0,
-                                           WeightFormat::kQ5_1, WeightFormat::kQ8_0, WeightFormat::kQ2_K,
-                                           WeightFormat::kQ3_K, WeightFormat::kQ4_K, WeightFormat::kQ5_K,
-                                           WeightFormat::kQ6_K, WeightFormat::kIQ4_XS, WeightFormat::kIQ4_NL,
-                                           WeightFormat::kMXFP4),
+INSTANTIATE_TEST_SUITE_P(EmbeddingCuda, EmbeddingOfEachFormat, ::testing::ValuesIn(testing::kDeviceFormats),
                          [](const auto& test) { return std::string(block_layout(test.param).name); });
 
 TEST(EmbeddingCuda, AddsPositionsAndMarksTokensThatAreNone) {

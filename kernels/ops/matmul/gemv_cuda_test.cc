@@ -9,6 +9,7 @@
 #include "kernels/quant/dequantize.h"
 #include "kernels/simt/static_bounds.h"
 #include "kernels/simt/targets.h"
+#include "kernels/testing/device_data.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/tolerance.h"
 
@@ -48,13 +49,7 @@ TEST_P(EachFormat, GivesWhatTheReferenceGives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(GemvCuda, EachFormat,
-                         ::testing::Values(WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
-                                           WeightFormat::kQ4_0, WeightFormat::kQ4_1, WeightFormat::kQ5_0,
-                                           WeightFormat::kQ5_1, WeightFormat::kQ8_0, WeightFormat::kQ2_K,
-                                           WeightFormat::kQ3_K, WeightFormat::kQ4_K, WeightFormat::kQ5_K,
-                                           WeightFormat::kQ6_K, WeightFormat::kIQ4_XS, WeightFormat::kIQ4_NL,
-                                           WeightFormat::kMXFP4),
+INSTANTIATE_TEST_SUITE_P(GemvCuda, EachFormat, ::testing::ValuesIn(testing::kDeviceFormats),
                          [](const auto& test) { return std::string(block_layout(test.param).name); });
 
 // Norm, gate, bias, activation and addition in one launch, for two rows of x.

@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/device/device.h"
+#include "kernels/device/loader.h"
+#include "kernels/device/ops.h"
 #include "kernels/threads/cpu_limits.h"
 #include "pipeline/cli/byte_size.h"
 #include "pipeline/cli/commands/commands.h"
@@ -114,9 +117,51 @@ void describe_gpus(std::vector<Fact>& facts) {
     facts.push_back(
         {"GPU", "device " + std::to_string(index), std::string(text) + ", " + format_byte_size(size_bytes)});
   }
-#ifndef WEFT_WITH_CUDA
-  facts.push_back({"GPU", "in this build", "not used: built without CUDA (preset cuda builds it in)"});
-#endif
+}
+
+/// Whether the system has a library that CUDA programs load when they need it.
+std::string library_state(const char* file) {
+  void* library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
+  if (library == nullptr) return std::string("not found (") + file + ")";
+  dlclose(library);
+  return std::string(file) + " found; no kernel of this build uses it";
+}
+
+/// The devices of one kind that this installation can open, with the ops that run there.
+void describe_devices(const char* kind, std::vector<Fact>& facts) {
+  const auto library = load_device_library(kind);
+  if (!library.ok()) {
+    const bool absent = library.status().code() == StatusCode::kNotFound;
+    if (std::string_view(kind) == "cuda" || !absent)
+      facts.push_back({"devices", kind,
+                       absent ? "not in this build: preset cuda builds it in" : to_string(library.error())});
+    return;
+  }
+  const auto devices = (*library)->devices();
+  if (!devices.ok()) {
+    facts.push_back({"devices", kind, to_string(devices.error())});
+    return;
+  }
+  for (const DeviceFacts& device : *devices) {
+    std::string text = device.description + ", " + format_byte_size(device.memory_bytes);
+    if (device.compute_major > 0)
+      text += ", compute capability " + std::to_string(device.compute_major) + "." +
+              std::to_string(device.compute_minor) + ", " + std::to_string(device.multiprocessors) +
+              " multiprocessors";
+    facts.push_back({"devices", device.name, text});
+    const auto opened = ComputeDevice::open(device.name);
+    if (!opened.ok()) {
+      facts.push_back({"devices", device.name, "cannot be opened: " + to_string(opened.error())});
+      continue;
+    }
+    std::string served, missing;
+    (*opened)->ops().for_each([&](const auto& op) {
+      std::string& names = op.served() ? served : missing;
+      names += (names.empty() ? "" : ", ") + std::string(op.name());
+    });
+    facts.push_back({"devices", "ops on " + device.name, served});
+    facts.push_back({"devices", "ops on the CPU", missing});
+  }
 }
 
 std::string folder_state(const fs::path& folder) {
@@ -179,6 +224,10 @@ int doctor(bool as_json) {
   facts.push_back({"program", "compiler", __VERSION__});
   describe_machine(facts, problems);
   describe_gpus(facts);
+  facts.push_back({"GPU", "cuBLASLt", library_state("libcublasLt.so.13")});
+  facts.push_back({"GPU", "cuDNN", library_state("libcudnn.so.9")});
+  for (const char* kind : kDeviceKinds) describe_devices(kind, facts);
+  facts.push_back({"devices", "used by pipelines", "cpu: no node runs on another device yet"});
   describe_folders(scan, facts, problems);
   describe_plugins(scan, facts, problems);
   if (as_json) {
