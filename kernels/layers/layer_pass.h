@@ -21,6 +21,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "kernels/layers/scratch_arena.h"
 #include "kernels/layers/stop_request.h"
@@ -91,6 +92,18 @@ class LayerPass {
     if (shared.stopped.load(std::memory_order_relaxed))
       return Status(StatusCode::kCancelled, "stopped on request");
     return Status();
+  }
+
+  /// The same in a workspace that is checked first. Errors: those of check_workspace(), kCancelled.
+  template <typename Walk>
+  static Status run(std::span<std::byte> workspace, int64_t needed, const char* whose, Executor executor,
+                    const StopRequest& stop, LayerTimes* times, Walk&& walk) {
+    if (Status fits = check_workspace(workspace, needed, whose); !fits.ok()) return fits;
+    Shared shared;
+    shared.workspace = workspace.data();
+    shared.stop = stop;
+    shared.times = times;
+    return run(shared, executor, std::forward<Walk>(walk));
   }
 
   /// whose: "the UNet's", for the message. Errors: kOutOfMemory below `needed` bytes or not aligned to 64.

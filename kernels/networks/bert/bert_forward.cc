@@ -137,12 +137,7 @@ Status Bert::forward(const BertInputs& inputs, const BertOutputs& outputs, std::
   if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
   const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size());
   const int64_t needed = workspace_bytes(n_tokens, executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the encoder's"); !fits.ok()) return fits;
-  LayerPass::Shared shared;
-  shared.workspace = workspace.data();
-  shared.stop = stop;
-  shared.times = times;
-  return LayerPass::run(shared, executor,
+  return LayerPass::run(workspace, needed, "the encoder's", executor, stop, times,
                         [&](LayerPass& pass) { Walker(*state_, pass, n_tokens, &inputs, &outputs).walk(); });
 }
 

@@ -147,13 +147,7 @@ Status ClipText::forward(const ClipTextInputs& inputs, const ClipTextOutputs& ou
   if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
   const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size()) / inputs.n_sequences;
   const int64_t needed = workspace_bytes(inputs.n_sequences, n_tokens, executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the text encoder's"); !fits.ok())
-    return fits;
-  LayerPass::Shared shared;
-  shared.workspace = workspace.data();
-  shared.stop = stop;
-  shared.times = times;
-  return LayerPass::run(shared, executor, [&](LayerPass& pass) {
+  return LayerPass::run(workspace, needed, "the text encoder's", executor, stop, times, [&](LayerPass& pass) {
     Walker(*state_, pass, inputs.n_sequences, n_tokens, &inputs, &outputs).walk();
   });
 }

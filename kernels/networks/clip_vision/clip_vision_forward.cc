@@ -108,15 +108,9 @@ Status ClipVision::forward(const TensorView& images, const ClipVisionOutputs& ou
     return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded");
   if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
   const int64_t needed = workspace_bytes(images.shape[0], executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the image encoder's"); !fits.ok())
-    return fits;
-  LayerPass::Shared shared;
-  shared.workspace = workspace.data();
-  shared.stop = stop;
-  shared.times = times;
-  return LayerPass::run(shared, executor, [&](LayerPass& pass) {
-    Walker(*state_, pass, images.shape[0], &images, &outputs).walk();
-  });
+  return LayerPass::run(
+      workspace, needed, "the image encoder's", executor, stop, times,
+      [&](LayerPass& pass) { Walker(*state_, pass, images.shape[0], &images, &outputs).walk(); });
 }
 
 }  // namespace weft

@@ -194,15 +194,9 @@ Status ControlNet::forward(const UNetInputs& inputs, const TensorView& picture, 
       !valid.ok())
     return valid;
   const int64_t needed = workspace_bytes(extent, executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the control network's"); !fits.ok())
-    return fits;
-  LayerPass::Shared shared;
-  shared.workspace = workspace.data();
-  shared.stop = stop;
-  shared.times = times;
-  return LayerPass::run(shared, executor, [&](LayerPass& pass) {
-    Walker(*state_, pass, extent, &inputs).walk(picture, strength, skips, mid);
-  });
+  return LayerPass::run(
+      workspace, needed, "the control network's", executor, stop, times,
+      [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs).walk(picture, strength, skips, mid); });
 }
 
 }  // namespace weft

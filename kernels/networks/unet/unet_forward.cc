@@ -125,12 +125,7 @@ Status UNet::forward(const UNetInputs& inputs, const TensorView& output, std::sp
         !valid.ok())
       return valid;
   const int64_t needed = workspace_bytes(extent, executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the UNet's"); !fits.ok()) return fits;
-  LayerPass::Shared shared;
-  shared.workspace = workspace.data();
-  shared.stop = stop;
-  shared.times = times;
-  return LayerPass::run(shared, executor,
+  return LayerPass::run(workspace, needed, "the UNet's", executor, stop, times,
                         [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
 }
 
