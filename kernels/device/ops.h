@@ -15,6 +15,7 @@
 #include "kernels/ops/activation/activation_cuda.h"
 #include "kernels/ops/attention/attention_cuda.h"
 #include "kernels/ops/embedding/embedding_cuda.h"
+#include "kernels/ops/group_norm/group_norm_cuda.h"
 #include "kernels/ops/matmul/gemv_cuda.h"
 #include "kernels/ops/matmul/matmul_cuda.h"
 #include "kernels/ops/norm/norm_cuda.h"
@@ -62,7 +63,8 @@ struct DeviceOps {
   DeviceOp<NotOnDevices> dense_attention{"dense_attention"};
   DeviceOp<EmbeddingCuda> embedding{"embedding"};
   DeviceOp<NotOnDevices> gemm{"gemm"};
-  DeviceOp<NotOnDevices> group_norm{"group_norm"};
+  DeviceOp<GroupNormCuda> group_norm{"group_norm"};
+  DeviceOp<ScaleShiftCuda> scale_shift{"group_norm/scale_shift"};
   DeviceOp<MatmulCuda> matmul{"matmul"};
   DeviceOp<GemvCuda> gemv{"matmul/gemv"};
   DeviceOp<NormCuda> norm{"norm"};
@@ -75,8 +77,8 @@ struct DeviceOps {
   template <typename Visitor>
   void for_each(const Visitor& with) const {
     with(activation), with(add), with(soft_cap), with(attention), with(convolution), with(dense_attention);
-    with(embedding), with(gemm), with(group_norm), with(matmul), with(gemv), with(norm), with(rope);
-    with(sampling), with(softmax), with(top_k);
+    with(embedding), with(gemm), with(group_norm), with(scale_shift), with(matmul), with(gemv), with(norm);
+    with(rope), with(sampling), with(softmax), with(top_k);
   }
 };
 

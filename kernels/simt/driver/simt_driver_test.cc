@@ -149,8 +149,8 @@ TEST(SimtLibrary, OpensByNameAndIsSharedByAllWhoOpenIt) {
   (*first)->ops().for_each([&](const auto& op) { served += op.served() ? 1 : 0; });
   EXPECT_GE(served, 11);
   auto stream = DeviceStream::create(*first);
-  EXPECT_EQ(to_string((*first)->ops().group_norm({}, *stream).error()),
-            "op group_norm is not on simt:0; it runs on the CPU");
+  EXPECT_EQ(to_string((*first)->ops().sampling({}, *stream).error()),
+            "op sampling is not on simt:0; it runs on the CPU");
 }
 
 }  // namespace
