@@ -2,9 +2,18 @@
 // driver by itself, so that the library loads on machines that have none, and says so.
 #include "kernels/cuda/cuda_driver.h"
 #include "kernels/device/loader.h"
+#include "kernels/device/open_drivers.h"
+
+namespace {
+
+weft::Result<std::shared_ptr<weft::DeviceDriver>> open(int index) {
+  static weft::OpenDrivers drivers;
+  return drivers.get(index, weft::CudaDriver::open);
+}
+
+}  // namespace
 
 extern "C" __attribute__((visibility("default"))) const weft::DeviceLibrary* weft_device_library() {
-  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "cuda", weft::cuda_devices,
-                                           weft::CudaDriver::open};
+  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "cuda", weft::cuda_devices, open};
   return &library;
 }

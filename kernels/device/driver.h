@@ -6,7 +6,7 @@
 /// otherwise at any time; all calls but synchronize() and the allocation of pinned memory return at once.
 /// Errors: of the call itself. What goes wrong while queued work runs is told by the next call on the device, and by each one
 /// after it: such a device is lost.
-/// Thread safety: any thread; one stream from one thread at a time.
+/// Thread safety: any thread. What several threads queue on one stream runs in the order in which their calls came.
 #ifndef WEFT_KERNELS_DEVICE_DRIVER_H
 #define WEFT_KERNELS_DEVICE_DRIVER_H
 

@@ -64,17 +64,25 @@ HostStream::~HostStream() {
 }
 
 void HostStream::enqueue(Work work) {
-  ++queued_;
   const std::lock_guard lock(mutex_);
+  enqueue_locked(std::move(work));
+}
+
+void HostStream::enqueue_locked(Work work) {
+  ++queued_;
   queue_.push_back(std::move(work));
   changed_.notify_one();
 }
 
-Mark HostStream::mark() const { return {timeline_, queued_, waited_for_}; }
+Mark HostStream::mark() const {
+  const std::lock_guard lock(mutex_);
+  return {timeline_, queued_, waited_for_};
+}
 
 void HostStream::wait(const Mark& mark) {
-  if (follows(mark)) return;
-  enqueue([timeline = mark.timeline, ticket = mark.ticket]() -> Status {
+  const std::lock_guard lock(mutex_);
+  if (follows_locked(mark)) return;
+  enqueue_locked([timeline = mark.timeline, ticket = mark.ticket]() -> Status {
     timeline->wait_until(ticket);
     return {};
   });
@@ -84,12 +92,17 @@ void HostStream::wait(const Mark& mark) {
 }
 
 bool HostStream::follows(const Mark& mark) const {
+  const std::lock_guard lock(mutex_);
+  return follows_locked(mark);
+}
+
+bool HostStream::follows_locked(const Mark& mark) const {
   if (!mark.timeline || mark.timeline == timeline_) return true;
   const auto known = waited_for_.find(mark.timeline);
   return known != waited_for_.end() && known->second >= mark.ticket;
 }
 
-void HostStream::synchronize() { timeline_->wait_until(queued_); }
+void HostStream::synchronize() { timeline_->wait_until(mark().ticket); }
 
 void HostStream::run() {
   for (;;) {

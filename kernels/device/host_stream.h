@@ -2,7 +2,7 @@
 ///
 /// A Mark is a point of a stream: the work that was queued when it was taken. Streams wait for marks of others, and each
 /// remembers which ones it has waited for, so that it is known without asking what its later work comes after.
-/// Thread safety: marks from any thread; a stream from one thread at a time.
+/// Thread safety: any thread; what several threads queue on one stream runs in the order in which they came to it.
 #ifndef WEFT_KERNELS_DEVICE_HOST_STREAM_H
 #define WEFT_KERNELS_DEVICE_HOST_STREAM_H
 
@@ -78,12 +78,14 @@ class HostStream {
 
  private:
   void run();
+  void enqueue_locked(Work work);
+  bool follows_locked(const Mark& mark) const;
 
   DeviceHealth& health_;
   const std::shared_ptr<Timeline> timeline_ = std::make_shared<Timeline>();
+  mutable std::mutex mutex_;  // of what follows
   uint64_t queued_ = 0;
   StreamClock waited_for_;
-  std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
   std::deque<Work> queue_;
   bool ends_ = false;

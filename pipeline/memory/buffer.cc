@@ -4,17 +4,29 @@
 
 #include <new>
 
+#include "pipeline/memory/device_pool.h"
+
+weft_buffer::weft_buffer() = default;
+weft_buffer::~weft_buffer() = default;
+
 namespace weft {
 namespace {
 
 void dispose_to_pool(void* owner, weft_buffer* buffer, weft_stream* last_use) noexcept {
+  if (buffer->uses) last_use = buffer->uses->behind_all(last_use);
   static_cast<Pool*>(owner)->deallocate(buffer->data, buffer->size_bytes, buffer->alignment, last_use);
 }
 
 void retain(weft_buffer* buffer) { buffer->references.fetch_add(1, std::memory_order_relaxed); }
 
 void release(weft_buffer* buffer, weft_stream* last_use) {
-  if (!buffer || buffer->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!buffer) return;
+  if (last_use && !last_use->driver) last_use = nullptr;  // the CPU has done its work already
+  if (buffer->uses && last_use && buffer->references.load(std::memory_order_acquire) > 1) {
+    // Before the reference goes: whoever holds the last one must find the place.
+    [[maybe_unused]] const Status lost = buffer->uses->leave(last_use);
+  }
+  if (buffer->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   buffer->dispose(buffer->owner, buffer, last_use);
   delete buffer;
 }
@@ -32,11 +44,25 @@ weft_status allocate(void* self, const weft_allocation* request, weft_stream* st
   });
 }
 
-// On the CPU a stream runs its work at once, so that contents are ready and readers done when these are called. A pool of
-// another device brings its own events with it.
-weft_status ready(weft_buffer*, weft_stream*) { return WEFT_OK; }
-weft_status acquire(weft_buffer*, weft_stream*, int32_t) { return WEFT_OK; }
-weft_status synchronize(weft_stream*) { return WEFT_OK; }
+// On the CPU a stream runs its work at once, so that contents are ready and readers done when these are called; a buffer of a
+// device is not touched by the CPU's streams.
+bool on_device(const weft_buffer* buffer, const weft_stream* stream) {
+  return buffer->uses && stream && stream->driver;
+}
+weft_status code_of(const Status& status) { return static_cast<weft_status>(status.code()); }
+
+weft_status ready(weft_buffer* buffer, weft_stream* producer) {
+  return on_device(buffer, producer) ? code_of(buffer->uses->ready(producer)) : WEFT_OK;
+}
+weft_status acquire(weft_buffer* buffer, weft_stream* consumer, int32_t for_write) {
+  if (!buffer->uses) return WEFT_OK;
+  if (!on_device(buffer, consumer)) return WEFT_UNSUPPORTED;
+  return code_of(
+      buffer->uses->acquire(consumer, for_write ? BufferUses::Access::kWrite : BufferUses::Access::kRead));
+}
+weft_status synchronize(weft_stream* stream) {
+  return stream && stream->driver ? code_of(stream->driver->synchronize(stream->native)) : WEFT_OK;
+}
 
 void* data(const weft_buffer* buffer) { return buffer->data; }
 uint64_t size_bytes(const weft_buffer* buffer) { return buffer->size_bytes; }
@@ -70,6 +96,7 @@ Buffer::~Buffer() { weft::release(handle_, nullptr); }
 
 Result<Buffer> allocate_buffer(Pool& pool, uint64_t size, uint32_t alignment, weft_stream* stream,
                                const char* tag) {
+  auto uses = pool.uses(stream);
   auto memory = pool.allocate(size, alignment, stream, tag);
   if (!memory.ok()) return memory.status();
   auto* buffer = new (std::nothrow) weft_buffer;
@@ -83,6 +110,7 @@ Result<Buffer> allocate_buffer(Pool& pool, uint64_t size, uint32_t alignment, we
   buffer->size_bytes = size;
   buffer->dispose = dispose_to_pool;
   buffer->owner = &pool;
+  buffer->uses = std::move(uses);
   return Buffer::adopt(buffer);
 }
 

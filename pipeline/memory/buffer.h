@@ -29,6 +29,10 @@ struct weft_buffer {
   /// pool, or what a foreign buffer (DLPack, a mapping) keeps alive.
   void (*dispose)(void* owner, weft_buffer* buffer, weft_stream* last_use) noexcept = nullptr;
   void* owner = nullptr;
+  std::unique_ptr<weft::BufferUses> uses;  // null on the CPU
+
+  weft_buffer();
+  ~weft_buffer();
 };
 
 namespace weft {

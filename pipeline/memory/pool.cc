@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pipeline/memory/device_pool.h"
+
 namespace weft {
+
+Pool::~Pool() = default;
+std::unique_ptr<BufferUses> Pool::uses(weft_stream*) { return nullptr; }
+std::unique_ptr<BufferUses> LimitPool::uses(weft_stream* producer) { return upstream_.uses(producer); }
+std::unique_ptr<BufferUses> StatisticsPool::uses(weft_stream* producer) { return upstream_.uses(producer); }
 
 Result<void*> LimitPool::allocate(uint64_t size_bytes, uint32_t alignment, weft_stream* stream,
                                   const char* tag) {

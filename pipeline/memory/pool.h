@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -25,9 +26,11 @@ namespace weft {
 
 inline constexpr uint32_t kDefaultAlignment = 64;  // a cache line, and the widest vector
 
+class BufferUses;
+
 class Pool {
  public:
-  virtual ~Pool() = default;
+  virtual ~Pool();
   virtual weft_device device() const = 0;
   /// size_bytes may be 0: the pointer is then valid and not to be read. alignment: a power of two, 0 for 64,
   /// at most 2 MiB. Contents are undefined. Errors: kOutOfMemory, kInvalidArgument (alignment).
@@ -36,6 +39,8 @@ class Pool {
   /// With the arguments of its allocation.
   virtual void deallocate(void* data, uint64_t size_bytes, uint32_t alignment,
                           weft_stream* last_use) noexcept = 0;
+  /// Where streams run apart from the caller: what keeps a buffer's uses in order. Null on the CPU.
+  virtual std::unique_ptr<BufferUses> uses(weft_stream* producer);
 };
 
 /// The system's memory. Blocks of 4 MiB and more are mapped on their own, aligned for huge pages, which
@@ -68,6 +73,7 @@ class LimitPool final : public Pool {
                          const char* tag) override;
   void deallocate(void* data, uint64_t size_bytes, uint32_t alignment,
                   weft_stream* last_use) noexcept override;
+  std::unique_ptr<BufferUses> uses(weft_stream* producer) override;
   uint64_t limit_bytes() const { return limit_bytes_; }
 
  private:
@@ -90,6 +96,7 @@ class StatisticsPool final : public Pool {
                          const char* tag) override;
   void deallocate(void* data, uint64_t size_bytes, uint32_t alignment,
                   weft_stream* last_use) noexcept override;
+  std::unique_ptr<BufferUses> uses(weft_stream* producer) override;
   PoolStatistics statistics() const;
 
  private:

@@ -4,10 +4,23 @@
 
 #include <weft/abi/memory.h>
 
-/// The handle that plugins see. Thread safety: one thread at a time.
+#include <memory>
+
+struct CUstream_st;
+namespace weft {
+class DeviceDriver;
+}
+
+/// The handle that plugins see. Work is queued by one thread at a time; what releases buffers comes from any.
 struct weft_stream {
+  weft_stream() = default;
+  ~weft_stream();
+  weft_stream(const weft_stream&) = delete;
+  weft_stream& operator=(const weft_stream&) = delete;
+
   weft_device device{WEFT_DEVICE_CPU, 0};
-  void* native = nullptr;  // cudaStream_t; null on the CPU
+  CUstream_st* native = nullptr;               // null on the CPU
+  std::shared_ptr<weft::DeviceDriver> driver;  // of the native stream; null on the CPU
 };
 
 #endif

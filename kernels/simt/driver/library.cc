@@ -1,8 +1,8 @@
 // libweft_simt.so: what kernels/device/loader.h asks a library of devices for. WEFT_SIMT sets up simt:0, for tests of faults.
 #include <cstdlib>
-#include <mutex>
 
 #include "kernels/device/loader.h"
+#include "kernels/device/open_drivers.h"
 #include "kernels/simt/driver/simt_driver.h"
 
 namespace weft {
@@ -23,23 +23,21 @@ Result<std::vector<DeviceFacts>> devices() {
   return std::vector<DeviceFacts>{facts};
 }
 
-// All who have the device open share it, and its memory.
-Result<std::shared_ptr<DeviceDriver>> open(int index) {
-  static std::mutex mutex;
-  static std::weak_ptr<DeviceDriver> opened;
+Result<std::shared_ptr<DeviceDriver>> make(int index) {
   if (index != 0)
     return Status(StatusCode::kNotFound, "there is no such device")
         .expected("simt:0")
         .got("simt:" + std::to_string(index));
-  const std::lock_guard lock(mutex);
-  if (auto driver = opened.lock()) return driver;
   auto asked = options();
   if (!asked.ok()) return asked.status();
   auto made = SimtDriver::create(*std::move(asked));
   if (!made.ok()) return made.status();
-  std::shared_ptr<DeviceDriver> driver = *std::move(made);
-  opened = driver;
-  return driver;
+  return std::shared_ptr<DeviceDriver>(*std::move(made));
+}
+
+Result<std::shared_ptr<DeviceDriver>> open(int index) {
+  static OpenDrivers drivers;
+  return drivers.get(index, make);
 }
 
 }  // namespace
