@@ -15,6 +15,7 @@
 #include "kernels/ops/activation/activation_cuda.h"
 #include "kernels/ops/attention/attention_cuda.h"
 #include "kernels/ops/embedding/embedding_cuda.h"
+#include "kernels/ops/gemm/gemm_cuda.h"
 #include "kernels/ops/group_norm/group_norm_cuda.h"
 #include "kernels/ops/matmul/gemv_cuda.h"
 #include "kernels/ops/matmul/matmul_cuda.h"
@@ -62,7 +63,7 @@ struct DeviceOps {
   DeviceOp<NotOnDevices> convolution{"convolution"};
   DeviceOp<NotOnDevices> dense_attention{"dense_attention"};
   DeviceOp<EmbeddingCuda> embedding{"embedding"};
-  DeviceOp<NotOnDevices> gemm{"gemm"};
+  DeviceOp<GemmCuda> gemm{"gemm"};
   DeviceOp<GroupNormCuda> group_norm{"group_norm"};
   DeviceOp<ScaleShiftCuda> scale_shift{"group_norm/scale_shift"};
   DeviceOp<MatmulCuda> matmul{"matmul"};

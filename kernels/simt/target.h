@@ -119,8 +119,15 @@ __device__ __forceinline__ void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], 
 template <typename... Parameters, typename... Arguments>
 Status launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
               void (*kernel)(Parameters...), Arguments... arguments) {
-  kernel<<<grid, block, dynamic_shared_bytes, stream>>>(arguments...);
-  const cudaError_t error = cudaGetLastError();
+  constexpr size_t kUnasked = 48 << 10;  // what a kernel gets of shared memory without asking
+  cudaError_t error = cudaSuccess;
+  if (dynamic_shared_bytes > kUnasked)
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(dynamic_shared_bytes));
+  if (error == cudaSuccess) {
+    kernel<<<grid, block, dynamic_shared_bytes, stream>>>(arguments...);
+    error = cudaGetLastError();
+  }
   if (error == cudaSuccess) return {};
   return Status(StatusCode::kInternal,
                 std::string("kernel ") + name + " did not start: " + cudaGetErrorString(error));
