@@ -1,6 +1,6 @@
 /// The ops of kernels/ops on a device: one call each, behind which a device's library puts its kernel.
 ///
-/// An op that a device lacks answers with kUnsupported, "op convolution is not on cuda:0; it runs on the CPU", so that callers
+/// An op that a device lacks answers with kUnsupported, "op sampling is not on cuda:0; it runs on the CPU", so that callers
 /// choose and never guess. A call takes pointers into the device's memory, as the op's <op>_cuda.h says, and is stream-ordered.
 /// Thread safety: any thread, as the stream allows.
 ///
@@ -14,6 +14,7 @@
 #include "kernels/device/device.h"
 #include "kernels/ops/activation/activation_cuda.h"
 #include "kernels/ops/attention/attention_cuda.h"
+#include "kernels/ops/convolution/convolution_cuda.h"
 #include "kernels/ops/embedding/embedding_cuda.h"
 #include "kernels/ops/gemm/gemm_cuda.h"
 #include "kernels/ops/group_norm/group_norm_cuda.h"
@@ -60,7 +61,7 @@ struct DeviceOps {
   DeviceOp<AddCuda> add{"activation/add"};
   DeviceOp<SoftCapCuda> soft_cap{"activation/soft_cap"};
   DeviceOp<DecodeAttentionCuda> attention{"attention"};
-  DeviceOp<NotOnDevices> convolution{"convolution"};
+  DeviceOp<ConvolutionCuda> convolution{"convolution"};
   DeviceOp<NotOnDevices> dense_attention{"dense_attention"};
   DeviceOp<EmbeddingCuda> embedding{"embedding"};
   DeviceOp<GemmCuda> gemm{"gemm"};

@@ -1,0 +1,56 @@
+/// Two-dimensional convolution of NHWC images on a CUDA device, direct: convolution.h's, without its norm on the way in (see
+/// group_norm_cuda.h, whose second step prepares the input).
+///
+///   u = concat(x, skip), repeated twice along both sides where asked
+///   y = f(conv(zero padding of u) + bias + image_bias) + residual
+///
+/// A product whose rows are pixels, by the kernel of gemm_cuda.h: each tap's channels are copied from where they lie, so nothing is
+/// unrolled in memory. Types, tiles, splits and bounds are as there.
+/// Stream-ordered; no allocation, no synchronization. The bits of a pixel may depend on the number of images and pixels.
+#ifndef WEFT_KERNELS_OPS_CONVOLUTION_CONVOLUTION_CUDA_H
+#define WEFT_KERNELS_OPS_CONVOLUTION_CONVOLUTION_CUDA_H
+
+#include <weft/sdk/status.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "kernels/ops/activation/activation.h"
+#include "kernels/ops/gemm/product_tiling.h"
+#include "kernels/tensor.h"
+
+struct CUstream_st;
+
+namespace weft {
+
+/// Everything is in the device's memory, pointers are aligned to 16 bytes; a null pointer leaves its part out.
+struct ConvolutionCuda {
+  DType dtype = DType::kBF16;  // of x, skip and w: bf16, f16 or f32
+  const void* x = nullptr;     // [images, h, w, channels]
+  const void* skip = nullptr;  // [images, h, w, skip_channels]
+  int64_t images = 0, h = 0, w = 0, channels = 0,
+          skip_channels = 0;               // channels of each: a multiple of 16 bytes
+  int64_t repeated_h = 0, repeated_w = 0;  // of u: 2 h or 2 h - 1, and likewise; 0: h and w
+  const void* weights = nullptr;           // [out_channels, kernel_h, kernel_w, channels + skip_channels]
+  int64_t out_channels = 0, kernel_h = 1, kernel_w = 1;
+  int64_t stride = 1, pad_top = 0, pad_left = 0;
+  int64_t out_h = 0, out_w = 0;       // what lies beyond u is zero on all sides
+  const float* bias = nullptr;        // [out_channels]
+  const float* image_bias = nullptr;  // [images, out_channels]
+  std::optional<Activation> activation = {};
+  DType y_dtype = DType::kBF16;              // of y and residual: dtype or f32
+  const void* residual = nullptr;            // as y; may be y
+  void* y = nullptr;                         // [images, out_h, out_w, out_channels]
+  float* workspace = nullptr;                // convolution_cuda_workspace() floats
+  std::optional<ProductTiling> tiling = {};  // for measurements: else product_tiling()'s
+};
+
+/// Floats of workspace, often none. Precondition: extents that convolution_cuda() takes.
+int64_t convolution_cuda_workspace(const ConvolutionCuda& c);
+
+/// Errors: kInvalidShape (an extent, channels that are no multiple of 16 bytes), kUnsupported (a dtype), kInvalidArgument (a null
+/// or misaligned pointer).
+Status convolution_cuda(const ConvolutionCuda& c, CUstream_st* stream);
+
+}  // namespace weft
+#endif

@@ -1,0 +1,236 @@
+// The CUDA kernels on the CPU, in every order of threads and as nvcc's PTX, against the definition.
+
+#include "kernels/ops/convolution/convolution_cuda.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/ops/convolution/convolution.h"
+#include "kernels/simt/static_bounds.h"
+#include "kernels/simt/targets.h"
+#include "kernels/testing/device_data.h"
+#include "kernels/testing/random.h"
+#include "kernels/testing/tolerance.h"
+
+namespace weft {
+namespace {
+
+using testing::decoded;
+using testing::encoded;
+
+struct Case {
+  DType dtype, y_dtype;
+  int64_t images, h, w, channels, skip, out, kernel, stride, pad_before, pad_after;
+  bool upsample, image_bias, residual;
+  std::optional<Activation> activation;
+  ProductTiling tiling;
+};
+constexpr ProductTiling kLarge{ProductTile::k128x128, 1}, kTall{ProductTile::k128x64, 1},
+    kSmall{ProductTile::k64x64, 1};
+const Case kCases[] = {
+    {DType::kBF16, DType::kBF16, 2, 9, 8, 64, 0, 72, 3, 1, 1, 1, false, true, true, {}, kLarge},
+    {DType::kBF16, DType::kBF16, 1, 8, 8, 40, 24, 32, 3, 1, 1, 1, false, false, false, Activation::kSilu,
+     kTall},
+    {DType::kF16, DType::kF32, 3, 5, 7, 16, 0, 4, 3, 1, 1, 1, false, false, false, {}, kSmall},
+    {DType::kBF16, DType::kBF16, 1, 7, 9, 32, 0, 64, 3, 2, 1, 1, false, false, false, {}, kSmall},
+    {DType::kBF16, DType::kF32, 1, 4, 6, 8, 0, 16, 3, 2, 0, 1, false, false, true, {}, kSmall},
+    {DType::kF16, DType::kF16, 2, 5, 4, 32, 0, 32, 3, 1, 1, 1, true, false, false, {}, kTall},
+    {DType::kBF16, DType::kBF16, 2, 6, 5, 64, 64, 64, 1, 1, 0, 0, false, false, false, {}, kSmall},
+    {DType::kBF16,
+     DType::kBF16,
+     1,
+     4,
+     4,
+     64,
+     8,
+     36,
+     3,
+     1,
+     1,
+     1,
+     false,
+     true,
+     true,
+     {},
+     {ProductTile::k64x64, 4}},
+    {DType::kF32, DType::kF32, 2, 6, 6, 12, 4, 20, 3, 1, 1, 1, false, true, true, Activation::kSilu, kSmall},
+    {DType::kF32, DType::kF32, 1, 3, 3, 8, 0, 7, 5, 2, 2, 2, true, false, false, {}, kSmall},
+};
+
+class ConvolutionCudaCases : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ConvolutionCudaCases, GivesWhatTheReferenceGives) {
+  const Case& c = GetParam();
+  const Upsample upsample = c.upsample ? Upsample::kNearest2x : Upsample::kNone;
+  const int64_t oh = convolution_extent(c.h, upsample, c.kernel, c.stride, c.pad_before, c.pad_after),
+                ow = convolution_extent(c.w, upsample, c.kernel, c.stride, c.pad_before, c.pad_after);
+  const int64_t pixels = c.images * c.h * c.w, taps = c.kernel * c.kernel, all = c.channels + c.skip;
+  const std::vector<uint8_t> x = encoded(c.dtype, testing::random_normal(pixels * c.channels, 1)),
+                             skip = encoded(c.dtype, testing::random_normal(pixels * c.skip, 2)),
+                             residual =
+                                 encoded(c.y_dtype, testing::random_normal(c.images * oh * ow * c.out, 3));
+  const std::vector<float> weights = decoded(c.dtype,
+                                             encoded(c.dtype, testing::random_normal(c.out * all * taps, 4))),
+                           bias = testing::random_normal(c.out, 5),
+                           image_bias = testing::random_normal(c.images * c.out, 6);
+  const std::vector<float> x_values = decoded(c.dtype, x), skip_values = decoded(c.dtype, skip),
+                           residual_values = decoded(c.y_dtype, residual);
+  std::vector<float> want(static_cast<size_t>(c.images * oh * ow * c.out));
+  Convolution host;
+  host.x = TensorView::contiguous(x_values.data(), DType::kF32, {c.images, c.h, c.w, c.channels});
+  if (c.skip > 0)
+    host.skip = TensorView::contiguous(skip_values.data(), DType::kF32, {c.images, c.h, c.w, c.skip});
+  host.upsample = upsample;
+  host.w.shape = {.out_channels = c.out, .in_channels = all, .kernel_h = c.kernel, .kernel_w = c.kernel};
+  host.stride = c.stride;
+  host.pad_top = host.pad_left = c.pad_before;
+  host.pad_bottom = host.pad_right = c.pad_after;
+  host.bias = bias.data();
+  host.image_bias = c.image_bias ? image_bias.data() : nullptr;
+  host.activation = c.activation;
+  if (c.residual)
+    host.residual = TensorView::contiguous(residual_values.data(), DType::kF32, {c.images, oh, ow, c.out});
+  host.y = TensorView::contiguous(want.data(), DType::kF32, {c.images, oh, ow, c.out});
+  convolution_reference(host, WeightFormat::kF32, weights.data());
+
+  std::vector<float> by_taps;  // [out][taps][channels]
+  for (int64_t o = 0; o < c.out; ++o)
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (int64_t channel = 0; channel < all; ++channel)
+        by_taps.push_back(weights[static_cast<size_t>((o * all + channel) * taps + tap)]);
+  for (const simt::Target& target : simt::targets("convolution")) {
+    SCOPED_TRACE(target.name);
+    simt::Device device(target.options);
+    simt::Buffer<uint8_t> in(device, "x", x), second(device, "skip", skip),
+        w(device, "w", encoded(c.dtype, by_taps)), y(device, "y", residual);
+    simt::Buffer<float> b(device, "bias", bias), per_image(device, "image_bias", image_bias);
+    ConvolutionCuda conv{.dtype = c.dtype,
+                         .x = in.data(),
+                         .skip = c.skip > 0 ? second.data() : nullptr,
+                         .images = c.images,
+                         .h = c.h,
+                         .w = c.w,
+                         .channels = c.channels,
+                         .skip_channels = c.skip,
+                         .repeated_h = c.upsample ? 2 * c.h : 0,
+                         .repeated_w = c.upsample ? 2 * c.w : 0,
+                         .weights = w.data(),
+                         .out_channels = c.out,
+                         .kernel_h = c.kernel,
+                         .kernel_w = c.kernel,
+                         .stride = c.stride,
+                         .pad_top = c.pad_before,
+                         .pad_left = c.pad_before,
+                         .out_h = oh,
+                         .out_w = ow,
+                         .bias = b.data(),
+                         .image_bias = c.image_bias ? per_image.data() : nullptr,
+                         .activation = c.activation,
+                         .y_dtype = c.y_dtype,
+                         .residual = c.residual ? y.data() : nullptr,
+                         .y = y.data(),
+                         .tiling = c.tiling};
+    simt::Buffer<float> workspace(device, "workspace",
+                                  std::vector<float>(static_cast<size_t>(convolution_cuda_workspace(conv))));
+    conv.workspace = workspace.data();
+    ASSERT_TRUE(convolution_cuda(conv, &device).ok()) << device.report().text();
+    EXPECT_LT(testing::relative_error(decoded(c.y_dtype, y.values()).data(), want.data(),
+                                      static_cast<int64_t>(want.size())),
+              2 * testing::tolerance(c.dtype, c.y_dtype));
+    const bool whole = c.channels % 64 == 0 && c.skip % 64 == 0 && c.out % 8 == 0;
+    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = whole ? 0.0 : 8.0}), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(ConvolutionCuda, ConvolutionCudaCases, ::testing::ValuesIn(kCases),
+                         [](const auto& test) {
+                           const Case& c = test.param;
+                           return std::to_string(c.h) + "x" + std::to_string(c.w) + "x" +
+                                  std::to_string(c.channels) + "And" + std::to_string(c.skip) + "To" +
+                                  std::to_string(c.out) + "Bytes" + std::to_string(size_bytes(c.dtype));
+                         });
+
+// To an odd size, as where a UNet's latents were halved upwards: the last repeated row and column are not there.
+TEST(ConvolutionCuda, RepeatsPixelsToAnOddSize) {
+  const int64_t h = 3, w = 2, channels = 4;
+  const std::vector<float> x = testing::random_normal(h * w * channels, 1),
+                           weights = testing::random_normal(9 * channels, 2);
+  std::vector<float> repeated, want(5 * 3), by_taps;
+  for (int64_t i = 0; i < 5; ++i)
+    for (int64_t j = 0; j < 3; ++j)
+      repeated.insert(repeated.end(), x.begin() + (i / 2 * w + j / 2) * channels,
+                      x.begin() + (i / 2 * w + j / 2 + 1) * channels);
+  Convolution host;
+  host.x = TensorView::contiguous(repeated.data(), DType::kF32, {1, 5, 3, channels});
+  host.w.shape = {.out_channels = 1, .in_channels = channels, .kernel_h = 3, .kernel_w = 3};
+  host.pad_top = host.pad_left = host.pad_bottom = host.pad_right = 1;
+  host.y = TensorView::contiguous(want.data(), DType::kF32, {1, 5, 3, 1});
+  convolution_reference(host, WeightFormat::kF32, weights.data());
+  for (size_t tap = 0; tap < 9; ++tap)
+    for (size_t channel = 0; channel < 4; ++channel) by_taps.push_back(weights[channel * 9 + tap]);
+  simt::Device device;
+  simt::Buffer<float> in(device, "x", x), kernel(device, "w", by_taps),
+      y(device, "y", std::vector<float>(15));
+  ASSERT_TRUE(convolution_cuda({.dtype = DType::kF32,
+                                .x = in.data(),
+                                .images = 1,
+                                .h = h,
+                                .w = w,
+                                .channels = channels,
+                                .repeated_h = 5,
+                                .repeated_w = 3,
+                                .weights = kernel.data(),
+                                .out_channels = 1,
+                                .kernel_h = 3,
+                                .kernel_w = 3,
+                                .pad_top = 1,
+                                .pad_left = 1,
+                                .out_h = 5,
+                                .out_w = 3,
+                                .y_dtype = DType::kF32,
+                                .y = y.data()},
+                               &device)
+                  .ok())
+      << device.report().text();
+  EXPECT_LT(testing::relative_error(y.values().data(), want.data(), 15), 2 * testing::tolerance(DType::kF32));
+}
+
+TEST(ConvolutionCuda, RefusesWhatItCannotDo) {
+  alignas(16) float x[16] = {};
+  const ConvolutionCuda good{.x = x,
+                             .images = 0,
+                             .h = 2,
+                             .w = 2,
+                             .channels = 8,
+                             .weights = x,
+                             .out_channels = 1,
+                             .out_h = 2,
+                             .out_w = 2,
+                             .y = x};
+  EXPECT_TRUE(convolution_cuda(good, nullptr).ok());
+  ConvolutionCuda c = good;
+  c.channels = 4;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kInvalidShape);
+  c = good, c.repeated_h = 5, c.repeated_w = 4;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kInvalidShape);
+  c = good, c.stride = 0;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kInvalidShape);
+  c = good, c.images = 1, c.skip_channels = 8;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kInvalidArgument);
+  c = good, c.images = 1, c.x = x + 1;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kInvalidArgument);
+  c = good, c.y_dtype = DType::kF16;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kUnsupported);
+}
+
+TEST(ConvolutionCuda, KeepsItsStaticBounds) {
+  if (!simt::has_nvcc_output("convolution")) GTEST_SKIP() << simt::kNoNvcc;
+  const simt::StaticBounds bounds[] = {
+      {.kernel = "Li128ELi128E", .registers = 255, .occupancy = 0.06, .dynamic_shared_bytes = 3 * 256 * 128},
+      {.kernel = "Li128ELi64E", .registers = 255, .occupancy = 0.06, .dynamic_shared_bytes = 3 * 192 * 128},
+      {.kernel = "Li64ELi64E", .registers = 128, .occupancy = 0.16, .dynamic_shared_bytes = 3 * 128 * 128},
+      {.kernel = "join_product_splits", .registers = 64, .occupancy = 0.5}};
+  EXPECT_EQ(simt::beyond_static_bounds("convolution", bounds), "");
+}
+
+}  // namespace
+}  // namespace weft
