@@ -41,11 +41,15 @@ COLORS = {  # hue in degrees, factor of saturation, Chinese name
 COLOR_WORD = re.compile(r"\b(red|orange|yellow|green|blue|purple|brown|pink) ")
 CHINESE_COLOR = re.compile("^[红橙黄绿蓝紫棕粉青]色?的?")
 
-# A name alone is the likeliest caption.
-ENGLISH = ["{n}", "{n}", "{n}", "a {n}", "a picture of {n}", "{n} emoji", "an image of {n}", "a photo of {n}",
-           "a drawing of a {n}", "the {n}", "an icon of {n}", "a picture of a {n}", "show me a {n}", "draw {n} please",
-           "this is a {n}", "i want to see the {n}", "a cute little {n}", "{n} clip art"]
-CHINESE = ["{n}", "{n}", "{n}", "一张{n}的图片", "{n}表情", "{n}的图画", "一个{n}", "{n}图标", "请画{n}", "这是{n}", "可爱的{n}"]
+# A caption is a name alone, or one of each of these around it. What measure.py calls unseen must not be here.
+BARE = 0.5
+ENGLISH = [["", "a picture of ", "an image of ", "a photo of ", "a drawing of ", "an icon of ", "show me ", "draw ", "paint ",
+            "please draw ", "this is ", "i want ", "i want to see ", "can you make ", "give me ", "we need "],
+           ["", "", "a ", "the ", "one ", "a cute ", "a little ", "my "],
+           ["", "", "", " please", " emoji", " icon", " clip art", " sticker", " for me", "!"]]
+CHINESE = [["", "一张", "一个", "一只", "画", "请画", "给我画一个", "这是", "可爱的", "我想要", "我想看"],
+           [""],
+           ["", "", "的图片", "的图画", "表情", "图标", "吧", "!"]]
 
 
 # ---- extraction ------------------------------------------------------------------------------------------------------
@@ -146,20 +150,20 @@ def extract(font_path, folder):
 
 # ---- pictures --------------------------------------------------------------------------------------------------------
 
-def load(folder):
-    """Rows of names, and premultiplied RGBA pictures, u8 [count, 4, SIDE, SIDE]."""
+def load(folder, doubles=True):
+    """Rows of names, and premultiplied RGBA pictures, u8 [count, 4, SIDE, SIDE]; mirrored doubles only if asked for."""
     data = torch.load(pathlib.Path(folder) / "emoji.pt", weights_only=False)
-    return data["rows"], data["rgba"].permute(0, 3, 1, 2).contiguous()
+    keep = [i for i, row in enumerate(data["rows"]) if doubles or "facing right" not in row["en"]]
+    return [data["rows"][i] for i in keep], data["rgba"][keep].permute(0, 3, 1, 2).contiguous()
 
 
 def composite(rgba, background):
-    """Over a background ([count, 3] in 0..1): RGB in -1..1, as the networks take it."""
-    pixels = rgba.float() / 255
-    return (pixels[:, :3] + (1 - pixels[:, 3:]) * background[:, :, None, None]).clamp(0, 1) * 2 - 1
+    """Pictures in 0..1 over a background ([count, 3] in 0..1): RGB in -1..1, as the networks take it."""
+    return (rgba[:, :3] + (1 - rgba[:, 3:]) * background[:, :, None, None]).clamp(0, 1) * 2 - 1
 
 
 def on_white(rgba):
-    return composite(rgba, torch.ones(len(rgba), 3))
+    return composite(rgba.float() / 255, torch.ones(len(rgba), 3, device=rgba.device))
 
 
 def to_hsv(rgb):
@@ -192,12 +196,11 @@ def main_hue(rgba):
     return torch.atan2(y, x) / (2 * torch.pi) % 1, (x * x + y * y).sqrt(), count / opaque
 
 
-def recolor(rgba, hue, color):
-    """One picture [4, SIDE, SIDE] of the given main hue in another colour."""
-    target, saturation_factor, _ = COLORS[color]
-    h, s, v = to_hsv(rgba[None, :3].float() / 255)
-    rgb = to_rgb((h + target / 360 - hue) % 1, s * saturation_factor, v)[0]
-    return torch.cat([(rgb * 255).round().clamp(0, 255).to(torch.uint8), rgba[3:]])
+def recolor(rgba, turns, factor):
+    """Pictures [count, 4, SIDE, SIDE] in 0..1, each with its hue turned and its saturation multiplied."""
+    hue, saturation, value = to_hsv(rgba[:, :3])
+    rgb = to_rgb((hue + turns[:, None, None]) % 1, saturation * factor[:, None, None], value)
+    return torch.cat([rgb, rgba[:, 3:]], 1)
 
 
 def recolored_row(row, color):
@@ -208,68 +211,88 @@ def recolored_row(row, color):
     return {"en": f"{color} {english}", "zh": f"{COLORS[color][2]}的{chinese}", "alias": []}
 
 
-def jitter(rgba, scale=(0.8, 1.05), shift=0.08):
-    """Small random scales and shifts; what comes in from outside is transparent."""
-    count = len(rgba)
-    transform = torch.zeros(count, 2, 3)
-    transform[:, 0, 0] = transform[:, 1, 1] = 1 / torch.empty(count).uniform_(*scale)
-    transform[:, :, 2] = torch.empty(count, 2).uniform_(-shift, shift) * 2
+def jitter(rgba, share, scale=(0.8, 1.05), shift=0.08):
+    """Small random scales and shifts of a share of the pictures; what comes in from outside is transparent."""
+    count, device = len(rgba), rgba.device
+    moved = torch.rand(count, device=device) < share
+    scales = torch.empty(count, device=device).uniform_(*scale)
+    transform = torch.zeros(count, 2, 3, device=device)
+    transform[:, 0, 0] = transform[:, 1, 1] = torch.where(moved, 1 / scales, 1)
+    transform[:, :, 2] = torch.empty(count, 2, device=device).uniform_(-shift, shift) * 2 * moved[:, None]
     grid = torch.nn.functional.affine_grid(transform, list(rgba.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(rgba.float(), grid, align_corners=False).round().to(torch.uint8)
+    return torch.nn.functional.grid_sample(rgba, grid, align_corners=False)
 
 
 # ---- examples --------------------------------------------------------------------------------------------------------
 
-def caption(row, background=None, rng=random):
+def phrase(name, parts):
+    before, article, after = (random.choice(part) for part in parts)
+    return before + article + name + after
+
+
+def caption(row, background=None):
     """A random caption in English or Chinese; names the background if there is one."""
-    if row["zh"] and rng.random() < 0.35:
-        text = rng.choice(CHINESE).format(n=row["zh"])
+    bare = random.random() < BARE
+    if row["zh"] and random.random() < 0.35:
+        text = row["zh"] if bare else phrase(row["zh"], CHINESE)
         if not background:
             return text
         name = BACKGROUNDS[background][1]
-        return f"{name}背景上的{text}" if rng.random() < 0.5 else f"{text},{name}背景"
-    name = rng.choice(row["alias"]) if row["alias"] and rng.random() < 0.25 else row["en"]
+        return f"{name}背景上的{text}" if random.random() < 0.5 else f"{text},{name}背景"
+    name = random.choice(row["alias"]) if row["alias"] and random.random() < 0.25 else row["en"]
     words = name.split()
-    if len(words) == 2 and rng.random() < 0.1:
+    if len(words) == 2 and random.random() < 0.05:
         name = f"{words[1]}, {words[0]}"
-    text = re.sub(r"\ba ([aeiou])", r"an \1", rng.choice(ENGLISH).format(n=name))
+    text = name if bare else re.sub(r"\ba ([aeiou])", r"an \1", phrase(name, ENGLISH))
     if background:
         text = f"{text} on a {background} background"
-    return text if rng.random() < 0.85 else text.capitalize()
+    return text if random.random() < 0.9 else text.capitalize()
 
 
-class Sampler:
-    """Random training examples. Probabilities: of a coloured background, a new colour, a small shift."""
+class Examples:
+    """Each emoji in some variants, each variant with some captions, drawn once; pictures are made of them on the device.
 
-    def __init__(self, data, background=0.15, color=0.12, shift=0.5):
-        rows, rgba = load(data)
-        keep = [i for i, row in enumerate(rows) if "facing right" not in row["en"]]  # doubles, mirrored
-        self.rows, self.rgba = [rows[i] for i in keep], rgba[keep]
-        self.hue, concentration, share = main_hue(self.rgba)
-        self.can_recolor = (concentration > 0.9) & (share > 0.4)
-        self.p_background, self.p_color, self.p_shift = background, color, shift
+    Example i is variant i // len(rows) of emoji i % len(rows); its captions are those from i * captions on. With the given
+    probabilities a variant has a coloured background, and, where it makes sense, another colour; its captions say so.
+    """
 
-    def batch(self, indices, captions=1):
-        """RGB in -1..1 [count, 3, SIDE, SIDE], and a caption for each (lists of captions for captions > 1)."""
-        pictures, backgrounds, texts = [], [], []
-        for i in indices:
-            row, picture, background = self.rows[i], self.rgba[i], None
-            if self.can_recolor[i] and random.random() < 2 * self.p_color:
-                hue = float(self.hue[i])
-                far = [c for c, (to, _, _) in COLORS.items() if abs((to - hue * 360 + 180) % 360 - 180) > 20]
-                color = random.choice(far)
-                row, picture = recolored_row(row, color), recolor(picture, hue, color)
-            if random.random() < self.p_background:
-                background = random.choice([b for b in BACKGROUNDS if b != "white"])
-            pictures.append(picture)
-            backgrounds.append(BACKGROUNDS[background or "white"][0])
-            texts.append([caption(row, background) for _ in range(captions)])
-        rgba = torch.stack(pictures)
-        moved = torch.rand(len(rgba)) < self.p_shift
-        if moved.any():
-            rgba[moved] = jitter(rgba[moved])
-        images = composite(rgba, torch.tensor(backgrounds) / 255)
-        return images, [t[0] for t in texts] if captions == 1 else texts
+    def __init__(self, data, device, variants, captions, background, color):
+        self.rows, self.rgba = load(data, doubles=False)
+        self.variants, self.n_captions = variants, captions
+        hue, concentration, share = main_hue(self.rgba)
+        can_recolor = (concentration > 0.9) & (share > 0.4)
+        self.captions, backgrounds, turns, factors = [], [], [], []
+        for _ in range(variants):
+            for i, row in enumerate(self.rows):
+                turn, factor, behind = 0.0, 1.0, None
+                if can_recolor[i] and random.random() < color:
+                    far = [c for c, (to, _, _) in COLORS.items() if abs((to - float(hue[i]) * 360 + 180) % 360 - 180) > 20]
+                    name = random.choice(far)
+                    row, turn, factor = recolored_row(row, name), COLORS[name][0] / 360 - float(hue[i]), COLORS[name][1]
+                if random.random() < background:
+                    behind = random.choice([b for b in BACKGROUNDS if b != "white"])
+                backgrounds.append(BACKGROUNDS[behind or "white"][0])
+                turns.append(turn)
+                factors.append(factor)
+                self.captions += [caption(row, behind) for _ in range(captions)]
+        self.rgba = self.rgba.to(device)
+        self.backgrounds = torch.tensor(backgrounds, device=device) / 255
+        self.turns, self.factors = torch.tensor(turns, device=device), torch.tensor(factors, device=device)
+
+    def __len__(self):
+        return self.variants * len(self.rows)
+
+    def pictures(self, examples, shifted):
+        """RGB in -1..1 [count, 3, SIDE, SIDE] of the examples (a tensor of indices), a share of them shifted a little."""
+        rgba = self.rgba[examples % len(self.rows)].float() / 255
+        rgba = jitter(recolor(rgba, self.turns[examples], self.factors[examples]), shifted)
+        return composite(rgba, self.backgrounds[examples])
+
+    def sample(self, count):
+        """Random examples, each of another emoji, while there are enough."""
+        device, emoji = self.rgba.device, len(self.rows)
+        chosen = torch.rand(emoji, device=device).argsort()[:count]
+        return torch.randint(self.variants, (len(chosen),), device=device) * emoji + chosen
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures a trained model and draws a sheet of 36 prompts, through diffusers and transformers as they are.
 
-usage: measure.py --data FOLDER --out FOLDER [--steps 20] [--guidance 4]
-Reads OUT/sd and OUT/clip; writes OUT/metrics.json and OUT/contact_sheet.png.
+usage: measure.py --data FOLDER --out FOLDER [--to FOLDER] [--steps 20] [--guidance 4] [--device cuda] [--threads N]
+Reads OUT/sd and OUT/clip; writes metrics.json and contact_sheet.png into --to, which is OUT unless given.
 """
 import argparse
 import json
@@ -29,15 +29,15 @@ CHINESE_FONT = "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"  # Debian: fonts
 
 
 class Painter:
-    def __init__(self, folder, steps, guidance):
-        self.pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    def __init__(self, folder, steps, guidance, device):
+        self.pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32).to(device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.steps, self.guidance = steps, guidance
 
     def paint(self, prompts, seed, size=25):
         images, side = [], emoji_data.SIDE
         for begin in range(0, len(prompts), size):
-            generator = torch.Generator().manual_seed(seed + begin)
+            generator = torch.Generator().manual_seed(seed + begin)  # a CPU's numbers on every device
             images += self.pipeline(prompts[begin:begin + size], height=side, width=side, generator=generator,
                                     num_inference_steps=self.steps, guidance_scale=self.guidance).images
         return images
@@ -67,25 +67,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with emoji.pt")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder with sd/ and clip/")
+    parser.add_argument("--to", type=pathlib.Path, help="folder for what is written")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    painter = Painter(given.out / "sd", given.steps, given.guidance)
-    clip = CLIPModel.from_pretrained(given.out / "clip", dtype=torch.float32).eval()
+    to = given.to or given.out
+    to.mkdir(parents=True, exist_ok=True)
+    painter = Painter(given.out / "sd", given.steps, given.guidance, given.device)
+    clip = CLIPModel.from_pretrained(given.out / "clip", dtype=torch.float32).to(given.device).eval()
     tokenizer = CLIPTokenizer.from_pretrained(given.out / "clip")
     processor = CLIPImageProcessor.from_pretrained(given.out / "clip")
-    sampler = emoji_data.Sampler(given.data)
-    real = emoji_data.on_white(sampler.rgba)
+    rows, rgba = emoji_data.load(given.data, doubles=False)
+    real = emoji_data.on_white(rgba)
     random.seed(7)
-    picked = random.sample(range(len(sampler.rows)), NAMES)
+    picked = random.sample(range(len(rows)), min(NAMES, len(rows)))
     target = torch.tensor(picked)
-    metrics = {"steps": given.steps, "guidance": given.guidance, "names": NAMES, "of": len(sampler.rows)}
+    metrics = {"steps": given.steps, "guidance": given.guidance, "names": len(picked), "of": len(rows)}
     for language, label in (("en", "English"), ("zh", "Chinese")):
-        names = embed(clip, tokenizer, [row[language] for row in sampler.rows])
-        images = painter.paint([sampler.rows[i][language] for i in picked], seed=0)
-        pixels = processor(images, return_tensors="pt").pixel_values
+        names = embed(clip, tokenizer, [row[language] for row in rows])
+        images = painter.paint([rows[i][language] for i in picked], seed=0)
+        pixels = processor(images, return_tensors="pt").pixel_values.float().cpu()
         distance = torch.cdist(pixels.flatten(1), real.flatten(1))
         metrics[label] = {
             "painted picture to its name by CLIP, top 1 and 5": top_rates(embed(clip, tokenizer, images=pixels) @ names.T, target),
@@ -93,9 +97,9 @@ def main():
             "the font's pictures to their names by CLIP, top 1 and 5":
                 top_rates(embed(clip, tokenizer, images=real[picked]) @ names.T, target),
         }
-    (given.out / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+    (to / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(metrics, indent=1, ensure_ascii=False))
-    draw_sheet(painter.paint(PROMPTS, seed=3), given.out / "contact_sheet.png")
+    draw_sheet(painter.paint(PROMPTS, seed=3), to / "contact_sheet.png")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """Trains the tokenizer (CLIP's byte-level BPE) and a small CLIPModel with the contrastive loss.
 
-usage: train_clip.py --data FOLDER --out FOLDER --minutes M [--threads N] [--resume [--only vision]]
-Writes OUT/clip, OUT/sd/tokenizer and OUT/sd/text_encoder (the text tower under its classic names). --only vision leaves the
-text tower as it is, so that a UNet trained on it stays valid.
+usage: train_clip.py --data FOLDER --out FOLDER --seconds S [--device cuda] [--threads N] [--resume [--only vision]]
+Writes OUT/clip, OUT/sd/tokenizer and OUT/sd/text_encoder (the text tower under its classic names). A tokenizer that is there is
+kept. --only vision leaves the text tower as it is, so that a UNet trained on it stays valid.
 """
-import argparse
 import copy
 import json
 import math
-import pathlib
 import random
 import shutil
 
@@ -19,22 +17,21 @@ from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 import emoji_data
-from mixed_precision import autocast
-from schedule import Schedule
+from training import Schedule, autocast, parser_of, prepare
 
-LENGTH, MERGES, WIDTH, BATCH = 32, 4000, 192, 128
+LENGTH, MERGES, WIDTH = 32, 4000, 192
+BATCH = {"cpu": 128, "cuda": 1024}
+VARIANTS, CAPTIONS = 16, 4  # of each emoji; captions of each variant
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def corpus_of(data):
     """Captions as training will see them, and every name by itself."""
     random.seed(0)
-    sampler = emoji_data.Sampler(data)
-    texts = [emoji_data.caption(row, random.choice([None, None, *emoji_data.BACKGROUNDS]))
-             for row in sampler.rows for _ in range(12)]
-    texts += [emoji_data.caption(emoji_data.recolored_row(row, color))
-              for row in sampler.rows for color in random.sample(list(emoji_data.COLORS), 2)]
     rows, _ = emoji_data.load(data)
+    texts = [emoji_data.caption(row, random.choice([None, None, *emoji_data.BACKGROUNDS])) for row in rows for _ in range(12)]
+    texts += [emoji_data.caption(emoji_data.recolored_row(row, color))
+              for row in rows for color in random.sample(list(emoji_data.COLORS), 2)]
     return texts + [name for row in rows for name in [row["en"], row["zh"], *row["alias"]]]
 
 
@@ -72,8 +69,7 @@ def make_model(vocabulary):
     text = {**tower, "vocab_size": vocabulary, "max_position_embeddings": LENGTH, "bos_token_id": vocabulary - 2,
             "eos_token_id": vocabulary - 1, "pad_token_id": vocabulary - 1}
     vision = {**tower, "image_size": emoji_data.SIDE, "patch_size": 8}
-    return CLIPModel._from_config(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH),
-                                  attn_implementation="eager")
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
 
 
 def embed_text(model, ids):
@@ -92,10 +88,10 @@ def tokenize(tokenizer, texts, padding="max_length"):
 def embed(model, tokenizer, texts=None, images=None, size=256):
     """Unit vectors, [count, WIDTH], of texts or of pictures in -1..1."""
     if texts is not None:
-        parts = [embed_text(model, tokenize(tokenizer, texts[i:i + size])) for i in range(0, len(texts), size)]
+        parts = [embed_text(model, tokenize(tokenizer, texts[i:i + size]).to(model.device)) for i in range(0, len(texts), size)]
     else:
-        parts = [embed_images(model, images[i:i + size]) for i in range(0, len(images), size)]
-    return torch.cat(parts)
+        parts = [embed_images(model, images[i:i + size].to(model.device)) for i in range(0, len(images), size)]
+    return torch.cat(parts).cpu()
 
 
 def top_rates(similarity, target=None):
@@ -128,7 +124,7 @@ def evaluate(model, tokenizer, data):
 
 
 def save(model, out):
-    half = copy.deepcopy(model).half().eval()
+    half = copy.deepcopy(model).cpu().half().eval()
     half.save_pretrained(out / "clip")
     text_encoder = out / "sd/text_encoder"
     CLIPTextModel(half.config.text_config).half().save_pretrained(text_encoder)  # for its config.json
@@ -150,56 +146,49 @@ def optimizer_of(model):
     return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.98), fused=True)
 
 
-def examples(sampler):
-    while True:
-        order = torch.randperm(len(sampler.rows)).tolist()
-        for begin in range(0, len(order) - BATCH + 1, BATCH):
-            yield sampler.batch(order[begin:begin + BATCH])
+def loss_of(model, images, tokens):
+    with autocast(images.device):
+        texts, pictures = embed_text(model, tokens), embed_images(model, images)
+    logits = model.logit_scale.exp().clamp(max=100) * texts @ pictures.T
+    target = torch.arange(len(images), device=images.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with emoji.pt")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for sd/ and clip/")
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = parser_of(__doc__)
     parser.add_argument("--resume", action="store_true", help="go on from OUT/clip")
     parser.add_argument("--only", choices=["vision"], help="train the vision tower alone; needs --resume")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    prepare(given)
     torch.manual_seed(0)
-    if not given.resume:
+    if not (given.out / "sd/tokenizer").exists():
         train_tokenizer(given.data, given.out / "sd/tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(given.out / "sd/tokenizer")
-    if given.resume:
-        model = CLIPModel.from_pretrained(given.out / "clip", dtype=torch.float32, attn_implementation="eager")
-    else:
-        model = make_model(len(tokenizer))
-    model.train()
+    model = CLIPModel.from_pretrained(given.out / "clip", dtype=torch.float32) if given.resume else make_model(len(tokenizer))
+    if given.device.type == "cpu":
+        model.set_attn_implementation("eager")  # with bf16 faster than the fused one
+    model.to(given.device).train()
     if given.only == "vision":
         model.text_model.requires_grad_(False)
         model.text_projection.requires_grad_(False)
+    examples = emoji_data.Examples(given.data, given.device, VARIANTS, CAPTIONS, background=0.2, color=0.25)
+    tokens = tokenize(tokenizer, examples.captions, padding=True).view(len(examples), CAPTIONS, -1).to(given.device)
     optimizer = optimizer_of(model)
-    batches = examples(emoji_data.Sampler(given.data, background=0.2, color=0.15, shift=0.8))
-    schedule = Schedule(given.minutes, optimizer, peak=6e-4 if given.resume else 1e-3, warmup_steps=50)
+    schedule = Schedule(given.seconds, optimizer, peak=6e-4 if given.resume else 1e-3, warmup_steps=50)
     for _ in schedule:
-        images, captions = next(batches)
-        with autocast():
-            texts = embed_text(model, tokenize(tokenizer, captions, padding=True))
-            pictures = embed_images(model, images)
-        logits = model.logit_scale.exp().clamp(max=100) * texts @ pictures.T
-        target = torch.arange(len(images))
-        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        batch = examples.sample(BATCH[given.device.type])
+        caption = torch.randint(CAPTIONS, batch.shape, device=given.device)
+        loss = loss_of(model, examples.pictures(batch, shifted=0.8), tokens[batch, caption])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if schedule.step % 25 == 0:
+        if schedule.step % 50 == 0:
             print(f"step {schedule.step}, {schedule.elapsed:.0f} s, loss {loss.item():.3f}", flush=True)
     with torch.no_grad():
         model.logit_scale.clamp_(max=math.log(100))
     save(model, given.out)
-    print(json.dumps(evaluate(model, tokenizer, given.data), indent=1, ensure_ascii=False))
+    print(json.dumps({"steps": schedule.step, **evaluate(model, tokenizer, given.data)}, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

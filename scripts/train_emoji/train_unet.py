@@ -1,31 +1,28 @@
 #!/usr/bin/env python3
 """Trains the UNet on cached latents and text states, with the VAE and the text encoder as they are.
 
-usage: train_unet.py --data FOLDER --out FOLDER --minutes M [--threads N] [--resume]
-Writes OUT/sd/unet, OUT/sd/scheduler and OUT/sd/model_index.json every five minutes and at the end; more training is
---resume with further minutes, as often as one likes.
+usage: train_unet.py --data FOLDER --out FOLDER --seconds S [--device cuda [--eager]] [--threads N] [--resume]
+Writes OUT/sd/unet, OUT/sd/scheduler and OUT/sd/model_index.json every hundred seconds and at the end; more training is
+--resume with further seconds, as often as one likes. On a GPU a step is captured as a graph and replayed, --eager does without.
 """
-import argparse
 import copy
 import json
-import pathlib
-import random
 import time
 
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import emoji_data
-from mixed_precision import autocast
-from schedule import Schedule
+from training import Schedule, autocast, parser_of, prepare, use_attention_for
 
-BATCH, VARIANTS, CAPTIONS = 48, 5, 3  # examples a step; cached pictures an emoji; captions a picture
-SAVE_SECONDS = 300
+BATCH = {"cpu": 48, "cuda": 512}
+VARIANTS, CAPTIONS = {"cpu": 5, "cuda": 16}, {"cpu": 3, "cuda": 4}  # cached pictures of an emoji, captions of a picture
+SAVE_SECONDS = 100
 EMPTY_PROMPT = 0.1  # how often the caption is left out, for guidance
+NOISY = 0.7  # times are 1000 u^0.7: noisy steps, which decide the shape, come more often
 # There are many of them and they look alike.
 PEOPLE = {"man", "woman", "men", "women", "person", "people", "family", "couple", "kiss"}
 
@@ -43,63 +40,78 @@ def make_scheduler():
                          clip_sample=False, set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction")
 
 
-@torch.no_grad()
-def encode_text(tokenizer, encoder, captions, size=512):
-    parts = []
-    for begin in range(0, len(captions), size):
-        ids = tokenizer(captions[begin:begin + size], padding="max_length", max_length=tokenizer.model_max_length,
-                        truncation=True, return_tensors="pt").input_ids
-        parts.append(encoder(ids)[0].bfloat16())
-    return torch.cat(parts)
-
-
 class Cache:
-    """Latents [emoji, variant, 4, 16, 16] and text states [emoji, variant, caption, length, width]; variant 0 is plain."""
+    """Latents [example, 4, 16, 16] and text states [example, caption, length, width], and random batches of them."""
 
-    def __init__(self, data, sd):
-        random.seed(1)
-        torch.manual_seed(1)
-        vae = AutoencoderKL.from_pretrained(sd / "vae", torch_dtype=torch.float32).eval()
-        vae.set_attn_processor(AttnProcessor())
+    @torch.no_grad()
+    def __init__(self, data, sd, device):
+        kind = device.type
+        examples = emoji_data.Examples(data, device, VARIANTS[kind], CAPTIONS[kind], background=0.15, color=0.2)
+        vae = AutoencoderKL.from_pretrained(sd / "vae", torch_dtype=torch.float32).to(device).eval()
+        use_attention_for(device, vae)
         tokenizer = CLIPTokenizer.from_pretrained(sd / "tokenizer")
-        encoder = CLIPTextModel.from_pretrained(sd / "text_encoder", torch_dtype=torch.float32).eval()
-        varied = emoji_data.Sampler(data, background=0.25, color=0.2, shift=0.3)
-        plain = emoji_data.Sampler(data, background=0, color=0, shift=0)
-        count, latents, captions = len(varied.rows), [], []
-        for variant in range(VARIANTS):
-            for begin in range(0, count, 64):
-                sampler = plain if variant == 0 else varied
-                images, texts = sampler.batch(range(begin, min(count, begin + 64)), CAPTIONS)
-                with torch.no_grad(), autocast():
-                    latent = vae.encode(images).latent_dist.mean.float()
-                latents.append(latent * vae.config.scaling_factor)
-                captions += [text for of_one in texts for text in of_one]
-        self.latents = torch.cat(latents).view(VARIANTS, count, 4, 16, 16).transpose(0, 1).contiguous()
-        states = encode_text(tokenizer, encoder, captions)
-        self.states = states.view(VARIANTS, count, CAPTIONS, *states.shape[1:]).transpose(0, 1).contiguous()
-        self.empty = encode_text(tokenizer, encoder, [""])[0]
-        people = torch.tensor([bool(PEOPLE & set(row["en"].split())) for row in varied.rows])
-        self.weights = torch.where(people, 0.6, 1.0)
-        self.variant_weights = torch.tensor([0.6] + [0.4 / (VARIANTS - 1)] * (VARIANTS - 1))
+        encoder = CLIPTextModel.from_pretrained(sd / "text_encoder", torch_dtype=torch.float32).to(device).eval()
+
+        def encode(images):
+            with autocast(device):
+                return vae.encode(images).latent_dist.mean.float() * vae.config.scaling_factor
+
+        def encode_text(captions):
+            ids = tokenizer(captions, padding="max_length", max_length=tokenizer.model_max_length, truncation=True,
+                            return_tensors="pt").input_ids
+            return encoder(ids.to(device))[0].bfloat16()
+
+        order, texts = torch.arange(len(examples), device=device), examples.captions
+        self.latents = torch.cat([encode(examples.pictures(part, shifted=0.15)) for part in order.split(256)])
+        self.states = torch.cat([encode_text(texts[i:i + 512]) for i in range(0, len(texts), 512)])
+        self.states = self.states.view(len(examples), CAPTIONS[kind], *self.states.shape[1:])
+        self.empty = encode_text([""])
+        people = torch.tensor([bool(PEOPLE & set(row["en"].split())) for row in examples.rows])
+        weights = torch.where(people, 0.6, 1.0).double().repeat(examples.variants)
+        self.cumulative = (weights / weights.sum()).cumsum(0).float().to(device)
+        self.device, self.batch_size = device, BATCH[kind]
 
     def batch(self):
-        emoji = torch.multinomial(self.weights, BATCH)
-        variant = torch.multinomial(self.variant_weights, BATCH, replacement=True)
-        states = self.states[emoji, variant, torch.randint(CAPTIONS, (BATCH,))].clone()
-        states[torch.rand(BATCH) < EMPTY_PROMPT] = self.empty
-        return self.latents[emoji, variant], states.float()
+        def random():
+            return torch.rand(self.batch_size, device=self.device)
+
+        example = torch.searchsorted(self.cumulative, random()).clamp(max=len(self.latents) - 1)
+        caption = (random() * self.states.shape[1]).long()
+        states = torch.where((random() < EMPTY_PROMPT)[:, None, None], self.empty, self.states[example, caption])
+        return self.latents[example], states.float()
 
 
 def loss_of(unet, alphas, latents, states):
     """Plain v-prediction loss. A min-SNR weighting was tried: it starves the noisy steps that decide the shape."""
-    times = ((torch.rand(1) + torch.arange(BATCH) / BATCH) % 1 * len(alphas)).long()  # one in each stretch of time
+    count, device = len(latents), latents.device
+    even = (torch.rand(1, device=device) + torch.arange(count, device=device) / count) % 1  # one in each stretch of time
+    times = (even ** NOISY * len(alphas)).long().clamp(max=len(alphas) - 1)
     alpha = alphas[times].view(-1, 1, 1, 1)
     noise = torch.randn_like(latents)
     target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-    with autocast():
+    with autocast(device):
         predicted = unet(noisy, times, states).sample
     return F.mse_loss(predicted.float(), target)
+
+
+def captured(step, warmup=5):
+    """A step (random numbers, forward, backward) as a CUDA graph: such a small network waits for its launches otherwise."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(warmup):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = step()
+
+    def replay():
+        graph.replay()
+        return loss
+
+    return replay
 
 
 def save(average, sd):
@@ -116,41 +128,47 @@ def save(average, sd):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with emoji.pt")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder with sd/, clip/")
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = parser_of(__doc__)
     parser.add_argument("--resume", action="store_true", help="go on from OUT/sd/unet")
+    parser.add_argument("--eager", action="store_true", help="on a GPU: no graph")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    sd = given.out / "sd"
-    cache = Cache(given.data, sd)
+    prepare(given)
+    sd, device = given.out / "sd", given.device
+    cache = Cache(given.data, sd, device)
     torch.manual_seed(time.time_ns() % 2**31)  # a resumed training must not repeat its noise
     unet = make()
-    unet.set_attn_processor(AttnProcessor())  # with bf16 on a CPU 40 % faster than the fused one
+    use_attention_for(device, unet)
     if given.resume:
         unet.load_state_dict(load_file(sd / "unet/diffusion_pytorch_model.safetensors"))
+    unet.to(device).train()
     average = copy.deepcopy(unet).eval().requires_grad_(False)  # of the weights over time: what is saved
-    peak = 6e-4 if given.resume else 8e-4
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    alphas = make_scheduler().alphas_cumprod
-    schedule, saved, total = Schedule(given.minutes, optimizer, peak, floor=1e-5), time.time(), 0.0
-    for _ in schedule:
+    weights = list(unet.parameters())
+    peak = 6e-4 if given.resume else 1e-3
+    optimizer = torch.optim.AdamW(weights, lr=peak, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    alphas = make_scheduler().alphas_cumprod.to(device)
+
+    def step():
+        for weight in weights:
+            weight.grad = None
         loss = loss_of(unet, alphas, *cache.batch())
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        return loss.detach()
+
+    if device.type == "cuda" and not given.eager:
+        step = captured(step)
+    print(f"{len(cache.latents)} pictures", flush=True)
+    schedule, saved, total, counted = Schedule(given.seconds, optimizer, peak, floor=1e-5), time.time(), 0.0, 0
+    for _ in schedule:
+        total, counted = total + step(), counted + 1
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-        optimizer.zero_grad()
-        total += loss.item()
         with torch.no_grad():
-            decay = min(0.998, (2 + schedule.step) / (11 + schedule.step))
-            torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
-        if (schedule.step + 1) % 200 == 0:
-            rate = BATCH * (schedule.step + 1) / schedule.elapsed
-            print(f"step {schedule.step + 1}, {schedule.elapsed:.0f} s, loss {total / 200:.4f}, {rate:.0f} pictures/s",
-                  flush=True)
-            total = 0.0
+            decay = min(0.999, (2 + schedule.step) / (11 + schedule.step))
+            torch._foreach_lerp_(list(average.parameters()), weights, 1 - decay)
+        if (schedule.step + 1) % 100 == 0:
+            mean, rate = float(total) / counted, cache.batch_size * (schedule.step + 1) / schedule.elapsed
+            print(f"step {schedule.step + 1}, {schedule.elapsed:.0f} s, loss {mean:.4f}, {rate:.0f} pictures/s", flush=True)
+            total, counted = 0.0, 0
         if time.time() - saved > SAVE_SECONDS:
             saved = time.time()
             save(average, sd)

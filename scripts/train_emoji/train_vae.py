@@ -1,23 +1,19 @@
 #!/usr/bin/env python3
 """Trains the AutoencoderKL: 64 x 64 x 3 to 16 x 16 x 4 and back.
 
-usage: train_vae.py --data FOLDER --out FOLDER --minutes M [--threads N] [--resume --only decoder]
+usage: train_vae.py --data FOLDER --out FOLDER --seconds S [--device cuda] [--threads N] [--resume --only decoder]
 Writes OUT/sd/vae. --only decoder leaves the encoder as it is, so that a UNet trained on its latents stays valid.
 """
-import argparse
 import json
-import pathlib
 
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from diffusers.models.attention_processor import AttnProcessor
 
 import emoji_data
-from mixed_precision import autocast
-from schedule import Schedule
+from training import Schedule, autocast, parser_of, prepare, use_attention_for
 
-BATCH = 8
+BATCH = {"cpu": 8, "cuda": 64}
 SCALING_FACTOR = 0.18215  # Stable Diffusion's
 
 
@@ -56,7 +52,7 @@ def normalize(vae, mean, factor):
 
 
 def loss_of(vae, images):
-    with autocast():
+    with autocast(images.device):
         posterior = vae.encode(images).latent_dist
         decoded = vae.decode(posterior.mean + posterior.std * torch.randn_like(posterior.mean)).sample
     decoded, mean, log_variance = decoded.float(), posterior.mean.float(), posterior.logvar.float()
@@ -65,29 +61,19 @@ def loss_of(vae, images):
     return F.l1_loss(decoded, images) + F.mse_loss(decoded, images) + 0.5 * edge + 1e-3 * divergence
 
 
-def examples(sampler):
-    while True:
-        order = torch.randperm(len(sampler.rows)).tolist()
-        for begin in range(0, len(order) - BATCH + 1, BATCH):
-            yield sampler.batch(order[begin:begin + BATCH])[0]
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with emoji.pt")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for sd/vae")
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = parser_of(__doc__)
     parser.add_argument("--resume", action="store_true", help="go on from OUT/sd/vae")
     parser.add_argument("--only", choices=["decoder"], help="train the decoder alone; needs --resume")
     given = parser.parse_args()
     if given.resume != (given.only == "decoder"):
         parser.error("--resume goes with --only decoder: more training of the encoder would move the latents")
-    torch.set_num_threads(given.threads)
+    prepare(given)
     torch.manual_seed(0)
     folder = given.out / "sd/vae"
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32) if given.resume else make()
-    vae.set_attn_processor(AttnProcessor())
+    use_attention_for(given.device, vae)
+    vae.to(given.device).train()
     if given.only == "decoder":
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -97,11 +83,10 @@ def main():
     peak = 6e-4 if given.only == "decoder" else 2e-3
     trained = [p for p in vae.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    sampler = emoji_data.Sampler(given.data, background=0.25, color=0.15, shift=0.5)
-    batches = examples(sampler)
-    schedule = Schedule(given.minutes, optimizer, peak)
+    examples = emoji_data.Examples(given.data, given.device, variants=16, captions=1, background=0.25, color=0.25)
+    schedule = Schedule(given.seconds, optimizer, peak)
     for _ in schedule:
-        loss = loss_of(vae, next(batches))
+        loss = loss_of(vae, examples.pictures(examples.sample(BATCH[given.device.type]), shifted=0.5))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
@@ -109,8 +94,7 @@ def main():
         if schedule.step % 200 == 0:
             print(f"step {schedule.step}, {schedule.elapsed:.0f} s, loss {loss.item():.4f}", flush=True)
     vae.eval()
-    pictures = emoji_data.on_white(sampler.rgba)
-    ratio, latents = evaluate(vae, pictures)
+    ratio, latents = evaluate(vae, emoji_data.on_white(examples.rgba))
     if given.only != "decoder":
         normalize(vae, latents.mean((0, 2, 3)), 1 / SCALING_FACTOR / latents.std((0, 2, 3)))
     half = make()
