@@ -5,9 +5,11 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <tuple>
 
+#include "kernels/simt/hardware.h"
 #include "kernels/simt/language.h"
 #include "kernels/simt/ptx/interpreter.h"
 #include "kernels/simt/source_lines.h"
@@ -140,6 +142,39 @@ void Device::remove_memory(const void* data) {
   std::erase_if(memory_, [&](const Memory& m) { return m.begin == reinterpret_cast<uintptr_t>(data); });
 }
 
+GuardedMemory::GuardedMemory(Device& device, const std::string& name, const void* values, size_t size,
+                             size_t shift)
+    : device_(device), name_(name), size_(size), shift_(shift) {
+  storage_.assign(3 * kGuard + shift + size, 0xff);
+  image_ = storage_.data() + (kGuard - reinterpret_cast<uintptr_t>(storage_.data()) % kGuard) % kGuard;
+  unsigned char* const contents = image_ + kGuard + shift;
+  if (size > 0) std::memcpy(contents, values, size);
+  if (device.options().hardware)
+    there_ = static_cast<unsigned char*>(Hardware::upload(image_, 2 * kGuard + shift + size));
+  data_ = there_ ? there_ + kGuard + shift : contents;
+  device_.add_memory(name, data_, size);
+}
+
+GuardedMemory::~GuardedMemory() {
+  device_.remove_memory(data_);
+  if (there_) Hardware::release(there_);
+}
+
+void GuardedMemory::read(void* to) const {
+  if (there_) {
+    std::vector<unsigned char> now(2 * kGuard + shift_ + size_);
+    Hardware::download(now.data(), there_, now.size());
+    const auto contents = now.begin() + static_cast<ptrdiff_t>(kGuard + shift_);
+    const auto untouched = [](unsigned char byte) { return byte == 0xff; };
+    if (!std::all_of(now.begin(), contents, untouched) ||
+        !std::all_of(contents + static_cast<ptrdiff_t>(size_), now.end(), untouched))
+      throw std::runtime_error("a kernel wrote beside buffer '" + name_ + "'");
+    std::copy_n(contents, size_, static_cast<unsigned char*>(to));
+  } else if (size_ > 0) {
+    std::memcpy(to, data_, size_);
+  }
+}
+
 namespace {
 
 Status run_now(Device& device, const LaunchShape& shape) {
@@ -155,6 +190,7 @@ Status run_now(Device& device, const LaunchShape& shape) {
     const ptx::Kernel* code = module.find(symbol);
     if (code == nullptr)
       return Status(StatusCode::kNotFound, "the PTX for " + module.target + " has no kernel " + symbol);
+    if (device.options().hardware) return device.options().hardware->launch(code->name, shape);
     run_blocks(device, shape, report, [&] { return ptx::Interpreter(device, shape, module, *code); });
   }
   if (report.findings.size() == known_findings) return {};

@@ -16,7 +16,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,6 +37,7 @@ enum class CopyTime : uint8_t { kLatest, kAtOnce };
 namespace ptx {
 struct Module;
 }
+class Hardware;
 
 /// Whether the sectors and bank conflicts of each line are counted: what tests of a kernel want and what uses of it do not.
 enum class Counting : uint8_t { kOff, kOn };
@@ -48,6 +48,7 @@ struct DeviceOptions {
   int workers = 1;
   const ptx::Module* ptx =
       nullptr;  // runs this code, which outlives the device, in the place of what g++ made
+  const Hardware* hardware = nullptr;  // with ptx: a GPU runs it, nothing is checked; outlives the device
   Counting counting = Counting::kOn;
 };
 
@@ -88,32 +89,48 @@ class Device : public CUstream_st {
   std::function<Status(std::function<Status()>)> queue_;
 };
 
+/// Bytes of device memory between two guards; what Buffer holds.
+class GuardedMemory {
+ public:
+  GuardedMemory(Device& device, const std::string& name, const void* values, size_t size, size_t shift);
+  ~GuardedMemory();
+  GuardedMemory(const GuardedMemory&) = delete;
+  GuardedMemory& operator=(const GuardedMemory&) = delete;
+
+  void* data() const { return data_; }
+  /// Copies the contents. Throws std::runtime_error if a GPU's kernel has written to a guard.
+  void read(void* to) const;
+
+ private:
+  static constexpr size_t kGuard = 256;
+  Device& device_;
+  const std::string name_;
+  const size_t size_, shift_;
+  std::vector<unsigned char> storage_;
+  unsigned char* image_;            // in storage_: guard, shift, contents, guard
+  unsigned char* there_ = nullptr;  // on a GPU: the image, copied
+  unsigned char* data_;
+};
+
 /// `count` elements of device memory between two guards: 256-byte aligned as CUDA's allocations are, or `shift`
 /// elements after that. Kernels that leave it are found; the bytes of the guards are those of NaN.
 template <typename T>
 class Buffer {
  public:
   Buffer(Device& device, const std::string& name, const std::vector<T>& values, size_t shift = 0)
-      : device_(device), count_(values.size()) {
-    storage_.assign(2 * kGuard + kGuard + (count_ + shift) * sizeof(T), 0xff);
-    const uintptr_t aligned =
-        (reinterpret_cast<uintptr_t>(storage_.data()) + 2 * kGuard - 1) / kGuard * kGuard;
-    data_ = reinterpret_cast<T*>(aligned) + shift;
-    if (count_ > 0) std::memcpy(data_, values.data(), count_ * sizeof(T));
-    device_.add_memory(name, data_, count_ * sizeof(T));
-  }
-  ~Buffer() { device_.remove_memory(data_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
+      : memory_(device, name, values.data(), values.size() * sizeof(T), shift * sizeof(T)),
+        count_(values.size()) {}
 
-  T* data() { return data_; }
-  std::vector<T> values() const { return std::vector<T>(data_, data_ + count_); }
+  /// On a GPU: an address of its memory, which the host does not read.
+  T* data() { return static_cast<T*>(memory_.data()); }
+  std::vector<T> values() const {
+    std::vector<T> values(count_);
+    memory_.read(values.data());
+    return values;
+  }
 
  private:
-  static constexpr size_t kGuard = 256;
-  Device& device_;
-  std::vector<unsigned char> storage_;
-  T* data_;
+  GuardedMemory memory_;
   size_t count_;
 };
 

@@ -56,7 +56,7 @@ std::string source_line(int line) {
 }
 
 TEST(Planted, WithoutAMistakeNothingIsFoundInAnyOrder) {
-  for (const Target& target : targets("planted")) {
+  for (const Target& target : checked_targets("planted")) {
     SCOPED_TRACE(target.name);
     for (const CopyTime copy_time : {CopyTime::kLatest, CopyTime::kAtOnce}) {
       DeviceOptions options = target.options;
@@ -86,7 +86,7 @@ struct Case {
 class EachMistake : public testing::TestWithParam<Case> {};
 
 TEST_P(EachMistake, IsFoundAtItsLineInEveryOrder) {
-  for (const Target& target : targets("planted")) {
+  for (const Target& target : checked_targets("planted")) {
     Device device(target.options);
     const Outcome outcome = run_planted(GetParam().mistake, device);
     EXPECT_FALSE(outcome.status.ok());
