@@ -189,4 +189,30 @@ Status CudaDriver::fill(void* to, uint8_t value, uint64_t size_bytes, NativeStre
   return on_device("a fill", [&] { return cudaMemsetAsync(to, value, size_bytes, stream); });
 }
 
+Status CudaDriver::begin_capture(NativeStream stream) {
+  // Other threads go on as they like: nothing here depends on them.
+  return on_device("capturing a stream",
+                   [&] { return cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal); });
+}
+
+Result<NativeGraph> CudaDriver::end_capture(NativeStream stream) {
+  NativeGraph made = nullptr;
+  Status ended = on_device("making a graph", [&] {
+    cudaGraph_t graph = nullptr;
+    cudaError_t error = cudaStreamEndCapture(stream, &graph);
+    if (error == cudaSuccess) error = cudaGraphInstantiate(&made, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    return error;
+  });
+  if (ended.ok()) return made;
+  cudaGetLastError();
+  return ended;
+}
+
+Status CudaDriver::launch(NativeGraph graph, NativeStream stream) {
+  return on_device("launching a graph", [&] { return cudaGraphLaunch(graph, stream); });
+}
+
+void CudaDriver::destroy_graph(NativeGraph graph) noexcept { cudaGraphExecDestroy(graph); }
+
 }  // namespace weft

@@ -45,6 +45,10 @@ class CudaDriver final : public DeviceDriver {
   Status copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
   DeviceCopies copies() const override { return {to_device_bytes_, to_host_bytes_, within_bytes_}; }
   Status fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) override;
+  Status begin_capture(NativeStream stream) override;
+  Result<NativeGraph> end_capture(NativeStream stream) override;
+  Status launch(NativeGraph graph, NativeStream stream) override;
+  void destroy_graph(NativeGraph graph) noexcept override;
 
  private:
   CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std::move(facts)) {}

@@ -40,6 +40,17 @@ Result<DeviceEvent> DeviceEvent::create(const std::shared_ptr<ComputeDevice>& de
   return DeviceEvent(device, *native);
 }
 
+Result<DeviceGraph> DeviceGraph::capture(const DeviceStream& stream, const std::function<Status()>& queue) {
+  DeviceDriver& driver = stream.driver();
+  if (Status begun = driver.begin_capture(stream.native()); !begun.ok()) return begun;
+  Status queued = queue();
+  auto native = driver.end_capture(stream.native());
+  if (!native.ok()) return queued.ok() ? native.status() : queued;
+  DeviceGraph graph(stream, *native);
+  if (!queued.ok()) return queued;
+  return graph;
+}
+
 Result<DeviceBuffer> DeviceBuffer::allocate(const DeviceStream& stream, uint64_t size_bytes,
                                             const char* tag) {
   auto data = stream.driver().allocate(size_bytes, stream.native(), tag);

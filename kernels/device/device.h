@@ -1,4 +1,5 @@
-/// A device to compute on, opened by name, and what is owned on it: streams, events, memory, pinned host memory.
+/// A device to compute on, opened by name, and what is owned on it: streams, events, graphs, memory, pinned
+/// host memory.
 ///
 ///   Result<std::shared_ptr<ComputeDevice>> device = ComputeDevice::open("cuda:0");  // "simt:0": the kernels on the CPU, for tests
 ///   Result<DeviceStream> stream = DeviceStream::create(*device);
@@ -14,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -65,6 +67,7 @@ class DeviceStream {
  private:
   friend class DeviceBuffer;
   friend class DeviceEvent;
+  friend class DeviceGraph;
   struct State {
     std::shared_ptr<ComputeDevice> device;
     NativeStream native = nullptr;
@@ -125,6 +128,32 @@ class DeviceBuffer {
   std::shared_ptr<DeviceStream::State> stream_;
   void* data_ = nullptr;
   uint64_t size_bytes_ = 0;
+};
+
+/// Work that is queued again and again as one piece, which costs the host one call instead of one each: the same kernels,
+/// copies and fills with the same arguments, memory included, which has to live as long.
+class DeviceGraph {
+ public:
+  /// Calls `queue`: what it queues on the stream is kept and not run. Only kernels, copies and fills may be queued. Errors: those
+  /// of `queue`, of the device.
+  static Result<DeviceGraph> capture(const DeviceStream& stream, const std::function<Status()>& queue);
+  DeviceGraph(DeviceGraph&& other) noexcept
+      : stream_(std::move(other.stream_)), native_(std::exchange(other.native_, nullptr)) {}
+  DeviceGraph& operator=(DeviceGraph&& other) noexcept {
+    std::swap(stream_, other.stream_);
+    std::swap(native_, other.native_);
+    return *this;
+  }
+  ~DeviceGraph() {
+    if (native_) stream_.driver().destroy_graph(native_);
+  }
+  /// On the stream that it was captured from.
+  Status launch() const { return stream_.driver().launch(native_, stream_.native()); }
+
+ private:
+  DeviceGraph(DeviceStream stream, NativeGraph native) : stream_(std::move(stream)), native_(native) {}
+  DeviceStream stream_;
+  NativeGraph native_ = nullptr;
 };
 
 /// Pinned host memory through which small things go to the device at every step: a ring whose parts come free as the stream

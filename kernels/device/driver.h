@@ -18,12 +18,14 @@
 // CUDA's own names, so that kernels take the handles as they are.
 struct CUstream_st;
 struct CUevent_st;
+struct CUgraphExec_st;
 
 namespace weft {
 
 struct DeviceOps;
 using NativeStream = CUstream_st*;
 using NativeEvent = CUevent_st*;
+using NativeGraph = CUgraphExec_st*;
 
 /// Where memory from a driver begins: a multiple of this.
 inline constexpr uint64_t kDeviceAlignment = 256;
@@ -87,6 +89,13 @@ class DeviceDriver {
   virtual Status copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) = 0;
   virtual DeviceCopies copies() const = 0;
   virtual Status fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) = 0;
+
+  /// From here to end_capture() kernels, copies and fills on the stream are kept and not run; other calls on it are errors.
+  virtual Status begin_capture(NativeStream stream) = 0;
+  /// Also after an error, to leave the state. What was kept, to be launched on the same stream as one piece of work.
+  virtual Result<NativeGraph> end_capture(NativeStream stream) = 0;
+  virtual Status launch(NativeGraph graph, NativeStream stream) = 0;
+  virtual void destroy_graph(NativeGraph graph) noexcept = 0;  // behind its launches
 };
 
 }  // namespace weft

@@ -74,7 +74,16 @@ HostStream& HostDriver::stream_of(NativeStream handle) {
 Result<NativeEvent> HostDriver::create_event() { return reinterpret_cast<NativeEvent>(new Event); }
 void HostDriver::destroy_event(NativeEvent event) noexcept { delete reinterpret_cast<Event*>(event); }
 
+Status HostDriver::ready_for_more(const HostStream& stream) const {
+  if (stream.captured())
+    return Status(StatusCode::kInvalidArgument,
+                  "a stream that is captured takes kernels, copies and fills alone")
+        .at(options_.name);
+  return health_.status();
+}
+
 Status HostDriver::record(NativeEvent handle, NativeStream stream) {
+  if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);
   event.mark = stream_of(stream).mark();
@@ -82,6 +91,7 @@ Status HostDriver::record(NativeEvent handle, NativeStream stream) {
 }
 
 Status HostDriver::wait(NativeStream stream, NativeEvent handle) {
+  if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);
   stream_of(stream).wait(event.mark);
@@ -97,6 +107,7 @@ Result<bool> HostDriver::reached(NativeEvent handle) {
 }
 
 Status HostDriver::synchronize(NativeStream stream) {
+  if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   stream_of(stream).synchronize();
   pool_.trim(release_threshold_bytes_.load());
   return health_.status();
@@ -117,8 +128,8 @@ Status HostDriver::enqueue_kernel(HostStream& stream, HostStream::Work work) {
 }
 
 Result<void*> HostDriver::allocate(uint64_t size_bytes, NativeStream handle, const char* tag) {
-  if (Status status = health_.status(); !status.ok()) return status;
   HostStream& stream = stream_of(handle);
+  if (Status status = ready_for_more(stream); !status.ok()) return status;
   if (++n_allocations_ == options_.fail_allocation)
     return Status(StatusCode::kOutOfMemory,
                   "the device has no memory for " + std::to_string(size_bytes) + " bytes")
@@ -141,6 +152,7 @@ Result<void*> HostDriver::allocate(uint64_t size_bytes, NativeStream handle, con
 Status HostDriver::release(void* data, NativeStream handle) {
   if (!data) return {};
   HostStream& stream = stream_of(handle);
+  if (stream.captured()) return ready_for_more(stream);
   // Queued before the pool takes the place: whoever gets the block comes after it.
   stream.enqueue([this, begin = reinterpret_cast<uintptr_t>(data)]() -> Status {
     const HostArena::Access access(*arena_);
@@ -236,5 +248,25 @@ Status HostDriver::fill(void* to, uint8_t value, uint64_t size_bytes, NativeStre
     return {};
   });
 }
+
+Status HostDriver::begin_capture(NativeStream handle) {
+  HostStream& stream = stream_of(handle);
+  if (Status status = ready_for_more(stream); !status.ok()) return status;
+  stream.begin_capture();
+  return {};
+}
+
+Result<NativeGraph> HostDriver::end_capture(NativeStream handle) {
+  return reinterpret_cast<NativeGraph>(new Graph{stream_of(handle).end_capture()});
+}
+
+Status HostDriver::launch(NativeGraph graph, NativeStream handle) {
+  HostStream& stream = stream_of(handle);
+  if (Status status = ready_for_more(stream); !status.ok()) return status;
+  for (const HostStream::Work& work : reinterpret_cast<Graph*>(graph)->work) stream.enqueue(work);
+  return {};
+}
+
+void HostDriver::destroy_graph(NativeGraph graph) noexcept { delete reinterpret_cast<Graph*>(graph); }
 
 }  // namespace weft

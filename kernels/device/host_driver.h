@@ -57,6 +57,10 @@ class HostDriver : public DeviceDriver {
   Status copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
   DeviceCopies copies() const override { return {to_device_bytes_, to_host_bytes_, within_bytes_}; }
   Status fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) override;
+  Status begin_capture(NativeStream stream) override;
+  Result<NativeGraph> end_capture(NativeStream stream) override;
+  Status launch(NativeGraph graph, NativeStream stream) override;
+  void destroy_graph(NativeGraph graph) noexcept override;
 
  protected:
   HostDriver(HostDriverOptions options, std::unique_ptr<HostArena> arena);
@@ -84,7 +88,12 @@ class HostDriver : public DeviceDriver {
     std::mutex mutex;
     Mark mark;
   };
+  struct Graph {
+    std::vector<HostStream::Work> work;
+  };
   HostStream& stream_of(NativeStream handle);
+  /// The device's state; an error too for a stream that is captured.
+  Status ready_for_more(const HostStream& stream) const;
   Status expect_allocated(const void* data, uint64_t size_bytes, const char* what) const;
   Status enqueue(NativeStream stream, HostStream::Work work);
 

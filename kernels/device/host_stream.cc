@@ -63,9 +63,27 @@ HostStream::~HostStream() {
   thread_.join();
 }
 
+void HostStream::begin_capture() {
+  const std::lock_guard lock(mutex_);
+  captured_.emplace();
+}
+
+std::vector<HostStream::Work> HostStream::end_capture() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Work> kept = std::move(captured_).value_or(std::vector<Work>());
+  captured_.reset();
+  return kept;
+}
+
+bool HostStream::captured() const {
+  const std::lock_guard lock(mutex_);
+  return captured_.has_value();
+}
+
 void HostStream::enqueue(Work work) {
   const std::lock_guard lock(mutex_);
-  enqueue_locked(std::move(work));
+  if (captured_) captured_->push_back(std::move(work));
+  else enqueue_locked(std::move(work));
 }
 
 void HostStream::enqueue_locked(Work work) {

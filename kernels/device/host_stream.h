@@ -15,8 +15,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
+#include <vector>
 
 namespace weft {
 
@@ -76,6 +78,11 @@ class HostStream {
   bool follows(const Mark& mark) const;
   void synchronize();
 
+  /// From here on enqueue() keeps work for end_capture() to hand over, and runs none of it.
+  void begin_capture();
+  std::vector<Work> end_capture();
+  bool captured() const;
+
  private:
   void run();
   void enqueue_locked(Work work);
@@ -86,6 +93,7 @@ class HostStream {
   mutable std::mutex mutex_;  // of what follows
   uint64_t queued_ = 0;
   StreamClock waited_for_;
+  std::optional<std::vector<Work>> captured_;
   std::condition_variable changed_;
   std::deque<Work> queue_;
   bool ends_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,8 @@ namespace {
 constexpr int64_t kFewRows = 4;
 /// Tokens of a row for each further block that shares them, up to kMostSplits.
 constexpr int64_t kTokensPerSplit = 512, kMostSplits = 8;
+/// Rows of a pass that is worth a graph: with more, the host's calls are a small part of its time.
+constexpr int64_t kMostGraphRows = 64;
 
 constexpr int64_t aligned(int64_t bytes) {
   constexpr auto kAlignment = static_cast<int64_t>(kDeviceAlignment);
@@ -42,9 +45,9 @@ struct PassInputs {
   int32_t* slots = nullptr;      // [n] within the page
   std::byte** page = nullptr;    // [n] that holds the token
   std::byte*** pages = nullptr;  // [n] the row's list, in the device's memory
-  std::byte** lists = nullptr;   // [page_entries]
   float* turns = nullptr;        // [n, n_rotated] cosine and sine
   float* local_turns = nullptr;
+  std::byte** lists = nullptr;  // [page_entries]; last, so that the places of the others depend on n alone
 
   int64_t place(std::byte* base, const DecoderConfig& c, int64_t n, int64_t page_entries) {
     Layout layout{base};
@@ -53,9 +56,9 @@ struct PassInputs {
     layout.take(slots, n);
     layout.take(page, n);
     layout.take(pages, n);
-    layout.take(lists, page_entries);
     layout.take(turns, c.rope.layout == RopeLayout::kNone ? 0 : n * c.rope.n_rotated);
     layout.take(local_turns, c.sliding_window > 0 ? n * c.local_rope.n_rotated : 0);
+    layout.take(lists, page_entries);
     return layout.at;
   }
 };
@@ -120,6 +123,36 @@ struct DeviceDecoder::State {
   DeviceBuffer weights;
 };
 
+/// What decides the work that a pass queues: all else it reads on the device. Passes of the same shape are the same graph.
+struct PassShape {
+  int64_t rows = 0, splits = 0, k = 0;  // k: 0, and no ranking
+  KvFormat format = KvFormat::kF16;
+  std::vector<int32_t> logits_rows;
+  bool operator==(const PassShape&) const = default;
+};
+
+/// Graphs of the shapes that came lately, the latest last. A shape is captured when it comes again.
+struct PassGraphs {
+  struct Entry {
+    PassShape shape;
+    std::optional<DeviceGraph> graph;
+  };
+  static constexpr size_t kMost = 16;
+  std::vector<Entry> entries;
+
+  /// The shape's entry, and whether it was there.
+  std::pair<Entry*, bool> find(const PassShape& shape) {
+    const auto found = std::ranges::find(entries, shape, &Entry::shape);
+    const bool known = found != entries.end();
+    if (known) std::rotate(found, found + 1, entries.end());
+    if (!known) {
+      if (entries.size() == kMost) entries.erase(entries.begin());
+      entries.push_back({shape, std::nullopt});
+    }
+    return {&entries.back(), known};
+  }
+};
+
 struct DeviceDecoder::Scratch::State {
   DeviceStream stream;
   Limits limits;
@@ -127,6 +160,7 @@ struct DeviceDecoder::Scratch::State {
   Workspace w;
   StagingRing staging;
   std::vector<std::byte> inputs;  // assembled here
+  PassGraphs graphs;              // over all of the above
 };
 
 namespace {
@@ -173,6 +207,8 @@ class Pass {
     }
   }
 
+  int64_t splits() const { return std::min(kMostSplits, 1 + longest_ / kTokensPerSplit); }
+
   Status embed() {
     return ops_.embedding({.table = embedding_,
                            .tokens = in_.tokens,
@@ -213,6 +249,29 @@ class Pass {
       if (!copied.ok()) return copied;
     }
     return norm(s_.output_norm, w_.chosen, w_.chosen, static_cast<int64_t>(rows.size()), c_.width);
+  }
+
+  /// Everything from the tokens to the logits, and to the largest k of them: what a graph can hold.
+  Status tokens_to_logits(std::span<const int32_t> logits_rows, int64_t k, const StopRequest& stop) {
+    if (Status status = tokens_to_hidden(stop); !status.ok() || logits_rows.empty()) return status;
+    return logits_of(logits_rows, k);
+  }
+
+  Status logits_of(std::span<const int32_t> logits_rows, int64_t k) {
+    if (Status status = choose(logits_rows); !status.ok()) return status;
+    const auto rows = static_cast<int64_t>(logits_rows.size());
+    if (Status status = logits(rows); !status.ok() || k == 0) return status;
+    return ops_.top_k({w_.logits, w_.top, rows, c_.vocabulary, c_.vocabulary, k}, stream_);
+  }
+
+  Status tokens_to_hidden(const StopRequest& stop) {
+    if (Status status = embed(); !status.ok()) return status;
+    for (int64_t i = 0; i < c_.n_layers; ++i) {
+      if (stop.requested && stop.requested(stop.context))
+        return Status(StatusCode::kCancelled, "stopped on request");
+      if (Status status = layer(i); !status.ok()) return std::move(status).at("layer " + std::to_string(i));
+    }
+    return {};
   }
 
   Status logits(int64_t rows) {
@@ -315,7 +374,7 @@ class Pass {
                                       .pages = in_.pages,
                                       .positions = in_.positions,
                                       .rows = n_,
-                                      .splits = std::min(kMostSplits, 1 + longest_ / kTokensPerSplit),
+                                      .splits = splits(),
                                       .workspace = w_.parts},
                                      stream_);
     if (!attended.ok()) return attended;
@@ -484,7 +543,7 @@ Result<DeviceDecoder::Scratch> DeviceDecoder::make_scratch(const DeviceStream& s
   auto staging = StagingRing::create(stream, static_cast<uint64_t>(2 * input_bytes));  // one step ahead
   if (!staging.ok()) return staging.status();
   std::unique_ptr<Scratch::State> state(
-      new Scratch::State{stream, limits, *std::move(memory), {}, *std::move(staging), {}});
+      new Scratch::State{stream, limits, *std::move(memory), {}, *std::move(staging), {}, {}});
   state->w.place(state->memory.data(), config(), limits);
   state->inputs.resize(static_cast<size_t>(input_bytes));
   return Scratch(std::move(state));
@@ -520,36 +579,44 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
              ", " + std::to_string(outputs.k));
   }
   Pass pass(*state_, batch, s.stream, s.w, *n);
+  const auto run_pass = [&](Pass& of, int64_t rows, int64_t k) -> Status {
+    const auto queue = [&] { return of.tokens_to_logits(batch.logits_rows, k, stop); };
+    if (rows > kMostGraphRows) return queue();
+    const auto [entry, known] = s.graphs.find({rows,
+                                               of.splits(),
+                                               k,
+                                               batch.chunks.front().sequence->layout().format,
+                                               {batch.logits_rows.begin(), batch.logits_rows.end()}});
+    if (!known) return queue();
+    if (!entry->graph) {
+      auto graph = DeviceGraph::capture(s.stream, queue);
+      if (!graph.ok()) return graph.status();
+      entry->graph.emplace(*std::move(graph));
+    }
+    return entry->graph->launch();
+  };
   const auto run = [&]() -> Status {
     const auto input_bytes = static_cast<size_t>(PassInputs().place(nullptr, c, *n, page_entries));
     pass.fill_inputs(s.inputs.data(), page_entries);
     if (Status status = s.staging.copy_to_device(s.w.inputs, {s.inputs.data(), input_bytes}); !status.ok())
       return status;
-    if (Status status = pass.embed(); !status.ok()) return status;
-    for (int64_t i = 0; i < c.n_layers; ++i) {
-      if (stop.requested && stop.requested(stop.context))
-        return Status(StatusCode::kCancelled, "stopped on request");
-      if (Status status = pass.layer(i); !status.ok())
-        return std::move(status).at("layer " + std::to_string(i));
-    }
+    const int64_t k = outputs.top ? outputs.k : 0;
     if (!batch.hidden_rows.empty()) {
+      if (Status status = pass.tokens_to_hidden(stop); !status.ok()) return status;
       if (Status status = pass.choose(batch.hidden_rows); !status.ok()) return status;
       Status copied = s.stream.copy_to_host(outputs.hidden, s.w.chosen,
                                             batch.hidden_rows.size() * static_cast<size_t>(c.width) * 4);
-      if (!copied.ok()) return copied;
+      if (!copied.ok() || logits_rows == 0) return copied;
+      if (Status status = pass.logits_of(batch.logits_rows, k); !status.ok()) return status;
+    } else if (Status status = run_pass(pass, *n, k); !status.ok()) {
+      return status;
     }
-    if (logits_rows == 0) return {};
-    if (Status status = pass.choose(batch.logits_rows); !status.ok()) return status;
-    if (Status status = pass.logits(logits_rows); !status.ok()) return status;
     if (outputs.logits) {
       Status copied = s.stream.copy_to_host(outputs.logits, s.w.logits,
                                             static_cast<uint64_t>(logits_rows * c.vocabulary) * 4);
       if (!copied.ok()) return copied;
     }
-    if (!outputs.top) return {};
-    Status ranked = s.stream.device()->ops().top_k(
-        {s.w.logits, s.w.top, logits_rows, c.vocabulary, c.vocabulary, outputs.k}, s.stream);
-    if (!ranked.ok()) return ranked;
+    if (!outputs.top || logits_rows == 0) return {};
     return s.stream.copy_to_host(outputs.top, s.w.top,
                                  static_cast<uint64_t>(logits_rows * outputs.k) * sizeof(RankedValue));
   };

@@ -1,4 +1,4 @@
-// Reduced language models on simt:0 against the CPU and transformers. The same calls drive a CUDA device.
+// Reduced language models on a device, simt:0 unless WEFT_TEST_DEVICE names another, against the CPU and transformers.
 #include "kernels/networks/decoder/device_decoder.h"
 
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include "kernels/networks/decoder/testing/reduced_models.h"
 #include "kernels/networks/testing/golden.h"
 #include "kernels/testing/demand.h"
+#include "kernels/testing/device_name.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
 #include "kernels/testing/workspace.h"
@@ -30,7 +31,7 @@ constexpr int64_t kPages = 8;
 
 struct OnDevice {
   explicit OnDevice(const std::string& path, KvFormat format = KvFormat::kF32, int64_t tokens = 48)
-      : device(take(ComputeDevice::open("simt:0"))),
+      : device(take(ComputeDevice::open(testing::device_name()))),
         stream(take(DeviceStream::create(device))),
         file(take(WeightFile::open(path))),
         decoder(take(DeviceDecoder::open(file))) {
@@ -232,7 +233,7 @@ TEST(DeviceDecoderRefuses, WhatItCannotDo) {
   const LoraTerm adapter;
   batch.adapters = {&adapter, 1};
   EXPECT_EQ(to_string(model.decoder.forward(batch, {}, *model.scratch).error()),
-            "adapters (LoRA) are not on simt:0; run it on the CPU");
+            "adapters (LoRA) are not on " + model.device->facts().name + "; run it on the CPU");
 }
 
 TEST(DeviceDecoderRefuses, ToGoOnWhenAskedToStop) {
