@@ -1,16 +1,17 @@
 #include "pipeline/cli/bench_kernels.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "kernels/bench/device_case.h"
 #include "kernels/bench/kernel_case.h"
 #include "kernels/bench/kernel_peer.h"
 #include "kernels/threads/cpu_limits.h"
 #include "kernels/threads/thread_pool.h"
 #include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/kernel_report.h"
 #include "pipeline/cli/report.h"
 
 namespace weft::cli {
@@ -20,13 +21,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr double kLeastSeconds = 0.2;  // a measurement
 constexpr int kRounds = 3;             // of both sides in turn, where there is a peer
-
-template <typename... Values>
-void print_line(const char* format, Values... values) {
-  char line[200];
-  std::snprintf(line, sizeof line, format, values...);
-  print(line);
-}
 
 Json peaks_json(const KernelPeaks& peaks) {
   Json json{{"read_gb_per_s", peaks.read_bytes * 1e-9}};
@@ -63,14 +57,8 @@ Result<Seconds> measure_in_turn(const KernelCase& kernel_case, KernelPeer* peer,
 }
 
 Json row_json(const KernelOp& op, const KernelCase& kernel_case, const Seconds& seconds) {
-  Json row{{"op", op.name},
-           {"case", kernel_case.name},
-           {"microseconds", seconds.weft * 1e6},
-           {"gb_per_s", kernel_case.bytes / seconds.weft * 1e-9}};
-  if (kernel_case.operations > 0) {
-    row["gop_per_s"] = kernel_case.operations / seconds.weft * 1e-9;
-    row["arithmetic"] = to_string(kernel_case.arithmetic);
-  }
+  Json row = kernel_row(op.name, kernel_case.name, kernel_case.bytes, kernel_case.operations,
+                        kernel_case.arithmetic, seconds.weft);
   if (seconds.peer > 0) {
     row["peer_microseconds"] = seconds.peer * 1e6;
     row["ratio"] = seconds.peer / seconds.weft;
@@ -129,82 +117,33 @@ Status measure_op(const KernelOp& op, const std::string& filter, KernelPeer* pee
   return Status();
 }
 
-void compare_with_peaks(const Json& peaks, Json& row) {
-  if (row.contains("gb_per_s"))
-    row["percent_of_read_peak"] =
-        100 * row.at("gb_per_s").get<double>() / peaks.at("read_gb_per_s").get<double>();
-  if (!row.contains("arithmetic")) return;
-  const std::string key = row.at("arithmetic").get<std::string>() + "_gop_per_s";
-  if (peaks.contains(key))
-    row["percent_of_arithmetic_peak"] = 100 * row.at("gop_per_s").get<double>() / peaks.at(key).get<double>();
-}
-
 /// The larger of each: a neighbour at work makes a peak look low, and nothing makes it look high.
 void take_larger(const Json& other, Json& peaks) {
   for (auto& [name, value] : peaks.items())
     value = std::max(value.get<double>(), other.at(name).get<double>());
 }
 
-/// A number of the row in a column, or blanks.
-void print_column(const Json& row, const char* name, const char* format, const char* blanks) {
-  if (row.contains(name)) print_line(format, row.at(name).get<double>());
-  else print(blanks);
+template <typename Op>
+bool is_op(std::span<const Op> ops, const std::string& name) {
+  return std::ranges::any_of(ops, [&](const Op& op) { return name == op.name; });
 }
 
-void print_row(const Json& row) {
-  print_line("  %-32s", row.at("case").get<std::string>().c_str());
-  print_column(row, "microseconds", "%9.0f", "         ");
-  print_column(row, "gb_per_s", "%6.1f", "      ");
-  print_column(row, "percent_of_read_peak", "%4.0f%%", "     ");
-  print_column(row, "gop_per_s", "%6.0f", "      ");
-  print_column(row, "percent_of_arithmetic_peak", "%4.0f%%", "     ");
-  if (row.contains("ratio")) {
-    print_column(row, "peer_microseconds", "%9.0f", "");
-    print_column(row, "ratio", "%6.2f", "");
-  }
-  print("\n");
-}
-
-void print_table(const Json& report) {
-  print_line("level %s, %u threads; peaks measured here: read %.1f GB/s;\nGop/s:",
-             report.at("isa").get<std::string>().c_str(), report.at("threads").get<uint32_t>(),
-             report.at("peaks").at("read_gb_per_s").get<double>());
-  for (const auto& [name, value] : report.at("peaks").items()) {
-    if (name != "read_gb_per_s")
-      print_line(" %s %.0f", name.substr(0, name.find('_')).c_str(), value.get<double>());
-  }
-  if (report.contains("peer")) print("; peer: " + report.at("peer").get<std::string>());
-  std::string op;
-  for (const Json& row : report.at("kernels")) {
-    if (row.at("op") != op) {
-      op = row.at("op").get<std::string>();
-      print_line("\n%-34s%9s%6s%5s%6s%5s", op.c_str(), "us", "GB/s", "peak", "Gop/s", "peak");
-      if (report.contains("peer")) print_line("%9s%6s", "peer us", "ratio");
-      print("\n");
-    }
-    print_row(row);
-  }
-}
-
-std::string op_names() {
+/// The exit code, after the message.
+template <typename Op>
+int refuse_op(std::span<const Op> ops, const std::string& name) {
   std::string names;
-  for (const KernelOp& op : kernel_ops()) names += (names.empty() ? "" : ", ") + std::string(op.name);
-  return names;
-}
-
-bool is_op(const std::string& name) {
-  return std::ranges::any_of(kernel_ops(), [&](const KernelOp& op) { return name == op.name; });
+  for (const Op& op : ops) names += (names.empty() ? "" : ", ") + std::string(op.name);
+  report_error(Status(StatusCode::kNotFound, "no such operation to measure")
+                   .expected("one of " + names)
+                   .got("'" + name + "'"));
+  return kUsage;
 }
 
 }  // namespace
 
 int bench_kernels(const KernelBenchOptions& options) {
-  if (!options.op.empty() && !is_op(options.op)) {
-    report_error(Status(StatusCode::kNotFound, "no such operation to measure")
-                     .expected("one of " + op_names())
-                     .got("'" + options.op + "'"));
-    return kUsage;
-  }
+  if (!options.device.empty() && options.device != "cpu") return bench_device_kernels(options);
+  if (!options.op.empty() && !is_op(kernel_ops(), options.op)) return refuse_op(kernel_ops(), options.op);
   const ThreadPool pool(options.threads > 0 ? options.threads : available_cpus());
   const Executor executor(pool.executor());
   std::optional<KernelPeer> peer;
@@ -222,15 +161,41 @@ int bench_kernels(const KernelBenchOptions& options) {
       return report_error(done);
   }
   take_larger(peaks_json(measure_peaks(executor, level, options.buffer_bytes)), peaks);
-  for (Json& row : rows) compare_with_peaks(peaks, row);
   Json report{{"isa", to_string(level)}, {"threads", executor.max_threads()}, {"peaks", peaks}};
   if (peer) report["peer"] = peer->name();
   report["kernels"] = rows;
-  if (options.as_json) {
-    print(report.dump() + "\n");
-  } else {
-    print_table(report);
+  print_kernel_report(std::move(report), options.as_json);
+  return kSuccess;
+}
+
+int bench_device_kernels(const KernelBenchOptions& options) {
+  const std::span<const DeviceKernelOp> ops = device_kernel_ops();
+  if (!options.op.empty() && !is_op(ops, options.op)) return refuse_op(ops, options.op);
+  auto device = ComputeDevice::open(options.device);
+  if (!device.ok()) return report_error(device.status());
+  auto stream = DeviceStream::create(*device);
+  if (!stream.ok()) return report_error(stream.status());
+  const auto copied = copy_bytes_per_second(*stream, options.buffer_bytes);
+  if (!copied.ok()) return report_error(copied.status());
+  Json rows = Json::array();
+  for (const DeviceKernelOp& op : ops) {
+    if (!options.op.empty() && options.op != op.name) continue;
+    for (const DeviceCase& device_case : op.cases()) {
+      if (device_case.name.find(options.filter) == std::string::npos) continue;
+      const Result<DeviceRun> run = device_case.make(*stream);
+      if (!run.ok()) return report_error(run.status());
+      const auto seconds = measure_device_seconds(*stream, *run, kLeastSeconds);
+      if (!seconds.ok()) return report_error(seconds.status());
+      rows.push_back(kernel_row(op.name, device_case.name, device_case.bytes, device_case.operations,
+                                device_case.arithmetic, *seconds));
+    }
   }
+  const DeviceFacts& facts = (*device)->facts();
+  Json report{{"device", facts.name},
+              {"description", facts.description},
+              {"peaks", {{"copy_gb_per_s", *copied * 1e-9}}}};
+  report["kernels"] = rows;
+  print_kernel_report(std::move(report), options.as_json);
   return kSuccess;
 }
 

@@ -20,7 +20,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string what = "text", op, filter, peer, model;
+  std::string what = "text", op, filter, peer, device, model;
   int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, tokens = 128, depth = 0, repetitions = 3;
   int64_t size = 0, steps = 2, buffer_mib = 256;
   std::string precision = "auto";
@@ -131,6 +131,7 @@ int bench(const Options& options) {
     return bench_kernels({.op = options.op,
                           .filter = options.filter,
                           .peer = options.peer,
+                          .device = options.device,
                           .threads = static_cast<uint32_t>(options.host.threads),
                           .buffer_bytes = options.buffer_mib << 20,
                           .as_json = options.as_json});
@@ -180,6 +181,8 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option(
       "--peer", options->peer, "COMMAND",
       "Of kernels, a program that does the same work, measured in turn: scripts/compare/pytorch_kernels");
+  arguments.option("--device", options->device, "NAME",
+                   "Of kernels, the device to measure, cuda:0 for one; default: the CPU");
   arguments.option("--buffer", options->buffer_mib, 1, 1 << 20, "MiB",
                    "Of kernels, the buffer that the peak of reading is measured with; default: 256");
   arguments.option("--model", options->model, "MODEL",
