@@ -1,6 +1,7 @@
 #include "modalities/image/image.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace weft {
@@ -61,6 +62,10 @@ Result<ColorSpace> color_space_of(std::string_view attributes) {
   return Status(StatusCode::kUnsupported, "the picture has a colour space that is not known here")
       .expected("srgb or linear")
       .got(std::string(name));
+}
+
+float encode_srgb(float linear) {
+  return linear <= 0.0031308f ? 12.92f * linear : 1.055f * std::pow(linear, 1 / 2.4f) - 0.055f;
 }
 
 const char* image_attributes(ColorSpace space) {

@@ -64,6 +64,9 @@ Result<ColorSpace> color_space_of(std::string_view attributes);
 /// {"color_space":"srgb"}: what a value made from such pixels carries.
 const char* image_attributes(ColorSpace space);
 
+/// What is proportional to light, encoded as on a screen.
+float encode_srgb(float linear);
+
 /// A colour given as text: "#rgb", "#rrggbb", "#rrggbbaa", or one of a few names (black, white, gray, red, green, blue,
 /// yellow, cyan, magenta, transparent). Components in 0..1, alpha last. Errors: kInvalidArgument.
 using Rgba = std::array<float, 4>;

@@ -79,13 +79,14 @@ Resizer::Axis Resizer::make_axis(int64_t extent, double begin, double size, int6
 }
 
 Resizer::Resizer(const ImageShape& source, const ImageRegion& region, int64_t width, int64_t height,
-                 ResizeFilter filter)
+                 ResizeFilter filter, ResizeSteps steps)
     : x_(make_axis(source.width, region.left, region.width, width, filter)),
       y_(make_axis(source.height, region.top, region.height, height, filter)),
       source_width_(source.width),
       width_(width),
       channels_(source.channels),
-      weigh_alpha_(source.has_alpha() && filter != ResizeFilter::kNearest) {}
+      weigh_alpha_(source.has_alpha() && filter != ResizeFilter::kNearest),
+      steps_(steps) {}
 
 // One source row, one target row, and the rows that a target row is made of.
 size_t Resizer::scratch_values() const {
@@ -108,7 +109,8 @@ void Resizer::load_row(const ImageView& source, int64_t index, int64_t y, float*
     for (int64_t c = 0; c < channels_; ++c) {
       float sum = 0;
       for (int64_t k = 0; k < count; ++k) sum += weights[k] * from[k * channels_ + c];
-      columns[x * channels_ + c] = sum;
+      columns[x * channels_ + c] =
+          steps_ == ResizeSteps::kBytes ? static_cast<float>(to_byte(sum)) / 255.0f : sum;
     }
   }
 }

@@ -4,7 +4,8 @@
 /// picture shrinks the filter widens with it, so that nothing is skipped (what Pillow does, and torch's interpolate with
 /// antialias). Columns are done before rows, in f32, in one order of additions: results do not depend on how the rows are
 /// divided among threads. Colours are weighted by alpha, so that what is transparent does not bleed. Values are taken as
-/// they are stored; f32 results of bicubic and lanczos may leave the range of the source.
+/// they are stored; f32 results of bicubic and lanczos may leave the range of the source. With ResizeSteps::kBytes columns are
+/// rounded to bytes before the rows are made, as Pillow does with pictures of bytes: then both agree within 1.
 /// Ownership: a Resizer owns its weights only. Thread safety: const; rows may be made by any number of threads, each with
 /// its own scratch.
 ///
@@ -32,6 +33,9 @@ enum class ResizeFilter : uint8_t {
   kArea       // the mean of what the target pixel covers
 };
 
+/// What lies between columns and rows: kBytes rounds to bytes, which also limits to 0..1.
+enum class ResizeSteps : uint8_t { kExact, kBytes };
+
 /// A part of a picture, in pixels; edges need not lie between two of them.
 struct ImageRegion {
   double left = 0, top = 0, width = 0, height = 0;
@@ -44,7 +48,7 @@ class Resizer {
  public:
   /// region: within the source, not empty. width, height: of the target, at least 1.
   Resizer(const ImageShape& source, const ImageRegion& region, int64_t width, int64_t height,
-          ResizeFilter filter);
+          ResizeFilter filter, ResizeSteps steps = ResizeSteps::kExact);
 
   /// Floats of scratch memory that one call of run needs.
   size_t scratch_values() const;
@@ -67,6 +71,7 @@ class Resizer {
   Axis x_, y_;
   int64_t source_width_, width_, channels_;
   bool weigh_alpha_;
+  ResizeSteps steps_;
 };
 
 }  // namespace weft

@@ -1,19 +1,15 @@
 #include "plugins/image/diffusion_model.h"
 
 #include <weft/abi/draft/loading.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cinttypes>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/layers/host_weight_store.h"
+#include "kernels/layers/model_weights.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_lora.h"
 #include "modalities/diffusion/scheduler_config.h"
 #include "plugins/image/textual_inversion.h"
@@ -22,7 +18,6 @@ namespace weft::image {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
 constexpr const char* kResidencies[] = {"auto", "whole", "staged", nullptr};
 
 constexpr weft_parameter kParameters[] = {
@@ -70,12 +65,6 @@ constexpr weft_parameter kParameters[] = {
                     .help = "A tiny autoencoder (TAESD), a folder or file, that paints previews; without it "
                             "they are a linear guess. Relative paths start at the model's folder."})};
 
-DType compute_type(std::string_view name) {
-  if (name == "f32") return DType::kF32;
-  if (name == "bf16") return DType::kBF16;
-  return active_isa() >= IsaLevel::kAvx512Bf16 ? DType::kBF16 : DType::kF32;
-}
-
 struct AdapterEntry {
   std::string path;
   float scale = 1, text_scale = 1;
@@ -120,13 +109,6 @@ StopRequest load_stop_request(const sdk::Host& host) {
 uint64_t host_limit_bytes(const sdk::Host& host) {
   const auto* loading = host.extension<weft_loading_api>(WEFT_LOADING_ID);
   return loading != nullptr ? loading->limit_bytes(loading->self) : 0;
-}
-
-std::string digest_of(std::string_view content) {
-  const XXH128_hash_t digest = XXH3_128bits(content.data(), content.size());
-  char text[33];
-  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, digest.high64, digest.low64);
-  return text;
 }
 
 Status file_missing(const std::string& model) {
@@ -384,13 +366,7 @@ void DiffusionModel::evict() { stages_->unload_all(); }
 
 Status DiffusionModel::load_stage(ModelStage stage, const StopRequest& stop) {
   std::unique_ptr<PackedWeightStore>& store = stores_[static_cast<size_t>(stage)];
-  const auto* packed =
-      weights_key_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
-  if (packed != nullptr) {
-    store = std::make_unique<HostWeightStore>(packed);
-  } else {
-    store = std::make_unique<HeapWeightStore>();
-  }
+  store = packed_weight_store(host_, weights_key_);
   const auto load = [&](auto& network, const std::string& part) -> Status {
     const std::string key = weights_key_.empty() ? std::string() : weights_key_ + "." + part;
     Status status = network.load(*store, key, host_.executor(), stop);

@@ -4,19 +4,6 @@
 
 namespace weft::image {
 
-Result<Picture> picture_of(const sdk::Value& value) {
-  if (value.type() != "image") {
-    return Status(StatusCode::kInvalidArgument, "this is no picture")
-        .expected("image")
-        .got(std::string(value.type()));
-  }
-  Result<ImageView> view = image_view(value.as_tensor());
-  if (!view.ok()) return view.status();
-  Result<ColorSpace> color_space = color_space_of(value.attributes());
-  if (!color_space.ok()) return color_space.status();
-  return Picture{value, *view, *color_space};
-}
-
 Result<Picture> input_picture(const sdk::Request& request, size_t port, const char* name) {
   Result<Picture> picture = picture_of(request.input(port));
   if (!picture.ok()) return picture.status().at(std::string("port '") + name + "'");

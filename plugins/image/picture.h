@@ -1,6 +1,6 @@
 /// What the nodes for pictures share: pictures in and out of requests, bounds of pictures, loops over rows.
 ///
-/// Ownership: a Picture holds the value that its view points into. Thread safety: as the request.
+/// Thread safety: as the request.
 ///
 ///   Result<Picture> picture = input_picture(request, 0, "image");
 ///   if (!picture.ok()) return picture.status();
@@ -17,24 +17,9 @@
 #include <vector>
 
 #include "modalities/image/image.h"
+#include "modalities/image/picture_value.h"
 
 namespace weft::image {
-
-/// All that a picture is besides its pixels.
-struct PictureType {
-  ImageShape shape;
-  weft_dtype dtype = WEFT_DTYPE_U8;
-  ColorSpace color_space = ColorSpace::kSrgb;
-};
-
-struct Picture {
-  sdk::Value value;
-  ImageView view;
-  ColorSpace color_space = ColorSpace::kSrgb;
-
-  const ImageShape& shape() const { return view.shape; }
-  PictureType type() const { return {view.shape, view.dtype, color_space}; }
-};
 
 struct NewPicture {
   sdk::NewTensor tensor;
@@ -42,9 +27,8 @@ struct NewPicture {
   ColorSpace color_space = ColorSpace::kSrgb;
 };
 
-/// The picture at an input. Precondition: something is connected. Errors: those of image_view and color_space_of.
+/// The picture at an input. Precondition: something is connected. Errors: those of picture_of.
 Result<Picture> input_picture(const sdk::Request& request, size_t port, const char* name);
-Result<Picture> picture_of(const sdk::Value& value);
 
 /// Memory for a picture that is being made. tag names it in traces. Errors: kOutOfRange for a side beyond kMaxImageSide
 /// or below 1, kOutOfMemory.

@@ -55,18 +55,8 @@ int64_t side_for(int64_t cells, int64_t cell, int64_t spacing) { return cells * 
 Result<std::vector<Picture>> pictures_of(const sdk::Request& request, const std::vector<std::string>& ports) {
   std::vector<Picture> pictures;
   for (size_t port = 0; port < ports.size(); ++port) {
-    const sdk::Value value = request.input(port);
-    if (!value) continue;
-    const bool is_list = value.kind() == WEFT_KIND_LIST;
-    for (size_t i = 0; i < (is_list ? value.size() : 1); ++i) {
-      const sdk::Value one = is_list ? value.item(i) : value;
-      Result<Picture> picture = picture_of(one);
-      if (!picture.ok()) {
-        return picture.status().at("port '" + ports[port] + "'" +
-                                   (is_list ? ", element " + std::to_string(i) : ""));
-      }
-      pictures.push_back(*std::move(picture));
-    }
+    if (Status status = append_pictures(request.input(port), ports[port], &pictures); !status.ok())
+      return status;
   }
   if (pictures.empty()) {
     return Status(StatusCode::kInvalidArgument, "there is no picture")

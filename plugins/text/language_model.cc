@@ -1,23 +1,16 @@
 #include "plugins/text/language_model.h"
 
-#include <nlohmann/json.hpp>
-
-#include <xxhash.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cinttypes>
-#include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "kernels/layers/host_weight_store.h"
+#include "kernels/layers/model_weights.h"
 #include "kernels/networks/bert/bert_checkpoint.h"
 
 namespace weft::text {
 namespace {
-
-constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
 
 constexpr weft_parameter kParameters[] = {
     sdk::parameter({.name = "lora",
@@ -32,12 +25,6 @@ constexpr weft_parameter kParameters[] = {
                     .choices = kPrecisions,
                     .help = "What an encoder computes in. auto: bf16 where the processor multiplies it, else "
                             "f32. Decoders compute as their weights are stored."})};
-
-DType compute_type(std::string_view precision) {
-  if (precision == "f32") return DType::kF32;
-  if (precision == "bf16") return DType::kBF16;
-  return active_isa() >= IsaLevel::kAvx512Bf16 ? DType::kBF16 : DType::kF32;
-}
 
 Result<std::vector<AdapterSource>> read_adapters(std::string_view json, const std::filesystem::path& folder) {
   constexpr const char* kExpected = "a list of objects with \"path\" and, if wanted, \"scale\"";
@@ -73,25 +60,6 @@ int64_t largest_rank(const WeightFile& file) {
     if (is_a && tensor.rank == 2) rank = std::max(rank, tensor.extents[0]);
   }
   return rank;
-}
-
-/// Every file that a model or an adapter in `file` is read from: the weights, and beside safetensors the small files
-/// that hold configuration, vocabulary and template.
-std::vector<std::string> files_of(const WeightFile& file) {
-  namespace fs = std::filesystem;
-  std::vector<std::string> paths;
-  for (const MappedFile& part : file.files()) paths.push_back(part.path().string());
-  if (file.container() != WeightContainer::kSafetensors) return paths;
-  const size_t n_weights = paths.size();
-  std::error_code error;
-  for (fs::directory_iterator it(file.folder(), error), end; !error && it != end; it.increment(error)) {
-    const fs::path extension = it->path().extension();
-    const bool describes =
-        extension == ".json" || extension == ".txt" || extension == ".model" || extension == ".jinja";
-    if (describes && it->is_regular_file(error)) paths.push_back(it->path().string());
-  }
-  std::sort(paths.begin() + static_cast<std::ptrdiff_t>(n_weights), paths.end());
-  return paths;
 }
 
 /// What a model file lacks or contradicts makes it a corrupt one: it is the file that was found.
@@ -156,22 +124,12 @@ Status LanguageModel::open_tokenizer() {
 }
 
 Status LanguageModel::note_files(const sdk::ModelSource& source) {
-  std::string hashes(source.sha256());
-  std::vector<std::string> files = files_of(*file_);
+  std::vector<std::string> files = model_files(*file_);
   if (encoder_)
     for (const std::filesystem::path& file : encoder_->modules.files) files.push_back(file.string());
-  for (const std::string& path : files) {
-    if (path == source.path()) continue;
-    Result<std::string> hash = source.add_file(path);
-    if (!hash.ok()) return hash.status();
-    hashes += *hash;
-  }
-  if (hashes.empty()) return {};  // a host that keeps nothing
-  const XXH128_hash_t digest = XXH3_128bits(hashes.data(), hashes.size());
-  char text[33];
-  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, digest.high64, digest.low64);
-  // One file has its own hash in the name, which people can compare with.
-  weights_key_ = hashes.size() == 64 ? hashes : text;
+  Result<std::string> key = note_model_files(source, files);
+  if (!key.ok()) return key.status();
+  weights_key_ = *std::move(key);
   return {};
 }
 
@@ -185,7 +143,7 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
   for (AdapterSource& adapter : adapter_sources_) {
     Result<WeightFile> weights = WeightFile::open(adapter.path);
     if (!weights.ok()) return weights.status();
-    for (const std::string& path : files_of(*weights)) {
+    for (const std::string& path : model_files(*weights)) {
       if (Result<std::string> hash = source.add_file(path); !hash.ok()) return hash.status();
     }
     adapter_rank_ += largest_rank(*weights);
@@ -211,14 +169,7 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
     if (!decoder.ok()) return decoder.status();
     decoder_.emplace(*std::move(decoder));
   }
-  // Without a hash a cached entry could belong to other weights.
-  const auto* packed =
-      weights_key_.empty() ? nullptr : host_.extension<weft_packed_weights_api>(WEFT_PACKED_WEIGHTS_ID);
-  if (packed != nullptr) {
-    store_ = std::make_unique<HostWeightStore>(packed);
-  } else {
-    store_ = std::make_unique<HeapWeightStore>();
-  }
+  store_ = packed_weight_store(host_, weights_key_);
   Status loaded = encoder_ ? encoder_->network.load(*store_, weights_key_ + ".bert", executor)
                            : decoder_->load(*store_, weights_key_, executor);
   if (!loaded.ok()) return std::move(loaded).at(path_);

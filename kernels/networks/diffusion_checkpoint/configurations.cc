@@ -234,29 +234,4 @@ Result<TaesdConfig> read_taesd_config(const Metadata& metadata) {
   return c;
 }
 
-Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata) {
-  Reader r(metadata);
-  ClipTextConfig c;
-  c.vocabulary = r.integer("vocab_size", 49408);
-  c.width = r.integer("hidden_size", 512);
-  c.n_layers = r.integer("num_hidden_layers", 12);
-  c.n_heads = r.integer("num_attention_heads", 8);
-  c.mlp_width = r.integer("intermediate_size", 2048);
-  c.n_positions = r.integer("max_position_embeddings", 77);
-  c.epsilon = static_cast<float>(r.number("layer_norm_eps", 1e-5));
-  c.end_token = static_cast<int32_t>(r.integer("eos_token_id", 49407));
-  const std::string activation = r.text("hidden_act", "quick_gelu");
-  if (activation == "quick_gelu") c.activation = Activation::kQuickGelu;
-  else if (activation == "gelu") c.activation = Activation::kGelu;
-  else if (activation == "gelu_new" || activation == "gelu_pytorch_tanh")
-    c.activation = Activation::kGeluTanh;
-  else r.refuse("hidden_act", "quick_gelu or gelu", activation);
-  // CLIPTextModel ignores projection_dim; only the kind with a projection has the tensor.
-  if (r.has("architectures") &&
-      r.texts("architectures") == std::vector<std::string>{"CLIPTextModelWithProjection"})
-    c.projection_width = r.integer("projection_dim");
-  if (!r.status().ok()) return r.status();
-  return c;
-}
-
 }  // namespace weft

@@ -97,7 +97,6 @@ Result<UNetConfig> read_unet_config(const Metadata& metadata);
 Result<ControlNetConfig> read_control_net_config(const Metadata& metadata);
 Result<VaeConfig> read_vae_config(const Metadata& metadata);
 Result<TaesdConfig> read_taesd_config(const Metadata& metadata);
-Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata);
 
 }  // namespace weft
 #endif

@@ -1,6 +1,7 @@
 // diffusers folders: model_index.json names the parts, each a folder with config.json and weights.
 #include <system_error>
 
+#include "kernels/networks/clip_text/clip_text_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "modalities/weights/json_file.h"
 

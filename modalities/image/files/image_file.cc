@@ -53,10 +53,6 @@ Result<ImageHeader> read_header(std::span<const std::byte> file, const ImageLimi
 #endif
 }
 
-float encode_srgb(float linear) {
-  return linear <= 0.0031308f ? 12.92f * linear : 1.055f * std::pow(linear, 1 / 2.4f) - 0.055f;
-}
-
 }  // namespace
 
 bool is_supported(ImageFormat format) {

@@ -72,6 +72,8 @@ class NodeTest : public ::testing::Test {
                  std::map<std::string, std::string> parameters_json = {}) {
     NodeRunnerOptions options;
     options.parameters_json = std::move(parameters_json);
+    options.models = models_;
+    for (const auto& [parameter, model] : models_) options.parameters_json[parameter] = "\"m\"";
     options.in_folder = in_folder_;
     options.out_folder = out_folder_;
     Result<NodeRunner> runner = NodeRunner::create(host_, type, std::move(options));
@@ -90,6 +92,7 @@ class NodeTest : public ::testing::Test {
   }
 
   Host host_;
+  std::map<std::string, void*> models_;  // by parameter name
   std::filesystem::path in_folder_ = ".", out_folder_ = "out";
 };
 

@@ -1,0 +1,239 @@
+#include "plugins/vision/encoding.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <new>
+#include <utility>
+
+namespace weft::vision {
+namespace {
+
+// Rows that a pass has at most: enough for the products to be as fast as they get.
+constexpr int64_t kPassTokens = 4096;
+
+int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// The parts of a pass over pictures: what the network reads and writes, then its own memory.
+struct PictureParts {
+  int64_t pixels, hidden, network;
+
+  PictureParts(const VisionModel& model, int64_t n, uint32_t n_threads) {
+    const ClipVisionConfig& c = model.network().config();
+    pixels = aligned(n * c.image_size * c.image_size * 3 * 4);
+    hidden = aligned(n * c.n_tokens() * c.width * 4);
+    network = model.network().workspace_bytes(n, n_threads);
+  }
+  int64_t bytes() const { return pixels + hidden + network; }
+};
+
+struct Place {
+  PictureJob* job;
+  const Picture* picture;
+  int64_t image;  // of the picture's batch
+  int64_t index;  // of the job
+};
+
+std::vector<Place> places_of(std::span<PictureJob* const> jobs) {
+  std::vector<Place> places;
+  for (PictureJob* job : jobs) {
+    int64_t index = 0;
+    for (const Picture& picture : job->pictures)
+      for (int64_t i = 0; i < picture.shape().count; ++i) places.push_back({job, &picture, i, index++});
+  }
+  return places;
+}
+
+// One pass over pictures of any jobs.
+class Pass {
+ public:
+  Pass(const VisionModel& model, std::span<const Place> places, std::span<std::byte> workspace,
+       Executor executor)
+      : model_(model), places_(places), executor_(executor) {
+    const auto n = static_cast<int64_t>(places.size());
+    const PictureParts parts(model, n, executor.max_threads());
+    pixels_ = reinterpret_cast<float*>(workspace.data());
+    hidden_ = reinterpret_cast<float*>(workspace.data() + parts.pixels);
+    network_workspace_ = workspace.subspan(static_cast<size_t>(parts.pixels + parts.hidden));
+    pooled_.resize(static_cast<size_t>(n * model.width()));
+  }
+
+  Status run() {
+    if (Status status = process(); !status.ok()) return status;
+    const ClipVisionConfig& c = model_.network().config();
+    const auto n = static_cast<int64_t>(places_.size());
+    const bool hidden =
+        std::any_of(places_.begin(), places_.end(), [](const Place& p) { return p.job->patches; });
+    const StopRequest stop{[](void* self) { return !static_cast<Pass*>(self)->wanted(); }, this};
+    Status status = model_.network().forward(
+        TensorView::contiguous(pixels_, DType::kF32, {n, c.image_size, c.image_size, 3}),
+        {.hidden = hidden ? hidden_ : nullptr, .pooled = pooled_.data()}, network_workspace_, executor_,
+        stop);
+    if (status.ok()) hand_out();
+    return status;
+  }
+
+ private:
+  bool wanted() const {
+    return std::any_of(places_.begin(), places_.end(), [](const Place& p) { return !p.job->cancelled(); });
+  }
+
+  Status process() {
+    const PictureProcessor& processor = model_.processor();
+    const int64_t values = processor.height * processor.width * 3;
+    std::atomic<bool> no_memory{false};
+    executor_.parallel_for(static_cast<int64_t>(places_.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Place& place = places_[static_cast<size_t>(i)];
+        try {
+          processor.run(*place.picture, place.image, pixels_ + i * values, place.job->cancelled);
+        } catch (const std::bad_alloc&) {  // nothing may leave a body of the executor
+          no_memory = true;
+        }
+      }
+    });
+    return no_memory ? Status(StatusCode::kOutOfMemory, "out of memory") : Status();
+  }
+
+  void hand_out() {
+    const ClipVisionConfig& c = model_.network().config();
+    const int64_t width = model_.width(), patches = c.n_tokens() - 1;
+    for (size_t i = 0; i < places_.size(); ++i) {
+      const Place& place = places_[i];
+      if (place.job->pooled)
+        std::copy_n(pooled_.data() + static_cast<int64_t>(i) * width, width,
+                    place.job->pooled + place.index * width);
+      if (place.job->patches)
+        std::copy_n(hidden_ + (static_cast<int64_t>(i) * c.n_tokens() + 1) * c.width, patches * c.width,
+                    place.job->patches + place.index * patches * c.width);
+    }
+  }
+
+  const VisionModel& model_;
+  std::span<const Place> places_;
+  Executor executor_;
+  float *pixels_, *hidden_;
+  std::vector<float> pooled_;
+  std::span<std::byte> network_workspace_;
+};
+
+// Ids of a text, cut to what the encoder reads: its end stays.
+Result<std::vector<TokenId>> tokens_of(const TextTower& tower, const std::string& text,
+                                       const std::function<bool()>& cancelled, int64_t* n_cut) {
+  Result<std::vector<TokenId>> ids =
+      tower.tokenizer.encode(text, {.add_special = AddSpecial::kAsModelDeclares, .stop = cancelled});
+  if (!ids.ok()) return ids;
+  const auto most = static_cast<size_t>(tower.network.config().n_positions);
+  if (ids->size() > most) {
+    ++*n_cut;
+    const TokenId last = ids->back();
+    ids->resize(most);
+    ids->back() = last;
+  }
+  return ids;
+}
+
+}  // namespace
+
+EncodingLimits EncodingLimits::of(const VisionModel& model, int64_t n_pictures) {
+  EncodingLimits limits;
+  limits.pictures = std::clamp<int64_t>(kPassTokens / model.network().config().n_tokens(), 1, 64);
+  if (n_pictures >= 0) limits.pictures = std::clamp<int64_t>(n_pictures, 1, limits.pictures);
+  if (model.texts())
+    limits.texts = std::max<int64_t>(1, kPassTokens / model.texts()->network.config().n_positions);
+  return limits;
+}
+
+uint64_t workspace_bytes(const VisionModel& model, const EncodingLimits& limits, uint32_t n_threads) {
+  int64_t bytes = PictureParts(model, limits.pictures, n_threads).bytes();
+  if (const TextTower* tower = model.texts())
+    bytes = std::max(
+        bytes, tower->network.workspace_bytes(limits.texts, tower->network.config().n_positions, n_threads));
+  return static_cast<uint64_t>(bytes);
+}
+
+int64_t PictureJob::count() const {
+  int64_t count = 0;
+  for (const Picture& picture : pictures) count += picture.shape().count;
+  return count;
+}
+
+Status encode_pictures(const VisionModel& model, const EncodingLimits& limits,
+                       std::span<PictureJob* const> jobs, std::span<std::byte> workspace, Executor executor) {
+  const std::vector<Place> places = places_of(jobs);
+  std::vector<Place> pass;
+  for (size_t next = 0; next < places.size();) {
+    pass.clear();
+    for (; next < places.size() && static_cast<int64_t>(pass.size()) < limits.pictures; ++next) {
+      PictureJob& job = *places[next].job;
+      if (job.status.ok() && job.cancelled()) job.status = Status(StatusCode::kCancelled, "cancelled");
+      if (job.status.ok()) pass.push_back(places[next]);
+    }
+    if (pass.empty()) break;
+    Status status = Pass(model, pass, workspace, executor).run();
+    if (!status.ok() && status.code() != StatusCode::kCancelled) return status;
+    for (const Place& place : pass) {
+      PictureJob& job = *place.job;
+      if (job.status.ok() && job.cancelled()) job.status = Status(StatusCode::kCancelled, "cancelled");
+      if (job.on_progress && job.status.ok()) job.on_progress(place.index + 1, job.count());
+    }
+  }
+  return {};
+}
+
+Result<TextVectors> encode_texts(const VisionModel& model, const EncodingLimits& limits,
+                                 std::span<const std::string> texts, std::span<std::byte> workspace,
+                                 Executor executor, const std::function<bool()>& cancelled) {
+  const TextTower& tower = *model.texts();
+  const int64_t width = model.width();
+  TextVectors out;
+  out.values.resize(texts.size() * static_cast<size_t>(width));
+  // Texts of one length go together: nothing is padded.
+  std::map<size_t, std::vector<std::pair<size_t, std::vector<TokenId>>>> by_length;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    Result<std::vector<TokenId>> ids = tokens_of(tower, texts[i], cancelled, &out.n_cut);
+    if (!ids.ok()) return ids.status();
+    by_length[ids->size()].emplace_back(i, *std::move(ids));
+  }
+  const auto is_cancelled = [](void* function) {
+    return (*static_cast<const std::function<bool()>*>(function))();
+  };
+  const StopRequest stop{is_cancelled, const_cast<void*>(static_cast<const void*>(&cancelled))};
+  for (const auto& [length, group] : by_length)
+    for (size_t begin = 0; begin < group.size(); begin += static_cast<size_t>(limits.texts)) {
+      const size_t n = std::min(group.size() - begin, static_cast<size_t>(limits.texts));
+      std::vector<TokenId> tokens;
+      for (size_t i = begin; i < begin + n; ++i)
+        tokens.insert(tokens.end(), group[i].second.begin(), group[i].second.end());
+      std::vector<float> pooled(n * static_cast<size_t>(width));
+      Status status =
+          tower.network.forward({.tokens = tokens, .n_sequences = static_cast<int64_t>(n)},
+                                {.hidden = nullptr, .pooled = pooled.data()}, workspace, executor, stop);
+      if (!status.ok()) return status;
+      for (size_t i = 0; i < n; ++i)
+        std::copy_n(pooled.data() + i * static_cast<size_t>(width), width,
+                    out.values.data() + group[begin + i].first * static_cast<size_t>(width));
+    }
+  return out;
+}
+
+double cosine(const float* a, const float* b, int64_t width) {
+  double product = 0, square_a = 0, square_b = 0;
+  for (int64_t i = 0; i < width; ++i) {
+    product += double{a[i]} * b[i];
+    square_a += double{a[i]} * a[i];
+    square_b += double{b[i]} * b[i];
+  }
+  const double lengths = std::sqrt(square_a) * std::sqrt(square_b);
+  return lengths > 0 ? product / lengths : 0;
+}
+
+void normalize(float* vector, int64_t width) {
+  double square = 0;
+  for (int64_t i = 0; i < width; ++i) square += double{vector[i]} * vector[i];
+  const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
+  for (int64_t i = 0; i < width; ++i) vector[i] = static_cast<float>(vector[i] * scale);
+}
+
+}  // namespace weft::vision

@@ -1,0 +1,216 @@
+#include "plugins/vision/picture_processor.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "modalities/image/rows.h"
+#include "modalities/weights/json_file.h"
+#include "modalities/weights/metadata_reader.h"
+
+namespace weft::vision {
+namespace {
+
+// What a processor does where its file says nothing; names without ImageProcessor, ImageProcessorFast, FeatureExtractor.
+struct Kind {
+  std::string_view name;
+  bool square;  // of a size that is one number: both sides, instead of the shorter one
+  bool crops;
+};
+constexpr Kind kKinds[] = {{"CLIP", false, true},
+                           {"Siglip", true, false},
+                           {"ViT", true, false},
+                           {"DeiT", true, true},
+                           {"Bit", false, true}};
+
+const Kind* kind_named(std::string_view name) {
+  for (const std::string_view ending :
+       {"ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor"})
+    if (name.ends_with(ending)) {
+      name.remove_suffix(ending.size());
+      break;
+    }
+  for (const Kind& kind : kKinds)
+    if (kind.name == name) return &kind;
+  return nullptr;
+}
+
+// The numbers of Pillow's filters.
+std::optional<ResizeFilter> filter_of(int64_t number) {
+  switch (number) {
+    case 0: return ResizeFilter::kNearest;
+    case 1: return ResizeFilter::kLanczos;
+    case 2: return ResizeFilter::kBilinear;
+    case 3: return ResizeFilter::kBicubic;
+    default: return std::nullopt;
+  }
+}
+
+class Config {
+ public:
+  explicit Config(const Metadata& metadata) : metadata_(metadata), reader_(metadata) {}
+
+  Result<PictureProcessor> read() {
+    const std::string old = reader_.text_or("feature_extractor_type", "CLIPImageProcessor");
+    const std::string type = reader_.text_or("image_processor_type", old);
+    const Kind* kind = kind_named(type);
+    if (kind == nullptr) {
+      reader_.unsupported("image_processor_type", type,
+                          "CLIP, Siglip, ViT, DeiT or Bit, and ImageProcessor behind it");
+      return reader_.status();
+    }
+    read_size(*kind);
+    read_crop(*kind);
+    read_values();
+    if (!reader_.status().ok()) return reader_.status();
+    return out_;
+  }
+
+ private:
+  int64_t side(std::string_view key) { return reader_.size(key, kMostSide); }
+
+  void read_size(const Kind& kind) {
+    if (!reader_.flag_or("do_resize", true)) {
+      out_.fit = PictureProcessor::Fit::kNone;
+    } else if (reader_.has("size.shortest_edge")) {
+      if (reader_.has("size.longest_edge"))
+        reader_.unsupported("size", "longest_edge", "shortest_edge alone");
+      out_.edge = side("size.shortest_edge");
+    } else if (reader_.has("size")) {
+      out_.edge = out_.stretched_height = out_.stretched_width = side("size");
+      if (kind.square) out_.fit = PictureProcessor::Fit::kStretch;
+    } else {
+      out_.fit = PictureProcessor::Fit::kStretch;
+      out_.stretched_height = side("size.height");
+      out_.stretched_width = side("size.width");
+    }
+    const Result<int64_t> filter = metadata_.integer_or("resample", kind.square ? 2 : 3);
+    const std::optional<ResizeFilter> known = filter.ok() ? filter_of(*filter) : std::nullopt;
+    if (known) out_.filter = *known;
+    else reader_.unsupported("resample", filter.ok() ? std::to_string(*filter) : "no number", "0, 1, 2 or 3");
+  }
+
+  void read_crop(const Kind& kind) {
+    const bool stretches = out_.fit == PictureProcessor::Fit::kStretch;
+    if (!reader_.flag_or("do_center_crop", kind.crops)) {
+      if (!stretches)
+        reader_.unsupported("do_center_crop", "false", "true, where pictures are not stretched to one size");
+      out_.height = out_.stretched_height;
+      out_.width = out_.stretched_width;
+    } else if (reader_.has("crop_size")) {
+      out_.height = out_.width = side("crop_size");
+    } else {
+      out_.height = side("crop_size.height");
+      out_.width = side("crop_size.width");
+    }
+  }
+
+  void read_values() {
+    if (reader_.flag_or("do_rescale", true))
+      out_.scale = static_cast<float>(reader_.positive_or("rescale_factor", 1.0 / 255));
+    else out_.scale = 1;
+    if (!reader_.flag_or("do_normalize", true)) return;
+    read_channels("image_mean", out_.mean);
+    read_channels("image_std", out_.deviation);
+    for (const float deviation : out_.deviation)
+      if (!(deviation > 0)) reader_.unsupported("image_std", std::to_string(deviation), "numbers above 0");
+    if (reader_.flag_or("do_pad", false)) reader_.unsupported("do_pad", "true", "false");
+  }
+
+  void read_channels(const char* key, std::array<float, 3>& out) {
+    const Result<std::vector<double>> values = metadata_.numbers(key);
+    if (!values.ok() || values->size() != 3)
+      return reader_.unsupported(key, values.ok() ? std::to_string(values->size()) + " values" : "none",
+                                 "3 numbers");
+    for (size_t c = 0; c < 3; ++c) out[c] = static_cast<float>((*values)[c]);
+  }
+
+  static constexpr int64_t kMostSide = 1 << 14;
+  const Metadata& metadata_;
+  MetadataReader reader_;
+  PictureProcessor out_;
+};
+
+// Picture `index` as RGB bytes; `converted` keeps them where the picture is something else.
+ImageView rgb_bytes(const Picture& picture, int64_t index, std::vector<uint8_t>& converted) {
+  ImageView view = picture.view;
+  view.data += index * view.image_bytes;
+  view.shape.count = 1;
+  const bool is_linear = picture.color_space == ColorSpace::kLinear;
+  if (view.dtype == WEFT_DTYPE_U8 && view.shape.channels == 3 && !is_linear) return view;
+  const ImageShape shape{1, view.shape.height, view.shape.width, 3};
+  converted.resize(static_cast<size_t>(shape.elements()));
+  const ImageView bytes = packed_image_view(converted.data(), WEFT_DTYPE_U8, shape);
+  std::vector<float> row(static_cast<size_t>(shape.width * view.shape.channels)),
+      colors(static_cast<size_t>(shape.width * 3));
+  for (int64_t y = 0; y < shape.height; ++y) {
+    read_row(view, 0, y, row.data());
+    for (int64_t x = 0; view.shape.has_alpha() && x < shape.width; ++x) {
+      float* pixel = row.data() + 4 * x;
+      for (int c = 0; c < 3; ++c) pixel[c] = pixel[c] * pixel[3] + (1 - pixel[3]);
+    }
+    convert_channels(row.data(), view.shape.channels, colors.data(), 3, shape.width);
+    if (is_linear)
+      for (float& value : colors) value = encode_srgb(value);
+    write_row(bytes, 0, y, colors.data());
+  }
+  return bytes;
+}
+
+int64_t floor_half(int64_t value) { return value >= 0 ? value / 2 : -((1 - value) / 2); }
+
+}  // namespace
+
+Result<PictureProcessor> PictureProcessor::read(const std::filesystem::path& config) {
+  Result<rapidjson::Document> json = read_json_file(config, kMaxConfigBytes);
+  if (!json.ok()) return json.status();
+  Metadata metadata(config.string());
+  if (Status flat = flatten_json(*json, metadata); !flat.ok()) return std::move(flat).at(config.string());
+  return Config(metadata).read();
+}
+
+void PictureProcessor::run(const Picture& picture, int64_t index, float* pixels,
+                           const std::function<bool()>& cancelled) const {
+  std::vector<uint8_t> converted;
+  const ImageView source = rgb_bytes(picture, index, converted);
+  const int64_t source_height = source.shape.height, source_width = source.shape.width;
+  int64_t full_height = source_height, full_width = source_width;  // resized, before the crop
+  if (fit == Fit::kStretch) {
+    full_height = stretched_height;
+    full_width = stretched_width;
+  } else if (fit == Fit::kShortestEdge) {
+    const int64_t shorter = std::min(source_height, source_width);
+    full_height = edge * source_height / shorter;
+    full_width = edge * source_width / shorter;
+  }
+  // Rows and columns [top, top + height) of the resized picture; those that are not within it are black.
+  const int64_t top = floor_half(full_height - height), left = floor_half(full_width - width);
+  const int64_t first_row = std::max<int64_t>(top, 0), last_row = std::min(top + height, full_height);
+  const int64_t first_column = std::max<int64_t>(left, 0), last_column = std::min(left + width, full_width);
+  const int64_t rows = last_row - first_row, columns = last_column - first_column;
+  const double row_scale = static_cast<double>(source_height) / static_cast<double>(full_height);
+  const double column_scale = static_cast<double>(source_width) / static_cast<double>(full_width);
+  const ImageRegion region{
+      static_cast<double>(first_column) * column_scale, static_cast<double>(first_row) * row_scale,
+      static_cast<double>(columns) * column_scale, static_cast<double>(rows) * row_scale};
+  const Resizer resizer(source.shape, region, columns, rows, filter, ResizeSteps::kBytes);
+  std::vector<uint8_t> resized(static_cast<size_t>(rows * columns * 3));
+  std::vector<float> scratch(resizer.scratch_values());
+  resizer.run(source, packed_image_view(resized.data(), WEFT_DTYPE_U8, {1, rows, columns, 3}), 0, 0, rows,
+              scratch.data(), cancelled);
+
+  float values[256][3];
+  for (int byte = 0; byte < 256; ++byte)
+    for (size_t c = 0; c < 3; ++c)
+      values[byte][c] = (static_cast<float>(byte) * scale - mean[c]) / deviation[c];
+  for (int64_t i = 0; i < height * width * 3; ++i) pixels[i] = values[0][i % 3];
+  for (int64_t y = 0; y < rows; ++y) {
+    const uint8_t* bytes = resized.data() + y * columns * 3;
+    float* to = pixels + ((first_row - top + y) * width + first_column - left) * 3;
+    for (int64_t i = 0; i < columns * 3; ++i) to[i] = values[bytes[i]][i % 3];
+  }
+}
+
+}  // namespace weft::vision

@@ -1,0 +1,74 @@
+/// The model type "vision.encoder": an image encoder with its preprocessing, and the text encoder that was trained with it where
+/// there is one, from a Hugging Face folder. Which architecture it is, the files tell.
+///
+/// open() maps the files and reads headers, vocabulary and preprocessing; load() packs the weights, or maps them from the
+/// host's cache. Ownership: the host's residency owns it; nodes borrow it. Thread safety: const members of a loaded model may
+/// be used by several nodes at once.
+#ifndef WEFT_PLUGINS_VISION_VISION_MODEL_H
+#define WEFT_PLUGINS_VISION_VISION_MODEL_H
+
+#include <weft/sdk/plugin.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "kernels/layers/packed_weight_store.h"
+#include "kernels/networks/clip_text/clip_text.h"
+#include "kernels/networks/clip_vision/clip_vision.h"
+#include "modalities/text/tokenizer/tokenizer.h"
+#include "modalities/weights/weight_file.h"
+#include "plugins/vision/picture_processor.h"
+
+namespace weft::vision {
+
+struct TextTower {
+  ClipText network;
+  Tokenizer tokenizer;
+  /// What a cosine becomes before a softmax over texts: scale * cosine.
+  double scale = 1;
+};
+
+class VisionModel {
+ public:
+  /// Parameters of the "models" entry.
+  static std::span<const weft_parameter> parameters();
+
+  static Result<std::unique_ptr<VisionModel>> open(const sdk::ModelSource& source);
+  Result<weft_model_estimate> estimate() const;
+  Status load(weft_stream* stream);
+  void evict();
+
+  const std::string& path() const { return path_; }
+  const PictureProcessor& processor() const { return processor_; }
+  const ClipVision& network() const { return *network_; }
+  /// Null: it knows pictures alone.
+  const TextTower* texts() const { return texts_ ? &*texts_ : nullptr; }
+  /// Of a picture's vector, and of a text's.
+  int64_t width() const;
+  /// How long the last load() took.
+  double load_seconds() const { return load_seconds_; }
+
+ private:
+  VisionModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
+  Status open_pictures(DType compute);
+  Status open_texts(DType compute);
+
+  sdk::Host host_;
+  std::string path_;
+  std::string weights_key_;  // of what the packed weights depend on; empty where that is not known
+  std::optional<WeightFile> file_;
+  PictureProcessor processor_;
+  std::optional<ClipVision> network_;
+  std::optional<TextTower> texts_;
+  std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
+  double load_seconds_ = 0;
+};
+
+inline constexpr const char* kVisionModels[] = {"vision.encoder", nullptr};
+inline constexpr weft_parameter kModelParameter = sdk::parameter(
+    {.name = "model", .type = "model", .choices = kVisionModels, .help = "The encoder of pictures."});
+
+}  // namespace weft::vision
+#endif

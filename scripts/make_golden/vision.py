@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Writes what transformers' image processors and reduced random image encoders make of small pictures.
+
+usage: vision.py [OUTPUT_FOLDER]          (default: assets/golden/vision)
+needs: torch, transformers, Pillow, safetensors (made with torch 2.15, transformers 5.24, Pillow 12.3.0); not needed to run the tests.
+Pillow 13 resizes rows first where a picture gets lower by more than it gets narrower; transformers with torchvision, and Pillow
+before, always columns first, which is what is kept here: the script refuses Pillow 13.
+
+processors/NAME.json is a preprocessor_config.json; expected.safetensors holds, for each of them and each picture, under
+"NAME.PICTURE" the bytes before normalisation [height, width, 3], from the processors that use Pillow; and under "NAME.values" the
+normalised values of the first picture. Pictures are made by picture() from their size and mode alone, as the test does.
+
+models/NAME are Hugging Face folders of f16 weights, drawn from seed 23 by numpy. expected.safetensors beside them is computed in
+float32 from the rounded weights, of pictures of the encoder's own size: hidden, pooled, and for those with texts the texts'
+vectors and the logits of pictures and texts.
+  clip        both towers, and the tokenizer of the reduced Stable Diffusion
+"""
+import json
+import os
+import shutil
+import sys
+
+import numpy
+import PIL
+import torch
+import transformers
+from PIL import Image
+from safetensors.torch import save_file
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+from bert import randomize
+
+SEED = 23
+TEXTS = ["a red cat", "cat", "the red, red cat on a mat"]
+PICTURES = {"wide": (97, 61, "RGB"), "high": (30, 211, "RGB"), "small": (9, 7, "RGB"), "same": (24, 24, "RGB"), "alpha": (50, 33, "RGBA"), "gray": (41, 65, "L")}
+
+
+def picture(width, height, mode="RGB", salt=0):
+    """Bytes that change smoothly in one half and abruptly in the other."""
+    y, x, c = numpy.mgrid[0:height, 0:width, 0:len(Image.new(mode, (1, 1)).getbands())]
+    smooth = (x * 3 + y * 5 + c * 40 + salt) % 256
+    abrupt = (x * 37 + y * 91 + c * 53 + salt * 17) // 16 % 2 * 255
+    pixels = numpy.where(2 * x < width, smooth, abrupt).astype(numpy.uint8)
+    return Image.fromarray(pixels[..., 0] if mode == "L" else pixels, mode=mode)
+
+
+def processors():
+    clip = dict(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
+    return {
+        "clip": CLIPImageProcessorPil(**clip),
+        "clip_bilinear": CLIPImageProcessorPil(**clip, resample=2),
+        "padded": CLIPImageProcessorPil(size={"shortest_edge": 19}, crop_size={"height": 26, "width": 25}),
+        "siglip": SiglipImageProcessorPil(size={"height": 24, "width": 20}),
+        "vit": ViTImageProcessorPil(size={"height": 32, "width": 32}),
+        "dinov2": BitImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 24, "width": 24}),
+        "lanczos": ViTImageProcessorPil(size={"height": 17, "width": 40}, resample=1),
+        "nearest": ViTImageProcessorPil(size={"height": 17, "width": 40}, resample=0),
+    }
+
+
+def write_processors(out):
+    os.makedirs(out)
+    expected = {}
+    for name, processor in processors().items():
+        processor.do_convert_rgb = True
+        with open(f"{out}/{name}.json", "w") as file:
+            kept = {k: v for k, v in json.loads(processor.to_json_string()).items() if v is not None and k != "data_format"}
+            kept["image_processor_type"] = kept["image_processor_type"].replace("Pil", "")
+            json.dump(kept, file, indent=1)
+            file.write("\n")
+        for of, (width, height, mode) in PICTURES.items():
+            raw = processor(picture(width, height, mode), do_rescale=False, do_normalize=False, return_tensors="np").pixel_values[0]
+            expected[f"{name}.{of}"] = torch.from_numpy(raw.transpose(1, 2, 0).astype(numpy.float16)).contiguous()
+        values = processor(picture(*PICTURES["wide"]), return_tensors="np").pixel_values[0]
+        expected[f"{name}.values"] = torch.from_numpy(values.transpose(1, 2, 0).astype(numpy.float32)).contiguous()
+    save_file(expected, f"{out}/expected.safetensors")
+
+
+def save_model(folder, model, processor, expected):
+    shutil.rmtree(folder, ignore_errors=True)
+    model.half().save_pretrained(folder, safe_serialization=True)
+    processor.save_pretrained(folder)
+    path = f"{folder}/preprocessor_config.json"
+    text = open(path).read().replace("ProcessorPil", "Processor")
+    open(path, "w").write(text)
+    save_file({name: value.contiguous() for name, value in expected.items()}, f"{folder}/expected.safetensors")
+
+
+def pictures_of(processor, size):
+    """Three pictures of the encoder's own size, which a processor only normalises."""
+    pictures = [picture(size, size, salt=salt) for salt in (0, 60, 130)]
+    return processor(pictures, return_tensors="pt").pixel_values
+
+
+def write_clip(folder):
+    tokenizer = "assets/golden/diffusion/sd15/tokenizer"
+    vocabulary = json.load(open(f"{tokenizer}/vocab.json"))
+    model = transformers.CLIPModel(transformers.CLIPConfig(
+        projection_dim=20,
+        text_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=len(vocabulary),
+                         max_position_embeddings=12, bos_token_id=vocabulary["<|startoftext|>"], eos_token_id=vocabulary["<|endoftext|>"]),
+        vision_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=24, patch_size=6)))
+    randomize(model, numpy.random.default_rng(SEED))
+    with torch.no_grad():
+        model.logit_scale.fill_(3.0)
+    processor = processors()["clip"]
+    pixels = pictures_of(processor, 24)
+    tokens = transformers.CLIPTokenizer.from_pretrained(tokenizer)(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        out = model(pixel_values=pixels, **tokens)
+        vision = model.vision_model(pixel_values=pixels)
+        expected = {"hidden": vision.last_hidden_state, "pooled": model.visual_projection(vision.pooler_output),
+                    "texts": model.text_projection(model.text_model(**tokens).pooler_output), "logits": out.logits_per_image}
+    save_model(folder, model, processor, expected)
+    for file in os.listdir(tokenizer):
+        shutil.copy(f"{tokenizer}/{file}", folder)
+
+
+def main():
+    if int(PIL.__version__.split(".")[0]) > 12:
+        sys.exit(f"Pillow 12 or older is needed, not {PIL.__version__}")
+    out = sys.argv[1] if len(sys.argv) > 1 else "assets/golden/vision"
+    shutil.rmtree(out, ignore_errors=True)
+    write_processors(f"{out}/processors")
+    write_clip(f"{out}/models/clip")
+    for root, _, files in os.walk(out):
+        for file in files:
+            os.chmod(os.path.join(root, file), 0o644)
+
+
+if __name__ == "__main__":
+    main()
