@@ -15,6 +15,7 @@
 #include "kernels/ops/activation/activation_cuda.h"
 #include "kernels/ops/attention/attention_cuda.h"
 #include "kernels/ops/convolution/convolution_cuda.h"
+#include "kernels/ops/dense_attention/dense_attention_cuda.h"
 #include "kernels/ops/embedding/embedding_cuda.h"
 #include "kernels/ops/gemm/gemm_cuda.h"
 #include "kernels/ops/group_norm/group_norm_cuda.h"
@@ -62,7 +63,7 @@ struct DeviceOps {
   DeviceOp<SoftCapCuda> soft_cap{"activation/soft_cap"};
   DeviceOp<DecodeAttentionCuda> attention{"attention"};
   DeviceOp<ConvolutionCuda> convolution{"convolution"};
-  DeviceOp<NotOnDevices> dense_attention{"dense_attention"};
+  DeviceOp<DenseAttentionCuda> dense_attention{"dense_attention"};
   DeviceOp<EmbeddingCuda> embedding{"embedding"};
   DeviceOp<GemmCuda> gemm{"gemm"};
   DeviceOp<GroupNormCuda> group_norm{"group_norm"};
