@@ -74,17 +74,10 @@ bool in_quads(const ConvolutionCuda& c) {
          device::aligned_to(c.bias, 16) && device::aligned_to(c.image_bias, 16);
 }
 
-ProductTiling tiling_of(const ConvolutionCuda& c) {
-  ProductTiling tiling =
-      c.tiling ? *c.tiling : product_tiling(c.dtype, rows_of(c), c.out_channels, depth_of(c));
-  if (c.dtype == DType::kF32) tiling.tile = ProductTile::k64x64;
-  if (!in_quads(c)) tiling.splits = 1;
-  return tiling;
-}
+int splits_of(const ConvolutionCuda& c) { return in_quads(c) ? tiling_of(c).splits : 1; }
 
 template <typename T>
 Status start(const ConvolutionCuda& c, cudaStream_t stream) {
-  const ProductTiling tiling = tiling_of(c);
   const auto i = [](int64_t extent) { return static_cast<int>(extent); };
   const int m = i(rows_of(c)), n = i(c.out_channels), k = i(depth_of(c));
   const bool repeats = c.repeated_h > 0;
@@ -116,10 +109,10 @@ Status start(const ConvolutionCuda& c, cudaStream_t stream) {
                                      .c_stride = c.out_channels,
                                      .m = m,
                                      .n = n,
-                                     .splits = tiling.splits,
+                                     .splits = splits_of(c),
                                      .partial = c.workspace};
   const device::Matrix<T> w = {static_cast<const T*>(c.weights), k, n, k};
-  return device::start_products(tiling.tile, taps, w, out, in_quads(c), stream);
+  return device::start_products(tiling_of(c).tile, taps, w, out, in_quads(c), stream);
 }
 
 Status check(const ConvolutionCuda& c) {
@@ -149,17 +142,13 @@ Status check(const ConvolutionCuda& c) {
   if (!c.x || (c.skip_channels > 0 && !c.skip) || !c.weights || !c.y)
     return Status(StatusCode::kInvalidArgument, "a convolution on a device: a pointer is null");
   if (!device::aligned_to(c.x, 16) || !device::aligned_to(c.skip, 16) || !device::aligned_to(c.weights, 16) ||
-      (tiling_of(c).splits > 1 && (!c.workspace || !device::aligned_to(c.workspace, 16))))
+      (splits_of(c) > 1 && (!c.workspace || !device::aligned_to(c.workspace, 16))))
     return Status(StatusCode::kInvalidArgument,
                   "a convolution on a device: expected pointers aligned to 16 bytes, and a workspace");
   return {};
 }
 
 }  // namespace
-
-int64_t convolution_cuda_workspace(const ConvolutionCuda& c) {
-  return tiling_of(c).workspace(rows_of(c), c.out_channels);
-}
 
 Status convolution_cuda(const ConvolutionCuda& c, cudaStream_t stream) {
   if (c.dtype != DType::kF32 && c.dtype != DType::kF16 && c.dtype != DType::kBF16)

@@ -45,8 +45,15 @@ struct ConvolutionCuda {
   std::optional<ProductTiling> tiling = {};  // for measurements: else product_tiling()'s
 };
 
+constexpr ProductTiling tiling_of(const ConvolutionCuda& c) {
+  return c.tiling ? *c.tiling
+                  : product_tiling(c.dtype, c.images * c.out_h * c.out_w, c.out_channels,
+                                   c.kernel_h * c.kernel_w * (c.channels + c.skip_channels));
+}
 /// Floats of workspace, often none. Precondition: extents that convolution_cuda() takes.
-int64_t convolution_cuda_workspace(const ConvolutionCuda& c);
+constexpr int64_t convolution_cuda_workspace(const ConvolutionCuda& c) {
+  return tiling_of(c).workspace(c.images * c.out_h * c.out_w, c.out_channels);
+}
 
 /// Errors: kInvalidShape (an extent, channels that are no multiple of 16 bytes), kUnsupported (a dtype), kInvalidArgument (a null
 /// or misaligned pointer).

@@ -12,16 +12,10 @@ bool in_quads(const GemmCuda& g) {
          device::aligned_to(g.residual, quad) && device::aligned_to(g.bias, 16);
 }
 
-ProductTiling tiling_of(const GemmCuda& g) {
-  ProductTiling tiling = g.tiling ? *g.tiling : product_tiling(g.dtype, g.m, g.n, g.k);
-  if (g.dtype == DType::kF32) tiling.tile = ProductTile::k64x64;
-  if (!in_quads(g)) tiling.splits = 1;
-  return tiling;
-}
+int splits_of(const GemmCuda& g) { return in_quads(g) ? tiling_of(g).splits : 1; }
 
 template <typename T>
 Status start(const GemmCuda& g, cudaStream_t stream) {
-  const ProductTiling tiling = tiling_of(g);
   const int m = static_cast<int>(g.m), n = static_cast<int>(g.n), k = static_cast<int>(g.k);
   const device::ProductOutput out = {.bias = g.bias,
                                      .activation = g.activation ? static_cast<int>(*g.activation) : -1,
@@ -33,11 +27,11 @@ Status start(const GemmCuda& g, cudaStream_t stream) {
                                      .c_stride = g.c_stride,
                                      .m = m,
                                      .n = n,
-                                     .splits = tiling.splits,
+                                     .splits = splits_of(g),
                                      .partial = g.workspace};
   const device::Matrix<T> a = {static_cast<const T*>(g.a), g.a_stride, m, k},
                           w = {static_cast<const T*>(g.w), g.k, n, k};
-  return device::start_products(tiling.tile, a, w, out, in_quads(g), stream);
+  return device::start_products(tiling_of(g).tile, a, w, out, in_quads(g), stream);
 }
 
 Status check(const GemmCuda& g) {
@@ -62,15 +56,13 @@ Status check(const GemmCuda& g) {
         StatusCode::kInvalidArgument,
         "a dense product on a device: a null pointer, or pairs without activation or with a residual");
   if (!device::aligned_to(g.a, 16) || !device::aligned_to(g.w, 16) ||
-      (tiling_of(g).splits > 1 && (!g.workspace || !device::aligned_to(g.workspace, 16))))
+      (splits_of(g) > 1 && (!g.workspace || !device::aligned_to(g.workspace, 16))))
     return Status(StatusCode::kInvalidArgument,
                   "a dense product on a device: expected pointers aligned to 16 bytes, and a workspace");
   return {};
 }
 
 }  // namespace
-
-int64_t gemm_cuda_workspace(const GemmCuda& g) { return tiling_of(g).workspace(g.m, g.n); }
 
 Status gemm_cuda(const GemmCuda& g, cudaStream_t stream) {
   if (g.dtype != DType::kF32 && g.dtype != DType::kF16 && g.dtype != DType::kBF16)

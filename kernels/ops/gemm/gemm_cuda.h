@@ -41,8 +41,11 @@ struct GemmCuda {
   std::optional<ProductTiling> tiling = {};  // for measurements: else product_tiling()'s
 };
 
+constexpr ProductTiling tiling_of(const GemmCuda& g) {
+  return g.tiling ? *g.tiling : product_tiling(g.dtype, g.m, g.n, g.k);
+}
 /// Floats of workspace, often none. Precondition: extents that gemm_cuda() takes.
-int64_t gemm_cuda_workspace(const GemmCuda& g);
+constexpr int64_t gemm_cuda_workspace(const GemmCuda& g) { return tiling_of(g).workspace(g.m, g.n); }
 
 /// Errors: kInvalidShape (an extent, k or a_stride no multiple of 16 bytes, an odd n of pairs), kUnsupported (a dtype),
 /// kInvalidArgument (a null or misaligned pointer).

@@ -11,8 +11,6 @@ using device::Quad;
 
 constexpr int kThreads = 256, kWarps = kThreads / 32;
 constexpr int kBlockChannels = 128;
-constexpr int kRunPixels = 128;     // of a block that sums, at least
-constexpr int kMostRuns = 256;      // of an image
 constexpr int kAppliedPixels = 32;  // of a block that applies
 constexpr int kJoinThreads = 128;
 
@@ -197,12 +195,6 @@ Images images_of(const JoinedImages& in) {
           static_cast<int>(in.skip_channels)};
 }
 
-int64_t run_pixels(const JoinedImages& in) {
-  const int64_t shared = (in.pixels + kMostRuns - 1) / kMostRuns;
-  return shared > kRunPixels ? shared : kRunPixels;
-}
-int64_t runs(const JoinedImages& in) { return (in.pixels + run_pixels(in) - 1) / run_pixels(in); }
-
 bool in_quads(const JoinedImages& in) {
   const auto quad = static_cast<size_t>(4 * size_bytes(in.dtype));
   return in.channels % 4 == 0 && in.skip_channels % 4 == 0 && device::aligned_to(in.x, quad) &&
@@ -230,9 +222,9 @@ Status check(const JoinedImages& in) {
 template <typename T>
 Status start_statistics(const GroupNormCuda& g, cudaStream_t stream) {
   const Images in = images_of(g.in);
-  const int64_t n_runs = runs(g.in);
+  const int64_t n_runs = group_norm_runs(g.in.pixels);
   const dim3 grid = grid_of(g.in.all_channels(), n_runs, g.in.images);
-  const auto pixels = static_cast<int>(run_pixels(g.in));
+  const auto pixels = static_cast<int>(group_norm_run_pixels(g.in.pixels));
   Status summed = in_quads(g.in) ? device::launch(stream, "channel_sums", grid, kThreads, 0,
                                                   channel_sums<T, true>, in, pixels, g.workspace)
                                  : device::launch(stream, "channel_sums", grid, kThreads, 0,
@@ -270,10 +262,6 @@ Status start_apply(const ScaleShiftCuda& s, cudaStream_t stream) {
 }
 
 }  // namespace
-
-int64_t group_norm_cuda_workspace(const JoinedImages& in) {
-  return in.images * runs(in) * 2 * in.all_channels();
-}
 
 Status group_norm_scale_cuda(const GroupNormCuda& g, cudaStream_t stream) {
   if (Status status = check(g.in); !status.ok()) return status;

@@ -27,7 +27,7 @@ struct JoinedImages {
   const void* skip = nullptr;  // [images, pixels, skip_channels] or null
   DType dtype = DType::kF32;   // of both: f32, bf16 or f16
   int64_t images = 0, pixels = 0, channels = 0, skip_channels = 0;
-  int64_t all_channels() const { return channels + skip_channels; }
+  constexpr int64_t all_channels() const { return channels + skip_channels; }
 };
 
 struct GroupNormCuda {
@@ -41,8 +41,18 @@ struct GroupNormCuda {
   float* shift = nullptr;         // [images, all_channels], written
 };
 
+/// How an image's pixels are summed: in runs of so many, at most 256 of them.
+constexpr int64_t group_norm_run_pixels(int64_t pixels) {
+  const int64_t shared = (pixels + 255) / 256;
+  return shared > 128 ? shared : 128;
+}
+constexpr int64_t group_norm_runs(int64_t pixels) {
+  return (pixels + group_norm_run_pixels(pixels) - 1) / group_norm_run_pixels(pixels);
+}
 /// Floats of workspace.
-int64_t group_norm_cuda_workspace(const JoinedImages& in);
+constexpr int64_t group_norm_cuda_workspace(const JoinedImages& in) {
+  return in.images * group_norm_runs(in.pixels) * 2 * in.all_channels();
+}
 
 /// Errors: kInvalidShape (no pixels, channels or groups; groups that do not divide them; an extent beyond 2^31 elements),
 /// kUnsupported (dtype), kInvalidArgument (a null pointer, an epsilon that is not positive).
