@@ -10,8 +10,10 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr size_t kMostListed = 6;
 
-std::vector<int64_t> without_trailing_ones(std::vector<int64_t> shape) {
+// Without extents of 1 that say nothing: in front of a table or a vector, and behind a matrix that comes as a 1x1 convolution.
+std::vector<int64_t> without_ones(std::vector<int64_t> shape) {
   while (shape.size() > 2 && shape.back() == 1) shape.pop_back();
+  while (shape.size() > 1 && shape.front() == 1) shape.erase(shape.begin());
   return shape;
 }
 
@@ -36,7 +38,7 @@ const SourceTensor* WeightPlan::require(const std::string& name, const std::vect
     missing_.push_back("'" + name + "' " + shape_text(shape));
     return nullptr;
   }
-  if (without_trailing_ones(tensor->shape()) != without_trailing_ones(shape)) {
+  if (without_ones(tensor->shape()) != without_ones(shape)) {
     misshapen_.push_back("'" + name + "' is " + shape_text(tensor->shape()) + ", not " + shape_text(shape));
     return nullptr;
   }

@@ -57,6 +57,19 @@ Status add_product(const LowRankDelta& delta, int64_t count, float* values, Exec
   return gemm(g, executor);
 }
 
+Status scale_rows(const SourceTensor& source, const SourceTensor& scale, float* values) {
+  const int64_t count = source.count(), rows = source.shape().empty() ? 1 : source.shape()[0];
+  if (scale.count() != rows)
+    return Status(StatusCode::kInvalidShape, "a scale has another length than what it scales has rows")
+        .at(scale.file->where(*scale.tensor))
+        .expected(std::to_string(rows))
+        .got(std::to_string(scale.count()));
+  std::vector<float> factors(static_cast<size_t>(rows));
+  read_plain(scale, factors.data());
+  for (int64_t i = 0; i < count; ++i) values[i] *= factors[static_cast<size_t>(i / (count / rows))];
+  return Status();
+}
+
 }  // namespace
 
 std::vector<int64_t> SourceTensor::shape() const {
@@ -91,6 +104,10 @@ void WeightSource::add(std::string name, SourceTensor tensor) {
 
 void WeightSource::add_delta(const std::string& name, LowRankDelta delta) { deltas_.emplace(name, delta); }
 
+void WeightSource::add_row_scale(const std::string& name, SourceTensor scale) {
+  row_scales_.insert_or_assign(name, scale);
+}
+
 const SourceTensor* WeightSource::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? nullptr : &found->second;
@@ -107,7 +124,8 @@ Status WeightSource::read(std::string_view name, float* values, Executor executo
   for (auto delta = first; delta != last; ++delta)
     if (Status added = add_product(delta->second, source.count(), values, executor); !added.ok())
       return added;
-  return Status();
+  const auto scale = row_scales_.find(name);
+  return scale == row_scales_.end() ? Status() : scale_rows(source, scale->second, values);
 }
 
 std::string WeightSource::where(std::string_view name) const {

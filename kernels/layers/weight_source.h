@@ -1,7 +1,7 @@
 /// Tensors under the names by which a network asks for them, wherever a checkpoint keeps them.
 ///
 /// A checkpoint may hold a network's tensor under another name, as a part of a larger one, or transposed; a low-rank
-/// adapter may be merged into it. A WeightSource says so once, and reads values as the network sees them. Ownership:
+/// adapter, or a scale of its rows, may be merged into it. A WeightSource says so once, and reads values as the network sees them. Ownership:
 /// refers to WeightFiles, which outlive it. Thread safety: const members may be called by several threads.
 ///
 ///   WeightSource source = WeightSource::all_of(file);
@@ -59,14 +59,20 @@ class WeightSource {
   /// down as many elements a rank as it has in a row.
   void add_delta(const std::string& name, LowRankDelta delta);
 
+  /// Multiplies row i of the tensor of that name by value i of `scale`, wherever it comes from. Precondition: as many values as
+  /// rows; where they are not, reading fails.
+  void add_row_scale(const std::string& name, SourceTensor scale);
+
   const Tensors& tensors() const { return tensors_; }
   const SourceTensor* find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }
   /// Whether read() gives anything but the file's own values.
-  bool has_delta(std::string_view name) const { return deltas_.find(name) != deltas_.end(); }
+  bool has_delta(std::string_view name) const {
+    return deltas_.find(name) != deltas_.end() || row_scales_.find(name) != row_scales_.end();
+  }
 
   /// values[0..count) = the tensor in f32, row-major as the network sees it, with what is merged into it.
-  /// Precondition: the tensor is there. Errors: kOutOfMemory.
+  /// Precondition: the tensor is there. Errors: kOutOfMemory, kInvalidShape (a scale of rows).
   Status read(std::string_view name, float* values, Executor executor) const;
   /// The same without what is merged into it.
   void read_stored(std::string_view name, float* values) const;
@@ -76,6 +82,7 @@ class WeightSource {
  private:
   Tensors tensors_;
   std::multimap<std::string, LowRankDelta, std::less<>> deltas_;
+  Tensors row_scales_;
 };
 
 /// "[320, 4, 3, 3]"

@@ -38,7 +38,9 @@ std::string kind_of(const WeightFile& file, const std::string& architecture) {
   const std::string type = text_of(metadata, "general.type");
   if (type == "adapter" || metadata.contains("peft_type")) return "adapter";
   if (file.container() == WeightContainer::kSafetensors) {
-    if (architecture == "clip") return "image and text encoder";
+    if (architecture == "clip" || architecture == "siglip") return "image and text encoder";
+    for (const char* images : {"clip_vision_model", "siglip_vision_model", "vit", "dinov2"})
+      if (architecture == images) return "image encoder";
     if (architecture == "bert" || architecture == "roberta") return "text encoder";
     return generates_text(metadata) ? "language model" : "weights";
   }

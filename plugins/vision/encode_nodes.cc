@@ -45,7 +45,7 @@ EncodeNode::EncodeNode(const sdk::NodeConfig& config)
 
 std::vector<int64_t> EncodeNode::shape(int64_t pictures) const {
   if (!patches_) return {pictures, width()};
-  const ClipVisionConfig& c = model_.network().config();
+  const VisionTransformerConfig& c = model_.network().config();
   return {pictures, c.patches_a_side(), c.patches_a_side(), c.width};
 }
 

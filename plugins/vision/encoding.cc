@@ -20,7 +20,7 @@ struct PictureParts {
   int64_t pixels, hidden, network;
 
   PictureParts(const VisionModel& model, int64_t n, uint32_t n_threads) {
-    const ClipVisionConfig& c = model.network().config();
+    const VisionTransformerConfig& c = model.network().config();
     pixels = aligned(n * c.image_size * c.image_size * 3 * 4);
     hidden = aligned(n * c.n_tokens() * c.width * 4);
     network = model.network().workspace_bytes(n, n_threads);
@@ -57,19 +57,22 @@ class Pass {
     hidden_ = reinterpret_cast<float*>(workspace.data() + parts.pixels);
     network_workspace_ = workspace.subspan(static_cast<size_t>(parts.pixels + parts.hidden));
     pooled_.resize(static_cast<size_t>(n * model.width()));
+    classes_.resize(static_cast<size_t>(n * model.network().config().n_classes));
   }
 
   Status run() {
     if (Status status = process(); !status.ok()) return status;
-    const ClipVisionConfig& c = model_.network().config();
+    const VisionTransformerConfig& c = model_.network().config();
     const auto n = static_cast<int64_t>(places_.size());
     const bool hidden =
         std::any_of(places_.begin(), places_.end(), [](const Place& p) { return p.job->patches; });
     const StopRequest stop{[](void* self) { return !static_cast<Pass*>(self)->wanted(); }, this};
     Status status = model_.network().forward(
         TensorView::contiguous(pixels_, DType::kF32, {n, c.image_size, c.image_size, 3}),
-        {.hidden = hidden ? hidden_ : nullptr, .pooled = pooled_.data()}, network_workspace_, executor_,
-        stop);
+        {.hidden = hidden ? hidden_ : nullptr,
+         .pooled = pooled_.data(),
+         .classes = classes_.empty() ? nullptr : classes_.data()},
+        network_workspace_, executor_, stop);
     if (status.ok()) hand_out();
     return status;
   }
@@ -97,16 +100,19 @@ class Pass {
   }
 
   void hand_out() {
-    const ClipVisionConfig& c = model_.network().config();
-    const int64_t width = model_.width(), patches = c.n_tokens() - 1;
+    const VisionTransformerConfig& c = model_.network().config();
+    const int64_t width = model_.width(), patches = c.n_tokens() - c.n_class_tokens();
     for (size_t i = 0; i < places_.size(); ++i) {
       const Place& place = places_[i];
       if (place.job->pooled)
         std::copy_n(pooled_.data() + static_cast<int64_t>(i) * width, width,
                     place.job->pooled + place.index * width);
+      if (place.job->classes)
+        std::copy_n(classes_.data() + static_cast<int64_t>(i) * c.n_classes, c.n_classes,
+                    place.job->classes + place.index * c.n_classes);
       if (place.job->patches)
-        std::copy_n(hidden_ + (static_cast<int64_t>(i) * c.n_tokens() + 1) * c.width, patches * c.width,
-                    place.job->patches + place.index * patches * c.width);
+        std::copy_n(hidden_ + (static_cast<int64_t>(i) * c.n_tokens() + c.n_class_tokens()) * c.width,
+                    patches * c.width, place.job->patches + place.index * patches * c.width);
     }
   }
 
@@ -114,25 +120,9 @@ class Pass {
   std::span<const Place> places_;
   Executor executor_;
   float *pixels_, *hidden_;
-  std::vector<float> pooled_;
+  std::vector<float> pooled_, classes_;
   std::span<std::byte> network_workspace_;
 };
-
-// Ids of a text, cut to what the encoder reads: its end stays.
-Result<std::vector<TokenId>> tokens_of(const TextTower& tower, const std::string& text,
-                                       const std::function<bool()>& cancelled, int64_t* n_cut) {
-  Result<std::vector<TokenId>> ids =
-      tower.tokenizer.encode(text, {.add_special = AddSpecial::kAsModelDeclares, .stop = cancelled});
-  if (!ids.ok()) return ids;
-  const auto most = static_cast<size_t>(tower.network.config().n_positions);
-  if (ids->size() > most) {
-    ++*n_cut;
-    const TokenId last = ids->back();
-    ids->resize(most);
-    ids->back() = last;
-  }
-  return ids;
-}
 
 }  // namespace
 
@@ -192,7 +182,7 @@ Result<TextVectors> encode_texts(const VisionModel& model, const EncodingLimits&
   // Texts of one length go together: nothing is padded.
   std::map<size_t, std::vector<std::pair<size_t, std::vector<TokenId>>>> by_length;
   for (size_t i = 0; i < texts.size(); ++i) {
-    Result<std::vector<TokenId>> ids = tokens_of(tower, texts[i], cancelled, &out.n_cut);
+    Result<std::vector<TokenId>> ids = tower.tokens_of(texts[i], cancelled, &out.n_cut);
     if (!ids.ok()) return ids.status();
     by_length[ids->size()].emplace_back(i, *std::move(ids));
   }

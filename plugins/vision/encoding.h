@@ -39,6 +39,7 @@ uint64_t workspace_bytes(const VisionModel& model, const EncodingLimits& limits,
 struct PictureJob {
   std::vector<Picture> pictures;  // each may be several
   float* pooled = nullptr;        // [count(), width], or null
+  float* classes = nullptr;       // [count(), classes], or null
   float* patches = nullptr;       // [count(), rows, columns, hidden width], or null
 
   std::function<bool()> cancelled;                             // polled often, from the executor's threads

@@ -70,6 +70,8 @@ class EncodingNode {
     return {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()};
   }
   int64_t width() const { return model_.width(); }
+  /// What the model makes of a cosine. Precondition: it has a text encoder.
+  double logit(double cosine) const { return cosine * model_.texts()->scale + model_.texts()->bias; }
 
   sdk::Host host_;
   std::string name_;

@@ -73,14 +73,18 @@ constexpr weft_parameter kSimilarityParameters[] = {kModelParameter};
 // ---- vision.classify -------------------------------------------------------------------------------------------------
 
 enum LabelPort : size_t { kLabels = 2 };
-constexpr weft_port kClassifyInputs[] = {kImagePort, kImagesPort,
-                                         sdk::port("labels", "list<text>", "What the pictures may show.")};
+constexpr weft_port kClassifyInputs[] = {
+    kImagePort, kImagesPort,
+    sdk::optional_port("labels", "list<text>",
+                       "What the pictures may show; without them the classes of a model that classifies.")};
 enum ClassifyOutput : size_t { kLabel, kBestLabels, kConfidences, kProbabilities };
 constexpr weft_port kClassifyOutputs[] = {
     sdk::port("label", "text", "The likeliest label of the first picture."),
     sdk::port("labels", "list<text>", "The likeliest label of each picture."),
     sdk::port("confidences", "list<float>", "Their probabilities."),
-    sdk::port("probabilities", "tensor", "f32 [pictures, labels].")};
+    sdk::port(
+        "probabilities", "tensor",
+        "f32 [pictures, labels]; their sum is 1, or with SigLIP each says how likely a label is by itself.")};
 constexpr weft_parameter kClassifyParameters[] = {
     kModelParameter,
     sdk::parameter({.name = "templates",
@@ -183,7 +187,7 @@ Status SimilarityNode::execute(std::span<sdk::Request> requests, const sdk::Exec
     for (int64_t i = 0; i < n * m; ++i) {
       const double value = cosine(one.vector(i / m, width()), (*vectors)->data() + i % m * width(), width());
       cosines->data<float>()[i] = static_cast<float>(value);
-      logits->data<float>()[i] = static_cast<float>(value * model_.texts()->scale);
+      logits->data<float>()[i] = static_cast<float>(logit(value));
     }
     Status status = one.request.set_output(kSimilarity, host_.make_tensor(cosines->buffer, cosines->view));
     return status.ok() ? one.request.set_output(kLogits, host_.make_tensor(logits->buffer, logits->view))
@@ -193,7 +197,15 @@ Status SimilarityNode::execute(std::span<sdk::Request> requests, const sdk::Exec
 
 Result<std::unique_ptr<ClassifyNode>> ClassifyNode::create(const sdk::NodeConfig& config) {
   if (Status status = check_pictures(config); !status.ok()) return status;
-  if (Status status = check_texts(config); !status.ok()) return status;
+  const VisionModel& model = *config.model<VisionModel>("model");
+  if (model.classes().empty()) {
+    if (Status status = check_texts(config); !status.ok()) return status;
+    if (!config.input_connected(kLabels))
+      return Status(StatusCode::kInvalidArgument, "this model has no classes of its own")
+          .at("'" + std::string(config.name()) + "', port 'labels'")
+          .expected("labels")
+          .got("none");
+  }
   Result<std::vector<std::string>> templates = read_templates(config.parameters().get_text("templates"));
   if (!templates.ok()) return templates.status();
   return std::make_unique<ClassifyNode>(config, *std::move(templates));
@@ -203,10 +215,17 @@ Status ClassifyNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   plan_encoding(inputs, plan);
   const int64_t pictures = pictures_bound(inputs);
   const weft_spec& labels = inputs[kLabels];
-  plan.set_output(kLabel, sdk::bytes_spec(labels.max_bytes));
-  plan.set_output(kBestLabels, sdk::list_spec(pictures, labels.max_bytes));
+  int64_t longest = labels.max_bytes, count = labels.max_count;
+  if (labels.kind == 0) {
+    longest = 0;
+    for (const std::string& name : model_.classes())
+      longest = std::max(longest, static_cast<int64_t>(name.size()));
+    count = static_cast<int64_t>(model_.classes().size());
+  }
+  plan.set_output(kLabel, sdk::bytes_spec(longest));
+  plan.set_output(kBestLabels, sdk::list_spec(pictures, longest));
   plan.set_output(kConfidences, sdk::list_spec(pictures, WEFT_UNBOUNDED));
-  const int64_t shape[] = {pictures, labels.max_count};
+  const int64_t shape[] = {pictures, count};
   plan.set_output(kProbabilities, sdk::tensor_spec(WEFT_DTYPE_F32, shape));
   return {};
 }
@@ -239,41 +258,69 @@ Result<std::vector<float>> ClassifyNode::label_vectors(const sdk::Request& reque
 
 Status ClassifyNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
   SharedTexts shared;
-  return encode(requests, execution, [&](EncodedRequest& one) -> Status {
+  const auto n_classes = static_cast<int64_t>(model_.classes().size());
+  const auto begin = [&](EncodedRequest& one) -> Status {
+    const bool own = !one.request.input(kLabels);
+    one.vectors.resize(static_cast<size_t>(one.pictures.count() * (own ? n_classes : width())));
+    (own ? one.pictures.classes : one.pictures.pooled) = one.vectors.data();
+    return {};
+  };
+  const auto answer = [&](EncodedRequest& one) -> Status {
+    if (one.pictures.count() == 0) return nothing_to("classify", "images");
+    if (!one.request.input(kLabels)) {
+      if (n_classes == 0) return nothing_to("choose from", "labels");
+      const std::vector<double> logits(one.vectors.begin(), one.vectors.end());
+      return answer_with(one, execution, model_.classes(), logits);
+    }
     const std::vector<std::string> labels = texts_of(one.request, kNoPort, kLabels);
     if (labels.empty()) return nothing_to("choose from", "labels");
-    const int64_t n = one.pictures.count();
-    if (n == 0) return nothing_to("classify", "images");
+    if (model_.texts() == nullptr)
+      return Status(StatusCode::kUnsupported, "this model reads no labels; it has classes of its own")
+          .at(model_.path())
+          .expected(std::to_string(n_classes) + " classes and no labels");
     const auto vectors =
         shared.get(labels, [&](const auto& all) { return label_vectors(one.request, execution, all); });
     if (!vectors.ok()) return vectors.status();
-    Result<sdk::NewTensor> all =
-        new_matrix(one.request, execution, n, static_cast<int64_t>(labels.size()), "probabilities");
-    if (!all.ok()) return all.status();
-    std::vector<size_t> best;
-    std::vector<double> confidences;
-    for (int64_t i = 0; i < n; ++i) {
-      std::vector<double> values(labels.size());
-      for (size_t k = 0; k < values.size(); ++k)
-        values[k] =
-            model_.texts()->scale *
-            cosine(one.vector(i, width()), (*vectors)->data() + static_cast<int64_t>(k) * width(), width());
-      softmax(values);
-      best.push_back(static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin()));
-      confidences.push_back(values[best.back()]);
-      std::copy(values.begin(), values.end(), all->data<float>() + i * static_cast<int64_t>(labels.size()));
-    }
-    const sdk::Request& request = one.request;
-    Status status = request.set_output(kLabel, host_.make_text(labels[best[0]]));
-    if (status.ok())
-      status = set_list(request, kBestLabels, "text", best.size(),
-                        [&](size_t i) { return host_.make_text(labels[best[i]]); });
-    if (status.ok())
-      status = set_list(request, kConfidences, "float", best.size(),
-                        [&](size_t i) { return host_.make_float(confidences[i]); });
-    return status.ok() ? request.set_output(kProbabilities, host_.make_tensor(all->buffer, all->view))
-                       : status;
-  });
+    std::vector<double> logits;
+    for (int64_t i = 0; i < one.pictures.count(); ++i)
+      for (size_t k = 0; k < labels.size(); ++k)
+        logits.push_back(logit(
+            cosine(one.vector(i, width()), (*vectors)->data() + static_cast<int64_t>(k) * width(), width())));
+    return answer_with(one, execution, labels, logits);
+  };
+  return encode(requests, execution, answer, begin);
+}
+
+// logits: [pictures, labels].
+Status ClassifyNode::answer_with(EncodedRequest& one, const sdk::Execution& execution,
+                                 const std::vector<std::string>& labels,
+                                 std::span<const double> logits) const {
+  const sdk::Request& request = one.request;
+  const size_t n = labels.size();
+  const bool compete = model_.texts() == nullptr || model_.texts()->texts_compete();
+  Result<sdk::NewTensor> all =
+      new_matrix(request, execution, one.pictures.count(), static_cast<int64_t>(n), "probabilities");
+  if (!all.ok()) return all.status();
+  std::vector<size_t> best;
+  std::vector<double> confidences;
+  for (size_t i = 0; i < logits.size(); i += n) {
+    std::vector<double> values(logits.begin() + static_cast<std::ptrdiff_t>(i),
+                               logits.begin() + static_cast<std::ptrdiff_t>(i + n));
+    if (compete) softmax(values);
+    else
+      for (double& value : values) value = 1 / (1 + std::exp(-value));
+    best.push_back(static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin()));
+    confidences.push_back(values[best.back()]);
+    std::copy(values.begin(), values.end(), all->data<float>() + i);
+  }
+  Status status = request.set_output(kLabel, host_.make_text(labels[best[0]]));
+  if (status.ok())
+    status = set_list(request, kBestLabels, "text", best.size(),
+                      [&](size_t i) { return host_.make_text(labels[best[i]]); });
+  if (status.ok())
+    status = set_list(request, kConfidences, "float", best.size(),
+                      [&](size_t i) { return host_.make_float(confidences[i]); });
+  return status.ok() ? request.set_output(kProbabilities, host_.make_tensor(all->buffer, all->view)) : status;
 }
 
 Result<std::unique_ptr<RankNode>> RankNode::create(const sdk::NodeConfig& config) {

@@ -17,7 +17,7 @@ class SimilarityNode : public EncodingNode {
   Status execute(std::span<sdk::Request> requests, const sdk::Execution& execution);
 };
 
-/// Which of several labels fits a picture, by their texts ("zero-shot").
+/// Which of several labels fits a picture, by their texts ("zero-shot"); or which class of a classifier.
 class ClassifyNode : public EncodingNode {
  public:
   static Result<std::unique_ptr<ClassifyNode>> create(const sdk::NodeConfig& config);
@@ -29,6 +29,8 @@ class ClassifyNode : public EncodingNode {
  private:
   Result<std::vector<float>> label_vectors(const sdk::Request& request, const sdk::Execution& execution,
                                            const std::vector<std::string>& labels) const;
+  Status answer_with(EncodedRequest& one, const sdk::Execution& execution,
+                     const std::vector<std::string>& labels, std::span<const double> logits) const;
 
   std::vector<std::string> templates_;  // "{}" stands for the label
 };

@@ -8,10 +8,11 @@
 namespace weft::vision {
 namespace {
 
-const weft_model_type kModels[] = {sdk::model<VisionModel>(
-    {.name = "vision.encoder",
-     .help = "An encoder of pictures, and of texts where it has one: a Hugging Face folder of CLIP.",
-     .parameters = VisionModel::parameters()})};
+const weft_model_type kModels[] = {
+    sdk::model<VisionModel>({.name = "vision.encoder",
+                             .help = "An encoder of pictures, and of texts where it has one: a Hugging Face "
+                                     "folder of CLIP, SigLIP, ViT or DINOv2.",
+                             .parameters = VisionModel::parameters()})};
 
 const weft_node_type kNodes[] = {kEncodeNode, kEncodeTextNode, kSimilarityNode, kClassifyNode, kRankNode};
 

@@ -1,12 +1,11 @@
 #include "plugins/vision/vision_model.h"
 
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include "kernels/layers/model_weights.h"
-#include "kernels/networks/clip_text/clip_text_checkpoint.h"
-#include "kernels/networks/clip_vision/clip_vision_checkpoint.h"
+#include "kernels/networks/vision_transformer/vision_transformer_checkpoint.h"
+#include "modalities/weights/metadata_reader.h"
 
 namespace weft::vision {
 namespace {
@@ -17,18 +16,6 @@ constexpr weft_parameter kParameters[] = {sdk::parameter(
      .default_json = "\"auto\"",
      .choices = kPrecisions,
      .help = "What the networks compute in. auto: bf16 where the processor multiplies it, else f32."})};
-
-// A tensor of one value.
-Result<double> read_scalar(const WeightFile& file, const std::string& name) {
-  const Result<const WeightTensor*> tensor = file.tensor(name);
-  if (!tensor.ok()) return tensor.status();
-  if ((*tensor)->count() != 1)
-    return Status(StatusCode::kInvalidShape, "this tensor is to be one number").at(file.where(**tensor));
-  const WeightSource source = WeightSource::all_of(file);
-  float value = 0;
-  source.read_stored(name, &value);
-  return value;
-}
 
 }  // namespace
 
@@ -41,7 +28,15 @@ Result<std::unique_ptr<VisionModel>> VisionModel::open(const sdk::ModelSource& s
   model->file_.emplace(*std::move(file));
   const DType compute = compute_type(source.parameters().get_text("precision"));
   if (Status status = model->open_pictures(compute); !status.ok()) return status;
-  if (Status status = model->open_texts(compute); !status.ok()) return status;
+  if (Status status = model->read_classes(); !status.ok()) return status;
+  Result<std::optional<TextTower>> texts = TextTower::open(*model->file_, compute);
+  if (!texts.ok()) return texts.status();
+  model->texts_ = *std::move(texts);
+  if (model->texts_ && model->texts_->network.config().projection_width != model->width())
+    return Status(StatusCode::kCorruptData, "the vectors of pictures and of texts have different widths")
+        .at(model->path_)
+        .expected(std::to_string(model->width()))
+        .got(std::to_string(model->texts_->network.config().projection_width));
   Result<std::string> key = note_model_files(source, model_files(*model->file_));
   if (!key.ok()) return key.status();
   model->weights_key_ = *std::move(key);
@@ -49,47 +44,32 @@ Result<std::unique_ptr<VisionModel>> VisionModel::open(const sdk::ModelSource& s
 }
 
 Status VisionModel::open_pictures(DType compute) {
-  const Result<ClipVisionConfig> config = read_clip_vision_config(file_->metadata());
-  if (!config.ok()) return config.status();
-  Result<ClipVision> network = ClipVision::open(clip_vision_source(*file_), *config, compute);
-  if (!network.ok()) return network.status();
-  network_.emplace(*std::move(network));
   const std::filesystem::path path = file_->folder() / "preprocessor_config.json";
   const Result<PictureProcessor> processor = PictureProcessor::read(path);
   if (!processor.ok()) return processor.status();
   processor_ = *processor;
+  const Result<VisionTransformerConfig> config =
+      read_vision_transformer_config(file_->metadata(), processor_.height);
+  if (!config.ok()) return config.status();
   if (processor_.height != config->image_size || processor_.width != config->image_size)
     return Status(StatusCode::kCorruptData,
                   "the processor makes pictures of another size than the encoder reads")
         .at(path.string())
         .expected(std::to_string(config->image_size) + " x " + std::to_string(config->image_size))
         .got(std::to_string(processor_.width) + " x " + std::to_string(processor_.height));
-  return {};
-}
-
-Status VisionModel::open_texts(DType compute) {
-  WeightSource tensors = clip_text_source(*file_);
-  if (tensors.tensors().empty()) return {};
-  const Result<ClipTextConfig> config = read_clip_text_config(file_->metadata());
-  if (!config.ok()) return config.status();
-  Result<ClipText> network = ClipText::open(std::move(tensors), *config, compute);
+  Result<VisionTransformer> network =
+      VisionTransformer::open(vision_transformer_source(*file_), *config, compute);
   if (!network.ok()) return network.status();
-  Result<Tokenizer> tokenizer = Tokenizer::from_weights(*file_);
-  if (!tokenizer.ok()) return tokenizer.status();
-  if (tokenizer->vocabulary_size() > config->vocabulary)
-    return Status(StatusCode::kCorruptData, "the tokenizer has more tokens than the text encoder")
-        .at(path_)
-        .expected("at most " + std::to_string(config->vocabulary))
-        .got(std::to_string(tokenizer->vocabulary_size()));
-  const Result<double> scale = read_scalar(*file_, "logit_scale");
-  if (!scale.ok()) return scale.status();
-  texts_.emplace(TextTower{*std::move(network), *std::move(tokenizer), std::exp(*scale)});
+  network_.emplace(*std::move(network));
   return {};
 }
 
-int64_t VisionModel::width() const {
-  const ClipVisionConfig& config = network_->config();
-  return config.projection_width > 0 ? config.projection_width : config.width;
+Status VisionModel::read_classes() {
+  if (network_->config().classifier == ClassifierInput::kNone) return {};
+  MetadataReader reader(file_->metadata());
+  for (int64_t i = 0; i < network_->config().n_classes; ++i)
+    classes_.push_back(reader.text_or("id2label." + std::to_string(i), "LABEL_" + std::to_string(i)));
+  return reader.status();
 }
 
 Result<weft_model_estimate> VisionModel::estimate() const {

@@ -13,22 +13,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/layers/packed_weight_store.h"
-#include "kernels/networks/clip_text/clip_text.h"
-#include "kernels/networks/clip_vision/clip_vision.h"
-#include "modalities/text/tokenizer/tokenizer.h"
+#include "kernels/networks/vision_transformer/vision_transformer.h"
 #include "modalities/weights/weight_file.h"
 #include "plugins/vision/picture_processor.h"
+#include "plugins/vision/text_tower.h"
 
 namespace weft::vision {
-
-struct TextTower {
-  ClipText network;
-  Tokenizer tokenizer;
-  /// What a cosine becomes before a softmax over texts: scale * cosine.
-  double scale = 1;
-};
 
 class VisionModel {
  public:
@@ -42,26 +35,29 @@ class VisionModel {
 
   const std::string& path() const { return path_; }
   const PictureProcessor& processor() const { return processor_; }
-  const ClipVision& network() const { return *network_; }
+  const VisionTransformer& network() const { return *network_; }
   /// Null: it knows pictures alone.
   const TextTower* texts() const { return texts_ ? &*texts_ : nullptr; }
   /// Of a picture's vector, and of a text's.
-  int64_t width() const;
+  int64_t width() const { return network_->config().pooled_width(); }
+  /// Names of a classifier's classes; empty: it is none.
+  const std::vector<std::string>& classes() const { return classes_; }
   /// How long the last load() took.
   double load_seconds() const { return load_seconds_; }
 
  private:
   VisionModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
   Status open_pictures(DType compute);
-  Status open_texts(DType compute);
+  Status read_classes();
 
   sdk::Host host_;
   std::string path_;
   std::string weights_key_;  // of what the packed weights depend on; empty where that is not known
   std::optional<WeightFile> file_;
   PictureProcessor processor_;
-  std::optional<ClipVision> network_;
+  std::optional<VisionTransformer> network_;
   std::optional<TextTower> texts_;
+  std::vector<std::string> classes_;
   std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
   double load_seconds_ = 0;
 };

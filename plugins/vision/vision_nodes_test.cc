@@ -1,6 +1,7 @@
 // The nodes on reduced random models, against transformers (scripts/make_golden/vision.py); and what they promise on any model.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -48,35 +49,69 @@ double error(const std::vector<float>& got, const std::vector<float>& want) {
 
 const std::map<std::string, std::string> kAsItIs = {{"normalize", "false"}};
 
-TEST_F(VisionNodes, AgreeWithTransformers) {
+struct GoldenModel {
+  const char* name;
+  int class_tokens;
+  bool has_texts, classifies;
+};
+class VisionModels : public VisionNodes, public ::testing::WithParamInterface<GoldenModel> {
+ protected:
+  std::string folder() const { return kModels + GetParam().name; }
+  std::vector<float> expected(const char* name) const {
+    return testing::golden_tensor(folder() + "/expected.safetensors", name);
+  }
+};
+
+TEST_P(VisionModels, AgreeWithTransformers) {
   for (const auto& [precision, allowed] : {std::pair("f32", 1e-4), std::pair("bf16", 2e-2)}) {
-    use_model(kModels + "clip", precision);
-    const auto expected = [](const char* name) {
-      return testing::golden_tensor(kModels + "clip/expected.safetensors", name);
-    };
+    use_model(folder(), precision);
     const Value pictures = golden_batch(24);
     EXPECT_LT(error(tensor(outputs(kEncodeNode, {pictures}, kAsItIs)[0]).values, expected("pooled")),
               allowed);
+    // The states without the class tokens'.
+    const std::vector<float> hidden = expected("hidden");
+    std::vector<float> patches;
+    for (size_t row = 0; row * 32 < hidden.size(); ++row)
+      if (static_cast<int>(row % (16 + static_cast<size_t>(GetParam().class_tokens))) >=
+          GetParam().class_tokens)
+        patches.insert(patches.end(), hidden.begin() + static_cast<std::ptrdiff_t>(row * 32),
+                       hidden.begin() + static_cast<std::ptrdiff_t>(row * 32 + 32));
+    const Tensor got = tensor(outputs(kEncodeNode, {pictures}, {{"of", "\"patches\""}})[0]);
+    EXPECT_EQ(got.shape, (std::vector<int64_t>{3, 4, 4, 32}));
+    EXPECT_LT(error(got.values, patches), allowed);
+    if (!GetParam().has_texts) continue;
     EXPECT_LT(
         error(tensor(outputs(kEncodeTextNode, {{}, texts(kTexts)}, kAsItIs)[0]).values, expected("texts")),
         allowed);
     const std::vector<Value> similarity = outputs(kSimilarityNode, {pictures, {}, {}, texts(kTexts)});
     EXPECT_EQ(tensor(similarity[0]).shape, (std::vector<int64_t>{3, 3}));
     EXPECT_LT(error(tensor(similarity[1]).values, expected("logits")), allowed);
-    // Without the class token: 16 of 17 rows.
-    std::vector<float> hidden = expected("hidden"), patches;
-    const size_t row = 32;
-    for (size_t i = 0; i < hidden.size(); i += row)
-      if (i / row % 17 != 0)
-        patches.insert(patches.end(), hidden.begin() + static_cast<std::ptrdiff_t>(i),
-                       hidden.begin() + static_cast<std::ptrdiff_t>(i + row));
-    const auto got = tensor(outputs(kEncodeNode, {pictures}, {{"of", "\"patches\""}})[0]);
-    EXPECT_EQ(got.shape, (std::vector<int64_t>{3, 4, 4, 32}));
-    EXPECT_LT(error(got.values, patches), allowed);
   }
 }
 
-TEST_F(VisionNodes, APictureGetsTheSameBitsInABatchInAListAndAlone) {
+TEST_P(VisionModels, ClassifyAsTheirLogitsSay) {
+  if (!GetParam().classifies && !GetParam().has_texts)
+    GTEST_SKIP() << "skipped: it neither classifies nor reads texts";
+  use_model(folder());
+  const bool own = GetParam().classifies, sigmoid = std::string(GetParam().name) == "siglip";
+  const std::vector<float> logits = expected(own ? "classes" : "logits");
+  const std::vector<Value> got = outputs(kClassifyNode, {golden_batch(24), {}, own ? Value() : texts(kTexts)},
+                                         {{"templates", R"(["{}"])"}});
+  const std::vector<float> probabilities = tensor(got[3]).values;
+  const std::vector<std::string> names = own ? std::vector<std::string>{"cat", "dog", "kite"} : kTexts;
+  for (size_t i = 0; i < 3; ++i) {
+    const float* row = logits.data() + 3 * i;
+    double sum = 0;
+    for (size_t k = 0; k < 3; ++k) sum += std::exp(row[k]);
+    for (size_t k = 0; k < 3; ++k)
+      EXPECT_NEAR(probabilities[3 * i + k], sigmoid ? 1 / (1 + std::exp(-row[k])) : std::exp(row[k]) / sum,
+                  1e-4);
+    EXPECT_EQ(got[1].item(i).bytes_view(), names[static_cast<size_t>(std::max_element(row, row + 3) - row)]);
+  }
+}
+
+TEST_P(VisionModels, GiveAPictureTheSameBitsInABatchInAListAndAlone) {
+  use_model(folder());
   const auto together = tensor(outputs(kEncodeNode, {golden_batch(24)})[0]);
   const auto listed =
       tensor(outputs(kEncodeNode, {{}, list_of({golden(24, 0), golden(24, 60), golden(24, 130)})})[0]);
@@ -88,6 +123,13 @@ TEST_F(VisionNodes, APictureGetsTheSameBitsInABatchInAListAndAlone) {
   }
   EXPECT_EQ(alone, together.values);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, VisionModels,
+                         ::testing::Values(GoldenModel{"clip", 1, true, false},
+                                           GoldenModel{"siglip", 0, true, false},
+                                           GoldenModel{"vit", 1, false, true},
+                                           GoldenModel{"dinov2", 1, false, true}),
+                         [](const auto& model) { return std::string(model.param.name); });
 
 TEST_F(VisionNodes, ATextGetsTheSameBitsInAListAndAlone) {
   const auto together = tensor(outputs(kEncodeTextNode, {{}, texts(kTexts)})[0]);

@@ -12,8 +12,11 @@ normalised values of the first picture. Pictures are made by picture() from thei
 
 models/NAME are Hugging Face folders of f16 weights, drawn from seed 23 by numpy. expected.safetensors beside them is computed in
 float32 from the rounded weights, of pictures of the encoder's own size: hidden, pooled, and for those with texts the texts'
-vectors and the logits of pictures and texts.
+vectors and the logits of pictures and texts; for classifiers the logits of classes.
   clip        both towers, and the tokenizer of the reduced Stable Diffusion
+  siglip      both towers, attention pooling, and a tokenizer of pieces; texts padded to all positions
+  vit         a classifier of three classes
+  dinov2      a classifier, with layer scales, of pictures of another size than its positions were trained on
 """
 import json
 import os
@@ -119,6 +122,52 @@ def write_clip(folder):
         shutil.copy(f"{tokenizer}/{file}", folder)
 
 
+def write_siglip(folder):
+    pieces = "assets/golden/tokenizer/tiny_sentencepiece_unigram.model"
+    tokenizer = transformers.SiglipTokenizer(pieces, model_max_length=9)
+    model = transformers.SiglipModel(transformers.SiglipConfig(
+        text_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=len(tokenizer),
+                         max_position_embeddings=9, projection_size=32),
+        vision_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=24, patch_size=6)))
+    randomize(model, numpy.random.default_rng(SEED))
+    with torch.no_grad():
+        model.logit_scale.fill_(2.0)
+        model.logit_bias.fill_(-3.0)
+        model.vision_model.head.attention.in_proj_bias.copy_(model.vision_model.head.attention.in_proj_bias.half().float())
+    processor = SiglipImageProcessorPil(size={"height": 24, "width": 24})
+    pixels = pictures_of(processor, 24)
+    tokens = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    with torch.no_grad():
+        out = model(pixel_values=pixels, input_ids=tokens)
+        vision = model.vision_model(pixel_values=pixels)
+        expected = {"hidden": vision.last_hidden_state, "pooled": vision.pooler_output,
+                    "texts": model.text_model(input_ids=tokens).pooler_output, "logits": out.logits_per_image}
+    save_model(folder, model, processor, expected)
+    shutil.copy(pieces, f"{folder}/spiece.model")
+    special = {"eos_token": tokenizer.eos_token, "unk_token": tokenizer.unk_token, "pad_token": tokenizer.pad_token}
+    with open(f"{folder}/tokenizer_config.json", "w") as file:
+        json.dump({**special, "tokenizer_class": "SiglipTokenizer", "model_max_length": 9}, file)
+
+
+def write_classifier(folder, model, encoder, processor):
+    randomize(model, numpy.random.default_rng(SEED))
+    pixels = pictures_of(processor, 24)
+    with torch.no_grad():
+        inner = encoder(pixel_values=pixels)
+        expected = {"hidden": inner.last_hidden_state, "pooled": inner.last_hidden_state[:, 0], "classes": model(pixel_values=pixels).logits}
+    save_model(folder, model, processor, expected)
+
+
+def write_classifiers(out):
+    size = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, patch_size=6, id2label={0: "cat", 1: "dog", 2: "kite"},
+                label2id={"cat": 0, "dog": 1, "kite": 2})
+    vit = transformers.ViTForImageClassification(transformers.ViTConfig(intermediate_size=64, image_size=24, **size))
+    write_classifier(f"{out}/vit", vit, vit.vit, ViTImageProcessorPil(size={"height": 24, "width": 24}))
+    dino = transformers.Dinov2ForImageClassification(transformers.Dinov2Config(mlp_ratio=2, image_size=36, **size))
+    write_classifier(f"{out}/dinov2", dino, dino.dinov2,
+                     BitImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}))
+
+
 def main():
     if int(PIL.__version__.split(".")[0]) > 12:
         sys.exit(f"Pillow 12 or older is needed, not {PIL.__version__}")
@@ -126,6 +175,8 @@ def main():
     shutil.rmtree(out, ignore_errors=True)
     write_processors(f"{out}/processors")
     write_clip(f"{out}/models/clip")
+    write_siglip(f"{out}/models/siglip")
+    write_classifiers(f"{out}/models")
     for root, _, files in os.walk(out):
         for file in files:
             os.chmod(os.path.join(root, file), 0o644)

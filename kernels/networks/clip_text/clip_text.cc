@@ -14,7 +14,7 @@ EncoderShape shape_of(const ClipTextConfig& c) {
           .activation = c.activation,
           .epsilon = c.epsilon,
           .norms = NormPlace::kBefore,
-          .mask = AttentionMask::kCausal};
+          .mask = c.mask};
 }
 
 // What the forward pass relies on, whatever a configuration says.
@@ -46,7 +46,8 @@ void plan_clip_text(ClipText::State& s) {
   }
   plan.layer_norm(prefix + "final_layer_norm", c.width, c.epsilon, &s.final_norm);
   if (c.projection_width > 0)
-    plan.dense({"text_projection"}, c.projection_width, c.width, BiasTensor::kNone, &s.projection);
+    plan.dense({"text_projection"}, c.projection_width, c.width,
+               c.projection_has_bias ? BiasTensor::kRequired : BiasTensor::kNone, &s.projection);
 }
 
 }  // namespace

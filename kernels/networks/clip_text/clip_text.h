@@ -1,4 +1,5 @@
-/// The text encoders of the Stable Diffusion family: CLIP ViT-L/14's and the OpenCLIP ones (H, bigG).
+/// The text towers of CLIP and SigLIP, which are also the text encoders of the Stable Diffusion family (CLIP ViT-L/14's and the
+/// OpenCLIP ones, H and bigG).
 ///
 /// Three stages: open() reads headers only, load() packs, then forward() encodes a batch of token sequences of one length.
 /// A token id from the vocabulary's end on names a row of extra_embeddings: that is textual inversion.
@@ -27,9 +28,13 @@
 #include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_source.h"
 #include "kernels/ops/activation/activation.h"
+#include "kernels/ops/dense_attention/dense_attention.h"
 #include "kernels/tensor.h"
 
 namespace weft {
+
+/// Which of a sequence's states is pooled.
+enum class TextPooling : uint8_t { kEndToken, kLastToken };
 
 struct ClipTextConfig {
   int64_t vocabulary = 49408;
@@ -43,6 +48,10 @@ struct ClipTextConfig {
   int64_t projection_width = 0;  // of the pooled output; 0: pooled is the normed hidden state itself
   /// Ends a text; its first place is pooled. 2 (an old mistake in configurations): the place of the largest id.
   int32_t end_token = 49407;
+  AttentionMask mask =
+      AttentionMask::kCausal;  // SigLIP's texts are padded to all positions, and see all of them
+  TextPooling pooling = TextPooling::kEndToken;
+  bool projection_has_bias = false;
 };
 
 struct ClipTextInputs {

@@ -6,8 +6,9 @@
 namespace weft {
 namespace {
 
-// Where a sequence is pooled: the first end token, or the largest id for configurations that name 2.
+// Where a sequence is pooled: at its last token; or the first end token, or the largest id for configurations that name 2.
 int64_t pooled_place(const ClipTextConfig& c, const int32_t* tokens, int64_t n_tokens) {
+  if (c.pooling == TextPooling::kLastToken) return n_tokens - 1;
   int64_t place = 0;
   for (int64_t i = 0; i < n_tokens; ++i) {
     if (c.end_token == 2) {

@@ -78,15 +78,16 @@ class FolderReader {
       return read_tokenizer_json(*document, source_, *v_);
     }
     if (has_two_files) return read_vocab_and_merges();
-    if (has("tokenizer.model")) return read_sentencepiece();
+    for (const char* name : {"tokenizer.model", "spiece.model"})
+      if (has(name)) return read_sentencepiece(folder_ / name);
     if (has("vocab.txt")) return read_vocab_txt();
     return Status(StatusCode::kNotFound, "the folder holds no tokenizer")
         .at(folder_.string())
-        .expected("tokenizer.json, vocab.json with merges.txt, tokenizer.model or vocab.txt");
+        .expected("tokenizer.json, vocab.json with merges.txt, tokenizer.model, spiece.model or vocab.txt");
   }
 
-  Status read_sentencepiece() {
-    source_ = (folder_ / "tokenizer.model").string();
+  Status read_sentencepiece(const std::filesystem::path& path) {
+    source_ = path.string();
     const Result<std::string> bytes = read_small_file(source_, kMaxTokenizerBytes);
     if (!bytes.ok()) return bytes.status();
     if (Status status = read_sentencepiece_model(*bytes, source_, *v_); !status.ok()) return status;

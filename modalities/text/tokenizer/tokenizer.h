@@ -95,7 +95,7 @@ class Tokenizer {
   /// Errors: kNotFound (no tokenizer), kUnsupported (a kind or pre-tokenizer that is not known: the message
   /// lists those that are), kCorruptData (file, key, index, expected, got).
   static Result<Tokenizer> from_weights(const WeightFile& file);
-  /// From a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt, or tokenizer.model, or vocab.txt; with
+  /// From a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt, or tokenizer.model (spiece.model), or vocab.txt; with
   /// tokenizer_config.json, special_tokens_map.json and generation_config.json where present. Errors: as
   /// above.
   static Result<Tokenizer> from_folder(const std::filesystem::path& folder);

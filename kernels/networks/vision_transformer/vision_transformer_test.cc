@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/networks/clip_vision/clip_vision.h"
-#include "kernels/networks/clip_vision/clip_vision_checkpoint.h"
+#include "kernels/networks/vision_transformer/vision_transformer.h"
+#include "kernels/networks/vision_transformer/vision_transformer_checkpoint.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/tolerance.h"
 #include "kernels/testing/workspace.h"
@@ -52,8 +52,8 @@ struct Tower {
   explicit Tower(const std::string& folder, DType compute = DType::kF32, uint32_t n_threads = 2)
       : threads(n_threads),
         file(take(WeightFile::open(folder))),
-        clip(take(ClipVision::open(clip_vision_source(file), take(read_clip_vision_config(file.metadata())),
-                                   compute))) {
+        clip(take(VisionTransformer::open(vision_transformer_source(file),
+                                          take(read_vision_transformer_config(file.metadata())), compute))) {
     demand(clip.load(store, "golden", threads.executor()));
   }
   struct Output {
@@ -61,7 +61,7 @@ struct Tower {
     bool operator==(const Output&) const = default;
   };
   Output encode(std::vector<float> pictures) const {
-    const ClipVisionConfig& c = clip.config();
+    const VisionTransformerConfig& c = clip.config();
     const int64_t n = static_cast<int64_t>(pictures.size()) / (c.image_size * c.image_size * 3);
     Output out;
     out.hidden.assign(static_cast<size_t>(n * c.n_tokens() * c.width), NAN);
@@ -76,10 +76,10 @@ struct Tower {
   testing::Threads threads;
   WeightFile file;
   HeapWeightStore store;
-  ClipVision clip;
+  VisionTransformer clip;
 };
 
-class ClipVisionGolden : public ::testing::TestWithParam<const char*> {
+class VisionTransformerGolden : public ::testing::TestWithParam<const char*> {
  protected:
   std::string folder() const { return kGolden + GetParam(); }
   std::vector<float> expected(const char* name) const {
@@ -87,7 +87,7 @@ class ClipVisionGolden : public ::testing::TestWithParam<const char*> {
   }
 };
 
-TEST_P(ClipVisionGolden, AgreesWithTransformers) {
+TEST_P(VisionTransformerGolden, AgreesWithTransformers) {
   for (const auto& [compute, allowed] : {std::pair(DType::kF32, 1e-4), std::pair(DType::kBF16, 2e-2)}) {
     const Tower::Output got = Tower(folder(), compute).encode(expected("pictures"));
     EXPECT_LT(error(got.hidden, expected("hidden")), allowed);
@@ -95,7 +95,7 @@ TEST_P(ClipVisionGolden, AgreesWithTransformers) {
   }
 }
 
-TEST_P(ClipVisionGolden, BitsOfAPictureDoNotDependOnTheBatchOrTheThreads) {
+TEST_P(VisionTransformerGolden, BitsOfAPictureDoNotDependOnTheBatchOrTheThreads) {
   for (const DType compute : {DType::kF32, DType::kBF16}) {
     const std::vector<float> pictures = expected("pictures");
     const Tower tower(folder(), compute);
@@ -114,10 +114,10 @@ TEST_P(ClipVisionGolden, BitsOfAPictureDoNotDependOnTheBatchOrTheThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, ClipVisionGolden, ::testing::Values("tower", "whole"),
+INSTANTIATE_TEST_SUITE_P(Models, VisionTransformerGolden, ::testing::Values("tower", "whole"),
                          [](const auto& model) { return std::string(model.param); });
 
-TEST(ClipVisionEmoji, AgreesWithTransformers) {
+TEST(VisionTransformerEmoji, AgreesWithTransformers) {
   const Tower tower("assets/models/emoji/clip");
   const int64_t size = tower.clip.config().image_size;
   std::vector<float> picture;
@@ -126,7 +126,7 @@ TEST(ClipVisionEmoji, AgreesWithTransformers) {
   EXPECT_LT(error(tower.encode(picture).pooled, read(kGolden + "emoji.safetensors", "pooled")), 1e-4);
 }
 
-TEST(ClipVisionForward, RefusesOtherPicturesAndCanBeStopped) {
+TEST(VisionTransformerForward, RefusesOtherPicturesAndCanBeStopped) {
   const Tower tower(kGolden + "tower");
   std::vector<float> pictures(2 * 20 * 20 * 3), pooled(2 * 24);
   Workspace workspace(tower.clip.workspace_bytes(2, 2));
@@ -146,19 +146,20 @@ TEST(ClipVisionForward, RefusesOtherPicturesAndCanBeStopped) {
   EXPECT_EQ(code(good, {[](void*) { return true; }, nullptr}), StatusCode::kCancelled);
 }
 
-TEST(ClipVisionOpen, NamesWhatIsWrong) {
+TEST(VisionTransformerOpen, NamesWhatIsWrong) {
   const auto refusal = [](const std::string& name, const std::string& config) -> std::string {
-    const std::filesystem::path folder = testing::fresh_folder("clip_vision_" + name);
+    const std::filesystem::path folder = testing::fresh_folder("vision_transformer_" + name);
     std::filesystem::copy_file(kGolden + "tower/model.safetensors", folder / "model.safetensors");
     testing::write_file(folder / "config.json", config);
     const WeightFile file = take(WeightFile::open(folder));
-    const Result<ClipVisionConfig> read = read_clip_vision_config(file.metadata());
+    const Result<VisionTransformerConfig> read = read_vision_transformer_config(file.metadata());
     if (!read.ok()) return to_string(read.error());
-    const Result<ClipVision> clip = ClipVision::open(clip_vision_source(file), *read, DType::kF32);
+    const Result<VisionTransformer> clip =
+        VisionTransformer::open(vision_transformer_source(file), *read, DType::kF32);
     return clip.ok() ? "accepted" : to_string(clip.error());
   };
-  EXPECT_THAT(refusal("type", R"({"model_type": "siglip"})"),
-              AllOf(HasSubstr("siglip"), HasSubstr("clip_vision_model")));
+  EXPECT_THAT(refusal("type", R"({"model_type": "resnet"})"),
+              AllOf(HasSubstr("resnet"), HasSubstr("clip_vision_model")));
   EXPECT_THAT(refusal("patch", R"({"model_type": "clip_vision_model", "image_size": 8, "patch_size": 9})"),
               HasSubstr("patches of 9 pixels"));
   EXPECT_THAT(

@@ -1,0 +1,165 @@
+#include "kernels/networks/vision_transformer/vision_transformer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/networks/vision_transformer/vision_transformer_state.h"
+
+namespace weft {
+namespace {
+
+EncoderShape shape_of(const VisionTransformerConfig& c) {
+  return {.width = c.width,
+          .n_heads = c.n_heads,
+          .mlp_width = c.mlp_width,
+          .activation = c.activation,
+          .epsilon = c.epsilon,
+          .norms = NormPlace::kBefore,
+          .mask = AttentionMask::kNone};
+}
+
+// What the forward pass relies on, whatever a configuration says.
+Status check(const VisionTransformerConfig& c, DType compute) {
+  if (Status valid = check_encoder(shape_of(c), c.n_layers, compute, "an image encoder"); !valid.ok())
+    return valid;
+  constexpr int64_t kMostPixels = 1 << 14, kMostWidth = 1 << 16, kMostClasses = 1 << 20;
+  if (c.image_size < 1 || c.image_size > kMostPixels || c.patch_size < 1 || c.patch_size > c.image_size ||
+      c.projection_width < 0 || c.projection_width > kMostWidth || c.n_classes < 0 ||
+      c.n_classes > kMostClasses || c.trained_patches_a_side < 1 || c.trained_patches_a_side > kMostPixels)
+    return Status(StatusCode::kInvalidArgument, "the sizes of an image encoder are out of range")
+        .got("pictures of " + std::to_string(c.image_size) + ", patches of " + std::to_string(c.patch_size) +
+             " pixels, a projection to " + std::to_string(c.projection_width));
+  return Status();
+}
+
+void plan_attention_pooling(VisionTransformer::State& s) {
+  const VisionTransformerConfig& c = s.config;
+  WeightPlan& plan = *s.plan;
+  const std::string attention = "head.attention.";
+  plan.values("head.probe", {c.width}, &s.query);
+  plan.dense({attention + "q_proj"}, c.width, c.width, BiasTensor::kRequired, &s.head_query);
+  plan.dense({attention + "k_proj", attention + "v_proj"}, c.width, c.width, BiasTensor::kRequired,
+             &s.head_key_value);
+  plan.dense({attention + "out_proj"}, c.width, c.width, BiasTensor::kRequired, &s.head_out);
+  plan.layer_norm("head.layernorm", c.width, c.epsilon, &s.head_norm);
+  plan.dense({"head.mlp.fc1"}, c.mlp_width, c.width, BiasTensor::kRequired, &s.head_up);
+  plan.dense({"head.mlp.fc2"}, c.width, c.mlp_width, BiasTensor::kRequired, &s.head_down);
+}
+
+// Binds every layer to its tensors: names as in transformers' CLIPVisionModel, and for what that lacks as in SiglipVisionModel.
+void plan_vision_transformer(VisionTransformer::State& s) {
+  const VisionTransformerConfig& c = s.config;
+  WeightPlan& plan = *s.plan;
+  plan.convolution("embeddings.patch_embedding", c.width, 3, c.patch_size,
+                   c.patches_have_bias ? BiasTensor::kRequired : BiasTensor::kNone, &s.patches);
+  if (c.has_class_token) plan.values("embeddings.class_embedding", {c.width}, &s.class_embedding);
+  plan.values("embeddings.position_embedding.weight",
+              {c.n_class_tokens() + c.trained_patches_a_side * c.trained_patches_a_side, c.width},
+              &s.trained_positions);
+  plan.ignore("embeddings.position_ids");
+  if (c.norms_embeddings) plan.layer_norm("pre_layrnorm", c.width, c.epsilon, &s.first_norm);  // sic
+  s.layers.resize(static_cast<size_t>(c.n_layers));
+  for (size_t i = 0; i < s.layers.size(); ++i)
+    plan_encoder_layer(plan, clip_layer_names("encoder.layers." + std::to_string(i)), s.shape, &s.layers[i]);
+  plan.layer_norm("post_layernorm", c.width, c.epsilon, &s.last_norm);
+  if (c.pooling == PicturePooling::kAttention) plan_attention_pooling(s);
+  if (c.projection_width > 0)
+    plan.dense({"visual_projection"}, c.projection_width, c.width, BiasTensor::kNone, &s.projection);
+  if (c.classifier != ClassifierInput::kNone)
+    plan.dense({"classifier"}, c.n_classes,
+               c.classifier == ClassifierInput::kClassTokenAndMean ? 2 * c.width : c.width,
+               BiasTensor::kRequired, &s.classifier);
+}
+
+// Keys' cubic kernel with a = -0.75, as PyTorch interpolates.
+void cubic_weights(double t, double weights[4]) {
+  constexpr double a = -0.75;
+  const auto near = [](double x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
+  const auto far = [](double x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
+  weights[0] = far(t + 1);
+  weights[1] = near(t);
+  weights[2] = near(1 - t);
+  weights[3] = far(2 - t);
+}
+
+// For each of `to` places, the places among `from` that it is made of, ends repeated.
+struct CubicPlace {
+  int64_t from[4];
+  double weights[4];
+};
+std::vector<CubicPlace> cubic_places(int64_t from, int64_t to) {
+  std::vector<CubicPlace> places(static_cast<size_t>(to));
+  for (int64_t i = 0; i < to; ++i) {
+    const double at =
+        (static_cast<double>(i) + 0.5) * static_cast<double>(from) / static_cast<double>(to) - 0.5;
+    const double whole = std::floor(at);
+    CubicPlace& place = places[static_cast<size_t>(i)];
+    cubic_weights(at - whole, place.weights);
+    for (int64_t k = 0; k < 4; ++k)
+      place.from[k] = std::clamp<int64_t>(static_cast<int64_t>(whole) - 1 + k, 0, from - 1);
+  }
+  return places;
+}
+
+// The table of positions for another number of patches, as transformers' interpolate_pos_encoding makes it.
+std::vector<float> resize_positions(const VisionTransformerConfig& c, const float* trained) {
+  const int64_t from = c.trained_patches_a_side, to = c.patches_a_side(), width = c.width;
+  std::vector<float> resized(static_cast<size_t>(c.n_tokens() * width));
+  std::copy_n(trained, c.n_class_tokens() * width, resized.data());
+  const float* table = trained + c.n_class_tokens() * width;
+  const std::vector<CubicPlace> places = cubic_places(from, to);
+  std::vector<double> sum(static_cast<size_t>(width));
+  for (int64_t i = 0; i < to * to; ++i) {
+    const CubicPlace &row = places[static_cast<size_t>(i / to)],
+                     &column = places[static_cast<size_t>(i % to)];
+    std::fill(sum.begin(), sum.end(), 0.0);
+    for (int r = 0; r < 4; ++r)
+      for (int k = 0; k < 4; ++k) {
+        const float* value = table + (row.from[r] * from + column.from[k]) * width;
+        const double weight = row.weights[r] * column.weights[k];
+        for (int64_t x = 0; x < width; ++x) sum[static_cast<size_t>(x)] += weight * value[x];
+      }
+    std::copy(sum.begin(), sum.end(), resized.begin() + (c.n_class_tokens() + i) * width);
+  }
+  return resized;
+}
+
+}  // namespace
+
+VisionTransformer::VisionTransformer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+VisionTransformer::VisionTransformer(VisionTransformer&&) noexcept = default;
+VisionTransformer& VisionTransformer::operator=(VisionTransformer&&) noexcept = default;
+VisionTransformer::~VisionTransformer() = default;
+
+Result<VisionTransformer> VisionTransformer::open(WeightSource source, const VisionTransformerConfig& config,
+                                                  DType compute) {
+  if (Status valid = check(config, compute); !valid.ok()) return valid;
+  auto state = std::make_unique<State>();
+  state->config = config;
+  state->shape = shape_of(config);
+  state->compute = compute;
+  state->source = std::move(source);
+  state->plan.emplace(state->source, compute);
+  plan_vision_transformer(*state);
+  if (Status fits = state->plan->check("image encoder"); !fits.ok()) return fits;
+  return VisionTransformer(std::move(state));
+}
+
+const VisionTransformerConfig& VisionTransformer::config() const { return state_->config; }
+DType VisionTransformer::compute() const { return state_->compute; }
+int64_t VisionTransformer::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
+int64_t VisionTransformer::parameters() const { return state_->plan->parameters(); }
+bool VisionTransformer::loaded() const { return state_->loaded; }
+void VisionTransformer::unload() { state_->loaded = false; }
+
+Status VisionTransformer::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
+                               const StopRequest& stop) {
+  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
+  const VisionTransformerConfig& c = state_->config;
+  if (c.trained_patches_a_side != c.patches_a_side())
+    state_->resized_positions = resize_positions(c, state_->trained_positions);
+  state_->loaded = true;
+  return Status();
+}
+
+}  // namespace weft

@@ -1,0 +1,187 @@
+#include "kernels/networks/vision_transformer/vision_transformer_checkpoint.h"
+
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kernels/layers/activation_name.h"
+#include "modalities/weights/metadata_reader.h"
+
+namespace weft {
+namespace {
+
+constexpr std::string_view kKnown = "clip, clip_vision_model, siglip, siglip_vision_model, vit or dinov2";
+
+void read_sizes(MetadataReader& r, VisionTransformerConfig& c, const char* activation) {
+  c.width = r.size_or("hidden_size", 768);
+  c.n_layers = r.size_or("num_hidden_layers", 12);
+  c.n_heads = r.size_or("num_attention_heads", 12);
+  c.mlp_width = r.size_or("intermediate_size", 3072);
+  c.image_size = r.size_or("image_size", 224);
+  c.patch_size = r.size_or("patch_size", 16);
+  c.activation = read_activation(r, "hidden_act", activation);
+  if (r.size_or("num_channels", 3) != 3) r.unsupported("num_channels", "another number", "3");
+}
+
+void read_clip(MetadataReader& outer, MetadataReader& r, VisionTransformerConfig& c, bool whole) {
+  read_sizes(r, c, "quick_gelu");  // the values that transformers leaves out are those of B/32
+  if (!r.has("patch_size")) c.patch_size = 32;
+  c.epsilon = static_cast<float>(r.positive_or("layer_norm_eps", 1e-5));
+  c.projection_width = (whole ? outer : r).size_or("projection_dim", 512);
+}
+
+void read_siglip(MetadataReader& r, VisionTransformerConfig& c) {
+  read_sizes(r, c, "gelu_pytorch_tanh");
+  c.epsilon = static_cast<float>(r.positive_or("layer_norm_eps", 1e-6));
+  c.has_class_token = c.norms_embeddings = false;
+  c.patches_have_bias = c.norms_hidden = true;
+  c.pooling = PicturePooling::kAttention;
+  c.projection_width = 0;
+  if (!r.flag_or("vision_use_head", true)) r.unsupported("vision_use_head", "false", "true");
+}
+
+void read_vit(MetadataReader& r, VisionTransformerConfig& c, bool dino) {
+  read_sizes(r, c, "gelu");
+  c.epsilon = static_cast<float>(r.positive_or("layer_norm_eps", dino ? 1e-6 : 1e-12));
+  c.norms_embeddings = false;
+  c.patches_have_bias = c.norms_hidden = true;
+  c.projection_width = 0;
+  if (dino) c.mlp_width = static_cast<int64_t>(static_cast<double>(c.width) * r.positive_or("mlp_ratio", 4));
+  if (!r.flag_or("qkv_bias", true)) r.unsupported("qkv_bias", "false", "true");
+  if (r.flag_or("use_swiglu_ffn", false)) r.unsupported("use_swiglu_ffn", "true", "false");
+}
+
+// Transformers' names of ViT and DINOv2 and those of CLIP's towers.
+constexpr std::pair<std::string_view, std::string_view> kRenamed[] = {
+    {"embeddings.cls_token", "embeddings.class_embedding"},
+    {"embeddings.patch_embeddings.projection", "embeddings.patch_embedding"},
+    {"embeddings.position_embeddings", "embeddings.position_embedding.weight"},
+    {"layernorm.", "post_layernorm."}};
+constexpr std::pair<std::string_view, std::string_view> kRenamedInLayer[] = {
+    {"attention.attention.query.", "self_attn.q_proj."},
+    {"attention.attention.key.", "self_attn.k_proj."},
+    {"attention.attention.value.", "self_attn.v_proj."},
+    {"attention.output.dense.", "self_attn.out_proj."},
+    {"intermediate.dense.", "mlp.fc1."},
+    {"output.dense.", "mlp.fc2."},
+    {"layernorm_before.", "layer_norm1."},
+    {"layernorm_after.", "layer_norm2."},
+    {"norm1.", "layer_norm1."},
+    {"norm2.", "layer_norm2."}};
+
+template <size_t n>
+std::string renamed(std::string_view name, const std::pair<std::string_view, std::string_view> (&names)[n]) {
+  for (const auto& [from, to] : names)
+    if (name.starts_with(from)) return std::string(to) + std::string(name.substr(from.size()));
+  return std::string(name);
+}
+
+// "encoder.layer.3.norm1.bias" as "encoder.layers.3.layer_norm1.bias".
+std::string vit_name(std::string_view name) {
+  constexpr std::string_view kLayer = "encoder.layer.";
+  if (!name.starts_with(kLayer)) return renamed(name, kRenamed);
+  const size_t dot = name.find('.', kLayer.size());
+  if (dot == std::string_view::npos) return std::string(name);
+  return "encoder.layers." + std::string(name.substr(kLayer.size(), dot + 1 - kLayer.size())) +
+         renamed(name.substr(dot + 1), kRenamedInLayer);
+}
+
+// What a model has beside its encoder, and what is needed in training alone.
+bool is_unread(std::string_view name) {
+  return name.starts_with("pooler.") || name == "embeddings.mask_token";
+}
+
+WeightSource vit_source(const WeightFile& file, const std::string& prefix) {
+  WeightSource encoder;
+  const WeightSource all = WeightSource::all_of(file);
+  const bool bare = !all.contains(prefix + "embeddings.cls_token");
+  for (const auto& [name, tensor] : all.tensors()) {
+    const bool inner = bare || name.starts_with(prefix);
+    const std::string own = inner && !bare ? name.substr(prefix.size()) : name;
+    if (!is_unread(own)) encoder.add(inner ? vit_name(own) : own, tensor);
+  }
+  return encoder;
+}
+
+// Layer scales into the rows of the products that they follow.
+WeightSource with_layer_scales(const WeightSource& source) {
+  WeightSource scaled;
+  constexpr std::pair<std::string_view, std::string_view> kScales[] = {
+      {"layer_scale1.lambda1", "self_attn.out_proj"}, {"layer_scale2.lambda1", "mlp.fc2"}};
+  for (const auto& [name, tensor] : source.tensors()) {
+    const auto* scale = std::begin(kScales);
+    while (scale != std::end(kScales) && !name.ends_with(scale->first)) ++scale;
+    if (scale == std::end(kScales)) {
+      scaled.add(name, tensor);
+      continue;
+    }
+    const std::string product =
+        name.substr(0, name.size() - scale->first.size()) + std::string(scale->second);
+    scaled.add_row_scale(product + ".weight", tensor);
+    scaled.add_row_scale(product + ".bias", tensor);
+  }
+  return scaled;
+}
+
+// SigLIP's head has queries, keys and values in one tensor.
+void add_head_attention(WeightSource& tower, const std::string& name, const SourceTensor& tensor) {
+  constexpr std::string_view kFused = "in_proj_";
+  const size_t at = name.find(kFused);
+  const int64_t rows = tensor.tensor->rank > 0 ? tensor.tensor->extents[0] / 3 : 0;
+  for (int64_t i = 0; i < 3; ++i) {
+    SourceTensor part = tensor;
+    part.first_row = i * rows;
+    part.n_rows = rows;
+    tower.add(name.substr(0, at) + "qkv"[i] + "_proj." + name.substr(at + kFused.size()), part);
+  }
+}
+
+}  // namespace
+
+Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& metadata,
+                                                               std::optional<int64_t> image_size) {
+  MetadataReader outer(metadata);
+  const std::string type = outer.text_or("model_type", "");
+  const bool whole = type == "clip" || type == "siglip", resizes = type == "vit" || type == "dinov2";
+  MetadataReader r(metadata, whole ? "vision_config." : "");
+  VisionTransformerConfig c;
+  if (type == "clip" || type == "clip_vision_model") read_clip(outer, r, c, whole);
+  else if (type == "siglip" || type == "siglip_vision_model") read_siglip(r, c);
+  else if (resizes) read_vit(r, c, type == "dinov2");
+  else outer.unsupported("model_type", type, kKnown);
+  if (resizes) {
+    while (outer.has("id2label." + std::to_string(c.n_classes))) ++c.n_classes;
+    bool classifies = false;
+    for (const std::string& name : outer.texts_or("architectures"))
+      classifies = classifies || name.ends_with("ForImageClassification");
+    if (!classifies) c.n_classes = 0;
+    else c.classifier = type == "dinov2" ? ClassifierInput::kClassTokenAndMean : ClassifierInput::kClassToken;
+    // transformers leaves out the names of two classes: it is their default.
+    if (classifies && c.n_classes == 0) c.n_classes = 2;
+  }
+  c.trained_patches_a_side = c.image_size / std::max<int64_t>(c.patch_size, 1);
+  if (resizes && image_size) c.image_size = *image_size;
+  for (const MetadataReader* reader : {&outer, &r})
+    if (!reader->status().ok()) return reader->status();
+  return c;
+}
+
+WeightSource vision_transformer_source(const WeightFile& file) {
+  const Result<std::string_view> type = file.metadata().string_or("model_type", "");
+  if (type.ok() && *type == "vit") return vit_source(file, "vit.");
+  if (type.ok() && *type == "dinov2") return with_layer_scales(vit_source(file, "dinov2."));
+  constexpr std::string_view kPrefix = "vision_model.";
+  const WeightSource all = WeightSource::all_of(file);
+  WeightSource tower;
+  for (const auto& [name, tensor] : all.tensors()) {
+    if (name == "visual_projection.weight") tower.add(name, tensor);
+    if (!name.starts_with(kPrefix)) continue;
+    const std::string own = name.substr(kPrefix.size());
+    if (own.starts_with("head.attention.in_proj_")) add_head_attention(tower, own, tensor);
+    else tower.add(own, tensor);
+  }
+  return tower;
+}
+
+}  // namespace weft

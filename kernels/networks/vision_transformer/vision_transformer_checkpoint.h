@@ -1,0 +1,26 @@
+/// The image encoder of a Hugging Face folder, whole or alone: config.json, and tensors under the names of CLIP's image towers.
+#ifndef WEFT_KERNELS_NETWORKS_VISION_TRANSFORMER_VISION_TRANSFORMER_CHECKPOINT_H
+#define WEFT_KERNELS_NETWORKS_VISION_TRANSFORMER_VISION_TRANSFORMER_CHECKPOINT_H
+
+#include <weft/sdk/status.h>
+
+#include <optional>
+
+#include "kernels/layers/weight_source.h"
+#include "kernels/networks/vision_transformer/vision_transformer.h"
+#include "modalities/weights/metadata.h"
+#include "modalities/weights/weight_file.h"
+
+namespace weft {
+
+/// image_size: of the pictures that will come, where that is known; else what the model was trained on. Another one is possible
+/// with ViT and DINOv2, whose positions are resized then. Errors: kUnsupported (another model_type, or a switch that is not
+/// there), kNotFound, kCorruptData: naming file and key.
+Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& metadata,
+                                                               std::optional<int64_t> image_size = {});
+
+/// The encoder's tensors; a text tower's are left out. DINOv2's layer scales are multiplied into the products before them.
+WeightSource vision_transformer_source(const WeightFile& file);
+
+}  // namespace weft
+#endif

@@ -1,0 +1,202 @@
+// The forward pass: one team of threads walks all layers together; see kernels/layers/layer_pass.h.
+#include <cmath>
+#include <cstring>
+
+#include "kernels/networks/vision_transformer/vision_transformer_state.h"
+
+namespace weft {
+namespace {
+
+// One thread's way through the pass, or the measure of its memory.
+class Walker {
+ public:
+  Walker(const VisionTransformer::State& state, LayerPass& pass, int64_t n_images, const TensorView* images,
+         const VisionTransformerOutputs* outputs)
+      : s_(state),
+        c_(state.config),
+        pass_(pass),
+        n_(n_images),
+        tokens_(state.config.n_tokens()),
+        images_(images),
+        out_(outputs) {}
+
+  void walk() {
+    x_ = pass_.take(DType::kF32, {n_ * tokens_, c_.width});
+    embed();
+    for (const EncoderLayer& layer : s_.layers) {
+      if (pass_.stopped()) return;
+      encoder_layer(pass_, layer, s_.shape, x_, {.count = n_, .tokens = tokens_}, s_.compute);
+    }
+    if (c_.norms_hidden) {
+      pass_.layer_norm(s_.last_norm, x_, x_);
+      pass_.barrier();
+    }
+    if (out_ && out_->hidden) {
+      const int64_t begin = pass_.begin(n_ * tokens_) * c_.width, end = pass_.end(n_ * tokens_) * c_.width;
+      std::memcpy(out_->hidden + begin, x_.as<float>() + begin, static_cast<size_t>(end - begin) * 4);
+    }
+    if (!out_ || out_->pooled) {
+      if (c_.pooling == PicturePooling::kAttention) pool_by_attention();
+      else pool_class_token();
+    }
+    if (s_.classifier.present() && (!out_ || out_->classes)) classify();
+    pass_.give(x_);
+  }
+
+ private:
+  // The patches' rows, each image's behind its class token's.
+  TensorView patch_rows() const {
+    const int64_t side = c_.patches_a_side();
+    TensorView rows = TensorView::contiguous(x_.as<float>() + c_.n_class_tokens() * c_.width, DType::kF32,
+                                             {n_, side, side, c_.width});
+    rows.strides[0] = tokens_ * c_.width;
+    return rows;
+  }
+  TensorView class_rows() const {
+    TensorView rows = TensorView::contiguous(x_.data, DType::kF32, {n_, c_.width});
+    rows.strides[0] = tokens_ * c_.width;
+    return rows;
+  }
+  TensorView result(float* values, int64_t width) const {
+    return TensorView::contiguous(values, DType::kF32, {n_, width});
+  }
+
+  void embed() {
+    if (pass_.measures()) return;
+    pass_.convolution(s_.patches, *images_, patch_rows(), {.stride = c_.patch_size});
+    pass_.barrier();
+    const int64_t width = c_.width;
+    for (int64_t r = pass_.begin(n_ * tokens_); r < pass_.end(n_ * tokens_); ++r) {
+      float* x = x_.as<float>() + r * width;
+      if (c_.has_class_token && r % tokens_ == 0)
+        std::memcpy(x, s_.class_embedding, static_cast<size_t>(width) * 4);
+      add(x, s_.positions() + r % tokens_ * width, width, pass_.level());
+      if (c_.norms_embeddings) norm_rows(s_.first_norm, x, width, x, width, 1, width, pass_.level());
+    }
+    pass_.barrier();
+  }
+
+  // The class tokens, normed and projected.
+  void pool_class_token() {
+    float* pooled = out_ ? out_->pooled : nullptr;
+    const bool projects = s_.projection.present();
+    const TensorView normed = pass_.take(DType::kF32, {n_, c_.width});
+    const TensorView first = projects ? normed : result(pooled, c_.width);
+    if (c_.norms_hidden) copy_rows(class_rows(), first);
+    else pass_.layer_norm(s_.last_norm, class_rows(), first);
+    pass_.barrier();
+    if (projects) pass_.dense(s_.projection, normed, result(pooled, c_.projection_width));
+    pass_.barrier();
+    pass_.give(normed);
+  }
+
+  // One learned query looks at all tokens; then an MLP.
+  void pool_by_attention() {
+    const int64_t c = c_.width;
+    const TensorView keys = pass_.take(s_.compute, {n_ * tokens_, 2 * c});
+    const TensorView query = pass_.take(s_.compute, {1, c});
+    const TensorView found = pass_.take(s_.compute, {n_, c});
+    const TensorView sum = pass_.take(DType::kF32, {n_, c});
+    const TensorView wide = pass_.take(s_.compute, {n_, c_.mlp_width});
+    pass_.dense(s_.head_query, TensorView::contiguous(const_cast<float*>(s_.query), DType::kF32, {1, c}),
+                query);
+    pass_.dense(s_.head_key_value, x_, keys);
+    pass_.barrier();
+    DenseAttention a;
+    a.batch = n_;
+    a.n_queries = 1;
+    a.n_keys = tokens_;
+    a.n_heads = c_.n_heads;
+    a.head_dim = c / c_.n_heads;
+    a.dtype = keys.dtype;
+    a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
+    a.q = {query.data, c, 0};
+    a.k = {keys.data, 2 * c, tokens_ * 2 * c};
+    a.v = {keys.as<const char>() + c * size_bytes(keys.dtype), 2 * c, tokens_ * 2 * c};
+    a.y = {found.data, c, c};
+    pass_.attention(a);
+    pass_.dense(s_.head_out, found, sum);
+    pass_.barrier();
+    pass_.layer_norm(s_.head_norm, sum, found);
+    pass_.barrier();
+    pass_.dense(s_.head_up, found, wide, {.activation = c_.activation});
+    pass_.barrier();
+    pass_.dense(s_.head_down, wide, result(out_ ? out_->pooled : nullptr, c), {.residual = sum});
+    pass_.barrier();
+    for (const TensorView& buffer : {wide, sum, found, query, keys}) pass_.give(buffer);
+  }
+
+  // Logits of classes; states are normed already.
+  void classify() {
+    const bool mean = c_.classifier == ClassifierInput::kClassTokenAndMean;
+    const int64_t width = c_.width, k = mean ? 2 * width : width;
+    const TensorView read = pass_.take(DType::kF32, {n_, k});
+    if (!pass_.measures()) {
+      TensorView first = read;
+      first.shape[1] = width;
+      copy_rows(class_rows(), first);
+      for (int64_t i = pass_.begin(n_); mean && i < pass_.end(n_); ++i)
+        mean_of_patches(i, read.as<float>() + i * k + width);
+    }
+    pass_.barrier();
+    pass_.dense(s_.classifier, read, result(out_ ? out_->classes : nullptr, c_.n_classes));
+    pass_.barrier();
+    pass_.give(read);
+  }
+
+  void mean_of_patches(int64_t image, float* mean) const {
+    const float* x = x_.as<float>() + image * tokens_ * c_.width;
+    const int64_t patches = tokens_ - 1;
+    for (int64_t k = 0; k < c_.width; ++k) {
+      double sum = 0;
+      for (int64_t t = 1; t <= patches; ++t) sum += x[t * c_.width + k];
+      mean[k] = static_cast<float>(sum / static_cast<double>(patches));
+    }
+  }
+
+  void copy_rows(const TensorView& from, const TensorView& to) const {
+    if (pass_.measures()) return;
+    for (int64_t i = pass_.begin(n_); i < pass_.end(n_); ++i)
+      std::memcpy(to.as<float>() + i * to.strides[0], from.as<float>() + i * from.strides[0],
+                  static_cast<size_t>(c_.width) * 4);
+  }
+
+  const VisionTransformer::State& s_;
+  const VisionTransformerConfig& c_;
+  LayerPass& pass_;
+  int64_t n_, tokens_;
+  const TensorView* images_;             // null: measures
+  const VisionTransformerOutputs* out_;  // null: measures
+  TensorView x_;                         // [n * tokens, width] f32, the residual connection
+};
+
+Status check_images(const VisionTransformerConfig& c, const TensorView& images) {
+  if (images.dtype != DType::kF32)
+    return Status(StatusCode::kUnsupported, "an image encoder reads pictures in f32");
+  if (!images.data || images.rank != 4 || images.shape[0] < 1 || images.shape[1] != c.image_size ||
+      images.shape[2] != c.image_size || images.shape[3] != 3)
+    return Status(StatusCode::kInvalidShape, "an image encoder wants pictures of one size")
+        .expected("[n, " + std::to_string(c.image_size) + ", " + std::to_string(c.image_size) + ", 3]");
+  return Status();
+}
+
+}  // namespace
+
+int64_t VisionTransformer::workspace_bytes(int64_t n_images, uint32_t n_threads) const {
+  return LayerPass::measure(
+      n_threads, [&](LayerPass& pass) { Walker(*state_, pass, n_images, nullptr, nullptr).walk(); });
+}
+
+Status VisionTransformer::forward(const TensorView& images, const VisionTransformerOutputs& outputs,
+                                  std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
+                                  LayerTimes* times) const {
+  if (!state_->loaded)
+    return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded");
+  if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
+  const int64_t needed = workspace_bytes(images.shape[0], executor.max_threads());
+  return LayerPass::run(
+      workspace, needed, "the image encoder's", executor, stop, times,
+      [&](LayerPass& pass) { Walker(*state_, pass, images.shape[0], &images, &outputs).walk(); });
+}
+
+}  // namespace weft
