@@ -44,6 +44,9 @@ Result<std::unique_ptr<VisionModel>> VisionModel::open(const sdk::ModelSource& s
 }
 
 Status VisionModel::open_pictures(DType compute) {
+  // A folder of another kind is refused as such, before what else it lacks.
+  if (const auto known = read_vision_transformer_config(file_->metadata()); !known.ok())
+    return known.status();
   const std::filesystem::path path = file_->folder() / "preprocessor_config.json";
   const Result<PictureProcessor> processor = PictureProcessor::read(path);
   if (!processor.ok()) return processor.status();
