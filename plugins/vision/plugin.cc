@@ -1,6 +1,7 @@
 // The vision plugin's descriptor and its one exported symbol. Each node's own file holds its ports and parameters.
 #include <weft/sdk/plugin.h>
 
+#include "plugins/vision/bench_node.h"
 #include "plugins/vision/encode_nodes.h"
 #include "plugins/vision/match_nodes.h"
 #include "plugins/vision/vision_model.h"
@@ -14,7 +15,8 @@ const weft_model_type kModels[] = {
                                      "folder of CLIP, SigLIP, ViT or DINOv2.",
                              .parameters = VisionModel::parameters()})};
 
-const weft_node_type kNodes[] = {kEncodeNode, kEncodeTextNode, kSimilarityNode, kClassifyNode, kRankNode};
+const weft_node_type kNodes[] = {kEncodeNode,   kEncodeTextNode, kSimilarityNode,
+                                 kClassifyNode, kRankNode,       kBenchNode};
 
 const weft_plugin kPlugin =
     sdk::plugin({.name = "vision",

@@ -1,5 +1,5 @@
-/// weft bench text, embed, image: how fast a language model reads and writes, an encoder turns texts into vectors, or a
-/// diffusion model paints, on this machine (a pipeline of one bench node). weft bench kernels: bench_kernels.h.
+/// weft bench text, embed, vision, image: how fast a language model reads and writes, an encoder turns texts or pictures into
+/// vectors, or a diffusion model paints, on this machine (a pipeline of one bench node). weft bench kernels: bench_kernels.h.
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -30,10 +30,12 @@ struct Options {
 
 bool is_image(const Options& options) { return options.what == "image"; }
 bool is_embed(const Options& options) { return options.what == "embed"; }
+bool is_vision(const Options& options) { return options.what == "vision"; }
 
 std::string model_of(const Options& options) {
   if (!options.model.empty()) return options.model;
   if (is_embed(options)) return "all-MiniLM-L6-v2";
+  if (is_vision(options)) return "emoji/clip";
   return is_image(options) ? "emoji" : "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
@@ -46,6 +48,9 @@ std::string bench_pipeline(const Options& options) {
   if (is_image(options)) {
     model["precision"] = options.precision;
     with.update({{"size", options.size}, {"steps", options.steps}, {"n", options.batch}});
+  } else if (is_vision(options)) {
+    model["precision"] = options.precision;
+    with["batch"] = options.batch;
   } else if (is_embed(options)) {
     model["precision"] = options.precision;
     with.update({{"batch", options.batch}, {"tokens", options.tokens}});
@@ -106,6 +111,13 @@ void print_embed_report(const Json& report) {
   print(line);
 }
 
+void print_vision_report(const Json& report) {
+  char line[160];
+  std::snprintf(line, sizeof line, "pictures     %10.1f a second\nload         %10.1f ms\n",
+                report.at("images_per_s").get<double>(), report.at("load_ms").get<double>());
+  print(line);
+}
+
 void print_image_report(const Json& report) {
   char line[200];
   std::snprintf(
@@ -120,6 +132,7 @@ void print_image_report(const Json& report) {
 void print_report(const Json& report, const Options& options) {
   if (is_image(options)) print_image_report(report);
   else if (is_embed(options)) print_embed_report(report);
+  else if (is_vision(options)) print_vision_report(report);
   else print_text_report(report);
   print("peak memory  " + format_byte_size(report.at("peak_rss_bytes").get<uint64_t>()) + "\n");
 }
@@ -171,10 +184,10 @@ int bench(const Options& options) {
 
 std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  arguments.choice(
-      "WHAT", options->what, {"text", "embed", "image", "kernels"},
-      "What to measure: text, a language model; embed, an encoder of texts; image, a diffusion model; "
-      "kernels, the operations of the compute library");
+  arguments.choice("WHAT", options->what, {"text", "embed", "vision", "image", "kernels"},
+                   "What to measure: text, a language model; embed, an encoder of texts; vision, one of "
+                   "pictures; image, a diffusion model; "
+                   "kernels, the operations of the compute library");
   arguments.optional_positional("OP", options->op, "Of kernels, only this operation");
   arguments.option("--filter", options->filter, "TEXT",
                    "Of kernels, only cases whose name, or whose model, contains this");
@@ -185,8 +198,9 @@ std::function<int()> declare(Arguments& arguments) {
                    "Of kernels, the device to measure, cuda:0 for one; default: the CPU");
   arguments.option("--buffer", options->buffer_mib, 1, 1 << 20, "MiB",
                    "Of kernels, the buffer that the peak of reading is measured with; default: 256");
-  arguments.option("--model", options->model, "MODEL",
-                   "A model file or folder, or its name in a model folder; default: SmolLM2, MiniLM, emoji");
+  arguments.option(
+      "--model", options->model, "MODEL",
+      "A model file or folder, or its name in a model folder; default: SmolLM2, MiniLM, emoji/clip, emoji");
   arguments.option("--prompt-tokens", options->prompt_tokens, 1, 1 << 20, "N",
                    "Length of each prompt; default: 512");
   arguments.option("--gen-tokens", options->gen_tokens, 1, 1 << 20, "N",
@@ -217,10 +231,12 @@ const Command kBenchCommand = {
     "--depth tokens. With "
     "--batch, totals over all sequences. first_token_ms counts from the start of the process. "
     "texts_per_s: texts of --tokens turned into vectors, --batch of them at once. "
+    "images_per_s: pictures turned into vectors, --batch of them at once. "
     "step_s: one call of the UNet with guidance, for --batch pictures.",
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --threads 2\n"
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json\n"
     "weft bench embed --batch 32 --tokens 128 --threads 2 --json\n"
+    "weft bench vision --model emoji/clip --batch 8 --threads 2 --json\n"
     "weft bench image --model emoji --size 64 --steps 2 --threads 2 --json\n"
     "weft bench kernels matmul --threads 2",
     declare};

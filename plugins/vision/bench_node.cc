@@ -1,0 +1,82 @@
+#include "plugins/vision/bench_node.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace weft::vision {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr weft_port kOutputs[] = {
+    sdk::port("report", "json", "images_per_s, the median; batch_s: of one batch; load_ms.")};
+constexpr weft_parameter kParameters[] = {
+    kModelParameter,
+    sdk::parameter({.name = "batch",
+                    .type = "int",
+                    .default_json = "8",
+                    .minimum = 1,
+                    .maximum = 1024,
+                    .help = "Pictures at once."}),
+    sdk::parameter({.name = "repetitions",
+                    .type = "int",
+                    .default_json = "5",
+                    .minimum = 1,
+                    .maximum = 1000,
+                    .help = "The median of so many measurements is reported."})};
+
+}  // namespace
+
+BenchNode::BenchNode(const sdk::NodeConfig& config)
+    : host_(config.host()),
+      model_(*config.model<VisionModel>("model")),
+      batch_(config.parameters().get_int("batch")),
+      repetitions_(config.parameters().get_int("repetitions")) {}
+
+Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
+  plan.set_output(0, sdk::bytes_spec(4096));
+  plan.set_workspace_bytes(
+      static_cast<uint64_t>(model_.network().workspace_bytes(batch_, host_.executor().max_threads())));
+  return {};
+}
+
+Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
+  const VisionTransformerConfig& config = model_.network().config();
+  const int64_t side = config.image_size;
+  std::vector<float> pixels(static_cast<size_t>(batch_ * side * side * 3));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i * 7919 % 255) / 127.5f - 1;
+  std::vector<float> pooled(static_cast<size_t>(batch_ * config.pooled_width()));
+  const TensorView images = TensorView::contiguous(pixels.data(), DType::kF32, {batch_, side, side, 3});
+  const StopRequest stop{[](void* of) { return static_cast<sdk::Request*>(of)->cancelled(); }, &request};
+  std::vector<double> seconds;
+  for (int64_t i = 0; i <= repetitions_; ++i) {  // the first one fills the caches
+    const Clock::time_point start = Clock::now();
+    Status status = model_.network().forward(
+        images, {.hidden = nullptr, .pooled = pooled.data(), .classes = nullptr},
+        {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()}, host_.executor(),
+        stop);
+    if (!status.ok()) return status;
+    if (i > 0) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    request.progress(i, repetitions_, "repetitions");
+  }
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  const nlohmann::ordered_json report = {{"images_per_s", static_cast<double>(batch_) / *middle},
+                                         {"batch_s", *middle},
+                                         {"load_ms", model_.load_seconds() * 1e3},
+                                         {"batch", batch_},
+                                         {"size", side},
+                                         {"repetitions", repetitions_}};
+  return request.set_output(0, request.host().make_json(report.dump()));
+}
+
+constexpr weft_node_type kBenchNode =
+    sdk::node<BenchNode>({.name = "vision.bench",
+                          .help = "Measures how fast an encoder turns pictures into vectors here.",
+                          .flags = WEFT_NODE_NONDETERMINISTIC,
+                          .outputs = kOutputs,
+                          .parameters = kParameters});
+
+}  // namespace weft::vision
