@@ -1,4 +1,5 @@
-/// Four adjacent weights of a block in f32, for each format of format.h that products serve; device code.
+/// Four adjacent weights of a block, in f32 or as codes and their scale, for each format of format.h that products serve;
+/// device code.
 /// dequantize.cc says what a block means; here e, the first of the four, is a multiple of 4.
 ///
 /// Each format says the alignment that its blocks have in a matrix whose first byte is a multiple of 16; codes are read in
@@ -30,16 +31,10 @@ __device__ __forceinline__ uint32_t nibbles(const uint8_t* p, int e) {
   return bytes4<kAlignment>(p + e % 16) >> (e < 16 ? 0 : 4) & 0x0f0f0f0fu;
 }
 
-/// scale * (code - zero) for the four codes of a word.
-__device__ __forceinline__ Quad scaled(uint32_t codes, float scale, int zero) {
-  Quad w;
-  for (int j = 0; j < 4; ++j) w.v[j] = scale * static_cast<float>(byte_of(codes, j) - zero);
-  return w;
-}
-__device__ __forceinline__ Quad scaled_and_shifted(uint32_t codes, float scale, float shift) {
-  Quad w;
-  for (int j = 0; j < 4; ++j) w.v[j] = scale * static_cast<float>(byte_of(codes, j)) + shift;
-  return w;
+/// Codes less `zero`, which no code exceeds by more than 127: signed bytes, without a borrow from one to the next.
+template <int zero>
+__device__ __forceinline__ uint32_t centred(uint32_t codes) {
+  return ((codes | 0x80808080u) - 0x01010101u * zero) ^ 0x80808080u;
 }
 
 /// What the 16 codes of 4 bits stand for, as signed bytes; two words of 8.
@@ -48,29 +43,36 @@ struct CodeTable {
 };
 constexpr CodeTable kIq4Table = {0xf6eaddcfbfad9881u, 0x7159453526190d01u};
 constexpr CodeTable kFp4DoubledTable = {0x0c08060403020100u, 0xf4f8fafcfdfeff00u};
-__device__ __forceinline__ Quad looked_up(uint32_t codes, CodeTable table, float scale) {
-  Quad w;
+__device__ __forceinline__ uint32_t looked_up(uint32_t codes, CodeTable table) {
+  uint32_t bytes = 0;
   for (int j = 0; j < 4; ++j) {
     const int code = byte_of(codes, j);
     const uint64_t eight = code < 8 ? table.low : table.high;
-    w.v[j] = scale * static_cast<float>(static_cast<int8_t>(eight >> 8 * (code % 8)));
+    bytes |= static_cast<uint32_t>(eight >> 8 * (code % 8) & 255) << 8 * j;
   }
-  return w;
+  return bytes;
 }
 
 /// Bit e + j of the mask into bit 4 of byte j.
 __device__ __forceinline__ uint32_t fifth_bits(uint32_t mask, int e) {
-  uint32_t bits = 0;
-  for (int j = 0; j < 4; ++j) bits |= (mask >> (e + j) & 1) << (8 * j + 4);
-  return bits;
+  return ((mask >> e & 15) * 0x00204081u & 0x01010101u) << 4;
 }
 
+/// A weight is scale * code + shift.
+struct Scale {
+  float scale, shift;
+};
+
+/// For every format: kElements and kBytes of a block, and weights(block, e), the four from e on. Quantised ones also have
+/// codes(block, e), those four as signed bytes, and scale(block, e), which is that of a whole run of kRun elements; where
+/// kShifts is false its shift is 0.
 template <WeightFormat kFormat>
 struct Block;
 
 template <typename T>
 struct PlainBlock {
   static constexpr int kElements = 4, kBytes = 4 * sizeof(T);
+  static constexpr bool kQuantised = false;
   static __device__ __forceinline__ Quad weights(const uint8_t* b, int) {
     return load_quad(reinterpret_cast<const T*>(b));
   }
@@ -82,54 +84,73 @@ struct Block<WeightFormat::kF16> : PlainBlock<F16> {};
 template <>
 struct Block<WeightFormat::kBF16> : PlainBlock<BF16> {};
 
-template <WeightFormat kFormat>
+template <WeightFormat kFormat, int kElementsOfARun, bool kHasShift>
 struct QuantisedBlock {
   static constexpr int kElements = block_layout(kFormat).elements, kBytes = block_layout(kFormat).bytes;
+  static constexpr int kRun = kElementsOfARun;
+  static constexpr bool kQuantised = true, kShifts = kHasShift;
+  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+    const uint32_t codes = Block<kFormat>::codes(b, e);
+    const Scale s = Block<kFormat>::scale(b, e);
+    Quad w;
+    for (int j = 0; j < 4; ++j) {
+      w.v[j] = s.scale * static_cast<float>(static_cast<int8_t>(codes >> 8 * j & 255));
+      if constexpr (kHasShift) w.v[j] += s.shift;
+    }
+    return w;
+  }
 };
 
 template <>
-struct Block<WeightFormat::kQ4_0> : QuantisedBlock<WeightFormat::kQ4_0> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    return scaled(nibbles<2>(b + 2, e), half_at(b), 8);
+struct Block<WeightFormat::kQ4_0> : QuantisedBlock<WeightFormat::kQ4_0, 32, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return centred<8>(nibbles<2>(b + 2, e));
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
+};
+template <>
+struct Block<WeightFormat::kQ4_1> : QuantisedBlock<WeightFormat::kQ4_1, 32, true> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) { return nibbles<4>(b + 4, e); }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) {
+    return {half_at(b), half_at(b + 2)};
   }
 };
 template <>
-struct Block<WeightFormat::kQ4_1> : QuantisedBlock<WeightFormat::kQ4_1> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    return scaled_and_shifted(nibbles<4>(b + 4, e), half_at(b), half_at(b + 2));
+struct Block<WeightFormat::kQ5_0> : QuantisedBlock<WeightFormat::kQ5_0, 32, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return centred<16>(nibbles<2>(b + 6, e) | fifth_bits(bytes4<2>(b + 2), e));
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
+};
+template <>
+struct Block<WeightFormat::kQ5_1> : QuantisedBlock<WeightFormat::kQ5_1, 32, true> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return nibbles<4>(b + 8, e) | fifth_bits(load4(b + 4), e);
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) {
+    return {half_at(b), half_at(b + 2)};
   }
 };
 template <>
-struct Block<WeightFormat::kQ5_0> : QuantisedBlock<WeightFormat::kQ5_0> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    return scaled(nibbles<2>(b + 6, e) | fifth_bits(bytes4<2>(b + 2), e), half_at(b), 16);
-  }
+struct Block<WeightFormat::kQ8_0> : QuantisedBlock<WeightFormat::kQ8_0, 32, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) { return bytes4<2>(b + 2 + e); }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
 };
 template <>
-struct Block<WeightFormat::kQ5_1> : QuantisedBlock<WeightFormat::kQ5_1> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    return scaled_and_shifted(nibbles<4>(b + 8, e) | fifth_bits(load4(b + 4), e), half_at(b), half_at(b + 2));
+struct Block<WeightFormat::kIQ4_NL> : QuantisedBlock<WeightFormat::kIQ4_NL, 32, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return looked_up(nibbles<2>(b + 2, e), kIq4Table);
   }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
 };
 template <>
-struct Block<WeightFormat::kQ8_0> : QuantisedBlock<WeightFormat::kQ8_0> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    // Signed bytes: adding 128 to each makes them codes with that zero.
-    return scaled(bytes4<2>(b + 2 + e) ^ 0x80808080u, half_at(b), 128);
+struct Block<WeightFormat::kMXFP4> : QuantisedBlock<WeightFormat::kMXFP4, 32, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return looked_up(nibbles<1>(b + 1, e), kFp4DoubledTable);
   }
-};
-template <>
-struct Block<WeightFormat::kIQ4_NL> : QuantisedBlock<WeightFormat::kIQ4_NL> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    return looked_up(nibbles<2>(b + 2, e), kIq4Table, half_at(b));
-  }
-};
-template <>
-struct Block<WeightFormat::kMXFP4> : QuantisedBlock<WeightFormat::kMXFP4> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) {
     const uint32_t exponent = load1(b);  // 2^(exponent - 128): the table is doubled
-    const float scale = __uint_as_float(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
-    return looked_up(nibbles<1>(b + 1, e), kFp4DoubledTable, scale);
+    return {__uint_as_float(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23), 0};
   }
 };
 
@@ -139,77 +160,84 @@ __device__ __forceinline__ uint32_t pairs_of_bits(const uint8_t* p, int e) {
   return bytes4<kAlignment>(p + e / 128 * 32 + e % 32) >> (2 * (e / 32 % 4)) & 0x03030303u;
 }
 template <>
-struct Block<WeightFormat::kQ2_K> : QuantisedBlock<WeightFormat::kQ2_K> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+struct Block<WeightFormat::kQ2_K> : QuantisedBlock<WeightFormat::kQ2_K, 16, true> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return pairs_of_bits<4>(b + 16, e);
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
     const int scale = static_cast<int>(load1(b + e / 16));
-    return scaled_and_shifted(pairs_of_bits<4>(b + 16, e), half_at(b + 80) * static_cast<float>(scale & 15),
-                              -half_at(b + 82) * static_cast<float>(scale >> 4));
+    return {half_at(b + 80) * static_cast<float>(scale & 15),
+            -half_at(b + 82) * static_cast<float>(scale >> 4)};
   }
 };
 template <>
-struct Block<WeightFormat::kQ3_K> : QuantisedBlock<WeightFormat::kQ3_K> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+struct Block<WeightFormat::kQ3_K> : QuantisedBlock<WeightFormat::kQ3_K, 16, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    const uint32_t third = (bytes4<2>(b + e % 32) >> (e / 32) & 0x01010101u) << 2;
+    return centred<4>(pairs_of_bits<2>(b + 32, e) | third);
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
     const uint8_t* scales = b + 96;
     const int j = e / 16;
     const int low = static_cast<int>(j < 8 ? load1(scales + j) & 15 : load1(scales + j - 8) >> 4);
     const int high = static_cast<int>(load1(scales + 8 + j % 4) >> (2 * (j / 4)) & 3);
-    const uint32_t third = (bytes4<2>(b + e % 32) >> (e / 32) & 0x01010101u) << 2;
-    return scaled(pairs_of_bits<2>(b + 32, e) | third,
-                  half_at(b + 108) * static_cast<float>((low | high << 4) - 32), 4);
+    return {half_at(b + 108) * static_cast<float>((low | high << 4) - 32), 0};
   }
 };
 
-struct ScaleAndMin {
-  float scale, min;
-};
 /// Of the j-th of 8 runs of 32, from Q4_K's and Q5_K's head: {f16 d, f16 dmin, 12 bytes of scales and minima of 6 bits}.
-__device__ __forceinline__ ScaleAndMin scale_and_min(const uint8_t* b, int j) {
-  const uint8_t* q = b + 4;
-  const int at = static_cast<int>(load1(q + (j < 4 ? j : j + 4)));
-  const int first = static_cast<int>(load1(q + (j < 4 ? j : j - 4))),
-            second = static_cast<int>(load1(q + (j < 4 ? j + 4 : j)));
-  const int scale = j < 4 ? at & 63 : (at & 15) | first >> 6 << 4;
-  const int min = j < 4 ? second & 63 : at >> 4 | second >> 6 << 4;
-  return {half_at(b) * static_cast<float>(scale), half_at(b + 2) * static_cast<float>(min)};
+__device__ __forceinline__ Scale scale_and_min(const uint8_t* b, int j) {
+  const Words4 head = load16(b);
+  const int first = byte_of(head.w[1], j % 4), second = byte_of(head.w[2], j % 4),
+            third = byte_of(head.w[3], j % 4);
+  const int scale = j < 4 ? first & 63 : (third & 15) | first >> 6 << 4;
+  const int min = j < 4 ? second & 63 : third >> 4 | second >> 6 << 4;
+  return {to_f32(from_bits<F16>(head.w[0] & 0xffff)) * static_cast<float>(scale),
+          -to_f32(from_bits<F16>(head.w[0] >> 16)) * static_cast<float>(min)};
 }
 template <>
-struct Block<WeightFormat::kQ4_K> : QuantisedBlock<WeightFormat::kQ4_K> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    const ScaleAndMin s = scale_and_min(b, e / 32);
-    return scaled_and_shifted(load4(b + 16 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu,
-                              s.scale, -s.min);
+struct Block<WeightFormat::kQ4_K> : QuantisedBlock<WeightFormat::kQ4_K, 32, true> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return load4(b + 16 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
   }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) { return scale_and_min(b, e / 32); }
 };
 template <>
-struct Block<WeightFormat::kQ5_K> : QuantisedBlock<WeightFormat::kQ5_K> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    const ScaleAndMin s = scale_and_min(b, e / 32);
+struct Block<WeightFormat::kQ5_K> : QuantisedBlock<WeightFormat::kQ5_K, 32, true> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
     const uint32_t low = load4(b + 48 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
-    const uint32_t fifth = (load4(b + 16 + e % 32) >> (e / 32) & 0x01010101u) << 4;
-    return scaled_and_shifted(low | fifth, s.scale, -s.min);
+    return low | (load4(b + 16 + e % 32) >> (e / 32) & 0x01010101u) << 4;
   }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) { return scale_and_min(b, e / 32); }
 };
 template <>
-struct Block<WeightFormat::kQ6_K> : QuantisedBlock<WeightFormat::kQ6_K> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+struct Block<WeightFormat::kQ6_K> : QuantisedBlock<WeightFormat::kQ6_K, 16, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
     const int half = e / 128, quarter = e / 32 % 4;
     const uint32_t low =
         bytes4<2>(b + 64 * half + 32 * (quarter & 1) + e % 32) >> (4 * (quarter >> 1)) & 0x0f0f0f0fu;
     const uint32_t high = bytes4<2>(b + 128 + 32 * half + e % 32) >> (2 * quarter) & 0x03030303u;
-    const int scale = static_cast<int8_t>(load1(b + 192 + e / 16));
-    return scaled(low | high << 4, half_at(b + 208) * static_cast<float>(scale), 32);
+    return centred<32>(low | high << 4);
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
+    return {half_at(b + 208) * static_cast<float>(static_cast<int8_t>(load1(b + 192 + e / 16))), 0};
   }
 };
 template <>
-struct Block<WeightFormat::kIQ4_XS> : QuantisedBlock<WeightFormat::kIQ4_XS> {
-  static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
+struct Block<WeightFormat::kIQ4_XS> : QuantisedBlock<WeightFormat::kIQ4_XS, 32, false> {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+    return looked_up(nibbles<4>(b + 8 + e / 32 * 16, e % 32), kIq4Table);
+  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
     const int j = e / 32;
     const int low = static_cast<int>(load1(b + 4 + j / 2) >> (4 * (j % 2)) & 15);
     const int high = static_cast<int>(load2(b + 2) >> (2 * j) & 3);
-    return looked_up(nibbles<4>(b + 8 + 16 * j, e % 32), kIq4Table,
-                     half_at(b) * static_cast<float>((low | high << 4) - 32));
+    return {half_at(b) * static_cast<float>((low | high << 4) - 32), 0};
   }
 };
+
+/// Whether the format has codes and scales. Host code.
+constexpr bool is_quantised(WeightFormat format) { return block_layout(format).elements > 1; }
 
 /// What `start` gives for the format as a std::integral_constant. what: "embeddings". Host code. Errors: start's, kUnsupported (a
 /// format without a Block).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,8 +16,8 @@
 namespace weft {
 namespace {
 
-/// Rows that go through the kernels that read a weight once for each of them.
-constexpr int64_t kFewRows = 4;
+/// Rows that go through the kernels that read a weight once for four of them; more are worth unpacked weights.
+constexpr int64_t kFewRows = 16;
 /// Tokens of a row for each further block that shares them, up to kMostSplits.
 constexpr int64_t kTokensPerSplit = 512, kMostSplits = 8;
 /// Rows of a pass that is worth a graph: with more, the host's calls are a small part of its time.
@@ -37,6 +38,23 @@ struct Layout {
     at += aligned(count * static_cast<int64_t>(sizeof(Part)));
   }
 };
+
+/// Whether products of many rows go over tensor cores, rounded to 16 bits: not those of f32, whose files want all of it.
+bool goes_dense(const PackedMatrix& w) { return w.format != WeightFormat::kF32 && w.k % 8 == 0; }
+
+int64_t widest_input(const DecoderConfig& c) { return std::max({c.width, c.query_width(), c.mlp_width}); }
+/// Of W that are unpacked at a time.
+int64_t unpacked_elements(const DecoderConfig& c) {
+  constexpr int64_t kMost = 64 << 20;
+  const int64_t largest =
+      std::max({c.query_width() * c.width, c.mlp_width * c.width, c.vocabulary * c.width});
+  return std::clamp(largest, 8 * widest_input(c), std::max(kMost, 8 * widest_input(c)));
+}
+/// Floats for the sums of products whose depth is split among blocks.
+int64_t split_sums_floats(const DecoderConfig& c, int64_t n) {
+  constexpr int64_t kMost = 8 << 20;
+  return std::min(kMost, 8 * n * std::max(widest_input(c), c.kv_width()));
+}
 
 /// What a pass is told: filled in the host's memory, read in the device's.
 struct PassInputs {
@@ -64,21 +82,24 @@ struct PassInputs {
 };
 
 struct Workspace {
-  std::byte* inputs = nullptr;  // PassInputs
-  float* hidden = nullptr;      // [n, width] the residual stream
-  float* normed = nullptr;      // [n, width]
-  float* second = nullptr;      // [n, width] input of the MLP, in parallel blocks with two norms
-  float* q = nullptr;           // [n, query_width]
-  float* k = nullptr;           // [n, kv_width]
-  float* v = nullptr;           // [n, kv_width]
-  float* attended = nullptr;    // [n, query_width]
-  float* parts = nullptr;       // of decode_attention_cuda()
-  float* gate = nullptr;        // [n, mlp_width]
-  float* up = nullptr;          // [n, mlp_width]
-  float* product = nullptr;     // [n, width] before a norm of its own
-  float* chosen = nullptr;      // [rows, width] rows whose logits or hidden states are wanted
-  float* logits = nullptr;      // [rows, vocabulary]
-  RankedValue* top = nullptr;   // [rows, k]
+  std::byte* inputs = nullptr;   // PassInputs
+  float* hidden = nullptr;       // [n, width] the residual stream
+  float* normed = nullptr;       // [n, width]
+  float* second = nullptr;       // [n, width] input of the MLP, in parallel blocks with two norms
+  float* q = nullptr;            // [n, query_width]
+  float* k = nullptr;            // [n, kv_width]
+  float* v = nullptr;            // [n, kv_width]
+  float* attended = nullptr;     // [n, query_width]
+  float* parts = nullptr;        // of decode_attention_cuda()
+  float* gate = nullptr;         // [n, mlp_width]
+  float* up = nullptr;           // [n, mlp_width]
+  float* product = nullptr;      // [n, width] before a norm of its own
+  uint16_t* narrow = nullptr;    // [n, widest input] of a dense product
+  uint16_t* unpacked = nullptr;  // rows of its weights
+  float* split_sums = nullptr;
+  float* chosen = nullptr;     // [rows, width] rows whose logits or hidden states are wanted
+  float* logits = nullptr;     // [rows, vocabulary]
+  RankedValue* top = nullptr;  // [rows, k]
 
   int64_t place(std::byte* base, const DecoderConfig& c, const DeviceDecoder::Limits& limits) {
     const int64_t n = limits.tokens;
@@ -98,6 +119,10 @@ struct Workspace {
     layout.take(gate, n * c.mlp_width);
     layout.take(up, n * c.mlp_width);
     layout.take(product, c.post_norms ? n * c.width : 0);
+    const bool dense = std::max(n, limits.logits_rows) > kFewRows;
+    layout.take(narrow, dense ? std::max(n, limits.logits_rows) * widest_input(c) : 0);
+    layout.take(unpacked, dense ? unpacked_elements(c) : 0);
+    layout.take(split_sums, dense ? split_sums_floats(c, n) : 0);
     layout.take(chosen, std::max(limits.logits_rows, n) * c.width);
     layout.take(logits, limits.logits_rows * c.vocabulary);
     layout.take(top, limits.logits_rows * limits.k);
@@ -309,6 +334,7 @@ class Pass {
       g.w = w, g.y = y, g.bias = bias, g.added = added, g.n = count;
       return ops_.gemv(g, stream_);
     }
+    if (goes_dense(linear.w)) return dense_product(linear.w, w, count, x.x, y, bias, added, m);
     return ops_.matmul({.format = linear.w.format,
                         .w = w,
                         .x = x.x,
@@ -319,6 +345,37 @@ class Pass {
                         .n = count,
                         .k = linear.w.k},
                        stream_);
+  }
+
+  /// On tensor cores: x and W in 16 bits, so many rows of W at a time as there is room for.
+  Status dense_product(const PackedMatrix& matrix, const std::byte* w, int64_t n, const float* x, float* y,
+                       const float* bias, const float* added, int64_t m) {
+    const DType dtype = matrix.format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF16;
+    if (Status status = ops_.unpack({WeightFormat::kF32, x, dtype, w_.narrow, m * matrix.k}, stream_);
+        !status.ok())
+      return status;
+    const int64_t most = unpacked_elements(c_) / matrix.k / 8 * 8;
+    for (int64_t at = 0; at < n; at += most) {
+      const int64_t rows = std::min(most, n - at);
+      const void* unpacked = w + at * weights_bytes(matrix.format, matrix.k);
+      if (block_layout(matrix.format).elements > 1) {
+        if (Status status =
+                ops_.unpack({matrix.format, unpacked, dtype, w_.unpacked, rows * matrix.k}, stream_);
+            !status.ok())
+          return status;
+        unpacked = w_.unpacked;
+      }
+      GemmCuda g;
+      g.dtype = dtype, g.c_dtype = DType::kF32;
+      g.a = w_.narrow, g.w = unpacked, g.c = y + at;
+      g.bias = bias ? bias + at : nullptr, g.residual = added ? added + at : nullptr;
+      g.m = m, g.n = rows, g.k = matrix.k;
+      g.a_stride = matrix.k, g.c_stride = g.residual_stride = n;
+      g.workspace = w_.split_sums;
+      if (gemm_cuda_workspace(g) > split_sums_floats(c_, n_)) g.tiling = tiling_of(g), g.tiling->splits = 1;
+      if (Status status = ops_.gemm(g, stream_); !status.ok()) return status;
+    }
+    return {};
   }
 
   static GemvCuda gemv(const Linear& linear, const ProductInput& x, int64_t m) {
@@ -342,9 +399,29 @@ class Pass {
     } parts[] = {{joint ? layer.qkv : layer.query, 0, q, w_.q},
                  {joint ? layer.qkv : layer.key, joint ? q : 0, kv, w_.k},
                  {joint ? layer.qkv : layer.value, joint ? q + kv : 0, kv, w_.v}};
-    for (const auto& part : parts) {
-      if (Status status = product(part.linear, part.first, part.count, x, part.y, nullptr, n_); !status.ok())
-        return status;
+    for (size_t i = 0; i < std::size(parts);) {
+      // Neighbours of one format are one launch, where rows are few.
+      size_t together = 1;
+      while (n_ <= kFewRows && i + together < std::size(parts) &&
+             parts[i + together].linear.w.format == parts[i].linear.w.format)
+        ++together;
+      if (together == 1) {
+        const auto& part = parts[i++];
+        if (Status status = product(part.linear, part.first, part.count, x, part.y, nullptr, n_);
+            !status.ok())
+          return status;
+        continue;
+      }
+      GemvCuda g = gemv(parts[i].linear, x, n_);
+      for (size_t j = 0; j < together; ++j, ++i) {
+        const auto& [linear, first, count, y] = parts[i];
+        const GemvMatrix matrix{
+            static_cast<const std::byte*>(linear.w.data) + first * weights_bytes(linear.w.format, linear.w.k),
+            y, linear.bias ? linear.bias + first : nullptr, count};
+        if (j == 0) g.w = matrix.w, g.y = matrix.y, g.bias = matrix.bias, g.n = matrix.n;
+        else g.more[j - 1] = matrix;
+      }
+      if (Status status = ops_.gemv(g, stream_); !status.ok()) return status;
     }
     if (!layer.query_norm.weight) return {};
     if (Status status = norm(layer.query_norm, w_.q, w_.q, n_ * c_.n_heads, c_.head_dim); !status.ok())

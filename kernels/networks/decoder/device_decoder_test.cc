@@ -165,7 +165,8 @@ TEST_P(DeviceDecoderGolden, GeneratesWhatTheCpuGenerates) {
 INSTANTIATE_TEST_SUITE_P(Models, DeviceDecoderGolden, ::testing::ValuesIn(testing::kGoldenDecoders),
                          [](const auto& model) { return std::string(model.param); });
 
-// The weights stay quantised on the device: the results are those of the same numbers in f32 on the CPU.
+// The weights stay quantised on the device: the results are those of the same numbers in f32 on the CPU, but for x in 16 bits a
+// run, and for the rounding to f16 where rows are many.
 TEST(DeviceDecoderQuantised, ComputesWithTheNumbersThatTheFormatMeans) {
   const std::vector<int32_t> tokens = {1, 37, 12, 60, 33};
   for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_K}) {
@@ -182,6 +183,25 @@ TEST(DeviceDecoderQuantised, ComputesWithTheNumbersThatTheFormatMeans) {
                                         static_cast<int64_t>(want.size())),
                 kTolerance);
   }
+}
+
+// A prompt long enough for tensor cores: its products round weights and activations to f16.
+TEST(DeviceDecoderQuantised, RoundsTheProductsOfLongPrompts) {
+  std::vector<int32_t> tokens(24);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 7 % 60 + 1);
+  const auto plain =
+      testing::write_random_llama("device_decoder_plain", WeightFormat::kQ4_K, WeightFormat::kF32);
+  OnCpu cpu(plain.string());
+  KvCache pages = cpu.cache();
+  KvSequence sequence = pages.new_sequence();
+  const std::vector<float> want = cpu.logits(sequence, tokens);
+  const auto quantised =
+      testing::write_random_llama("device_decoder_quantised", WeightFormat::kQ4_K, WeightFormat::kQ4_K);
+  OnDevice model(quantised.string());
+  const double error = testing::relative_error(model.all_logits(tokens, tokens.size()).data(), want.data(),
+                                               static_cast<int64_t>(want.size()));
+  EXPECT_LT(error, 3e-3);
+  EXPECT_GT(error, kTolerance) << "they went another way";
 }
 
 // Two sequences in a batch, one of them a fork that must not write into the pages of the other.

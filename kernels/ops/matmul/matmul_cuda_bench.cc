@@ -1,5 +1,5 @@
 // What `weft bench kernels matmul --device` measures: products of one row with the matrices of a decoder of 7 billion weights
-// and of SmolLM2, in the formats of their files, and those of a batch and of a prompt.
+// and of SmolLM2, in the formats of their files, those of a batch, and the unpacking that comes before those of a prompt.
 #include "kernels/bench/device_case.h"
 #include "kernels/device/ops.h"
 #include "kernels/quant/dequantize.h"
@@ -22,12 +22,27 @@ DeviceCase product_case(WeightFormat format, int64_t m, int64_t n, int64_t k) {
       const std::byte* w = operands->at(0, i);
       const float* x = operands->as<float>(1, i);
       float* y = operands->as<float>(2, i);
-      if (m > 4)
+      if (m > 16)
         return ops.matmul({.format = format, .w = w, .x = x, .y = y, .m = m, .n = n, .k = k}, stream);
       GemvCuda g;
       g.format = format, g.w = w, g.x = x, g.y = y;
       g.m = m, g.n = n, g.k = k;
       return ops.gemv(g, stream);
+    });
+  };
+  return c;
+}
+
+DeviceCase unpack_case(WeightFormat format, int64_t count) {
+  DeviceCase c;
+  c.name = "unpack " + std::string(block_layout(format).name) + ", " + std::to_string(count);
+  const int64_t bytes = weights_bytes(format, count);
+  c.bytes = static_cast<double>(bytes + 2 * count);
+  c.make = [=](const DeviceStream& stream) -> Result<DeviceRun> {
+    auto memory = DeviceOperands::allocate(stream, {bytes, 2 * count});
+    if (!memory.ok()) return memory.status();
+    return DeviceRun([=, m = share(*std::move(memory))](int64_t i) {
+      return stream.device()->ops().unpack({format, m->at(0, i), DType::kF16, m->at(1, i), count}, stream);
     });
   };
   return c;
@@ -45,9 +60,10 @@ std::vector<DeviceCase> matmul_device_cases() {
   cases.push_back(product_case(WeightFormat::kQ6_K, 1, 4096, 11008 / 256 * 256));
   cases.push_back(product_case(WeightFormat::kQ4_1, 1, 1536, 576));
   cases.push_back(product_case(WeightFormat::kQ4_1, 1, 49152, 576));
-  for (const int64_t m : {4, 8, 32, 512, 2048})
+  for (const int64_t m : {2, 4, 8, 16, 32})
     cases.push_back(product_case(WeightFormat::kQ4_K, m, 11008, 4096));
-  cases.push_back(product_case(WeightFormat::kBF16, 512, 11008, 4096));
+  for (const WeightFormat format : {WeightFormat::kQ4_K, WeightFormat::kF32})
+    cases.push_back(unpack_case(format, 11008 * 4096));
   return cases;
 }
 
