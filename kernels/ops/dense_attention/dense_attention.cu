@@ -277,20 +277,26 @@ __global__ void __launch_bounds__(kThreads) dense_attention(Work work) {
   }
 }
 
-// In f32: 32 queries and 32 keys at a time, a thread two rows of four scores, and of sixteen values.
+// In f32: 32 queries and 32 keys at a time, a thread two rows of four scores, and of sixteen values. Without kPieces elements are
+// read one by one, of any type and alignment.
 constexpr int kF32Rows = 32, kF32Values = 128, kF32Pitch = kF32Values * 4 + 16, kWeightPitch = kF32Rows + 4;
-constexpr int f32_depth_pitch(int head_dim) {
-  return head_dim / 4 % 2 == 0 ? head_dim * 4 + 16 : head_dim * 4;
-}
+constexpr int f32_depth_pitch(int depth) { return depth / 4 % 2 == 0 ? depth * 4 + 16 : depth * 4; }
 
-__device__ __forceinline__ void copy_f32_rows(char* to, int pitch, const float* from, int64_t stride,
-                                              int first, int tokens, int cols) {
-  const int pieces = cols / 4;
-  for (int i = static_cast<int>(threadIdx.x); i < kF32Rows * pieces; i += kThreads) {
-    const int row = i / pieces, at = i % pieces;
+/// cols: what a row has of them, zeros up to a multiple of four.
+template <typename T, bool kPieces>
+__device__ __forceinline__ void copy_f32_rows(char* to, int pitch, const T* from, int64_t stride, int first,
+                                              int tokens, int cols) {
+  const int quads = (cols + 3) / 4, each = kPieces ? quads : quads * 4;
+  for (int i = static_cast<int>(threadIdx.x); i < kF32Rows * each; i += kThreads) {
+    const int row = i / each, at = i % each;
     const bool there = first + row < tokens;
-    device::copy_async16(to + row * pitch + at * 16, there ? from + (first + row) * stride + at * 4 : from,
-                         there);
+    if constexpr (kPieces) {
+      device::copy_async16(to + row * pitch + at * 16, there ? from + (first + row) * stride + at * 4 : from,
+                           there);
+    } else {
+      reinterpret_cast<float*>(to + row * pitch)[at] =
+          there && at < cols ? device::to_f32(from[(first + row) * stride + at]) : 0.0f;
+    }
   }
 }
 
@@ -306,6 +312,7 @@ __device__ __forceinline__ float eight_sum(float x) {
   return x;
 }
 
+template <typename T, bool kPieces>
 __global__ void __launch_bounds__(kThreads) dense_attention_f32(Work work, int pitch) {
   WEFT_DYNAMIC_SHARED(char, shared);
   char* const queries = shared;
@@ -318,20 +325,21 @@ __global__ void __launch_bounds__(kThreads) dense_attention_f32(Work work, int p
   const int64_t batch = static_cast<int>(blockIdx.z) / slices;
   const int first_query = static_cast<int>(blockIdx.x) * kF32Rows, first_value = slice * kF32Values,
             n_values = min(kF32Values, work.head_dim - first_value);
-  const float* q = head_of<float>(work.q, batch, work.head_dim);
-  const float* k = head_of<float>(work.k, batch, work.head_dim);
-  const float* v = head_of<float>(work.v, batch, work.head_dim) + first_value;
-  copy_f32_rows(queries, pitch, q, work.q.token_stride, first_query, work.n_queries, work.head_dim);
+  const T* q = head_of<T>(work.q, batch, work.head_dim);
+  const T* k = head_of<T>(work.k, batch, work.head_dim);
+  const T* v = head_of<T>(work.v, batch, work.head_dim) + first_value;
+  copy_f32_rows<T, kPieces>(queries, pitch, q, work.q.token_stride, first_query, work.n_queries,
+                            work.head_dim);
   float sum[2][kF32Values / 8] = {}, largest[2] = {-INFINITY, -INFINITY}, total[2] = {};
   const int n_keys = work.causal ? min(work.n_keys, first_query + kF32Rows) : work.n_keys;
   for (int first = 0; first < n_keys; first += kF32Rows) {
-    copy_f32_rows(keys, pitch, k, work.k.token_stride, first, work.n_keys, work.head_dim);
-    copy_f32_rows(values, kF32Pitch, v, work.v.token_stride, first, work.n_keys, n_values);
+    copy_f32_rows<T, kPieces>(keys, pitch, k, work.k.token_stride, first, work.n_keys, work.head_dim);
+    copy_f32_rows<T, kPieces>(values, kF32Pitch, v, work.v.token_stride, first, work.n_keys, n_values);
     device::copy_async_commit();
     device::copy_async_wait<0>();
     __syncthreads();
     float score[2][4] = {};
-    for (int piece = 0; piece < work.head_dim / 4; ++piece) {
+    for (int piece = 0; piece < (work.head_dim + 3) / 4; ++piece) {
       device::Quad a[2];
 #pragma unroll
       for (int i = 0; i < 2; ++i)
@@ -390,8 +398,8 @@ __global__ void __launch_bounds__(kThreads) dense_attention_f32(Work work, int p
     }
     __syncthreads();
   }
-  float* y = static_cast<float*>(work.y) + batch * work.y_batch_stride +
-             static_cast<int64_t>(blockIdx.y) * work.head_dim + first_value;
+  T* y = static_cast<T*>(work.y) + batch * work.y_batch_stride +
+         static_cast<int64_t>(blockIdx.y) * work.head_dim + first_value;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int query = first_query + row + i * 16;
@@ -399,7 +407,8 @@ __global__ void __launch_bounds__(kThreads) dense_attention_f32(Work work, int p
     if (query >= work.n_queries) continue;
 #pragma unroll
     for (int n = 0; n < kF32Values / 8; ++n)
-      if (n * 8 + col < n_values) y[query * work.y_token_stride + n * 8 + col] = sum[i][n] * inverse;
+      if (n * 8 + col < n_values)
+        y[query * work.y_token_stride + n * 8 + col] = device::from_f32<T>(sum[i][n] * inverse);
   }
 }
 
@@ -426,35 +435,52 @@ Status start(const DenseAttentionCuda& a, const Work& work, cudaStream_t stream)
   return start_shape<T, 512, 128, 1>(a, work, stream);
 }
 
+template <typename T, bool kPieces>
 Status start_f32(const DenseAttentionCuda& a, const Work& work, cudaStream_t stream) {
-  const int pitch = f32_depth_pitch(work.head_dim);
+  const int pitch = f32_depth_pitch((work.head_dim + 3) / 4 * 4);
   const int shared = kF32Rows * (2 * pitch + kF32Pitch + kWeightPitch * 4);
   return device::launch(stream, "dense_attention_f32", grid_of(a, kF32Rows, kF32Values), kThreads,
-                        static_cast<size_t>(shared), dense_attention_f32, work, pitch);
+                        static_cast<size_t>(shared), dense_attention_f32<T, kPieces>, work, pitch);
+}
+
+/// Whether everything begins at, and is a multiple of, 16 bytes.
+bool in_pieces(const DenseAttentionCuda& a) {
+  const int64_t piece = 16 / size_bytes(a.dtype);
+  bool whole = a.head_dim % piece == 0;
+  for (const HeadsView* view : {&a.q, &a.k, &a.v, &a.y})
+    whole = whole && view->token_stride % piece == 0 && view->batch_stride % piece == 0 &&
+            device::aligned_to(view->data, 16);
+  return whole;
+}
+
+template <typename T>
+Status start_typed(const DenseAttentionCuda& a, const Work& work, cudaStream_t stream) {
+  if constexpr (sizeof(T) == 4) {
+    return in_pieces(a) ? start_f32<T, true>(a, work, stream) : start_f32<T, false>(a, work, stream);
+  } else {
+    return in_pieces(a) ? start<T>(a, work, stream) : start_f32<T, false>(a, work, stream);
+  }
 }
 
 Status check(const DenseAttentionCuda& a) {
   constexpr int64_t kMost = 1 << 28;
-  const int64_t piece = 16 / size_bytes(a.dtype);
   if (a.batch < 0 || a.batch > 16383 || a.n_queries < 0 || a.n_queries > kMost || a.n_keys < 1 ||
       a.n_keys > kMost || a.n_heads < 1 || a.n_heads > 65535 || a.head_dim < 1 ||
-      a.head_dim > kMaxDenseHeadDimCuda || a.head_dim % piece != 0)
+      a.head_dim > kMaxDenseHeadDimCuda)
     return Status(StatusCode::kInvalidShape, "dense attention on a device: an impossible shape")
-        .expected("keys, heads of 1 to 512 components in multiples of " + std::to_string(piece))
+        .expected("keys, heads of 1 to 512 components")
         .got(std::to_string(a.n_keys) + " keys, " + std::to_string(a.head_dim) + " components");
   for (const HeadsView* view : {&a.q, &a.k, &a.v, &a.y})
-    if (view->token_stride < a.n_heads * a.head_dim || view->token_stride % piece != 0 ||
-        view->batch_stride < 0 || view->batch_stride % piece != 0)
+    if (view->token_stride < a.n_heads * a.head_dim || view->batch_stride < 0)
       return Status(StatusCode::kInvalidShape, "dense attention on a device: a stride does not fit")
-          .expected("at least " + std::to_string(a.n_heads * a.head_dim) +
-                    " elements a token, multiples of " + std::to_string(piece))
+          .expected("at least " + std::to_string(a.n_heads * a.head_dim) + " elements a token")
           .got(std::to_string(view->token_stride));
   if (a.batch == 0 || a.n_queries == 0) return {};
   for (const HeadsView* view : {&a.q, &a.k, &a.v, &a.y})
-    if (!view->data || !device::aligned_to(view->data, 16))
-      return Status(StatusCode::kInvalidArgument,
-                    "dense attention on a device: expected pointers aligned to 16 bytes, none null");
-  const int64_t whole = a.dtype == DType::kF32 ? kF32Values : 160;  // components that one block makes
+    if (!view->data)
+      return Status(StatusCode::kInvalidArgument, "dense attention on a device: a pointer is null");
+  const bool by_tensor_cores = a.dtype != DType::kF32 && in_pieces(a);
+  const int64_t whole = by_tensor_cores ? 160 : kF32Values;  // components that one block makes
   if (a.y.data == a.q.data && a.head_dim > whole)
     return Status(StatusCode::kInvalidArgument,
                   "dense attention on a device: y is q in heads of several blocks")
@@ -488,8 +514,8 @@ Status dense_attention_cuda(const DenseAttentionCuda& a, cudaStream_t stream) {
                      static_cast<int>(a.head_dim),
                      a.scale,
                      a.mask == AttentionMask::kCausal};
-  if (a.dtype == DType::kF32) return start_f32(a, work, stream);
-  return a.dtype == DType::kF16 ? start<F16>(a, work, stream) : start<BF16>(a, work, stream);
+  if (a.dtype == DType::kF32) return start_typed<float>(a, work, stream);
+  return a.dtype == DType::kF16 ? start_typed<F16>(a, work, stream) : start_typed<BF16>(a, work, stream);
 }
 
 }  // namespace weft

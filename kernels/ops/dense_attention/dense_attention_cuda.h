@@ -27,7 +27,8 @@ namespace weft {
 
 inline constexpr int64_t kMaxDenseHeadDimCuda = 512;
 
-/// Everything is in the device's memory. Pointers, token strides, batch strides and head_dim: multiples of 16 bytes.
+/// Everything is in the device's memory. Where pointers, token strides, batch strides and head_dim are not all multiples of 16
+/// bytes, it is computed in f32 without tensor cores, element by element.
 struct DenseAttentionCuda {
   int64_t batch = 1, n_queries = 0, n_keys = 0, n_heads = 1, head_dim = 0;
   DType dtype = DType::kBF16;  // of q, k, v and y: bf16, f16 or f32
@@ -38,7 +39,7 @@ struct DenseAttentionCuda {
   int64_t bias_query_stride = 0, bias_head_stride = 0, bias_batch_stride = 0;
 };
 
-/// Errors: kInvalidShape (an extent or stride out of range), kUnsupported (a dtype), kInvalidArgument (a null or misaligned pointer,
+/// Errors: kInvalidShape (an extent or stride out of range), kUnsupported (a dtype), kInvalidArgument (a null pointer,
 /// y that is q where it may not be).
 Status dense_attention_cuda(const DenseAttentionCuda& a, CUstream_st* stream);
 

@@ -42,6 +42,9 @@ const Case kCases[] = {
     {DType::kBF16, 1, 1, 1, 1, 8, Layout::kApart, AttentionMask::kNone, false},
     {DType::kF32, 2, 35, 33, 2, 20, Layout::kJoined, AttentionMask::kNone, true},
     {DType::kF32, 1, 40, 70, 1, 132, Layout::kApart, AttentionMask::kCausal, false},
+    {DType::kF32, 2, 33, 5, 4, 3, Layout::kJoined, AttentionMask::kNone, false},  // nothing at 16 bytes
+    {DType::kBF16, 1, 7, 40, 2, 12, Layout::kApart, AttentionMask::kNone, true},
+    {DType::kF16, 1, 4, 3, 1, 130, Layout::kApart, AttentionMask::kNone, false},
 };
 
 /// Extents and switches of a, without its pointers.
@@ -166,11 +169,11 @@ TEST(DenseAttentionCuda, RefusesWhatItCannotDo) {
   EXPECT_TRUE(dense_attention_cuda(a, nullptr).ok());
   a = good, a.n_keys = 0;
   EXPECT_EQ(dense_attention_cuda(a, nullptr).code(), StatusCode::kInvalidShape);
-  a = good, a.head_dim = 4;
+  a = good, a.head_dim = 513;
   EXPECT_EQ(dense_attention_cuda(a, nullptr).code(), StatusCode::kInvalidShape);
   a = good, a.n_heads = 2;
   EXPECT_EQ(dense_attention_cuda(a, nullptr).code(), StatusCode::kInvalidShape);
-  a = good, a.v.data = x + 1;
+  a = good, a.v.data = nullptr;
   EXPECT_EQ(dense_attention_cuda(a, nullptr).code(), StatusCode::kInvalidArgument);
   a = good, a.head_dim = 512;
   a.q = a.k = a.v = a.y = {x, 512, 512};
