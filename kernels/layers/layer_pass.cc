@@ -50,13 +50,17 @@ void LayerPass::clock(double LayerTimes::*kind) {
 }
 
 void LayerPass::barrier() {
-  if (measures()) return;
+  if (measures() || on_device_) return;
   team_->barrier();
   clock(&LayerTimes::other);
 }
 
 bool LayerPass::stopped() {
   if (measures()) return false;
+  if (on_device_) {
+    if (device_->stop.requested && device_->stop.requested(device_->stop.context)) device_->stopped = true;
+    return device_->stopped || !device_->status.ok();
+  }
   if (thread_ == 0 && shared_->stop.requested && shared_->stop.requested(shared_->stop.context))
     shared_->stopped.store(true, std::memory_order_relaxed);
   team_->barrier();  // and at least one more, of a layer, before the next question
@@ -65,6 +69,7 @@ bool LayerPass::stopped() {
 
 void LayerPass::dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
                       const DenseOptions& options) {
+  if (on_device_) return device_dense(layer, x, y, options);
   if (layer.is_quantized()) return quantized_dense(layer, x, y, options);
   if (measures()) return;
   clock(&LayerTimes::dense);
@@ -102,6 +107,7 @@ void LayerPass::quantized_dense(const DenseLayer& layer, const TensorView& x, co
 
 void LayerPass::convolution(const ConvolutionLayer& layer, const TensorView& x, const TensorView& y,
                             const ConvolutionOptions& options) {
+  if (on_device_) return device_convolution(layer, x, y, options);
   if (measures()) return;
   clock(&LayerTimes::convolution);
   Convolution c;
@@ -129,8 +135,7 @@ ScaleShift LayerPass::group_norm(const GroupNormLayer& layer, const TensorView& 
   const int64_t channels = x.shape[3] + (skip.rank > 0 ? skip.shape[3] : 0);
   float* scale = take_floats(x.shape[0] * channels);
   float* shift = take_floats(x.shape[0] * channels);
-  if (measures()) return {scale, shift};
-  clock(&LayerTimes::norm);
+  if (measures() && !on_device_) return {scale, shift};
   const GroupNorm g = {.x = x,
                        .skip = skip,
                        .groups = layer.groups,
@@ -139,6 +144,11 @@ ScaleShift LayerPass::group_norm(const GroupNormLayer& layer, const TensorView& 
                        .bias = layer.bias,
                        .scale = scale,
                        .shift = shift};
+  if (on_device_) {
+    device_group_norm(g);
+    return {scale, shift};
+  }
+  clock(&LayerTimes::norm);
   assert(check_group_norm(g).ok());
   if (shared_->tiled_norms) {
     tiled_group_norm(g);
@@ -161,12 +171,14 @@ void LayerPass::tiled_group_norm(const GroupNorm& g) {
 }
 
 void LayerPass::layer_norm(const Norm& layer, const TensorView& x, const TensorView& y) {
+  if (on_device_) return device_layer_norm(layer, x, y);
   if (measures()) return;
   clock(&LayerTimes::norm);
   layer_norm_rows(layer, x, y, begin(x.shape[0]), end(x.shape[0]), shared_->level);
 }
 
 void LayerPass::attention(const DenseAttention& a) {
+  if (on_device_) return device_attention(a);
   void* scratch = arena_.take(dense_attention_scratch_bytes(a.head_dim, max_threads_));
   if (!measures()) {
     clock(&LayerTimes::attention);

@@ -8,6 +8,9 @@
 ///   int64_t bytes = LayerPass::measure(n_threads, network);
 ///   LayerPass::Shared shared{.workspace = workspace, .max_threads = executor.max_threads(), .stop = stop};
 ///   executor.run([&](Team team) { LayerPass pass(team, shared); network(pass); });
+///
+/// The same on a device: one thread queues each layer's ops on a stream, buffers are the device's, barriers are nothing. What a
+/// network reads from and gives to the host goes through input(), fill() and result().
 #ifndef WEFT_KERNELS_LAYERS_LAYER_PASS_H
 #define WEFT_KERNELS_LAYERS_LAYER_PASS_H
 
@@ -18,10 +21,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <initializer_list>
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "kernels/layers/scratch_arena.h"
 #include "kernels/layers/stop_request.h"
@@ -33,6 +38,7 @@
 namespace weft {
 
 struct GroupNorm;
+class DeviceStream;
 class TiledNorms;
 
 /// Where the time of a pass went, by kind of layer; seconds of the team's first thread, waiting included.
@@ -117,10 +123,53 @@ class LayerPass {
     return pass.arena_.peak_bytes();
   }
 
-  bool measures() const { return shared_ == nullptr; }
+  bool measures() const { return on_device_ ? device_ == nullptr : shared_ == nullptr; }
   IsaLevel level() const { return shared_ ? shared_->level : IsaLevel::kScalar; }
   uint32_t thread() const { return thread_; }
   uint32_t n_threads() const { return n_threads_; }
+
+  /// A pass on a device that loaded the network's weights, which it waits for. workspace: the device's memory. Errors: those of
+  /// check_workspace(), of ops and of the device, kCancelled.
+  template <typename Walk>
+  static Status run_on(const DeviceStream& stream, std::span<std::byte> workspace, int64_t needed,
+                       const char* whose, const StopRequest& stop, Walk&& walk) {
+    if (Status fits = check_workspace(workspace, needed, whose); !fits.ok()) return fits;
+    OnDevice device{&stream, workspace.data(), stop, {}, false, {}};
+    LayerPass pass(&device);
+    walk(pass);
+    return device.finish();
+  }
+  /// Bytes of the device's memory that a pass on it takes.
+  template <typename Network>
+  static int64_t measure_on_device(Network&& network) {
+    LayerPass pass(static_cast<OnDevice*>(nullptr));
+    network(pass);
+    return pass.arena_.peak_bytes();
+  }
+  bool on_device() const { return on_device_; }
+
+  // What crosses between the host and where the pass runs.
+
+  /// A view of the host's memory where layers can read it; give it back with give_input(). f32 or any other type.
+  TensorView input(const TensorView& of_host);
+  void give_input(const TensorView& view) {
+    if (on_device_) give(view);
+  }
+  /// view's f32 values become what write(float*) puts there, on the host and by one thread. Ends with a barrier.
+  template <typename Write>
+  void fill(const TensorView& view, Write&& write) {
+    if (measures()) return;
+    if (on_device_) {
+      write(staged(view));
+      copy_staged(view);
+    } else if (thread_ == 0) {
+      write(view.as<float>());
+    }
+    barrier();
+  }
+  /// A view that layers can write to in the place of one of the host's; give it back with give_result(), behind a barrier.
+  TensorView result(const TensorView& of_host);
+  void give_result(const TensorView& view, const TensorView& of_host);
 
   // Buffers, uninitialised.
   TensorView take(DType dtype, std::initializer_list<int64_t> shape);
@@ -156,21 +205,60 @@ class LayerPass {
   /// Ends with a barrier.
   void attention(const DenseAttention& a);
 
+  /// x = f(x), f32; one thread's work on the host. Ends with a barrier.
+  void activation(Activation f, const TensorView& x);
+
+  /// x += y, both f32 and of as many elements; one thread's work on the host. Ends with a barrier.
+  void add_values(const TensorView& x, const float* y);
+
   /// This thread's part of `count` items.
   int64_t begin(int64_t count) const { return count * thread_ / n_threads_; }
   int64_t end(int64_t count) const { return count * (int64_t{thread_} + 1) / n_threads_; }
 
  private:
+  /// What a pass on a device shares with its caller.
+  struct OnDevice {
+    const DeviceStream* stream;
+    std::byte* workspace;
+    StopRequest stop;
+    Status status;  // the first error; nothing is queued after it
+    bool stopped;
+    std::deque<std::vector<float>> staged;  // until the stream has passed the copies
+    /// Waits for the stream.
+    Status finish();
+  };
+
   explicit LayerPass(uint32_t n_threads);
+  /// device null: measures.
+  explicit LayerPass(OnDevice* device)
+      : n_threads_(1), on_device_(true), device_(device), arena_(device ? device->workspace : nullptr) {}
   void clock(double LayerTimes::*kind);
   void tiled_group_norm(const GroupNorm& g);
   void quantized_dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
                        const DenseOptions& options);
 
+  // Layers on a device, in layer_pass_device.cc.
+  bool queues() const;  // neither measures nor has failed
+  void queued(Status status);
+  float* staged(const TensorView& view);
+  void copy_staged(const TensorView& view);
+  TensorView prepared(const TensorView& x, const ConvolutionOptions& options, DType compute,
+                      int64_t channels);
+  void give_prepared(const TensorView& prepared, const TensorView& x);
+  void device_dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
+                    const DenseOptions& options);
+  void device_convolution(const ConvolutionLayer& layer, const TensorView& x, const TensorView& y,
+                          const ConvolutionOptions& options);
+  void device_group_norm(const GroupNorm& g);
+  void device_layer_norm(const Norm& layer, const TensorView& x, const TensorView& y);
+  void device_attention(const DenseAttention& a);
+
   std::optional<Team> team_;
   Shared* shared_ = nullptr;
   uint32_t thread_ = 0, n_threads_ = 1;
   uint32_t max_threads_ = 1;  // what scratch is sized by, so that places do not depend on the team
+  bool on_device_ = false;
+  OnDevice* device_ = nullptr;
   ScratchArena arena_;
   void* products_scratch_ = nullptr;
   size_t n_norms_ = 0;  // group norms so far

@@ -105,7 +105,7 @@ struct Walk {
   }
 
   void mlp(const TransformerLayer& layer) const {
-    const int64_t c = s.channels, n = images * pixels, step = std::min(n, kMlpRows);
+    const int64_t c = s.channels, n = images * pixels, step = pass.on_device() ? n : std::min(n, kMlpRows);
     const TensorView normed = pass.take(inner, {n, c});
     const TensorView wide = pass.take(inner, {step, 4 * c});
     pass.layer_norm(layer.norm3, tokens, normed);

@@ -86,8 +86,10 @@ void WeightPlan::quantized(const std::vector<std::string>& names, int64_t n_each
   }
 }
 
-void WeightPlan::biases(std::initializer_list<std::string> names, int64_t n_each, const float** out) {
+void WeightPlan::biases(std::initializer_list<std::string> names, int64_t n_each, const float** out,
+                        GemmPairing pairing) {
   Step step;
+  step.paired = pairing == GemmPairing::kValueGate;
   for (const std::string& name : names) {
     if (!require(name + ".bias", {n_each})) return;
     step.names.push_back(name + ".bias");
@@ -115,12 +117,13 @@ void WeightPlan::dense(std::initializer_list<std::string> names, int64_t n_each,
     if (bytes.ok()) {
       step.dense = &out->w;
       step.count = n_each * k;
+      step.paired = pairing == GemmPairing::kValueGate;
       place(std::move(step), *bytes);
     } else {
       unreadable_.push_back("'" + step.names[0] + "': " + to_string(bytes.error()));
     }
   }
-  if (bias == BiasTensor::kRequired) biases(names, n_each, &out->bias);
+  if (bias == BiasTensor::kRequired) biases(names, n_each, &out->bias, pairing);
 }
 
 void WeightPlan::convolution(const std::string& name, int64_t out_channels, int64_t in_channels,

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/device/device.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_source.h"
@@ -56,6 +57,13 @@ struct GroupNormLayer {
   int64_t groups = 32;
   float epsilon = 1e-5f;
 };
+
+/// On a device matrices lie as [n, k] and kernels as [out, height, width, in], in the type that the network computes in; k and in are
+/// filled up with zeros to so many elements: whole 16 bytes.
+constexpr int64_t device_depth(DType dtype, int64_t k) {
+  const int64_t piece = 16 / size_bytes(dtype);
+  return (k + piece - 1) / piece * piece;
+}
 
 enum class BiasTensor : uint8_t { kNone, kRequired };
 
@@ -99,6 +107,13 @@ class WeightPlan {
   Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
               const StopRequest& stop = {}) const;
 
+  /// Exact bytes of load_on()'s memory.
+  int64_t device_bytes() const;
+  /// The same weights in a device's memory, which the layers refer to from now on; waits for them. Rows of values and their gates
+  /// alternate there. Errors: kUnsupported (block-quantised matrices), kOutOfMemory, kCancelled, those of the device.
+  Result<DeviceBuffer> load_on(const DeviceStream& stream, Executor executor,
+                               const StopRequest& stop = {}) const;
+
  private:
   struct Step {
     std::vector<std::string> names;
@@ -107,16 +122,21 @@ class WeightPlan {
     PackedMatrix* quantized = nullptr;
     ConvolutionWeights* convolution = nullptr;
     const float** values = nullptr;
-    int64_t count = 0;  // elements of each named tensor
+    int64_t count = 0;    // elements of each named tensor
+    bool paired = false;  // values and their gates
   };
 
   // nullptr, with a note, if it is missing or of another shape.
   const SourceTensor* require(const std::string& name, const std::vector<int64_t>& shape);
-  void biases(std::initializer_list<std::string> names, int64_t n_each, const float** out);
+  void biases(std::initializer_list<std::string> names, int64_t n_each, const float** out,
+              GemmPairing pairing = GemmPairing::kNone);
   void place(Step step, int64_t bytes);
   bool stays_quantized(const std::vector<std::string>& names, int64_t k) const;
   void quantized(const std::vector<std::string>& names, int64_t n_each, int64_t k, DenseLayer* out);
   Status fill(const Step& step, std::byte* destination, Executor executor) const;
+  struct DeviceShape;
+  static DeviceShape device_shape(const Step& step);
+  Status fill_for_device(const Step& step, std::byte* destination, Executor executor) const;
 
   const WeightSource& source_;
   DType compute_;

@@ -73,7 +73,7 @@ class Walker : public UNetWalk {
     }
     drop(x);
     while (n_skips_ > 0) pass_.give(skips_[--n_skips_]);
-    pass_.give(time_);
+    give_conditioning();
   }
 
  private:

@@ -31,6 +31,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/device/device.h"
 #include "kernels/layers/layer_pass.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
@@ -95,11 +96,25 @@ class UNet {
   /// Forgets the weights, whose store may be destroyed then; load() gets them again.
   void unload();
 
+  /// In the place of load(): the weights in a device's memory, for forward_on(). Errors: kUnsupported (block-quantised matrices),
+  /// kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {});
+  /// Exact bytes that load_on() takes.
+  int64_t device_weights_bytes() const;
+  /// Exact bytes of forward_on()'s workspace.
+  int64_t device_workspace_bytes(const UNetExtent& extent) const;
+
   /// output: [images, h, w, out_channels] f32, contiguous. No allocation. workspace: workspace_bytes() of the inputs' extent,
   /// aligned to 64. `stop` is asked between blocks. times: added to, if not null. Errors: kInvalidArgument (not loaded, an
   /// input that is missing or null), kInvalidShape (an input's shape), kOutOfMemory (the workspace), kCancelled.
   Status forward(const UNetInputs& inputs, const TensorView& output, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  /// The same on a device, whose results may differ in the last bits with the number of images. stream: of the device that holds
+  /// the weights; the call waits for it. workspace: the device's memory, device_workspace_bytes(). Inputs and output are the host's.
+  /// Errors: as forward(), kUnsupported (residuals of a control network), those of the device.
+  Status forward_on(const DeviceStream& stream, const UNetInputs& inputs, const TensorView& output,
+                    std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 
   struct State;
 

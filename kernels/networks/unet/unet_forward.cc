@@ -59,7 +59,7 @@ class Walker : public UNetWalk {
     const TensorView& next = skips_[n_skips_ - 1];
     const int64_t h = next.shape[1], w = next.shape[2], channels = x->shape[3];
     const TensorView y = pass_.take(s_.stored, {e_.images, h, w, channels});
-    if (h == 2 * x->shape[1] && w == 2 * x->shape[2]) {
+    if (pass_.on_device() || (h == 2 * x->shape[1] && w == 2 * x->shape[2])) {
       pass_.convolution(layer, *x, y, {.upsample = Upsample::kNearest2x, .pad_before = 1, .pad_after = 1});
       pass_.barrier();
     } else {
@@ -88,20 +88,34 @@ class Walker : public UNetWalk {
 
   void finish(const TensorView& x) {
     const ScaleShift norm = pass_.group_norm(s_.norm_out, x);
-    pass_.convolution(s_.conv_out, x, out_ ? *out_ : TensorView(),
+    const TensorView of_host =
+        out_
+            ? *out_
+            : TensorView::contiguous(nullptr, DType::kF32, {e_.images, e_.height, e_.width, c_.out_channels});
+    const TensorView y = pass_.result(of_host);
+    pass_.convolution(s_.conv_out, x, y,
                       {.in_scale = norm.scale,
                        .in_shift = norm.shift,
                        .in_activation = Activation::kSilu,
                        .pad_before = 1,
                        .pad_after = 1});
     pass_.barrier();
+    pass_.give_result(y, of_host);
     pass_.give(norm);
     pass_.give(x);
-    pass_.give(time_);
+    give_conditioning();
   }
 
   const TensorView* out_;  // null: measures
 };
+
+Status check_call(const UNetConfig& config, const UNetInputs& inputs, const TensorView& output,
+                  UNetExtent* extent) {
+  if (Status valid = check_unet_inputs(config, inputs); !valid.ok()) return valid;
+  *extent = {inputs.sample.shape[0], inputs.sample.shape[1], inputs.sample.shape[2], inputs.context.shape[1]};
+  return check_f32_view(output, "output",
+                        {extent->images, extent->height, extent->width, config.out_channels});
+}
 
 }  // namespace
 
@@ -110,16 +124,16 @@ int64_t UNet::workspace_bytes(const UNetExtent& extent, uint32_t n_threads) cons
                             [&](LayerPass& pass) { Walker(*state_, pass, extent, nullptr, nullptr).walk(); });
 }
 
+int64_t UNet::device_workspace_bytes(const UNetExtent& extent) const {
+  return LayerPass::measure_on_device(
+      [&](LayerPass& pass) { Walker(*state_, pass, extent, nullptr, nullptr).walk(); });
+}
+
 Status UNet::forward(const UNetInputs& inputs, const TensorView& output, std::span<std::byte> workspace,
                      Executor executor, const StopRequest& stop, LayerTimes* times) const {
-  if (!state_->loaded) return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded");
-  if (Status valid = check_unet_inputs(state_->config, inputs); !valid.ok()) return valid;
-  const UNetExtent extent = {inputs.sample.shape[0], inputs.sample.shape[1], inputs.sample.shape[2],
-                             inputs.context.shape[1]};
-  if (Status valid = check_f32_view(
-          output, "output", {extent.images, extent.height, extent.width, state_->config.out_channels});
-      !valid.ok())
-    return valid;
+  if (!state_->on_host()) return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded");
+  UNetExtent extent;
+  if (Status valid = check_call(state_->config, inputs, output, &extent); !valid.ok()) return valid;
   if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
     if (Status valid = check_skip_views(state_->config, extent, inputs.skip_residuals, inputs.mid_residual);
         !valid.ok())
@@ -127,6 +141,19 @@ Status UNet::forward(const UNetInputs& inputs, const TensorView& output, std::sp
   const int64_t needed = workspace_bytes(extent, executor.max_threads());
   return LayerPass::run(workspace, needed, "the UNet's", executor, stop, times,
                         [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
+}
+
+Status UNet::forward_on(const DeviceStream& stream, const UNetInputs& inputs, const TensorView& output,
+                        std::span<std::byte> workspace, const StopRequest& stop) const {
+  if (!state_->on_device())
+    return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded on a device");
+  UNetExtent extent;
+  if (Status valid = check_call(state_->config, inputs, output, &extent); !valid.ok()) return valid;
+  if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
+    return Status(StatusCode::kUnsupported, "residuals of a control network are not on " +
+                                                stream.device()->facts().name + "; run it on the CPU");
+  return LayerPass::run_on(stream, workspace, device_workspace_bytes(extent), "the UNet's", stop,
+                           [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
 }
 
 }  // namespace weft

@@ -31,6 +31,9 @@ struct UNet::State {
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
   bool loaded = false;
+  DeviceBuffer device_weights;  // empty: they are the store's
+  bool on_host() const { return loaded && !device_weights.data(); }
+  bool on_device() const { return loaded && device_weights.data(); }
 
   EmbeddingMlp time_embedding;
   DenseLayer guidance_projection;      // absent without guidance_width

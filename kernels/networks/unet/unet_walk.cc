@@ -21,20 +21,43 @@ void sinusoids(float value, int64_t width, bool flip_sin_to_cos, float frequency
 }  // namespace
 
 bool UNetWalk::way_down(const TensorView& added, TensorView* x) {
+  context_ = pass_.input(TensorView::contiguous(in_ ? in_->context.data : nullptr, DType::kF32,
+                                                {e_.images * e_.n_context, c_.context_width}));
   time_ = pass_.take(DType::kF32, {e_.images, c_.time_width()});
   embed();
   *x = pass_.take(s_.stored, {e_.images, e_.height, e_.width, c_.levels[0].channels});
-  const TensorView sample =
-      in_ ? in_->sample
-          : TensorView::contiguous(nullptr, DType::kF32, {e_.images, e_.height, e_.width, c_.in_channels});
-  pass_.convolution(
-      s_.conv_in, sample, *x,
-      {.skip = in_ ? in_->extra : TensorView(), .pad_before = 1, .pad_after = 1, .residual = added});
+  const bool joined = pass_.on_device();
+  const TensorView sample = joined ? take_sample() : in_ ? in_->sample : TensorView();
+  pass_.convolution(s_.conv_in, sample, *x,
+                    {.skip = in_ && !joined ? in_->extra : TensorView(),
+                     .pad_before = 1,
+                     .pad_after = 1,
+                     .residual = added});
   pass_.barrier();
+  if (joined) pass_.give(sample);
   push(*x);
   for (const UNetStage& stage : s_.down)
     if (!down(stage, x)) return false;
   return !c_.has_mid_block || middle(x);
+}
+
+// On a device: the sample and the extra channels beside it.
+TensorView UNetWalk::take_sample() {
+  const TensorView sample = pass_.take(DType::kF32, {e_.images, e_.height, e_.width, c_.in_channels});
+  pass_.fill(sample, [&](float* to) {
+    const int64_t own = in_->sample.shape[3], extra = c_.in_channels - own;
+    for (int64_t i = 0; i < e_.images * e_.height * e_.width; ++i, to += c_.in_channels) {
+      std::memcpy(to, in_->sample.as<float>() + i * own, static_cast<size_t>(own) * 4);
+      if (extra > 0)
+        std::memcpy(to + own, in_->extra.as<float>() + i * extra, static_cast<size_t>(extra) * 4);
+    }
+  });
+  return sample;
+}
+
+// An input of the embeddings, which a pass that measures does not have.
+TensorView UNetWalk::added_input(const TensorView& of_host, std::initializer_list<int64_t> shape) {
+  return pass_.input(TensorView::contiguous(of_host.data, DType::kF32, shape));
 }
 
 // Gives x back, unless it is a skip connection.
@@ -61,66 +84,61 @@ void UNetWalk::embed() {
   const TensorView wave = pass_.take(DType::kF32, {e_.images, width});
   waves(in_ ? in_->timesteps.data() : nullptr, wave);
   if (s_.guidance_projection.present() && (!in_ || in_->guidance.rank > 0)) {
-    const TensorView guidance = in_ ? in_->guidance : TensorView();
+    const TensorView guidance =
+        added_input(in_ ? in_->guidance : TensorView(), {e_.images, c_.guidance_width});
     pass_.dense(s_.guidance_projection, guidance, wave, {.residual = wave});
     pass_.barrier();
+    pass_.give_input(guidance);
   }
   mlp(s_.time_embedding, wave, time_, {});
   embed_class(wave);
   pass_.give(wave);
   if (s_.added_embedding.first.present()) embed_added();
-  if (pass_.measures()) return;
-  if (pass_.thread() == 0) activate(Activation::kSilu, time_.as<float>(), time_.count(), pass_.level());
-  pass_.barrier();
+  pass_.activation(Activation::kSilu, time_);
 }
 
 void UNetWalk::waves(const float* values, const TensorView& wave) {
-  if (pass_.measures()) return;
-  if (pass_.thread() == 0)
+  pass_.fill(wave, [&](float* to) {
     for (int64_t i = 0; i < e_.images; ++i)
-      sinusoids(values[i], wave.shape[1], c_.flip_sin_to_cos, c_.frequency_shift,
-                wave.as<float>() + i * wave.shape[1]);
-  pass_.barrier();
+      sinusoids(values[i], wave.shape[1], c_.flip_sin_to_cos, c_.frequency_shift, to + i * wave.shape[1]);
+  });
 }
 
 void UNetWalk::embed_class(const TensorView& wave) {
   switch (c_.class_embedding) {
     case ClassEmbedding::kNone: return;
     case ClassEmbedding::kTable:
-      if (pass_.measures()) return;
-      if (pass_.thread() == 0)
-        for (int64_t i = 0; i < e_.images; ++i)
-          add(time_.as<float>() + i * c_.time_width(),
-              s_.class_table + in_->classes[static_cast<size_t>(i)] * c_.time_width(), c_.time_width(),
-              pass_.level());
-      pass_.barrier();
+      for (int64_t i = 0; in_ && i < e_.images; ++i)
+        pass_.add_values(
+            TensorView::contiguous(time_.as<float>() + i * c_.time_width(), DType::kF32, {c_.time_width()}),
+            s_.class_table + in_->classes[static_cast<size_t>(i)] * c_.time_width());
       return;
     case ClassEmbedding::kTimestep:
       waves(in_ ? in_->class_vector.as<float>() : nullptr, wave);
       mlp(s_.class_embedding, wave, time_, time_);
       return;
-    case ClassEmbedding::kProjection:
-      mlp(s_.class_embedding, in_ ? in_->class_vector : TensorView(), time_, time_);
+    case ClassEmbedding::kProjection: {
+      const TensorView vector =
+          added_input(in_ ? in_->class_vector : TensorView(), {e_.images, c_.class_width});
+      mlp(s_.class_embedding, vector, time_, time_);
+      pass_.give_input(vector);
       return;
+    }
   }
 }
 
 // SDXL: the pooled text, then the waves of all sizes.
 void UNetWalk::embed_added() {
   const TensorView vector = pass_.take(DType::kF32, {e_.images, c_.added_width});
-  if (!pass_.measures()) {
+  pass_.fill(vector, [&](float* row) {
     const int64_t pooled = in_->pooled.shape[1], n_sizes = in_->sizes.shape[1], width = c_.added_time_width;
-    if (pass_.thread() == 0) {
-      for (int64_t i = 0; i < e_.images; ++i) {
-        float* row = vector.as<float>() + i * c_.added_width;
-        std::memcpy(row, in_->pooled.as<float>() + i * pooled, static_cast<size_t>(pooled) * 4);
-        for (int64_t j = 0; j < n_sizes; ++j)
-          sinusoids(in_->sizes.as<float>()[i * n_sizes + j], width, c_.flip_sin_to_cos, c_.frequency_shift,
-                    row + pooled + j * width);
-      }
+    for (int64_t i = 0; i < e_.images; ++i, row += c_.added_width) {
+      std::memcpy(row, in_->pooled.as<float>() + i * pooled, static_cast<size_t>(pooled) * 4);
+      for (int64_t j = 0; j < n_sizes; ++j)
+        sinusoids(in_->sizes.as<float>()[i * n_sizes + j], width, c_.flip_sin_to_cos, c_.frequency_shift,
+                  row + pooled + j * width);
     }
-    pass_.barrier();
-  }
+  });
   mlp(s_.added_embedding, vector, time_, time_);
   pass_.give(vector);
 }
@@ -134,12 +152,8 @@ void UNetWalk::block(const UNetStage& stage, size_t j, const TensorView& skip, T
 }
 
 void UNetWalk::attend(const SpatialTransformer& transformer, TensorView* x) {
-  TensorView context;
-  if (in_)
-    context = TensorView::contiguous(in_->context.data, in_->context.dtype,
-                                     {e_.images * e_.n_context, c_.context_width});
   const TensorView y =
-      spatial_transformer(pass_, transformer, *x, context, e_.n_context, s_.stored, s_.inner);
+      spatial_transformer(pass_, transformer, *x, context_, e_.n_context, s_.stored, s_.inner);
   pass_.give(*x);
   *x = y;
 }

@@ -27,17 +27,25 @@ class UNetWalk {
   void push(const TensorView& x) { skips_[n_skips_++] = x; }
   /// Gives x back, unless it is a skip connection.
   void drop(const TensorView& x);
+  /// At the end.
+  void give_conditioning() {
+    pass_.give(time_);
+    pass_.give_input(context_);
+  }
 
   const UNet::State& s_;
   const UNetConfig& c_;
   LayerPass& pass_;
   UNetExtent e_;
   const UNetInputs* in_;
-  TensorView time_;  // [images, time_width] f32: silu of everything that conditions the residual blocks
+  TensorView context_;  // [images * n_context, context_width] f32
+  TensorView time_;     // [images, time_width] f32: silu of everything that conditions the residual blocks
   TensorView skips_[kMostSkips];
   int n_skips_ = 0;
 
  private:
+  TensorView take_sample();
+  TensorView added_input(const TensorView& of_host, std::initializer_list<int64_t> shape);
   void embed();
   void mlp(const EmbeddingMlp& m, const TensorView& x, const TensorView& y, const TensorView& residual);
   void waves(const float* values, const TensorView& wave);

@@ -8,42 +8,75 @@ namespace {
 void encode_whole(const Vae::State& state, LayerPass& pass, const TensorView& pictures,
                   const TensorView& moments) {
   VaeWalk walk(state, pass);
-  const TensorView x = walk.encode_pixels(pictures);
-  if (x.rank > 0) walk.encode_latents(x, moments);
+  const TensorView in = pass.input(pictures), out = pass.result(moments);
+  const TensorView x = walk.encode_pixels(in);
+  if (x.rank == 0) return;
+  walk.encode_latents(x, out);
+  pass.give_result(out, moments);
+  pass.give_input(in);
 }
 
 void decode_whole(const Vae::State& state, LayerPass& pass, const TensorView& latents,
                   const TensorView& pictures) {
   VaeWalk walk(state, pass);
-  const TensorView x = walk.decode_latents(latents);
-  if (x.rank > 0) walk.decode_pixels(x, pictures);
+  const TensorView in = pass.input(latents), out = pass.result(pictures);
+  const TensorView x = walk.decode_latents(in);
+  if (x.rank == 0) return;
+  walk.decode_pixels(x, out);
+  pass.give_result(out, pictures);
+  pass.give_input(in);
+}
+
+/// What encode() and decode() are called with. loaded: on the host or the device, as they want it.
+Status check_encode(const Vae::State& s, bool loaded, const TensorView& pictures, const TensorView& moments,
+                    VaeExtent* e) {
+  if (Status ready = check_half(loaded, s.config.has_encoder, "encoder"); !ready.ok()) return ready;
+  *e = {moments.shape[0], moments.shape[1], moments.shape[2]};
+  if (Status fits = check_view(moments, "moments", latents_of(*e, 2 * s.config.latent_channels)); !fits.ok())
+    return fits;
+  return check_view(pictures, "pictures", pictures_of(*e, s.config));
+}
+Status check_decode(const Vae::State& s, bool loaded, const TensorView& latents, const TensorView& pictures,
+                    VaeExtent* e) {
+  if (Status ready = check_half(loaded, s.config.has_decoder, "decoder"); !ready.ok()) return ready;
+  *e = {latents.shape[0], latents.shape[1], latents.shape[2]};
+  if (Status fits = check_view(latents, "latents", latents_of(*e, s.config.latent_channels)); !fits.ok())
+    return fits;
+  return check_view(pictures, "pictures", pictures_of(*e, s.config));
+}
+
+// Passes that measure.
+auto encode_measure(const Vae::State& state, const VaeExtent& e) {
+  return [&state, e](LayerPass& pass) {
+    encode_whole(state, pass, pictures_of(e, state.config), latents_of(e, 2 * state.config.latent_channels));
+  };
+}
+auto decode_measure(const Vae::State& state, const VaeExtent& e) {
+  return [&state, e](LayerPass& pass) {
+    decode_whole(state, pass, latents_of(e, state.config.latent_channels), pictures_of(e, state.config));
+  };
 }
 
 }  // namespace
 
 int64_t Vae::encode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const {
-  const VaeExtent e = {images, height, width};
-  return LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    encode_whole(*state_, pass, pictures_of(e, state_->config),
-                 latents_of(e, 2 * state_->config.latent_channels));
-  });
+  return LayerPass::measure(n_threads, encode_measure(*state_, {images, height, width}));
 }
-
 int64_t Vae::decode_workspace_bytes(int64_t images, int64_t height, int64_t width, uint32_t n_threads) const {
-  const VaeExtent e = {images, height, width};
-  return LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    decode_whole(*state_, pass, latents_of(e, state_->config.latent_channels),
-                 pictures_of(e, state_->config));
-  });
+  return LayerPass::measure(n_threads, decode_measure(*state_, {images, height, width}));
+}
+int64_t Vae::device_encode_workspace_bytes(int64_t images, int64_t height, int64_t width) const {
+  return LayerPass::measure_on_device(encode_measure(*state_, {images, height, width}));
+}
+int64_t Vae::device_decode_workspace_bytes(int64_t images, int64_t height, int64_t width) const {
+  return LayerPass::measure_on_device(decode_measure(*state_, {images, height, width}));
 }
 
 Status Vae::encode(const TensorView& pictures, const TensorView& moments, std::span<std::byte> workspace,
                    Executor executor, const StopRequest& stop, LayerTimes* times) const {
-  const VaeConfig& c = state_->config;
-  if (Status ready = check_half(state_->loaded, c.has_encoder, "encoder"); !ready.ok()) return ready;
-  const VaeExtent e = {moments.shape[0], moments.shape[1], moments.shape[2]};
-  if (Status s = check_view(moments, "moments", latents_of(e, 2 * c.latent_channels)); !s.ok()) return s;
-  if (Status s = check_view(pictures, "pictures", pictures_of(e, c)); !s.ok()) return s;
+  VaeExtent e;
+  if (Status valid = check_encode(*state_, state_->on_host(), pictures, moments, &e); !valid.ok())
+    return valid;
   const int64_t needed = encode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
   if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
   return run_pass(workspace.data(), executor, stop, times, nullptr,
@@ -52,15 +85,33 @@ Status Vae::encode(const TensorView& pictures, const TensorView& moments, std::s
 
 Status Vae::decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
                    Executor executor, const StopRequest& stop, LayerTimes* times) const {
-  const VaeConfig& c = state_->config;
-  if (Status ready = check_half(state_->loaded, c.has_decoder, "decoder"); !ready.ok()) return ready;
-  const VaeExtent e = {latents.shape[0], latents.shape[1], latents.shape[2]};
-  if (Status s = check_view(latents, "latents", latents_of(e, c.latent_channels)); !s.ok()) return s;
-  if (Status s = check_view(pictures, "pictures", pictures_of(e, c)); !s.ok()) return s;
+  VaeExtent e;
+  if (Status valid = check_decode(*state_, state_->on_host(), latents, pictures, &e); !valid.ok())
+    return valid;
   const int64_t needed = decode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
   if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
   return run_pass(workspace.data(), executor, stop, times, nullptr,
                   [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
+}
+
+Status Vae::encode_on(const DeviceStream& stream, const TensorView& pictures, const TensorView& moments,
+                      std::span<std::byte> workspace, const StopRequest& stop) const {
+  VaeExtent e;
+  if (Status valid = check_encode(*state_, state_->on_device(), pictures, moments, &e); !valid.ok())
+    return valid;
+  return LayerPass::run_on(stream, workspace, device_encode_workspace_bytes(e.images, e.height, e.width),
+                           "the VAE's", stop,
+                           [&](LayerPass& pass) { encode_whole(*state_, pass, pictures, moments); });
+}
+
+Status Vae::decode_on(const DeviceStream& stream, const TensorView& latents, const TensorView& pictures,
+                      std::span<std::byte> workspace, const StopRequest& stop) const {
+  VaeExtent e;
+  if (Status valid = check_decode(*state_, state_->on_device(), latents, pictures, &e); !valid.ok())
+    return valid;
+  return LayerPass::run_on(stream, workspace, device_decode_workspace_bytes(e.images, e.height, e.width),
+                           "the VAE's", stop,
+                           [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
 }
 
 }  // namespace weft

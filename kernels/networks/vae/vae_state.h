@@ -45,6 +45,9 @@ struct Vae::State {
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
   bool loaded = false;
+  DeviceBuffer device_weights;  // empty: they are the store's
+  bool on_host() const { return loaded && !device_weights.data(); }
+  bool on_device() const { return loaded && device_weights.data(); }
   VaeHalf encoder, decoder;
 };
 

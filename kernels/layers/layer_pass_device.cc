@@ -1,0 +1,271 @@
+// Layers of a pass on a device, as launches of its ops (kernels/device/ops.h).
+#include <cassert>
+#include <cstring>
+
+#include "kernels/device/ops.h"
+#include "kernels/layers/layer_pass.h"
+#include "kernels/ops/group_norm/group_norm.h"
+
+namespace weft {
+namespace {
+
+Status unsupported(const std::string& what) {
+  return Status(StatusCode::kUnsupported, what + " is not on devices; run it on the CPU");
+}
+
+bool lies_closely(const TensorView& view) {
+  int64_t stride = 1;
+  for (int i = view.rank - 1; i >= 0; stride *= view.shape[i--])
+    if (view.strides[i] != stride && view.shape[i] != 1) return false;
+  return true;
+}
+
+/// x and its skip connection: images, or rows as images of one pixel row.
+JoinedImages joined(const TensorView& x, const TensorView& skip) {
+  JoinedImages in{.x = x.data, .skip = skip.rank > 0 ? skip.data : nullptr, .dtype = x.dtype};
+  in.channels = x.shape[x.rank - 1];
+  in.skip_channels = skip.rank > 0 ? skip.shape[skip.rank - 1] : 0;
+  in.images = x.rank == 4 ? x.shape[0] : 1;
+  in.pixels = in.images > 0 ? x.count() / (in.images * in.channels) : 0;
+  return in;
+}
+
+}  // namespace
+
+Status LayerPass::OnDevice::finish() {
+  const Status passed = stream->synchronize();
+  if (!status.ok()) return status;
+  if (!passed.ok()) return passed;
+  if (stopped) return Status(StatusCode::kCancelled, "stopped on request");
+  return {};
+}
+
+bool LayerPass::queues() const { return device_ != nullptr && device_->status.ok(); }
+
+void LayerPass::queued(Status status) {
+  if (!status.ok() && device_->status.ok()) device_->status = std::move(status);
+}
+
+TensorView LayerPass::input(const TensorView& of_host) {
+  if (!on_device_) return of_host;
+  TensorView view = of_host;
+  view.data = arena_.take(of_host.count() * size_bytes(of_host.dtype));
+  assert(lies_closely(of_host));
+  if (queues())
+    queued(device_->stream->copy_to_device(
+        view.data, of_host.data, static_cast<uint64_t>(of_host.count() * size_bytes(of_host.dtype))));
+  return view;
+}
+
+TensorView LayerPass::result(const TensorView& of_host) {
+  if (!on_device_) return of_host;
+  TensorView view = of_host;
+  view.data = arena_.take(of_host.count() * size_bytes(of_host.dtype));
+  return view;
+}
+
+void LayerPass::give_result(const TensorView& view, const TensorView& of_host) {
+  if (!on_device_) return;
+  if (queues())
+    queued(device_->stream->copy_to_host(of_host.data, view.data,
+                                         static_cast<uint64_t>(view.count() * size_bytes(view.dtype))));
+  give(view);
+}
+
+float* LayerPass::staged(const TensorView& view) {
+  return device_->staged.emplace_back(static_cast<size_t>(view.count())).data();
+}
+
+void LayerPass::copy_staged(const TensorView& view) {
+  const std::vector<float>& values = device_->staged.back();
+  if (queues())
+    queued(device_->stream->copy_to_device(view.data, values.data(), values.size() * sizeof(float)));
+}
+
+/// What a product reads: x with its skip connection, scaled, activated, rounded and filled up to `channels`; x itself, where it
+/// serves as it is.
+TensorView LayerPass::prepared(const TensorView& x, const ConvolutionOptions& options, DType compute,
+                               int64_t channels) {
+  const JoinedImages in = joined(x, options.skip);
+  const int64_t piece = device_depth(compute, 1);
+  const bool serves = !options.in_scale && !options.in_activation && x.dtype == compute &&
+                      in.channels % piece == 0 && in.skip_channels % piece == 0 &&
+                      (in.skip_channels == 0 || options.skip.dtype == compute);
+  if (serves) return x;
+  TensorView y = x;
+  y.dtype = compute;
+  y.shape[y.rank - 1] = channels;
+  for (int i = y.rank - 1, stride = 1; i >= 0; stride *= static_cast<int>(y.shape[i--]))
+    y.strides[i] = stride;
+  y.data = arena_.take(y.count() * size_bytes(compute));
+  if (!queues()) return y;
+  if (options.in_activation && *options.in_activation != Activation::kSilu)
+    queued(unsupported("an activation other than SiLU before a convolution"));
+  else if (!lies_closely(x) || (in.skip_channels > 0 && options.skip.dtype != x.dtype))
+    queued(unsupported("an input with rows apart, or a skip connection of another type,"));
+  else
+    queued(device_->stream->device()->ops().scale_shift(
+        {.in = in,
+         .scale = options.in_scale,
+         .shift = options.in_shift,
+         .activation = options.in_activation ? ScaleShiftActivation::kSilu : ScaleShiftActivation::kNone,
+         .y = y.data,
+         .y_dtype = compute,
+         .y_channels = channels},
+        *device_->stream));
+  return y;
+}
+
+void LayerPass::give_prepared(const TensorView& view, const TensorView& x) {
+  if (view.data != x.data || view.dtype != x.dtype) give(view);
+}
+
+void LayerPass::device_dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
+                             const DenseOptions& options) {
+  const GemmShape& shape = layer.w.shape;
+  const TensorView a = prepared(x, {}, shape.compute, device_depth(shape.compute, shape.k));
+  GemmCuda g{.dtype = shape.compute,
+             .a = a.data,
+             .w = layer.w.data,
+             .bias = layer.bias,
+             .activation = options.activation,
+             .paired = shape.pairing == GemmPairing::kValueGate,
+             .c_dtype = y.dtype,
+             .residual = options.residual.rank > 0 ? options.residual.data : nullptr,
+             .c = y.data,
+             .m = a.shape[0],
+             .n = shape.n,
+             .k = a.shape[1],
+             .a_stride = a.strides[0],
+             .residual_stride = options.residual.rank > 0 ? options.residual.strides[0] : 0,
+             .c_stride = y.strides[0]};
+  g.workspace = take_floats(gemm_cuda_workspace(g));
+  if (queues()) {
+    if (layer.is_quantized()) queued(unsupported("a dense layer with quantised weights"));
+    else if (options.residual.rank > 0 && options.residual.dtype != y.dtype)
+      queued(unsupported("a residual of another type"));
+    else queued(device_->stream->device()->ops().gemm(g, *device_->stream));
+  }
+  give(g.workspace);
+  give_prepared(a, x);
+}
+
+void LayerPass::device_convolution(const ConvolutionLayer& layer, const TensorView& x, const TensorView& y,
+                                   const ConvolutionOptions& options) {
+  const ConvolutionShape& shape = layer.w.shape;
+  const TensorView u = prepared(x, options, shape.compute, device_depth(shape.compute, shape.in_channels));
+  const bool joins = options.skip.rank > 0 && u.data == x.data;
+  const bool repeats = options.upsample == Upsample::kNearest2x;
+  ConvolutionCuda c{.dtype = shape.compute,
+                    .x = u.data,
+                    .skip = joins ? options.skip.data : nullptr,
+                    .images = u.shape[0],
+                    .h = u.shape[1],
+                    .w = u.shape[2],
+                    .channels = u.shape[3],
+                    .skip_channels = joins ? options.skip.shape[3] : 0,
+                    .repeated_h = repeats ? y.shape[1] : 0,
+                    .repeated_w = repeats ? y.shape[2] : 0,
+                    .weights = layer.w.data,
+                    .out_channels = shape.out_channels,
+                    .kernel_h = shape.kernel_h,
+                    .kernel_w = shape.kernel_w,
+                    .stride = options.stride,
+                    .pad_top = options.pad_before,
+                    .pad_left = options.pad_before,
+                    .out_h = y.shape[1],
+                    .out_w = y.shape[2],
+                    .bias = layer.bias,
+                    .image_bias = options.image_bias,
+                    .activation = options.activation,
+                    .y_dtype = y.dtype,
+                    .residual = options.residual.rank > 0 ? options.residual.data : nullptr,
+                    .y = y.data};
+  c.workspace = take_floats(convolution_cuda_workspace(c));
+  if (queues()) {
+    if (options.residual.rank > 0 && options.residual.dtype != y.dtype)
+      queued(unsupported("a residual of another type"));
+    else queued(device_->stream->device()->ops().convolution(c, *device_->stream));
+  }
+  give(c.workspace);
+  give_prepared(u, x);
+}
+
+void LayerPass::device_group_norm(const GroupNorm& g) {
+  const JoinedImages in = joined(g.x, g.skip);
+  float* workspace = take_floats(group_norm_cuda_workspace(in));
+  if (queues())
+    queued(device_->stream->device()->ops().group_norm({.in = in,
+                                                        .groups = g.groups,
+                                                        .epsilon = g.epsilon,
+                                                        .weight = g.weight,
+                                                        .bias = g.bias,
+                                                        .workspace = workspace,
+                                                        .scale = g.scale,
+                                                        .shift = g.shift},
+                                                       *device_->stream));
+  give(workspace);
+}
+
+void LayerPass::device_layer_norm(const Norm& layer, const TensorView& x, const TensorView& y) {
+  // The kernel gives the type that it reads.
+  const TensorView normed = x.dtype == y.dtype ? y : take(x.dtype, {x.shape[0], x.shape[1]});
+  if (queues())
+    queued(device_->stream->device()->ops().norm({.norm = layer,
+                                                  .dtype = x.dtype,
+                                                  .x = x.data,
+                                                  .y = normed.data,
+                                                  .rows = x.shape[0],
+                                                  .cols = x.shape[1],
+                                                  .x_stride = x.strides[0],
+                                                  .y_stride = normed.strides[0]},
+                                                 *device_->stream));
+  if (x.dtype == y.dtype) return;
+  if (queues())
+    queued(device_->stream->device()->ops().scale_shift(
+        {.in = joined(normed, {}), .y = y.data, .y_dtype = y.dtype, .y_channels = y.shape[1]},
+        *device_->stream));
+  give(normed);
+}
+
+void LayerPass::device_attention(const DenseAttention& a) {
+  if (!queues()) return;
+  if (a.starts) return queued(unsupported("attention of sequences of different lengths"));
+  DenseAttentionCuda d;
+  d.batch = a.batch, d.n_queries = a.n_queries, d.n_keys = a.n_keys, d.n_heads = a.n_heads;
+  d.head_dim = a.head_dim, d.dtype = a.dtype, d.scale = a.scale, d.mask = a.mask;
+  d.q = a.q, d.k = a.k, d.v = a.v, d.y = a.y;
+  d.bias = a.bias, d.bias_query_stride = a.bias_query_stride, d.bias_head_stride = a.bias_head_stride;
+  d.bias_batch_stride = a.bias_batch_stride;
+  queued(device_->stream->device()->ops().dense_attention(d, *device_->stream));
+}
+
+void LayerPass::activation(Activation f, const TensorView& x) {
+  if (measures()) return;
+  if (!on_device_) {
+    if (thread_ == 0) activate(f, x.as<float>(), x.count(), level());
+    return barrier();
+  }
+  const int64_t count = x.count();
+  if (queues())
+    queued(device_->stream->device()->ops().activation({.f = f,
+                                                        .gate = x.data,
+                                                        .y = x.data,
+                                                        .rows = 1,
+                                                        .cols = count,
+                                                        .gate_stride = count,
+                                                        .up_stride = count,
+                                                        .y_stride = count},
+                                                       *device_->stream));
+}
+
+void LayerPass::add_values(const TensorView& x, const float* y) {
+  if (measures()) return;
+  if (!on_device_) {
+    if (thread_ == 0) add(x.as<float>(), y, x.count(), level());
+    return barrier();
+  }
+  if (queues()) queued(device_->stream->device()->ops().add({x.as<float>(), y, x.count()}, *device_->stream));
+}
+
+}  // namespace weft
