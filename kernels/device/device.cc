@@ -31,6 +31,14 @@ Result<DeviceStream> DeviceStream::create(std::shared_ptr<ComputeDevice> device)
   return DeviceStream(std::move(state));
 }
 
+DeviceStream DeviceStream::borrow(std::shared_ptr<ComputeDevice> device, NativeStream native) {
+  auto state = std::make_shared<State>();
+  state->device = std::move(device);
+  state->native = native;
+  state->owned = false;
+  return DeviceStream(std::move(state));
+}
+
 Status DeviceStream::record(DeviceEvent& event) const { return driver().record(event.native(), native()); }
 Status DeviceStream::wait(const DeviceEvent& event) const { return driver().wait(native(), event.native()); }
 
@@ -62,8 +70,15 @@ Result<DeviceBuffer> DeviceBuffer::allocate(const DeviceStream& stream, uint64_t
   return memory;
 }
 
+DeviceBuffer DeviceBuffer::borrow(void* data, uint64_t size_bytes) {
+  DeviceBuffer memory;
+  memory.data_ = data;
+  memory.size_bytes_ = size_bytes;
+  return memory;
+}
+
 DeviceBuffer::~DeviceBuffer() {
-  if (!data_) return;
+  if (!data_ || !stream_) return;
   [[maybe_unused]] const Status told_by_the_next_call =
       stream_->device->driver().release(data_, stream_->native);
 }

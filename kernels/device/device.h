@@ -47,6 +47,8 @@ class DeviceEvent;
 class DeviceStream {
  public:
   static Result<DeviceStream> create(std::shared_ptr<ComputeDevice> device);
+  /// Somebody else's stream, who keeps it longer.
+  static DeviceStream borrow(std::shared_ptr<ComputeDevice> device, NativeStream native);
 
   const std::shared_ptr<ComputeDevice>& device() const { return state_->device; }
   NativeStream native() const { return state_->native; }
@@ -71,8 +73,9 @@ class DeviceStream {
   struct State {
     std::shared_ptr<ComputeDevice> device;
     NativeStream native = nullptr;
+    bool owned = true;
     ~State() {
-      if (native) device->driver().destroy_stream(native);
+      if (native && owned) device->driver().destroy_stream(native);
     }
   };
   DeviceDriver& driver() const { return state_->device->driver(); }
@@ -108,6 +111,8 @@ class DeviceBuffer {
   DeviceBuffer() = default;
   /// tag: names the memory in reports and errors. Errors: kOutOfMemory.
   static Result<DeviceBuffer> allocate(const DeviceStream& stream, uint64_t size_bytes, const char* tag);
+  /// Somebody else's memory, who keeps it longer.
+  static DeviceBuffer borrow(void* data, uint64_t size_bytes);
   DeviceBuffer(DeviceBuffer&& other) noexcept
       : stream_(std::move(other.stream_)),
         data_(std::exchange(other.data_, nullptr)),
@@ -125,7 +130,7 @@ class DeviceBuffer {
   uint64_t size_bytes() const { return size_bytes_; }
 
  private:
-  std::shared_ptr<DeviceStream::State> stream_;
+  std::shared_ptr<DeviceStream::State> stream_;  // null: borrowed
   void* data_ = nullptr;
   uint64_t size_bytes_ = 0;
 };

@@ -22,7 +22,7 @@ typedef struct weft_parameter_api {
   int32_t (*get_bool)(const weft_parameters* parameters, const char* name);
   int64_t (*get_int)(const weft_parameters* parameters, const char* name);
   double (*get_float)(const weft_parameters* parameters, const char* name);
-  /* text, choice, path: the UTF-8 text, NUL-terminated. json and lists: their JSON text. */
+  /* text, choice, path, device: the UTF-8 text, NUL-terminated. json and lists: their JSON text. */
   const char* (*get_text)(const weft_parameters* parameters, const char* name, size_t* size);
 } weft_parameter_api;
 

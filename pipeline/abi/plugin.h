@@ -42,7 +42,7 @@ typedef struct weft_parameter {
   uint32_t flags;
   const char* name;
   const char*
-      type; /* "bool" "int" "float" "text" "path" "choice" "json" "seed" "model", "list<text|int|float>" */
+      type; /* "bool" "int" "float" "text" "path" "choice" "json" "seed" "model" "device", "list<text|int|float>" */
   const char* default_json; /* JSON text; NULL: the user must give it, unless optional */
   double minimum, maximum;  /* numbers, inclusive; -INFINITY and INFINITY where there is no bound */
   const char* const*

@@ -26,7 +26,11 @@ enum {
 };
 
 typedef int32_t weft_device_kind;
-enum { WEFT_DEVICE_CPU = 1, WEFT_DEVICE_CUDA = 2 }; /* DLPack's kDLCPU, kDLCUDA */
+enum {
+  WEFT_DEVICE_CPU = 1,  /* DLPack's kDLCPU */
+  WEFT_DEVICE_CUDA = 2, /* kDLCUDA */
+  WEFT_DEVICE_SIMT = 12 /* kDLExtDev: CUDA's kernels on the CPU, for tests */
+};
 
 typedef struct weft_device {
   weft_device_kind kind;

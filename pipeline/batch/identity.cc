@@ -9,7 +9,8 @@ namespace weft {
 namespace {
 
 constexpr std::string_view kModel = "model ";
-constexpr std::string_view kKinds[] = {"pipeline ", "plugin ", kModel, "isa level", "numerics profile"};
+constexpr std::string_view kKinds[] = {"pipeline ", "plugin ",          kModel,
+                                       "isa level", "numerics profile", "device"};
 
 void add_plugins(const Graph& graph, Facts& facts) {
   for (const Node& node : graph.nodes) {
@@ -46,6 +47,7 @@ Facts batch_identity(const std::vector<PipelineSource>& sources, const PreparedR
   for (const UsedModel& model : prepared.used_models()) facts["model " + model.path] = model.sha256;
   facts["isa level"] = options.isa_level;
   facts["numerics profile"] = options.numerics_profile;
+  if (!options.device.empty()) facts["device"] = options.device;
   return facts;
 }
 

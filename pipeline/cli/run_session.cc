@@ -10,6 +10,9 @@ namespace weft::cli {
 void HostSettings::declare(Arguments& arguments) {
   arguments.option("--threads", threads, 1, 256, "N",
                    "Threads to use; default: all that the process may use");
+  arguments.option(
+      "--device", device, "DEVICE",
+      "Where models are that do not say it themselves: cpu, cuda:0; default: what the pipeline says");
   arguments.bytes("--max-memory", max_memory_bytes, "Refuse a run whose plan needs more, for example 2GiB");
   arguments.choice("--log-level", log_level, log_level_names(),
                    "Messages to show; progress from info on; default: info");
@@ -50,6 +53,7 @@ RunOptions run_options(const HostSettings& settings) {
   RunOptions options;
   options.threads = static_cast<uint32_t>(settings.threads);
   options.max_memory_bytes = settings.max_memory_bytes.value_or(0);
+  options.device = settings.device;
   options.isa_level = to_string(active_isa());
   return options;
 }

@@ -22,9 +22,10 @@ struct HostSettings {
   int64_t threads = 0;  // 0: all that the process may use
   std::optional<uint64_t> max_memory_bytes;
   std::string log_level = "info";
+  std::string device;          // empty: what pipelines say
   std::string preview_folder;  // empty: no previews
 
-  /// --threads, --max-memory, --log-level.
+  /// --threads, --device, --max-memory, --log-level.
   void declare(Arguments& arguments);
 };
 

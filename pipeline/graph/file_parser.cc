@@ -1,5 +1,7 @@
 #include "pipeline/graph/file_parser.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -12,8 +14,8 @@
 namespace weft {
 namespace {
 
-const std::vector<std::string> kSections = {"$schema", "weft",   "name",  "help",   "description",
-                                            "inputs",  "models", "nodes", "outputs"};
+const std::vector<std::string> kSections = {"$schema", "weft",   "name",   "help",  "description",
+                                            "device",  "inputs", "models", "nodes", "outputs"};
 const std::vector<std::string> kInputMembers = {"type", "default", "help", "description"};
 const std::vector<std::string> kPlainTypes = {"bool", "int",   "float",  "text", "json",
                                               "path", "bytes", "tensor", "image"};
@@ -37,6 +39,7 @@ std::shared_ptr<const Graph> FileParser::parse(std::string folder) {
   parse_version(root);
   graph_.name = text_member(root, "name", "the name of the pipeline");
   graph_.help = help_member(root);
+  graph_.device = device_member(root, "the device of the pipeline");
   parse_inputs(root);
   draft_nodes(root);
   parse_models(root);
@@ -75,6 +78,18 @@ std::string FileParser::text_member(JsonId object, std::string_view key, const s
   const JsonId id = tree_.find(object, key);
   if (id == kNoJson || !expect(id, JsonKind::kString, what)) return {};
   return std::string(tree_[id].text);
+}
+
+std::string FileParser::device_member(JsonId object, const std::string& what) {
+  const JsonId id = tree_.find(object, "device");
+  if (id == kNoJson || !expect(id, JsonKind::kString, what)) return {};
+  const std::optional<weft_device> device = sdk::device_named(tree_[id].text);
+  if (device) return sdk::device_name(*device);
+  report_.error(id, {what + " is '" + std::string(tree_[id].text) + "'",
+                     std::string("one of ") + sdk::kDeviceNames,
+                     {},
+                     "`weft doctor` lists the devices of this machine"});
+  return {};
 }
 
 std::string FileParser::help_member(JsonId object) {

@@ -65,6 +65,8 @@ class FileParser {
   bool expect(JsonId id, JsonKind kind, const std::string& what);
   std::string text_member(JsonId object, std::string_view key, const std::string& what);
   std::string help_member(JsonId object);
+  /// The full name of a member's device; "" if there is none.
+  std::string device_member(JsonId object, const std::string& what);
   void check_names(JsonId object, const std::vector<std::string>& known, const std::string& what);
   bool check_new_name(JsonId entry, const char* what);
   SourcePosition position(JsonId id) const { return lines_.position(tree_[id].begin); }
@@ -94,6 +96,7 @@ class FileParser {
   void check_known_inputs(Draft& draft);
   void parse_when(Draft& draft);
   void parse_limits(Draft& draft);
+  void parse_device(Draft& draft);
   void collect_dependencies(Draft& draft);
   bool refers_to_element(const Node& node) const;
   std::vector<std::string> with_names(const Node& node) const;

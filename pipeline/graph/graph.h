@@ -99,6 +99,7 @@ struct Node {
   std::vector<ModelUse> models;
   std::optional<Condition> when;
   std::optional<Source> for_each;
+  std::string device;                // of its models, or of a subgraph; "" if the file does not say
   uint32_t retry = 0;                // further attempts after the first
   double timeout_s = 0;              // 0: none
   std::vector<uint32_t> depends_on;  // nodes that must finish first, ascending
@@ -135,6 +136,7 @@ struct Graph {
   std::string help;
   std::string file;    // path as the user gave it
   std::string folder;  // relative paths of the pipeline start here
+  std::string device;  // of models that do not say; "" if the file does not
   std::vector<PipelineInput> inputs;
   std::vector<ModelEntry> models;
   std::vector<Node> nodes;  // topological order, ties in file order

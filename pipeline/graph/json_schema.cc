@@ -1,5 +1,7 @@
 #include "pipeline/graph/json_schema.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -60,6 +62,12 @@ void add_bounds(Members& members, const ParameterDescriptor& parameter) {
   if (std::isfinite(parameter.maximum)) members.emplace_back("maximum", number(parameter.maximum));
 }
 
+std::string device_schema() {
+  return object({{"type", "\"string\""},
+                 {"pattern", "\"^(cpu|(cuda|simt)(:[0-9]+)?)$\""},
+                 {"description", json_string(sdk::kDeviceNames)}});
+}
+
 // The values of one type, without templates.
 std::string constant_schema(std::string_view name, const ParameterDescriptor& parameter) {
   if (name == "bool") return type("boolean");
@@ -72,6 +80,7 @@ std::string constant_schema(std::string_view name, const ParameterDescriptor& pa
     return object({{"type", "\"integer\""}, {"minimum", "0"}, {"maximum", "9223372036854775807"}});
   }
   if (name == "choice") return object({{"enum", strings(parameter.choices)}});
+  if (name == "device") return device_schema();
   if (name == "json") return "true";
   if (const std::string_view element = list_element_type(name); !element.empty()) {
     return object({{"type", "\"array\""}, {"items", constant_schema(element, parameter)}});
@@ -156,6 +165,7 @@ std::string node_schema(const Catalog& catalog) {
                         {"maximum", "100"},
                         {"description", "\"further attempts after the first\""}})},
       {"timeout_s", object({{"type", "\"number\""}, {"minimum", "0.001"}, {"maximum", "1e9"}})},
+      {"device", device_schema()},
       {"help", type("string")},
       {"description", type("string")}};
   Members schema = {{"type", "\"object\""},
@@ -255,6 +265,7 @@ std::string json_schema(const Catalog& catalog) {
                                          {"name", type("string")},
                                          {"help", type("string")},
                                          {"description", type("string")},
+                                         {"device", device_schema()},
                                          {"inputs", section(reference("input"))},
                                          {"models", section(reference("model"))},
                                          {"nodes", section(reference("node"))},

@@ -11,7 +11,7 @@ namespace weft {
 namespace {
 
 bool is_text_like(std::string_view type) {
-  return type == "text" || type == "path" || type == "choice" || type == "model";
+  return type == "text" || type == "path" || type == "choice" || type == "model" || type == "device";
 }
 
 // Types whose values can stand inside a text.

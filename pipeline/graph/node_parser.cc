@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::string_view kSubgraphPrefix = "pipeline:";
 constexpr double kMaxRetries = 100, kMaxTimeoutSeconds = 1e9;
-const std::vector<std::string> kNodeMembers = {"uses",  "in",        "with", "when",       "for_each",
-                                               "retry", "timeout_s", "help", "description"};
+const std::vector<std::string> kNodeMembers = {"uses",  "in",        "with",   "when", "for_each",
+                                               "retry", "timeout_s", "device", "help", "description"};
 const std::vector<std::string> kConditionMembers = {"port", "equals"};
 
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
@@ -144,6 +144,7 @@ void FileParser::fill_node(Draft& draft) {
   draft.node.help = help_member(draft.id);
   parse_when(draft);
   parse_limits(draft);
+  parse_device(draft);
   if (!draft.complete) return;
   parse_for_each(draft);
   parse_links(draft);
@@ -500,6 +501,22 @@ void FileParser::parse_limits(Draft& draft) {
   if (const auto timeout = number("timeout_s", 1e-3, kMaxTimeoutSeconds, "seconds, from 0.001 to 1e9")) {
     draft.node.timeout_s = *timeout;
   }
+}
+
+// A node computes where its models are.
+void FileParser::parse_device(Draft& draft) {
+  Node& node = draft.node;
+  node.device = device_member(draft.id, "the device of " + quoted(node.name));
+  if (node.device.empty() || node.device == "cpu" || node.type.node == nullptr) return;
+  for (const ParameterDescriptor& parameter : node.type.node->parameters) {
+    for (const std::string& type : parameter.choices) {
+      const ModelTypeDescriptor* model =
+          parameter.type == "model" ? catalog_.find_model(type).model : nullptr;
+      if (model != nullptr && find_device_parameter(*model) != nullptr) return;
+    }
+  }
+  report_.error(tree_.find(draft.id, "device"),
+                {node.uses + " runs on the CPU only", "\"cpu\"", {}, "leave \"device\" out"});
 }
 
 void FileParser::collect_dependencies(Draft& draft) {

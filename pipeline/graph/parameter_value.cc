@@ -1,5 +1,7 @@
 #include "pipeline/graph/parameter_value.h"
 
+#include <weft/sdk/device.h>
+
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -98,6 +100,11 @@ std::optional<ParameterValue> convert(const JsonTree& tree, JsonId id, std::stri
     }
     return std::nullopt;
   }
+  if (type == "device") {
+    const std::optional<weft_device> device = sdk::device_named(node.text);
+    if (!device) return std::nullopt;
+    return sdk::device_name(*device);
+  }
   return std::string(node.text);
 }
 
@@ -109,6 +116,7 @@ std::string expected_type(std::string_view type, const ParameterDescriptor& para
   if (type == "json") return "a JSON value";
   if (type == "path") return "a path, as a text";
   if (type == "model") return "the name of an entry of \"models\"";
+  if (type == "device") return std::string("the name of a device: ") + sdk::kDeviceNames;
   if (type == "choice") {
     std::string text;
     for (const std::string& choice : parameter.choices)

@@ -16,7 +16,7 @@
 
 namespace weft {
 
-/// bool: bool. int, seed: int64_t. float: double. text, path, choice, model: the text. json, lists: compact JSON text.
+/// bool: bool. int, seed: int64_t. float: double. text, path, choice, model: the text. device: its full name. json, lists: compact JSON text.
 using ParameterValue = std::variant<bool, int64_t, double, std::string>;
 
 /// Type, range and choice. An int is accepted for a float, and 3.0 for an int. A seed is an integer from 0 to 2^63 - 1.

@@ -59,6 +59,14 @@ struct ModelTypeDescriptor {
   friend bool operator==(const ModelTypeDescriptor&, const ModelTypeDescriptor&) = default;
 };
 
+/// Where its weights are and its nodes compute: the parameter of type "device". Null: on the CPU.
+inline const ParameterDescriptor* find_device_parameter(const ModelTypeDescriptor& type) {
+  for (const ParameterDescriptor& parameter : type.parameters) {
+    if (parameter.type == "device") return &parameter;
+  }
+  return nullptr;
+}
+
 struct PluginDescriptor {
   std::string path;    // of the shared library, absolute
   std::string sha256;  // of the library's content

@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 constexpr const char* kPortTypes =
     "bool, int, float, text, json, path, bytes, tensor, image, any, 'plugin.name', or list<one of them>";
 constexpr const char* kParameterTypes =
-    "bool, int, float, text, path, choice, json, seed, model, list<text>, list<int> or list<float>";
+    "bool, int, float, text, path, choice, json, seed, model, device, list<text>, list<int> or list<float>";
 constexpr const char* kIdentifier = "lower-case letters, digits and '_', a letter first";
 constexpr const char* kDottedName = "a group, a dot, a name, such as 'text.generate'";
 
@@ -162,9 +162,9 @@ class Validator {
   }
 
   void type_and_default(const ParameterDescriptor& parameter, const std::string& where) {
-    static const std::set<std::string> kTypes = {"bool",  "int",        "float",     "text",
-                                                 "path",  "choice",     "json",      "seed",
-                                                 "model", "list<text>", "list<int>", "list<float>"};
+    static const std::set<std::string> kTypes = {"bool",       "int",       "float",      "text",  "path",
+                                                 "choice",     "json",      "seed",       "model", "device",
+                                                 "list<text>", "list<int>", "list<float>"};
     if (kTypes.count(parameter.type) == 0) {
       report(where, "there is no such parameter type", kParameterTypes, "'" + parameter.type + "'");
       return;
@@ -211,7 +211,7 @@ class Validator {
   void one_value(const Json& value, const std::string& type, const ParameterDescriptor& parameter,
                  const std::string& where) {
     const bool number = type == "int" || type == "float" || type == "seed";
-    bool right = value.is_string();  // text, path, choice, model
+    bool right = value.is_string();  // text, path, choice, model, device
     if (type == "bool") right = value.is_boolean();
     if (type == "int" || type == "seed") right = value.is_number_integer();
     if (type == "float") right = value.is_number();

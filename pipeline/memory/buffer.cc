@@ -1,5 +1,6 @@
 #include "pipeline/memory/buffer.h"
 
+#include <weft/sdk/device.h>
 #include <weft/sdk/error.h>
 
 #include <new>
@@ -36,7 +37,9 @@ weft_status allocate(void* self, const weft_allocation* request, weft_stream* st
   *out = nullptr;
   return sdk::barrier(error, [&]() -> Status {
     Pool* pool = static_cast<MemoryService*>(self)->pool(request->device);
-    if (!pool) return Status(StatusCode::kUnsupported, "no memory pool serves this device");
+    if (!pool)
+      return Status(StatusCode::kUnsupported, "no memory pool serves this device")
+          .at(sdk::device_name(request->device));
     auto buffer = allocate_buffer(*pool, request->size_bytes, request->alignment, stream, request->tag);
     if (!buffer.ok()) return buffer.status();
     *out = buffer->release();
@@ -82,8 +85,6 @@ weft_status statistics(void* self, weft_device on, weft_memory_statistics* out) 
   out->copied_bytes = service.copied_bytes();
   return WEFT_OK;
 }
-
-bool same(weft_device a, weft_device b) { return a.kind == b.kind && a.index == b.index; }
 
 }  // namespace
 
@@ -148,18 +149,24 @@ MemoryService::MemoryService(std::vector<Pool*> pools) {
 
 MemoryService::~MemoryService() = default;
 
-Pool* MemoryService::pool(weft_device on) const {
+void MemoryService::add(Pool& pool) {
+  const std::unique_lock lock(mutex_);
+  counted_.push_back(std::make_unique<StatisticsPool>(pool));
+}
+
+StatisticsPool* MemoryService::find(weft_device on) const {
+  const std::shared_lock lock(mutex_);
   for (const auto& pool : counted_) {
-    if (same(pool->device(), on)) return pool.get();
+    if (sdk::same_device(pool->device(), on)) return pool.get();
   }
   return nullptr;
 }
 
+Pool* MemoryService::pool(weft_device on) const { return find(on); }
+
 PoolStatistics MemoryService::statistics(weft_device on) const {
-  for (const auto& pool : counted_) {
-    if (same(pool->device(), on)) return pool->statistics();
-  }
-  return {};
+  const StatisticsPool* pool = find(on);
+  return pool ? pool->statistics() : PoolStatistics{};
 }
 
 }  // namespace weft

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <shared_mutex>
 #include <utility>
 #include <vector>
 
@@ -81,6 +82,8 @@ class MemoryService {
   MemoryService& operator=(const MemoryService&) = delete;
 
   const weft_memory_api* api() const { return &api_; }
+  /// The pool of another device; outlives this.
+  void add(Pool& pool);
   /// The counted pool of a device; null if there is none.
   Pool* pool(weft_device device) const;
   PoolStatistics statistics(weft_device device) const;
@@ -90,6 +93,9 @@ class MemoryService {
   uint64_t copied_bytes() const { return copied_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  StatisticsPool* find(weft_device device) const;
+
+  mutable std::shared_mutex mutex_;  // of the list; pools stay where they are
   std::vector<std::unique_ptr<StatisticsPool>> counted_;
   std::atomic<uint64_t> copied_bytes_{0};
   weft_memory_api api_;

@@ -1,11 +1,24 @@
 #include "pipeline/memory/pool.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <cstring>
 
 #include "pipeline/memory/device_pool.h"
 
 namespace weft {
+
+namespace {
+
+/// "cuda:0, buffer 'KV cache'"
+std::string place_of(weft_device device, const char* tag) {
+  const std::string where = device.kind == WEFT_DEVICE_CPU ? "" : sdk::device_name(device);
+  if (!tag) return where;
+  return where + (where.empty() ? "buffer '" : ", buffer '") + tag + "'";
+}
+
+}  // namespace
 
 Pool::~Pool() = default;
 std::unique_ptr<BufferUses> Pool::uses(weft_stream*) { return nullptr; }
@@ -18,7 +31,7 @@ Result<void*> LimitPool::allocate(uint64_t size_bytes, uint32_t alignment, weft_
   do {
     if (size_bytes > limit_bytes_ || live > limit_bytes_ - size_bytes) {
       return Status(StatusCode::kOutOfMemory, "the memory limit is reached")
-          .at(tag ? std::string("buffer '") + tag + "'" : "")
+          .at(place_of(device(), tag))
           .expected("at most " + std::to_string(limit_bytes_) + " bytes in all")
           .got(std::to_string(live) + " in use and " + std::to_string(size_bytes) + " asked for")
           .hint("raise --max-memory or ask for less");

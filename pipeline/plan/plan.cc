@@ -1,5 +1,7 @@
 #include "pipeline/plan/plan.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -11,7 +13,7 @@ namespace {
 
 constexpr size_t kShownUsers = 6;
 
-bool same_device(weft_device a, weft_device b) { return a.kind == b.kind && a.index == b.index; }
+using sdk::same_device;
 
 std::string bytes_text(uint64_t bytes) {
   if (bytes < 1024) return std::to_string(bytes) + " bytes";
@@ -121,6 +123,7 @@ Result<Budget> check_budget(const Plan& plan, weft_device device, uint64_t limit
   const uint64_t need = largest_need(plan, device);
   if (fixed <= limit_bytes && need <= left) return Budget{left, Budget::Models::kTakeTurns};
   return Status(StatusCode::kOutOfMemory, "the run does not fit: " + largest_users(plan, *memory))
+      .at(device.kind == WEFT_DEVICE_CPU ? "" : sdk::device_name(device))
       .expected("at most " + bytes_text(limit_bytes))
       .got(bytes_text(fixed + need) + ", even with weights taking turns");
 }

@@ -42,6 +42,8 @@ class PlanEnvironment {
   /// entry: of `graph`; path: rendered; parameters: the model type's, options filled in.
   virtual Result<OpenModel> open_model(const Graph& graph, const ModelEntry& entry, const std::string& path,
                                        const weft_parameters& parameters) = 0;
+  /// The device that the user wants instead of what files say of all their models; "" for what they say.
+  virtual std::string device() { return {}; }
   /// A value of port type `type` from JSON text.
   virtual Result<sdk::Value> make_value(const std::string& json, const std::string& type) = 0;
   /// What ${...} inserts for a value.

@@ -1,4 +1,5 @@
 // The part of Planner that makes the steps: nodes of plugins, subgraphs, and what their plans say.
+#include <weft/sdk/device.h>
 #include <weft/sdk/error.h>
 
 #include <algorithm>
@@ -14,11 +15,11 @@ namespace {
 
 constexpr uint64_t kLargestSize = uint64_t{1} << 56;  // 65,536 nodes of that size still have a sum
 
-bool same_device(weft_device a, weft_device b) { return a.kind == b.kind && a.index == b.index; }
+using sdk::same_device;
 
 bool is_device(weft_device device) {
   return (device.kind == WEFT_DEVICE_CPU && device.index == 0) ||
-         (device.kind == WEFT_DEVICE_CUDA && device.index >= 0);
+         ((device.kind == WEFT_DEVICE_CUDA || device.kind == WEFT_DEVICE_SIMT) && device.index >= 0);
 }
 
 // What a plugin may not say in its plan; empty if all is well.
@@ -71,6 +72,13 @@ Status Planner::plan_leaf(Scope& scope, const Node& node, PlannedNode& planned) 
   return {};
 }
 
+// What stands nearest: at the node, on the command line, in the subgraph's file, around it.
+std::string Planner::inner_device(const Scope& scope, const Node& node) const {
+  if (!node.device.empty()) return node.device;
+  if (std::string wished = environment_.device(); !wished.empty()) return wished;
+  return node.subgraph->device.empty() ? scope.device : node.subgraph->device;
+}
+
 Status Planner::plan_subgraph(Scope& scope, const Node& node, PlannedNode& planned) {
   const Graph& graph = *node.subgraph;
   const int64_t elements = elements_of(scope, node);
@@ -84,6 +92,7 @@ Status Planner::plan_subgraph(Scope& scope, const Node& node, PlannedNode& plann
               entry,
               scope.runs * static_cast<double>(std::max<int64_t>(elements, 1)),
               many ? elements_at_once_ : requests,
+              inner_device(scope, node),
               {},
               {},
               {},

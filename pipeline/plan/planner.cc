@@ -1,5 +1,7 @@
 #include "pipeline/plan/planner.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -21,8 +23,9 @@ Result<Plan> Planner::plan(const Graph& graph, std::span<const sdk::Value> input
         .expected(std::to_string(graph.inputs.size()))
         .got(std::to_string(inputs.size()));
   }
-  plan_.devices.push_back({{WEFT_DEVICE_CPU, 0}, 0, 0, 0, 0, 0, 0});
-  Scope scope{graph, {}, add_step({}, 0), 1, 1, {}, {}, {}, {}};
+  plan_.devices.push_back({sdk::kCpu, 0, 0, 0, 0, 0, 0});
+  const std::string wished = environment_.device();
+  Scope scope{graph, {}, add_step({}, 0), 1, 1, wished.empty() ? graph.device : wished, {}, {}, {}, {}};
   for (size_t i = 0; i < inputs.size(); ++i) {
     Flow flow;
     flow.known = inputs[i];
@@ -130,8 +133,7 @@ uint32_t Planner::add_block(const weft_spec& spec, uint32_t step) {
   if (!bytes || *bytes == 0) return kNoBlock;
   value_blocks_.push_back({std::min(*bytes, kLargest), step, {}, false});
   value_copies_.push_back(1);
-  value_devices_.push_back(spec.device.kind == WEFT_DEVICE_CUDA ? spec.device
-                                                                : weft_device{WEFT_DEVICE_CPU, 0});
+  value_devices_.push_back(spec.device.kind == 0 ? sdk::kCpu : spec.device);
   return static_cast<uint32_t>(value_blocks_.size() - 1);
 }
 
@@ -247,19 +249,34 @@ Status Planner::fill_parameters(Scope& scope, const Node& node, PlannedNode& pla
   return {};
 }
 
+// "" where the model's own entry says it, or its type runs on the CPU only.
+std::string Planner::device_of(const Scope& scope, const Node& node, const ModelEntry& entry) const {
+  const ParameterDescriptor* parameter = find_device_parameter(*entry.offered.model);
+  if (parameter == nullptr) return {};
+  if (!node.device.empty()) return node.device;
+  const bool own =
+      std::any_of(entry.options.begin(), entry.options.end(),
+                  [&](const ParameterBinding& option) { return option.name == parameter->name; });
+  if (own) return {};
+  return scope.device.empty() ? sdk::device_name(sdk::kCpu) : scope.device;
+}
+
 Status Planner::open_models(Scope& scope, const Node& node, PlannedNode& planned) {
   for (const ModelUse& use : node.models) {
-    if (!scope.models.contains(use.model)) {
-      Status status = open_model(scope, use.model);
-      if (!status.ok()) return status;
+    const ModelEntry& entry = scope.graph.models[use.model];
+    const std::pair key(use.model, device_of(scope, node, entry));
+    if (!scope.models.contains(key)) {
+      const Result<uint32_t> opened = open_model(scope, entry, key.second);
+      if (!opened.ok()) return opened.status();
+      scope.models.emplace(key, *opened);
     }
-    planned.models.push_back({use.parameter, scope.models[use.model]});
+    planned.models.push_back({use.parameter, scope.models.at(key)});
   }
   return {};
 }
 
-Status Planner::open_model(Scope& scope, uint32_t index) {
-  const ModelEntry& entry = scope.graph.models[index];
+// device: what stands for the device of the model's entry; "" for what stands there.
+Result<uint32_t> Planner::open_model(Scope& scope, const ModelEntry& entry, const std::string& device) {
   const auto located = [&](Status status) {
     return Status(
         std::move(status).at("model '" + entry.name + "' (" + place(scope.graph, entry.position) + ")"));
@@ -272,20 +289,21 @@ Status Planner::open_model(Scope& scope, uint32_t index) {
   if (!json.ok()) return located(json.status());
   const Result<ParameterValue> path = parse_value(*json, "path");
   if (!path.ok()) return located(path.status());
-  const Result<weft_parameters> options =
+  Result<weft_parameters> options =
       make_parameters(entry.offered.model->parameters, entry.options, known, text_in(scope));
   if (!options.ok()) return located(options.status());
+  if (!device.empty()) set_parameter(*options, find_device_parameter(*entry.offered.model)->name, device);
   Result<OpenModel> opened =
       environment_.open_model(scope.graph, entry, std::get<std::string>(*path), *options);
   if (!opened.ok()) return located(opened.status());
   const auto shared =
       std::find_if(plan_.models.begin(), plan_.models.end(),
                    [&](const PlannedModelEntry& other) { return other.model.handle == opened->handle; });
-  scope.models[index] = static_cast<uint32_t>(shared - plan_.models.begin());
+  const auto index = static_cast<uint32_t>(shared - plan_.models.begin());
   if (shared == plan_.models.end()) {
     plan_.models.push_back({scope.prefix + entry.name, entry.type, *std::move(opened)});
   }
-  return {};
+  return index;
 }
 
 }  // namespace weft

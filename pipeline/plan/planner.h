@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/plan/lifetime.h"
@@ -47,10 +48,12 @@ class Planner {
     uint32_t entry = 0;                      // the step that its nodes wait for
     double runs = 1;                         // how often it runs, as far as that is known
     int64_t requests = 1;                    // most elements that it takes at once
+    std::string device;                      // of models that do not say; "" for the CPU
     std::vector<Flow> inputs;                // of the graph
     std::vector<std::vector<Flow>> outputs;  // by node and port
     std::vector<uint32_t> done;              // by node: the step with which it has finished
-    std::map<uint32_t, uint32_t> models;     // index in the graph -> index in the plan
+    /// Index in the graph and device that a node wants it on -> index in the plan.
+    std::map<std::pair<uint32_t, std::string>, uint32_t> models;
   };
 
   Status plan_nodes(Scope& scope, std::vector<PlannedNode>& nodes);
@@ -60,7 +63,9 @@ class Planner {
   Status bind_inputs(Scope& scope, const Node& node, PlannedNode& planned);
   Status fill_parameters(Scope& scope, const Node& node, PlannedNode& planned);
   Status open_models(Scope& scope, const Node& node, PlannedNode& planned);
-  Status open_model(Scope& scope, uint32_t index);
+  std::string inner_device(const Scope& scope, const Node& node) const;
+  std::string device_of(const Scope& scope, const Node& node, const ModelEntry& entry) const;
+  Result<uint32_t> open_model(Scope& scope, const ModelEntry& entry, const std::string& device);
   Result<NodeInstance> create_node(const Node& node, const PlannedNode& planned);
   Status prepare_node(const Node& node, const NodeInstance& instance, PlannedNode& planned);
   Status add_siblings(const Node& node, PlannedNode& planned);

@@ -1,5 +1,6 @@
 #include "pipeline/residency/models.h"
 
+#include <weft/sdk/device.h>
 #include <weft/sdk/error.h>
 
 #include <algorithm>
@@ -180,28 +181,69 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
 // Loading, evicting and the plugin's other functions never run at once on one model: a model that is not kOpen or
 // kLoaded belongs to the thread that changes it, and one with users is never evicted.
 
+ModelStore::Residency& ModelStore::on(weft_device device) {
+  for (const auto& one : residencies_) {
+    if (sdk::same_device(one->device, device)) return *one;
+  }
+  const uint64_t limit = device.kind == WEFT_DEVICE_CPU ? options_.limit_bytes : 0;
+  residencies_.push_back(std::make_unique<Residency>(Residency{device, limit}));
+  return *residencies_.back();
+}
+
+void ModelStore::count(const Model& model) {
+  on(model.estimate_.device).resident_bytes += model.estimate_.resident_bytes;
+  statistics_.resident_bytes += model.estimate_.resident_bytes;
+  statistics_.peak_resident_bytes = std::max(statistics_.peak_resident_bytes, statistics_.resident_bytes);
+}
+
+void ModelStore::discount(const Model& model) {
+  on(model.estimate_.device).resident_bytes -= model.estimate_.resident_bytes;
+  statistics_.resident_bytes -= model.estimate_.resident_bytes;
+}
+
 void ModelStore::evict(Model& model) {
   model.type_->evict(model.handle_);
   model.state_ = Model::State::kOpen;
-  statistics_.resident_bytes -= model.estimate_.resident_bytes;
+  discount(model);
   ++statistics_.evictions;
   --statistics_.loaded;
 }
 
-Status ModelStore::make_room(uint64_t needed_bytes, std::span<Model* const> kept) {
-  while (options_.limit_bytes != 0 && statistics_.resident_bytes + needed_bytes > options_.limit_bytes) {
+namespace {
+/// "at most 4096 bytes of weights", "... on cuda:0".
+std::string weights_limit(weft_device device, uint64_t limit_bytes) {
+  return "at most " + std::to_string(limit_bytes) + " bytes of weights" +
+         (device.kind == WEFT_DEVICE_CPU ? "" : " on " + sdk::device_name(device));
+}
+}  // namespace
+
+Status ModelStore::make_room(std::span<Model* const> missing, std::span<Model* const> kept) {
+  for (const auto& residency : residencies_) {
+    uint64_t needed = 0;
+    for (const Model* model : missing) {
+      if (sdk::same_device(model->estimate_.device, residency->device))
+        needed += model->estimate_.resident_bytes;
+    }
+    if (Status room = make_room(*residency, needed, kept); !room.ok()) return room;
+  }
+  return {};
+}
+
+Status ModelStore::make_room(Residency& residency, uint64_t needed_bytes, std::span<Model* const> kept) {
+  while (needed_bytes > 0 && residency.resident_bytes + needed_bytes > residency.limit()) {
     Model* oldest = nullptr;
     for (const auto& model : models_) {
       const bool idle = model->state_ == Model::State::kLoaded && model->users_ == 0 &&
-                        std::find(kept.begin(), kept.end(), model.get()) == kept.end();
+                        std::find(kept.begin(), kept.end(), model.get()) == kept.end() &&
+                        sdk::same_device(model->estimate_.device, residency.device);
       if (idle && model->estimate_.resident_bytes > 0 && (!oldest || model->last_use_ < oldest->last_use_)) {
         oldest = model.get();
       }
     }
     if (!oldest) {
       return Status(StatusCode::kOutOfMemory, "the models in use leave no room for another")
-          .expected("at most " + std::to_string(options_.limit_bytes) + " bytes of weights")
-          .got(std::to_string(statistics_.resident_bytes) + " in use and " + std::to_string(needed_bytes) +
+          .expected(weights_limit(residency.device, residency.limit()))
+          .got(std::to_string(residency.resident_bytes) + " in use and " + std::to_string(needed_bytes) +
                " more needed")
           .hint("raise --max-memory");
     }
@@ -220,14 +262,24 @@ bool ModelStore::load_cancelled() const {
   return cancelled && *cancelled && (*cancelled)() != 0;
 }
 
-Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
-                        const std::function<int32_t()>& cancelled, std::unique_lock<std::mutex>& lock) {
+Status ModelStore::load(Model& model) {
+  const auto on_stream = [&](weft_stream* stream) {
+    return Status(
+        sdk::checked([&](weft_error* out) { return model.type_->load(model.handle_, stream, out); }));
+  };
+  if (options_.on_device) return options_.on_device(model.estimate_.device, on_stream);
+  if (model.estimate_.device.kind == WEFT_DEVICE_CPU) return on_stream(nullptr);
+  return Status(StatusCode::kUnsupported, "this host loads no models on devices")
+      .got(sdk::device_name(model.estimate_.device));
+}
+
+Status ModelStore::load(std::span<Model* const> models, const std::function<int32_t()>& cancelled,
+                        std::unique_lock<std::mutex>& lock) {
   // All are taken before the lock is given up, so that no other thread loads one of them or uses their room.
   for (Model* model : models) {
     model->state_ = Model::State::kLoading;
-    statistics_.resident_bytes += model->estimate_.resident_bytes;
+    count(*model);
   }
-  statistics_.peak_resident_bytes = std::max(statistics_.peak_resident_bytes, statistics_.resident_bytes);
   {
     const std::lock_guard loads(loads_mutex_);
     loads_[std::this_thread::get_id()] = &cancelled;
@@ -237,7 +289,7 @@ Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
     Status status;
     if (first.ok()) {
       lock.unlock();  // other models load and work meanwhile
-      status = sdk::checked([&](weft_error* out) { return model->type_->load(model->handle_, stream, out); });
+      status = load(*model);
       lock.lock();
     }
     if (first.ok() && status.ok()) {
@@ -247,7 +299,7 @@ Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
       continue;
     }
     model->state_ = Model::State::kOpen;
-    statistics_.resident_bytes -= model->estimate_.resident_bytes;
+    discount(*model);
     if (first.ok()) first = at_model(std::move(status), model->path_);
   }
   const std::lock_guard loads(loads_mutex_);
@@ -255,36 +307,38 @@ Status ModelStore::load(std::span<Model* const> models, weft_stream* stream,
   return first;
 }
 
-Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models, weft_stream* stream,
+Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models,
                                         const std::function<int32_t()>& cancelled) {
   Use use;
   if (models.empty()) return use;
-  uint64_t wanted = 0;
   std::vector<Model*> distinct;
   for (Model* model : models) {
-    if (std::find(distinct.begin(), distinct.end(), model) != distinct.end()) continue;
-    distinct.push_back(model);
-    wanted += model->estimate_.resident_bytes;
+    if (std::find(distinct.begin(), distinct.end(), model) == distinct.end()) distinct.push_back(model);
   }
   std::unique_lock lock(mutex_);
-  if (options_.limit_bytes != 0 && wanted > options_.limit_bytes) {
-    return Status(StatusCode::kOutOfMemory, "the models of one node do not fit the memory limit")
-        .expected("at most " + std::to_string(options_.limit_bytes) + " bytes of weights")
-        .got(std::to_string(wanted))
-        .hint("raise --max-memory");
+  for (const Model* model : distinct) {
+    const Residency& residency = on(model->estimate_.device);
+    uint64_t wanted = 0;
+    for (const Model* other : distinct) {
+      if (sdk::same_device(other->estimate_.device, residency.device))
+        wanted += other->estimate_.resident_bytes;
+    }
+    if (wanted > residency.limit()) {
+      return Status(StatusCode::kOutOfMemory, "the models of one node do not fit the memory limit")
+          .expected(weights_limit(residency.device, residency.limit()))
+          .got(std::to_string(wanted))
+          .hint("raise --max-memory");
+    }
   }
   std::vector<Model*> missing;
   for (;;) {
-    uint64_t needed = 0;
     bool loading = false;
     missing.clear();
     for (Model* model : distinct) {
       loading = loading || model->state_ == Model::State::kLoading;
-      if (model->state_ != Model::State::kOpen) continue;
-      missing.push_back(model);
-      needed += model->estimate_.resident_bytes;
+      if (model->state_ == Model::State::kOpen) missing.push_back(model);
     }
-    if (!loading && make_room(needed, distinct).ok()) break;
+    if (!loading && make_room(missing, distinct).ok()) break;
     if (cancelled && cancelled()) return Status(StatusCode::kCancelled, "cancelled while waiting for memory");
     // Woken by every release; the timeout is for a cancellation, which wakes nobody.
     changed_.wait_for(lock, std::chrono::milliseconds(20));
@@ -296,7 +350,7 @@ Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models, weft_str
     ++model->users_;
     model->last_use_ = ++clock_;
   }
-  Status status = load(missing, stream, cancelled, lock);
+  Status status = load(missing, cancelled, lock);
   lock.unlock();
   changed_.notify_all();
   if (!status.ok()) return status;  // `use` gives its models back
@@ -319,14 +373,17 @@ ModelStore::Statistics ModelStore::statistics() const {
   return statistics_;
 }
 
-void ModelStore::set_limit_bytes(uint64_t limit_bytes) {
+void ModelStore::set_limit_bytes(weft_device device, uint64_t limit_bytes) {
   const std::lock_guard lock(mutex_);
-  options_.limit_bytes = limit_bytes;
+  on(device).limit_bytes = limit_bytes;
 }
 
-uint64_t ModelStore::limit_bytes() const {
+uint64_t ModelStore::limit_bytes(weft_device device) const {
   const std::lock_guard lock(mutex_);
-  return options_.limit_bytes;
+  for (const auto& residency : residencies_) {
+    if (sdk::same_device(residency->device, device)) return residency->limit_bytes;
+  }
+  return device.kind == WEFT_DEVICE_CPU ? options_.limit_bytes : 0;
 }
 
 void ModelStore::evict_idle() {

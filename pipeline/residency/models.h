@@ -1,8 +1,9 @@
 /// Which models are open, loaded and shared.
 ///
 /// Nodes that name the same file (or folder), model type and options share one model, if what it read beside that
-/// file (adapters, say) has not changed either. Opening reads headers only; use() loads what is not loaded, evicting the least recently used models that no node works on when
-/// the byte limit asks for it, and waits while others hold the memory. All models of a node are taken in one
+/// file (adapters, say) has not changed either. Opening reads headers only; use() loads what is not loaded, evicting the least
+/// recently used models that no node works on when the byte limit of their device asks for it, and waits while others hold the
+/// memory. All models of a node are taken in one
 /// step, so that two nodes cannot wait for each other. Ownership: the store owns the models and closes them
 /// in its destructor; no Use may be alive then. A Model is valid as long as its store. Thread safety: open()
 /// from one thread at a time, everything else from any thread.
@@ -85,8 +86,10 @@ class ModelStore {
   struct Options {
     const weft_host* host = nullptr;             // given to open
     std::vector<std::filesystem::path> folders;  // search path
-    uint64_t limit_bytes = 0;                    // of resident bytes; 0: none
+    uint64_t limit_bytes = 0;                    // of resident bytes on the CPU; 0: none
     const FileHashCache* hashes = nullptr;       // outlives the store
+    /// Calls `work` with a stream of the device and waits for what it queued there. Empty: the CPU is the only device.
+    std::function<Status(weft_device device, const std::function<Status(weft_stream*)>& work)> on_device = {};
   };
   explicit ModelStore(Options options);
   ~ModelStore();
@@ -113,18 +116,17 @@ class ModelStore {
   };
   /// Loads `models` and keeps them loaded. cancelled: asked while it waits and loads; may be empty. Errors:
   /// kOutOfMemory if they do not fit the limit even alone, kCancelled, those of load. [worker]
-  Result<Use> use(std::span<Model* const> models, weft_stream* stream,
-                  const std::function<int32_t()>& cancelled);
+  Result<Use> use(std::span<Model* const> models, const std::function<int32_t()>& cancelled);
 
   /// Whether the load that runs on this thread is no longer wanted; false where none runs. [any thread]
   bool load_cancelled() const;
 
-  /// For the runs from now on; 0: none. Nothing is evicted at once. [main]
-  void set_limit_bytes(uint64_t limit_bytes);
-  uint64_t limit_bytes() const;  // [any thread]
+  /// Of resident bytes on the device, for the runs from now on; 0: none. Nothing is evicted at once. [main]
+  void set_limit_bytes(weft_device device, uint64_t limit_bytes);
+  uint64_t limit_bytes(weft_device device) const;  // [any thread]
 
   struct Statistics {
-    uint64_t resident_bytes = 0, peak_resident_bytes = 0;
+    uint64_t resident_bytes = 0, peak_resident_bytes = 0;  // on all devices
     uint64_t loads = 0, evictions = 0;
     size_t open = 0, loaded = 0;
   };
@@ -136,16 +138,29 @@ class ModelStore {
   const FileHashCache& hashes() const;
   bool parts_unchanged(const Model& model) const;
   void release(std::span<Model* const> models) noexcept;
-  // All three: with mutex_ held; load gives it up while the plugin works.
-  Status make_room(uint64_t needed_bytes, std::span<Model* const> kept);
-  Status load(std::span<Model* const> models, weft_stream* stream, const std::function<int32_t()>& cancelled,
+  /// Of one device.
+  struct Residency {
+    weft_device device;
+    uint64_t limit_bytes;
+    uint64_t resident_bytes = 0;
+    uint64_t limit() const { return limit_bytes != 0 ? limit_bytes : UINT64_MAX; }
+  };
+  // All of these: with mutex_ held; load gives it up while the plugin works.
+  Residency& on(weft_device device);
+  void count(const Model& model);
+  void discount(const Model& model);
+  Status make_room(std::span<Model* const> missing, std::span<Model* const> kept);
+  Status make_room(Residency& residency, uint64_t needed_bytes, std::span<Model* const> kept);
+  Status load(std::span<Model* const> models, const std::function<int32_t()>& cancelled,
               std::unique_lock<std::mutex>& lock);
+  Status load(Model& model);
   void evict(Model& model);
 
   Options options_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Model>> models_;
+  std::vector<std::unique_ptr<Residency>> residencies_;  // of devices that were asked about
   uint64_t clock_ = 0;
   Statistics statistics_;
   mutable std::mutex loads_mutex_;

@@ -13,7 +13,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A model type whose "weights" are as many bytes as the file says, and that notices calls that overlap.
+constexpr weft_device kGpu = {WEFT_DEVICE_CUDA, 0};
+
+/// A model type whose "weights" are as many bytes as the file says, on a device if its name begins with "gpu", and that notices
+/// calls that overlap.
 struct FakeModel {
   std::string path;
   uint64_t bytes = 0;
@@ -41,7 +44,9 @@ weft_status open_fake(const weft_host*, const weft_model_source* source, void** 
   return WEFT_OK;
 }
 weft_status estimate_fake(void* model, weft_model_estimate* out, weft_error*) {
-  out->resident_bytes = static_cast<FakeModel*>(model)->bytes;
+  const auto& fake = *static_cast<FakeModel*>(model);
+  out->resident_bytes = fake.bytes;
+  if (fs::path(fake.path).filename().string().starts_with("gpu")) out->device = kGpu;
   return WEFT_OK;
 }
 const ModelStore* loading_store = nullptr;  // asked by models of 15 bytes until nobody waits for them
@@ -127,13 +132,13 @@ TEST_F(ModelStoreTest, ALoadLearnsThatNobodyWaitsForIt) {
   Model* const models[] = {model};
   loading_store = &store;
   int asked = 0;
-  const auto cancelled = store.use(models, nullptr, [&] { return int32_t{++asked == 3}; });
+  const auto cancelled = store.use(models, [&] { return int32_t{++asked == 3}; });
   loading_store = nullptr;
   EXPECT_EQ(cancelled.code(), StatusCode::kCancelled);
   EXPECT_EQ(asked, 3);
   EXPECT_FALSE(store.load_cancelled()) << "outside of a load";
   EXPECT_EQ(store.statistics().resident_bytes, 0u);
-  EXPECT_TRUE(store.use(models, nullptr, [] { return 0; }).ok()) << "loads when it is wanted again";
+  EXPECT_TRUE(store.use(models, [] { return 0; }).ok()) << "loads when it is wanted again";
 }
 
 TEST_F(ModelStoreTest, SharesEqualContentAndClosesOnce) {
@@ -149,7 +154,7 @@ TEST_F(ModelStoreTest, SharesEqualContentAndClosesOnce) {
     EXPECT_NE(*store.open(other), first);
     EXPECT_EQ(opened, 2);
     EXPECT_EQ(loads, 0) << "opening loads nothing";
-    auto use = store.use(std::vector<Model*>{first}, nullptr, {});
+    auto use = store.use(std::vector<Model*>{first}, {});
     ASSERT_TRUE(use.ok());
   }
   EXPECT_EQ(closed, 2);
@@ -212,7 +217,7 @@ TEST_F(ModelStoreTest, ErrorsOfThePluginNameTheFile) {
   ASSERT_EQ(bad.code(), StatusCode::kCorruptData);
   EXPECT_NE(to_string(bad.error()).find("bad, offset 0"), std::string::npos);
   Model* model = *store.open(request("unloadable"));
-  const auto use = store.use(std::vector<Model*>{model}, nullptr, {});
+  const auto use = store.use(std::vector<Model*>{model}, {});
   EXPECT_EQ(use.code(), StatusCode::kOutOfMemory);
   EXPECT_EQ(store.statistics().resident_bytes, 0u);
 }
@@ -221,9 +226,7 @@ TEST_F(ModelStoreTest, EvictsTheLeastRecentlyUsed) {
   for (const char* name : {"a", "b", "c"}) write(name, 40);
   ModelStore store(options(100));
   Model *a = *store.open(request("a")), *b = *store.open(request("b")), *c = *store.open(request("c"));
-  const auto touch = [&](Model* model) {
-    ASSERT_TRUE(store.use(std::vector<Model*>{model}, nullptr, {}).ok());
-  };
+  const auto touch = [&](Model* model) { ASSERT_TRUE(store.use(std::vector<Model*>{model}, {}).ok()); };
   touch(a);
   touch(b);
   touch(a);
@@ -240,12 +243,47 @@ TEST_F(ModelStoreTest, EvictsTheLeastRecentlyUsed) {
   EXPECT_EQ(store.statistics().loaded, 0u);
 }
 
+TEST_F(ModelStoreTest, EachDeviceHasALimitOfItsOwn) {
+  for (const char* name : {"a", "gpu_a", "gpu_b"}) write(name, 60);
+  ModelStore::Options given = options(100);
+  std::vector<int> places;
+  given.on_device = [&](weft_device device, const std::function<Status(weft_stream*)>& work) {
+    places.push_back(device.kind);
+    return work(nullptr);
+  };
+  ModelStore store(given);
+  store.set_limit_bytes(kGpu, 100);
+  EXPECT_EQ(store.limit_bytes(kGpu), 100u);
+  EXPECT_EQ(store.limit_bytes({WEFT_DEVICE_CPU, 0}), 100u);
+  Model *a = *store.open(request("a")), *gpu_a = *store.open(request("gpu_a")),
+        *gpu_b = *store.open(request("gpu_b"));
+  ASSERT_TRUE(store.use(std::vector<Model*>{a, gpu_a}, {}).ok()) << "together more than either limit";
+  EXPECT_EQ(evictions, 0);
+  EXPECT_EQ(store.statistics().resident_bytes, 120u);
+  ASSERT_TRUE(store.use(std::vector<Model*>{gpu_b}, {}).ok());
+  EXPECT_EQ(evictions, 1) << "gpu_a goes, a stays";
+  ASSERT_TRUE(store.use(std::vector<Model*>{a}, {}).ok());
+  EXPECT_EQ(loads, 3);
+  EXPECT_EQ(places, (std::vector<int>{WEFT_DEVICE_CPU, WEFT_DEVICE_CUDA, WEFT_DEVICE_CUDA}));
+  const auto both = store.use(std::vector<Model*>{gpu_a, gpu_b}, {});
+  ASSERT_EQ(both.code(), StatusCode::kOutOfMemory);
+  EXPECT_NE(to_string(both.error()).find("100 bytes of weights on cuda:0"), std::string::npos);
+}
+
+TEST_F(ModelStoreTest, AHostWithoutDevicesLoadsNothingOnOne) {
+  write("gpu", 1);
+  ModelStore store(options(0));
+  const auto use = store.use(std::vector<Model*>{*store.open(request("gpu"))}, {});
+  EXPECT_EQ(use.code(), StatusCode::kUnsupported);
+  EXPECT_EQ(store.statistics().resident_bytes, 0u);
+}
+
 TEST_F(ModelStoreTest, RefusesWhatNeverFits) {
   write("a", 60);
   write("b", 60);
   ModelStore store(options(100));
   const std::vector<Model*> both{*store.open(request("a")), *store.open(request("b"))};
-  const auto use = store.use(both, nullptr, {});
+  const auto use = store.use(both, {});
   ASSERT_EQ(use.code(), StatusCode::kOutOfMemory);
   EXPECT_NE(to_string(use.error()).find("120"), std::string::npos);
 }
@@ -255,9 +293,9 @@ TEST_F(ModelStoreTest, WaitingForMemoryCanBeCancelled) {
   write("b", 60);
   ModelStore store(options(100));
   Model *a = *store.open(request("a")), *b = *store.open(request("b"));
-  auto held = store.use(std::vector<Model*>{a}, nullptr, {});
+  auto held = store.use(std::vector<Model*>{a}, {});
   std::atomic<int> polls{0};
-  const auto use = store.use(std::vector<Model*>{b}, nullptr, [&] { return ++polls > 2; });
+  const auto use = store.use(std::vector<Model*>{b}, [&] { return ++polls > 2; });
   EXPECT_EQ(use.code(), StatusCode::kCancelled);
 }
 
@@ -273,7 +311,7 @@ TEST_F(ModelStoreTest, ManyThreadsShareALimitWithoutOverlapOrDeadlock) {
       for (unsigned i = 0; i < 20; ++i) {
         std::vector<Model*> wanted{all[(t + i) % 3]};
         if (i % 2) wanted.push_back(all[(t + i + 1) % 3]);
-        auto use = store.use(wanted, nullptr, {});
+        auto use = store.use(wanted, {});
         ASSERT_TRUE(use.ok());
         for (Model* model : wanted) unloaded_uses += !static_cast<FakeModel*>(model->handle())->loaded;
       }

@@ -5,15 +5,18 @@
 #include <weft/abi/draft/packed_weights.h>
 #include <weft/abi/draft/previews.h>
 #include <weft/abi/draft/run_record.h>
+#include <weft/sdk/device.h>
 
 #include <cstring>
 #include <utility>
 
+#include "kernels/device/driver.h"
 #include "kernels/threads/cpu_limits.h"
 #include "kernels/threads/thread_pool.h"
 #include "pipeline/files/content_hash.h"
 #include "pipeline/files/durable_file.h"
 #include "pipeline/memory/buffer.h"
+#include "pipeline/memory/devices.h"
 #include "pipeline/memory/value.h"
 #include "pipeline/plan/parameters.h"
 #include "pipeline/residency/models.h"
@@ -29,12 +32,21 @@ std::filesystem::path below(const std::filesystem::path& folder, const char* nam
 }
 
 ModelStore::Options model_options(const HostOptions& options, const weft_host* table,
-                                  const FileHashCache& hashes) {
+                                  const FileHashCache& hashes, Devices& devices) {
   ModelStore::Options result;
   result.host = table;
   result.folders = options.model_folders;
   result.limit_bytes = options.max_memory_bytes;
   result.hashes = &hashes;
+  result.on_device = [&devices](weft_device device,
+                                const std::function<Status(weft_stream*)>& work) -> Status {
+    weft_stream cpu;
+    auto stream = devices.stream(device);
+    if (!stream.ok()) return stream.status();
+    Status done = work(stream->get() ? stream->get() : &cpu);
+    Status passed = stream->get() ? stream->get()->driver->synchronize(stream->get()->native) : Status();
+    return done.ok() ? passed : done;
+  };
   return result;
 }
 
@@ -49,10 +61,11 @@ struct Host::State {
         limited(system, options.max_memory_bytes != 0 ? options.max_memory_bytes : UINT64_MAX),
         guarded(options.guards == HostOptions::Guards::kOn ? std::make_unique<GuardPool>(limited) : nullptr),
         memory({guarded ? static_cast<Pool*>(guarded.get()) : &limited}),
+        devices(memory, options.max_memory_bytes),
         hashes(below(options.cache_folder, "hashes")),
         packed(packed_options()),
         previews(options.preview_folder, temporaries, options.log),
-        models(model_options(options, &table, hashes)) {}
+        models(model_options(options, &table, hashes, devices)) {}
 
   PackedWeights::Options packed_options() {
     PackedWeights::Options result;
@@ -75,6 +88,7 @@ struct Host::State {
   LimitPool limited;
   std::unique_ptr<GuardPool> guarded;
   MemoryService memory;
+  Devices devices;
   FileHashCache hashes;
   PackedWeights packed;
   Previews previews;
@@ -105,7 +119,7 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
       .reserved = 0,
       .self = &state_->models,
       .cancelled = [](void* self) { return int32_t{static_cast<const ModelStore*>(self)->load_cancelled()}; },
-      .limit_bytes = [](void* self) { return static_cast<const ModelStore*>(self)->limit_bytes(); }};
+      .limit_bytes = [](void* self) { return static_cast<const ModelStore*>(self)->limit_bytes(sdk::kCpu); }};
   table.log = [](void* self, weft_log_level level, const char* message) {
     const auto& log = static_cast<State*>(self)->options.log;
     if (!log || !message) return;
@@ -132,7 +146,8 @@ const weft_host* Host::table() const { return &state_->table; }
 const HostOptions& Host::options() const { return state_->options; }
 uint32_t Host::threads() const { return state_->threads.executor()->max_threads; }
 MemoryService& Host::memory() { return state_->memory; }
-Pool& Host::cpu_pool() { return *state_->memory.pool({WEFT_DEVICE_CPU, 0}); }
+Pool& Host::cpu_pool() { return *state_->memory.pool(sdk::kCpu); }
+Devices& Host::devices() { return state_->devices; }
 GuardPool* Host::guards() { return state_->guarded.get(); }
 ModelStore& Host::models() { return state_->models; }
 PackedWeights& Host::packed_weights() { return state_->packed; }

@@ -20,6 +20,7 @@
 
 namespace weft {
 
+class Devices;
 class FileHashCache;
 class GuardPool;
 class MemoryService;
@@ -32,7 +33,7 @@ using LogHandler = std::function<void(weft_log_level level, const std::string& m
 
 struct HostOptions {
   uint32_t threads = 0;           // of the executor and of nodes at work; 0: as many as this process may use
-  uint64_t max_memory_bytes = 0;  // of device memory and resident models, each; 0: no limit
+  uint64_t max_memory_bytes = 0;  // of memory and of resident models, each, on every device; 0: no limit
   std::filesystem::path cache_folder;  // file hashes and packed weights; empty: nothing is kept on disk
   uint64_t packed_limit_bytes = 20ull << 30;
   std::vector<std::filesystem::path> model_folders;
@@ -57,6 +58,7 @@ class Host {
   uint32_t threads() const;  // after 0 was resolved
   MemoryService& memory();
   Pool& cpu_pool();
+  Devices& devices();
   GuardPool* guards();  // null unless guards are on
   ModelStore& models();
   PackedWeights& packed_weights();

@@ -206,6 +206,7 @@ Manifest read_members(const Json& json, Reader& reader) {
   manifest.isa_level = reader.text(json, "isa_level");
   manifest.numerics_profile = reader.text(json, "numerics_profile");
   manifest.device = reader.text(json, "device");
+  if (json.HasMember("default_device")) manifest.default_device = reader.text(json, "default_device");
   reader.object(json, "outputs", [&](const std::string& name, const Json& value) {
     manifest.outputs[name] = {reader.text(value, "sha256"), reader.text(value, "type")};
   });
@@ -248,6 +249,7 @@ std::string to_json(const Manifest& manifest) {
   put(writer, "isa_level", manifest.isa_level);
   put(writer, "numerics_profile", manifest.numerics_profile);
   put(writer, "device", manifest.device);
+  if (!manifest.default_device.empty()) put(writer, "default_device", manifest.default_device);
   writer.Key("outputs");
   writer.StartObject();
   for (const auto& [name, output] : manifest.outputs) {
@@ -329,6 +331,7 @@ Result<RunOptions> rerun_options(const Manifest& manifest, const std::string& is
   options.out_folder = out_folder;
   options.isa_level = isa_level;
   options.numerics_profile = manifest.numerics_profile;
+  options.device = manifest.default_device;
   options.seeds = manifest.seeds;
   return options;
 }

@@ -43,7 +43,9 @@ struct Manifest {
   std::map<std::string, std::string> inputs_json;  // every pipeline input that had a value
   std::vector<ManifestFile> input_files;           // that nodes read
   std::vector<DrawnSeed> seeds;
-  std::string isa_level, numerics_profile, device;
+  std::string isa_level, numerics_profile;
+  std::string device;          // those that were used: "cpu", "cpu, cuda:0"
+  std::string default_device;  // RunOptions::device
   struct Output {
     std::string sha256;  // content_sha256 of the value; of a written file's relative path for a path
     std::string type;

@@ -1,5 +1,7 @@
 #include "pipeline/run/manifest_builder.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
@@ -136,7 +138,9 @@ Result<Manifest> build_manifest(const PreparedRun::State& state, const ItemValue
   manifest.seeds = item.seeds;
   manifest.isa_level = options.isa_level;
   manifest.numerics_profile = options.numerics_profile;
-  manifest.device = "cpu";
+  for (const DeviceMemory& memory : state.plan.devices)
+    manifest.device += (manifest.device.empty() ? "" : ", ") + sdk::device_name(memory.device);
+  manifest.default_device = options.device;
   if (Status status = add_outputs(manifest, state, folder, outputs); !status.ok()) return status;
   manifest.timings = result.timings;
   manifest.started_utc = utc_text(started);

@@ -35,7 +35,9 @@ NodeCall::NodeCall(GraphRun& run, const CompiledNode& node, Task* task)
       node_(node),
       task_(task),
       is_list_(node.node->for_each.has_value()),
-      lanes_(run.n_lanes_) {}
+      lanes_(run.n_lanes_),
+      place_(context_.host, *node.planned,
+             context_.arena ? context_.arena + node.planned->workspace_offset : nullptr) {}
 
 NodeCall::~NodeCall() = default;
 
@@ -313,7 +315,7 @@ void NodeCall::execute_batch(uint32_t worker) {
   const weft_node_api& api = *node_.planned->instance.api();
   Status status;
   if (!node_.models.empty()) {
-    auto use = context_.host.models().use(node_.models, &stream_, [this] { return int32_t{stopping()}; });
+    auto use = context_.host.models().use(node_.models, [this] { return int32_t{stopping()}; });
     if (use.ok()) {
       models_ = std::move(*use);
     } else {
@@ -321,18 +323,16 @@ void NodeCall::execute_batch(uint32_t worker) {
     }
   }
   const Clock::time_point begin = context_.trace ? Clock::now() : Clock::time_point();
+  weft_execution execution{};
+  execution.struct_size = sizeof(execution);
+  if (status.ok()) status = place_.enter(execution);
   if (status.ok()) {
-    weft_execution execution{};
-    execution.struct_size = sizeof(execution);
-    execution.stream = &stream_;
-    execution.workspace_bytes = node_.planned->workspace_bytes;
-    execution.workspace =
-        execution.workspace_bytes ? context_.arena + node_.planned->workspace_offset : nullptr;
     status = sdk::guarded([&] {
       return sdk::checked([&](weft_error* error) {
         return api.execute(node_.planned->instance.get(), batch_.data(), batch_size_, &execution, error);
       });
     });
+    place_.leave();
   }
   if (context_.trace) {
     (void)sdk::guarded([&] {

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/memory/stream.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/run/graph_run.h"
+#include "pipeline/run/node_place.h"
 #include "pipeline/run/request.h"
 
 namespace weft {
@@ -112,7 +112,7 @@ class NodeCall final : public RequestHost {
   std::atomic<Clock::rep> deadline_{kNever};  // of the batch, from when the node gets the first of it
   std::vector<weft_request*> batch_;
   ModelStore::Use models_;
-  weft_stream stream_;
+  NodePlace place_;
   std::unique_ptr<GraphRun> nested_;
 };
 

@@ -7,10 +7,10 @@
 #include <thread>
 #include <utility>
 
-#include "pipeline/memory/stream.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/run/compiled_graph.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/node_place.h"
 
 namespace weft {
 namespace {
@@ -53,7 +53,7 @@ void end_stopped(RequestList& stopped) noexcept {
 class NodeQueue::Server final : public Task {
  public:
   Server(NodeQueue& queue, const NodeInstance& instance, char* workspace)
-      : queue_(queue), instance_(instance), workspace_(workspace) {}
+      : queue_(queue), instance_(instance), place_(queue.host_, *queue.node_.planned, workspace) {}
 
   Task* run(uint32_t worker) noexcept override;
 
@@ -77,10 +77,9 @@ class NodeQueue::Server final : public Task {
 
   NodeQueue& queue_;
   const NodeInstance& instance_;
-  char* const workspace_;
   std::vector<weft_request*> batch_;
   ModelStore::Use models_;
-  weft_stream stream_;
+  NodePlace place_;
   bool joined_ = false;  // the node has asked for more requests
 };
 
@@ -92,7 +91,7 @@ NodeQueue::NodeQueue(const CompiledNode& node, Host& host, Scheduler& scheduler,
       enough_(std::min(most_, node.planned->useful_batch)),
       patience_(patience_for(node.planned->cost_seconds)) {
   const PlannedNode& planned = *node.planned;
-  char* workspace = planned.workspace_bytes > 0 ? arena + planned.workspace_offset : nullptr;
+  char* workspace = planned.workspace_bytes > 0 && arena ? arena + planned.workspace_offset : nullptr;
   const auto add = [&](const NodeInstance& instance) {
     servers_.push_back(std::make_unique<Server>(*this, instance, workspace));
     if (workspace) workspace += workspace_stride(planned);
@@ -219,20 +218,20 @@ Status NodeQueue::Server::execute() {
         const auto stopped = [](weft_request* request) { return request->host->cancelled(*request); };
         return int32_t{std::all_of(batch_.begin(), batch_.end(), stopped)};
       };
-      auto use = queue_.host_.models().use(node.models, &stream_, all_stopped);
+      auto use = queue_.host_.models().use(node.models, all_stopped);
       if (!use.ok()) return use.status();
       models_ = std::move(*use);
     }
     weft_execution execution{};
     execution.struct_size = sizeof(execution);
-    execution.stream = &stream_;
-    execution.workspace_bytes = node.planned->workspace_bytes;
-    execution.workspace = workspace_;
     execution.self = this;
     execution.more = more;
-    return sdk::checked([&](weft_error* error) {
+    if (Status entered = place_.enter(execution); !entered.ok()) return entered;
+    Status done = sdk::checked([&](weft_error* error) {
       return instance_.api()->execute(instance_.get(), batch_.data(), batch_.size(), &execution, error);
     });
+    place_.leave();
+    return done;
   });
 }
 

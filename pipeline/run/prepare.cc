@@ -1,4 +1,7 @@
+#include <weft/sdk/device.h>
+
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -6,6 +9,7 @@
 #include "pipeline/files/content_hash.h"
 #include "pipeline/graph/literal.h"
 #include "pipeline/memory/buffer.h"
+#include "pipeline/memory/devices.h"
 #include "pipeline/memory/value_json.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/run/host.h"
@@ -20,8 +24,10 @@ sdk::Value to_sdk(Value value) { return sdk::Value::adopt(value_api(), value.rel
 /// The run's side of planning: loads plugins, opens models, makes values, draws seeds.
 class RunEnvironment final : public PlanEnvironment {
  public:
-  RunEnvironment(PreparedRun::State& state, const PluginProvider& plugins, const RunOptions& options)
-      : state_(state), plugins_(plugins), options_(options) {
+  /// device: the full name of what the options name.
+  RunEnvironment(PreparedRun::State& state, const PluginProvider& plugins, const RunOptions& options,
+                 std::string device)
+      : state_(state), plugins_(plugins), options_(options), device_(std::move(device)) {
     note_plugins(state.graph);
   }
 
@@ -57,6 +63,8 @@ class RunEnvironment final : public PlanEnvironment {
     state_.opened.emplace_back(std::move(request), *model);
     return OpenModel{(*model)->handle(), (*model)->estimate(), (*model)->path().string()};
   }
+
+  std::string device() override { return device_; }
 
   Result<sdk::Value> make_value(const std::string& json, const std::string& type) override {
     auto value = value_from_json(json, type, state_.host.cpu_pool());
@@ -121,6 +129,7 @@ class RunEnvironment final : public PlanEnvironment {
   PreparedRun::State& state_;
   const PluginProvider& plugins_;
   const RunOptions& options_;
+  const std::string device_;
   std::set<const PluginDescriptor*> used_;
 };
 
@@ -169,33 +178,51 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   return key;
 }
 
+/// What is left for weights on each device of a plan.
+using Budgets = std::vector<std::pair<weft_device, Budget>>;
+
+Result<Budgets> check_budgets(uint64_t limit_bytes, PreparedRun::State& state) {
+  Budgets budgets;
+  for (const DeviceMemory& memory : state.plan.devices) {
+    if (Status opened = state.host.devices().open(memory.device); !opened.ok()) return opened;
+    const bool cpu = memory.device.kind == WEFT_DEVICE_CPU;
+    auto budget = check_budget(state.plan, memory.device,
+                               cpu ? limit_bytes : state.host.devices().limit_bytes(memory.device));
+    if (!budget.ok()) return budget.status();
+    budgets.emplace_back(memory.device, *budget);
+  }
+  return budgets;
+}
+
 /// Makes state.plan for `items` items at once, with as many elements of a for_each going through subgraphs together as the
 /// limit allows.
-Result<Budget> plan_within(uint64_t limit_bytes, uint32_t items, std::span<const sdk::Value> inputs,
-                           PlanEnvironment& environment, PreparedRun::State& state) {
+Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, std::span<const sdk::Value> inputs,
+                            PlanEnvironment& environment, PreparedRun::State& state) {
   PlanWidth width{.items_at_once = items, .instances = state.host.threads()};
   for (;; width.elements_at_once /= 2) {
     auto plan = create_plan(state.graph, inputs, environment, width, state.input_bounds);
     if (!plan.ok()) return plan.status();
     state.plan = std::move(*plan);
     state.items_at_once = items;
-    auto budget = check_budget(state.plan, {WEFT_DEVICE_CPU, 0}, limit_bytes);
+    auto budgets = check_budgets(limit_bytes, state);
     width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
-    if (budget.ok() || width.elements_at_once == 1) return budget;
+    if (budgets.ok() || width.elements_at_once == 1) return budgets;
   }
 }
 
 /// The same for as many items as pay off and fit: those that fill the largest batch, and some that other nodes work on.
-Result<Budget> plan_useful_items(const RunOptions& options, std::span<const sdk::Value> inputs,
-                                 PlanEnvironment& environment, PreparedRun::State& state) {
-  auto budget = plan_within(0, kMostItemsAtOnce, inputs, environment, state);
-  if (!budget.ok()) return budget;
+Result<Budgets> plan_useful_items(const RunOptions& options, std::span<const sdk::Value> inputs,
+                                  PlanEnvironment& environment, PreparedRun::State& state) {
+  auto budgets = plan_within(0, kMostItemsAtOnce, inputs, environment, state);
+  if (!budgets.ok() && budgets.code() != StatusCode::kOutOfMemory) return budgets;
   const uint64_t limit = options.max_memory_bytes;
   uint32_t items = std::min(useful_items(state.plan) + state.host.threads() + 1, kMostItemsAtOnce);
   for (; items > 1; items /= 2) {
-    budget =
+    budgets =
         plan_within(limit != 0 ? limit : options.items->available_bytes, items, inputs, environment, state);
-    if (budget.ok()) return limit != 0 ? budget : Budget{};
+    if (!budgets.ok()) continue;
+    if (limit == 0) budgets->front().second = Budget{};  // the CPU's
+    return budgets;
   }
   return plan_within(limit, 1, inputs, environment, state);
 }
@@ -206,6 +233,17 @@ std::vector<uint8_t> varying_inputs(const PreparedRun::State& state, const RunOp
   for (size_t i = 0; options.items && i < state.item.inputs.size(); ++i)
     varying.push_back(state.item.inputs[i] ? 0 : 1);
   return varying;
+}
+
+/// Of what the user asked for; "" for nothing.
+Result<std::string> full_device_name(const std::string& given) {
+  if (given.empty()) return given;
+  const std::optional<weft_device> device = sdk::device_named(given);
+  if (device) return sdk::device_name(*device);
+  return Status(StatusCode::kInvalidArgument, "this is not the name of a device")
+      .expected(sdk::kDeviceNames)
+      .got("'" + given + "'")
+      .hint("`weft doctor` lists the devices of this machine");
 }
 
 void note_item_seeds(const CompiledGraph& graph, PreparedRun::State& state) {
@@ -262,13 +300,19 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
   std::vector<sdk::Value> known;
   for (const Value& value : state->item.inputs) known.push_back(value ? to_sdk(value) : sdk::Value());
 
-  RunEnvironment environment(*state, plugins, options);
+  auto wished = full_device_name(options.device);
+  if (!wished.ok()) return wished.status();
+  RunEnvironment environment(*state, plugins, options, *std::move(wished));
   const uint32_t items = options.items ? options.items->at_once : 1;
-  auto budget = items == 0 ? plan_useful_items(options, known, environment, *state)
-                           : plan_within(options.max_memory_bytes, items, known, environment, *state);
-  if (!budget.ok()) return budget.status();
-  const bool turns = budget->models == Budget::Models::kTakeTurns;
-  host.models().set_limit_bytes(turns ? budget->model_bytes : host.options().max_memory_bytes);
+  auto budgets = items == 0 ? plan_useful_items(options, known, environment, *state)
+                            : plan_within(options.max_memory_bytes, items, known, environment, *state);
+  if (!budgets.ok()) return budgets.status();
+  for (const auto& [device, budget] : *budgets) {
+    const bool turns = budget.models == Budget::Models::kTakeTurns;
+    // Weights of earlier runs may stay on the CPU; a device has no more than it has.
+    const bool within = turns || device.kind != WEFT_DEVICE_CPU;
+    host.models().set_limit_bytes(device, within ? budget.model_bytes : host.options().max_memory_bytes);
+  }
 
   const CompileOptions compile{
       .varying_inputs = varying_inputs(*state, options),

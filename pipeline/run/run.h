@@ -70,6 +70,7 @@ struct ItemOptions {
 struct RunOptions {
   std::map<std::string, InputValue> inputs;  // by name; the others take their defaults
   std::filesystem::path out_folder = "out";  // created when the first file is written
+  std::string device;                        // stands for what files say of all their models; empty: theirs
   uint32_t threads = 0;                      // nodes at work at once; 0: the host's
   uint64_t max_memory_bytes = 0;             // refuse a plan whose peak is larger; 0: no limit
   ResultCache* cache = nullptr;              // null: off
@@ -138,8 +139,8 @@ class PreparedRun {
   std::unique_ptr<State> state_;
 };
 
-/// Errors: kInvalidArgument and kNotFound for inputs and models, kOutOfMemory if the plan's peak is beyond
-/// max_memory_bytes (with the numbers), those of the plugins' create and prepare.
+/// Errors: kInvalidArgument and kNotFound for inputs, models and devices, kOutOfMemory if the plan's peak is beyond
+/// max_memory_bytes or what a device has (with the numbers), those of the plugins' create and prepare.
 Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugins, Host& host,
                                 const RunOptions& options);
 

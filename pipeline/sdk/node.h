@@ -127,6 +127,8 @@ class Plan {
   void set_workspace_bytes(uint64_t size_bytes) const { plan_->workspace_bytes = size_bytes; }
   /// What the node itself holds between calls, such as a KV cache.
   void set_state_bytes(uint64_t size_bytes) const { plan_->state_bytes = size_bytes; }
+  /// Where it computes, and has workspace and state; the CPU unless set.
+  void set_device(weft_device device) const { plan_->device = device; }
   /// Rough duration of one request on one core.
   void set_cost_seconds(double seconds) const { plan_->cost_seconds = seconds; }
 

@@ -22,7 +22,7 @@ class Parameters {
   bool get_bool(const char* name) const { return api_->get_bool(parameters_, name) != 0; }
   int64_t get_int(const char* name) const { return api_->get_int(parameters_, name); }  // "seed" too
   double get_float(const char* name) const { return api_->get_float(parameters_, name); }
-  /// text, choice, path: the UTF-8 text; json and lists: their JSON text.
+  /// text, choice, path, device: the UTF-8 text; json and lists: their JSON text.
   std::string_view get_text(const char* name) const {
     size_t size = 0;
     const char* text = api_->get_text(parameters_, name, &size);

@@ -75,18 +75,14 @@ TokenId some_token(const Tokenizer& tokenizer, int64_t sequence, int64_t positio
 struct BenchNode::Machine {
   const BenchNode& node;
   const sdk::Request& request;
-  KvCache& cache;
-  std::span<std::byte> workspace;
-  std::span<float> logits;
+  DecoderPass& pass;
   std::vector<KvSequence> sequences;
   std::vector<TokenId> last;  // of each sequence
 
   Status forward(std::span<const DecoderChunk> chunks, std::span<const int32_t> rows) {
     const StopRequest stop{[](void* self) { return static_cast<Machine*>(self)->request.cancelled(); }, this};
-    const DecoderBatch batch{
-        .chunks = chunks, .logits_rows = rows, .hidden_rows = {}, .adapters = node.model_->adapters()};
-    return node.model_->decoder().forward(batch, {.logits = logits.data(), .hidden = nullptr}, workspace,
-                                          request.host().executor(), stop);
+    return pass.forward({.chunks = chunks, .logits_rows = rows, .hidden_rows = {}, .adapters = {}},
+                        {.logits = pass.rows(), .hidden = nullptr}, stop);
   }
 
   /// New sequences that hold `tokens` tokens each; draws the token that follows in each.
@@ -96,7 +92,7 @@ struct BenchNode::Machine {
     std::vector<TokenId> prompt(tokens);
     for (int64_t s = 0; s < count; ++s) {
       for (int64_t i = 0; i < tokens; ++i) prompt[i] = some_token(node.model_->tokenizer(), s, i);
-      sequences.push_back(cache.new_sequence());
+      sequences.push_back(pass.cache().new_sequence());
       for (int64_t begin = 0; begin < tokens; begin += node.limits_.max_step_tokens) {
         const int64_t size = std::min(node.limits_.max_step_tokens, tokens - begin);
         const DecoderChunk chunk{&sequences.back(), std::span(prompt).subspan(begin, size)};
@@ -136,12 +132,12 @@ struct BenchNode::Machine {
   }
 
   Result<int32_t> draw(size_t row) {
-    const auto vocabulary = static_cast<size_t>(node.model_->decoder().config().vocabulary);
+    const auto vocabulary = static_cast<size_t>(pass.config().vocabulary);
     SamplingParameters greedy;
     greedy.temperature = 0;
     return sample(
         greedy,
-        {.logits = logits.subspan(row * vocabulary, vocabulary), .history = {}, .allowed = {}, .step = 0},
+        {.logits = {pass.rows() + row * vocabulary, vocabulary}, .history = {}, .allowed = {}, .step = 0},
         {});
   }
 };
@@ -152,7 +148,7 @@ Result<std::unique_ptr<BenchNode>> BenchNode::create(const sdk::NodeConfig& conf
 
 BenchNode::BenchNode(const sdk::NodeConfig& config)
     : model_(config.model<LanguageModel>("model")),
-      kv_layout_(model_->decoder().kv_layout(kv_format(config.parameters().get_text("kv_type")))),
+      kv_layout_(model_->kv_layout(kv_format(config.parameters().get_text("kv_type")))),
       prompt_tokens_(config.parameters().get_int("prompt_tokens")),
       gen_tokens_(config.parameters().get_int("gen_tokens")),
       batch_(config.parameters().get_int("batch")),
@@ -161,30 +157,20 @@ BenchNode::BenchNode(const sdk::NodeConfig& config)
       limits_{.max_sequences = batch_, .max_step_tokens = std::max<int64_t>(batch_, 512)} {}
 
 Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
-  const EngineModel model{&model_->decoder(), &model_->tokenizer(), {}, model_->adapter_rank()};
   plan.set_output(0, sdk::bytes_spec(4096));
-  plan.set_workspace_bytes(static_cast<uint64_t>(Engine::workspace_bytes(model, limits_)));
-  const int64_t tokens = std::max(prompt_tokens_, depth_ + gen_tokens_);
-  plan.set_state_bytes(static_cast<uint64_t>(batch_ * kv_pages(tokens) * kv_layout_.page_bytes()));
+  plan_pass(*model_, kv_layout_, pass_limits(), plan);
   return {};
 }
 
+PassLimits BenchNode::pass_limits() const {
+  return Engine::pass_limits(limits_, batch_ * kv_pages(std::max(prompt_tokens_, depth_ + gen_tokens_)));
+}
+
 Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  const int64_t pages = batch_ * kv_pages(std::max(prompt_tokens_, depth_ + gen_tokens_));
-  Result<CacheMemory> memory = allocate_cache(request.host(), execution.stream(), kv_layout_, pages);
-  if (!memory.ok()) return memory.status();
-  const int64_t vocabulary = model_->decoder().config().vocabulary;
-  const uint64_t logits_bytes = static_cast<uint64_t>(batch_ * vocabulary) * sizeof(float);
-  auto* workspace = static_cast<std::byte*>(execution.workspace());
-  const uint64_t decoder_bytes = execution.workspace_bytes() - logits_bytes;
-  Machine machine{.node = *this,
-                  .request = request,
-                  .cache = memory->cache,
-                  .workspace = {workspace, decoder_bytes},
-                  .logits = {reinterpret_cast<float*>(workspace + decoder_bytes),
-                             static_cast<size_t>(batch_ * vocabulary)},
-                  .sequences = {},
-                  .last = {}};
+  Result<std::unique_ptr<DecoderPass>> pass =
+      begin_pass(*model_, kv_layout_, pass_limits(), request.host(), execution);
+  if (!pass.ok()) return pass.status();
+  Machine machine{.node = *this, .request = request, .pass = **pass, .sequences = {}, .last = {}};
 
   if (Status status = machine.read(1, prompt_tokens_); !status.ok()) return status;
   const int64_t first_token_ns =

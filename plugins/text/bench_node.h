@@ -32,6 +32,7 @@ class BenchNode {
 
  private:
   struct Machine;
+  PassLimits pass_limits() const;
 
   LanguageModel* model_;
   KvLayout kv_layout_;

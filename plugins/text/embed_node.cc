@@ -127,7 +127,7 @@ class EmbedNode::OfDecoder : public ReadingNode {
   }
 
  private:
-  int64_t width() const { return model_->decoder().config().width; }
+  int64_t width() const { return model_->config().width; }
 
   Status embed(sdk::Request& request, const sdk::Execution& execution, std::string_view text,
                float* vector) const {
@@ -137,13 +137,12 @@ class EmbedNode::OfDecoder : public ReadingNode {
     if (size == 0)
       return Status(StatusCode::kInvalidArgument, "an empty text has no embedding").at("port 'text'");
     if (Status status = check_length(size); !status.ok()) return status;
-    Result<CacheMemory> memory =
-        allocate_cache(request.host(), execution.stream(), kv_layout_, kv_pages(size));
-    if (!memory.ok()) return memory.status();
-    KvSequence sequence = memory->cache.new_sequence();
+    Result<std::unique_ptr<DecoderPass>> pass = begin(kv_pages(size), request, execution);
+    if (!pass.ok()) return pass.status();
+    KvSequence sequence = (*pass)->cache().new_sequence();
     std::vector<double> pooled(static_cast<size_t>(width()), pooling_ == Pooling::kMax ? -INFINITY : 0.0);
     Status status =
-        evaluator(request, execution).hidden(sequence, *ids, [&](int64_t row, std::span<const float> state) {
+        evaluator(**pass, request).hidden(sequence, *ids, [&](int64_t row, std::span<const float> state) {
           const bool skipped =
               (pooling_ == Pooling::kFirst && row > 0) || (pooling_ == Pooling::kLast && row < size - 1);
           for (size_t i = 0; !skipped && i < pooled.size(); ++i)
@@ -304,8 +303,9 @@ Result<std::unique_ptr<EmbedNode>> EmbedNode::create(const sdk::NodeConfig& conf
         .at("'" + std::string(config.name()) + "', ports 'text' and 'texts'")
         .got("none");
   std::unique_ptr<EmbedNode> node(new EmbedNode);
-  if (config.model<LanguageModel>("model")->encoder() != nullptr)
-    node->encoder_ = std::make_unique<OfEncoder>(config);
+  const LanguageModel& model = *config.model<LanguageModel>("model");
+  if (Status served = check_kv_type(model, config.parameters()); !served.ok()) return served;
+  if (model.encoder() != nullptr) node->encoder_ = std::make_unique<OfEncoder>(config);
   else node->decoder_ = std::make_unique<OfDecoder>(config);
   return node;
 }

@@ -11,8 +11,6 @@
 namespace weft::text {
 namespace {
 
-constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
 /// Shorter common beginnings are computed again: forking would copy a page to save less than one.
 constexpr int64_t kLeastSharedTokens = kPageTokens;
 
@@ -123,10 +121,10 @@ class Engine::Schedule {
         ++next;
         continue;
       }
-      auto candidate = std::make_unique<Active>(job, *std::move(sequence), *engine_.model_.tokenizer);
+      auto candidate = std::make_unique<Active>(job, *std::move(sequence), engine_.tokenizer_);
       int64_t pages = candidate->pages_to_come();
       for (const auto& active : active_) pages += active->pages_to_come();
-      if (pages > engine_.cache_.n_free_pages()) {
+      if (pages > engine_.pass_.cache().n_free_pages()) {
         if (!active_.empty()) return;  // pages come free when a job leaves
         next = waiting_.erase(next);
         job.on_finished(does_not_fit(job));
@@ -149,7 +147,7 @@ class Engine::Schedule {
         donor = active.get();
       }
     }
-    if (donor == nullptr) return engine_.cache_.new_sequence();
+    if (donor == nullptr) return engine_.pass_.cache().new_sequence();
     if (donor->sequence.length() < best) return Status(StatusCode::kNotFound, "not computed yet");
     KvSequence shared = donor->sequence.fork();
     shared.truncate(best);
@@ -159,7 +157,7 @@ class Engine::Schedule {
   Status does_not_fit(const Job& job) const {
     const int64_t tokens = static_cast<int64_t>(job.prompt.size()) + job.max_tokens;
     return Status(StatusCode::kOutOfMemory, "the text does not fit into the KV cache")
-        .expected("at most " + std::to_string(engine_.cache_.n_pages() * kPageTokens) + " tokens")
+        .expected("at most " + std::to_string(engine_.pass_.cache().n_pages() * kPageTokens) + " tokens")
         .got(std::to_string(job.prompt.size()) + " prompt tokens and max_tokens " +
              std::to_string(job.max_tokens) + ", together " + std::to_string(tokens))
         .hint("lower max_tokens, or shorten the prompt");
@@ -187,20 +185,18 @@ class Engine::Schedule {
     for (const auto& active : active_) {
       if (active->pending().size() > 1) add(*active);
     }
-    const int64_t vocabulary = engine_.model_.decoder->config().vocabulary;
+    const int64_t vocabulary = engine_.pass_.config().vocabulary;
     for (size_t i = 0; i < step_.rows.size(); ++i) {
-      step_.rows[i].logits = engine_.logits_.subspan(i * vocabulary, vocabulary);
+      step_.rows[i].logits = {engine_.pass_.rows() + static_cast<int64_t>(i) * vocabulary,
+                              static_cast<size_t>(vocabulary)};
     }
   }
 
   Status forward() {
     const StopRequest stop{[](void* self) { return static_cast<Schedule*>(self)->anybody_left(); }, this};
-    return engine_.model_.decoder->forward({.chunks = step_.chunks,
-                                            .logits_rows = step_.logits_rows,
-                                            .hidden_rows = {},
-                                            .adapters = engine_.model_.adapters},
-                                           {.logits = engine_.logits_.data(), .hidden = nullptr},
-                                           engine_.decoder_workspace_, engine_.executor_, stop);
+    return engine_.pass_.forward(
+        {.chunks = step_.chunks, .logits_rows = step_.logits_rows, .hidden_rows = {}, .adapters = {}},
+        {.logits = engine_.pass_.rows(), .hidden = nullptr}, stop);
   }
 
   bool anybody_left() const {
@@ -266,7 +262,7 @@ class Engine::Schedule {
 
   std::optional<FinishReason> append(Active& active, TokenRecord drawn) {
     const TokenId token = drawn.token;
-    if (engine_.model_.tokenizer->ends_generation(token)) return FinishReason::kStop;
+    if (engine_.tokenizer_.ends_generation(token)) return FinishReason::kStop;
     active.history.push_back(token);
     active.result.tokens.push_back(token);
     if (active.job->top_logprobs >= 0) active.result.logprobs.push_back(std::move(drawn));
@@ -296,20 +292,6 @@ class Engine::Schedule {
   std::vector<std::unique_ptr<Active>> active_;
   Step step_;
 };
-
-int64_t Engine::workspace_bytes(const EngineModel& model, const EngineLimits& limits) {
-  return align64(model.decoder->workspace_bytes(limits.max_step_tokens, model.adapter_rank)) +
-         limits.max_sequences * model.decoder->config().vocabulary * static_cast<int64_t>(sizeof(float));
-}
-
-Engine::Engine(const EngineModel& model, KvCache& cache, std::span<std::byte> workspace, Executor executor,
-               const EngineLimits& limits)
-    : model_(model), cache_(cache), executor_(executor), limits_(limits) {
-  const int64_t logits = limits.max_sequences * model.decoder->config().vocabulary;
-  decoder_workspace_ = workspace.first(workspace.size() - logits * sizeof(float));
-  logits_ = {reinterpret_cast<float*>(workspace.data() + decoder_workspace_.size()),
-             static_cast<size_t>(logits)};
-}
 
 Status Engine::run(std::span<Job> jobs, const MoreJobs& more) { return Schedule(*this, jobs, more).run(); }
 

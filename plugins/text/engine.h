@@ -5,10 +5,10 @@
 /// pages. A job's result depends on itself alone: the decoder gives the same bits in every batch, and the random stream
 /// is the job's own.
 ///
-/// Ownership: the engine borrows model, cache and workspace for the length of run(); jobs belong to the caller.
-/// Thread safety: one thread; the decoder uses the executor's threads.
+/// Ownership: the engine borrows pass and tokenizer for the length of run(); jobs belong to the caller.
+/// Thread safety: one thread; the pass uses the executor's threads.
 ///
-///   Engine engine(model, cache, workspace, executor, limits);
+///   Engine engine(pass, tokenizer, executor, limits);
 ///   Status status = engine.run(jobs);   // on_text and on_finished of each job are called meanwhile
 ///   Status status = engine.run({}, more);   // the same with jobs that come while others are at work
 #ifndef WEFT_PLUGINS_TEXT_ENGINE_H
@@ -25,10 +25,10 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/networks/decoder/decoder.h"
 #include "kernels/ops/sampling/sampling.h"
 #include "modalities/text/constraint/constraint.h"
 #include "modalities/text/tokenizer/tokenizer.h"
+#include "plugins/text/decoder_pass.h"
 
 namespace weft::text {
 
@@ -74,26 +74,20 @@ struct EngineLimits {
   friend bool operator==(const EngineLimits&, const EngineLimits&) = default;
 };
 
-/// What the engine needs of a model.
-struct EngineModel {
-  const Decoder* decoder = nullptr;
-  const Tokenizer* tokenizer = nullptr;
-  std::span<const LoraTerm> adapters;
-  int64_t adapter_rank = 0;
-};
-
 /// At most `room` further jobs, none if there are none now; asked between steps while there is room, when no job that has
 /// finished is referred to any more. They live until they have finished.
 using MoreJobs = std::function<std::vector<Job*>(int64_t room)>;
 
 class Engine {
  public:
-  /// Bytes of the workspace: the decoder's, and logits of max_sequences rows.
-  static int64_t workspace_bytes(const EngineModel& model, const EngineLimits& limits);
+  /// Of the pass, with a cache of so many pages.
+  static PassLimits pass_limits(const EngineLimits& limits, int64_t pages) {
+    return {.tokens = limits.max_step_tokens, .logits_rows = limits.max_sequences, .pages = pages};
+  }
 
-  /// workspace: workspace_bytes(), aligned to 64.
-  Engine(const EngineModel& model, KvCache& cache, std::span<std::byte> workspace, Executor executor,
-         const EngineLimits& limits);
+  /// pass: of pass_limits(). executor: draws the tokens of several jobs at once.
+  Engine(DecoderPass& pass, const Tokenizer& tokenizer, Executor executor, const EngineLimits& limits)
+      : pass_(pass), tokenizer_(tokenizer), executor_(executor), limits_(limits) {}
 
   /// Runs all jobs to their end. A job that fails or is cancelled ends alone, through on_finished; the status is an error
   /// only if the engine itself cannot go on, and then every job that is left has ended with it.
@@ -104,10 +98,8 @@ class Engine {
   struct Step;
   class Schedule;
 
-  EngineModel model_;
-  KvCache& cache_;
-  std::span<std::byte> decoder_workspace_;
-  std::span<float> logits_;  // [max_sequences, vocabulary]
+  DecoderPass& pass_;
+  const Tokenizer& tokenizer_;
   Executor executor_;
   EngineLimits limits_;
 };

@@ -58,11 +58,12 @@ class EngineTest : public ::testing::Test {
   static Outcome run(std::vector<Job> jobs, const EngineLimits& limits, int64_t n_pages,
                      uint32_t n_threads = 2, size_t together = SIZE_MAX) {
     const weft::testing::Threads threads(n_threads);
-    const EngineModel model{&*model_->decoder, &*model_->tokenizer, {}, 0};
     const KvLayout layout = model_->decoder->kv_layout(KvFormat::kF16);
     Result<KvCache> cache = KvCache::create(layout, n_pages * layout.page_bytes());
     EXPECT_TRUE(cache.ok());
-    weft::testing::Workspace workspace(Engine::workspace_bytes(model, limits));
+    const PassLimits pass_limits = Engine::pass_limits(limits, n_pages);
+    weft::testing::Workspace workspace(CpuPass::workspace_bytes(*model_->decoder, 0, pass_limits));
+    CpuPass pass(*model_->decoder, {}, *std::move(cache), pass_limits, workspace.span(), threads.executor());
     Outcome outcome{
         std::vector<Result<JobResult>>(jobs.size(), Status(StatusCode::kInternal, "never finished")),
         std::vector<std::string>(jobs.size())};
@@ -72,14 +73,14 @@ class EngineTest : public ::testing::Test {
         outcome.results[i] = std::move(result);
       };
     }
-    Engine engine(model, *cache, workspace.span(), threads.executor(), limits);
+    Engine engine(pass, *model_->tokenizer, threads.executor(), limits);
     size_t next = std::min(together, jobs.size());
     const MoreJobs more = [&](int64_t room) {
       EXPECT_GT(room, 0);
       return next == jobs.size() ? std::vector<Job*>() : std::vector<Job*>{&jobs[next++]};
     };
     EXPECT_TRUE(engine.run(std::span(jobs).first(next), more).ok());
-    EXPECT_EQ(cache->n_free_pages(), cache->n_pages());
+    EXPECT_EQ(pass.cache().n_free_pages(), pass.cache().n_pages());
     return outcome;
   }
 

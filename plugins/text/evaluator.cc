@@ -16,23 +16,11 @@ int64_t logits_rows(const DecoderConfig& config) {
                              kPassTokens);
 }
 
-int64_t row_bytes(const DecoderConfig& config) {
-  return std::max(logits_rows(config) * config.vocabulary, kPassTokens * config.width) *
-         static_cast<int64_t>(sizeof(float));
-}
-
 }  // namespace
 
-int64_t Evaluator::workspace_bytes(const EngineModel& model) {
-  const int64_t decoder = model.decoder->workspace_bytes(kPassTokens, model.adapter_rank);
-  return (decoder + 63) / 64 * 64 + row_bytes(model.decoder->config());
-}
-
-Evaluator::Evaluator(const EngineModel& model, std::span<std::byte> workspace, Executor executor,
-                     std::function<bool()> cancelled)
-    : model_(model), executor_(executor), cancelled_(std::move(cancelled)) {
-  decoder_workspace_ = workspace.first(workspace.size() - row_bytes(model.decoder->config()));
-  rows_ = reinterpret_cast<float*>(workspace.data() + decoder_workspace_.size());
+PassLimits Evaluator::limits(const DecoderConfig& config, int64_t pages) {
+  return {
+      .tokens = kPassTokens, .logits_rows = logits_rows(config), .hidden_rows = kPassTokens, .pages = pages};
 }
 
 Status Evaluator::logits(KvSequence& sequence, std::span<const TokenId> tokens, int64_t first_row,
@@ -47,7 +35,7 @@ Status Evaluator::hidden(KvSequence& sequence, std::span<const TokenId> tokens,
 
 Status Evaluator::run(Output output, KvSequence& sequence, std::span<const TokenId> tokens, int64_t first_row,
                       const RowVisitor& visit) const {
-  const DecoderConfig& config = model_.decoder->config();
+  const DecoderConfig& config = pass_.config();
   const int64_t width = output == Output::kLogits ? config.vocabulary : config.width;
   const int64_t most_rows = output == Output::kLogits ? logits_rows(config) : kPassTokens;
   const StopRequest stop{[](void* self) { return static_cast<const Evaluator*>(self)->cancelled_(); },
@@ -64,17 +52,13 @@ Status Evaluator::run(Output output, KvSequence& sequence, std::span<const Token
       std::iota(wanted.begin(), wanted.end(), 0);
     }
     const DecoderChunk chunk{&sequence, tokens.subspan(begin, end - begin)};
-    DecoderBatch batch{
-        .chunks = {&chunk, 1}, .logits_rows = {}, .hidden_rows = {}, .adapters = model_.adapters};
+    DecoderBatch batch{.chunks = {&chunk, 1}, .logits_rows = {}, .hidden_rows = {}, .adapters = {}};
     DecoderOutputs outputs;
     (output == Output::kLogits ? batch.logits_rows : batch.hidden_rows) = wanted;
-    (output == Output::kLogits ? outputs.logits : outputs.hidden) = rows_;
-    if (Status status = model_.decoder->forward(batch, outputs, decoder_workspace_, executor_, stop);
-        !status.ok()) {
-      return status;
-    }
+    (output == Output::kLogits ? outputs.logits : outputs.hidden) = pass_.rows();
+    if (Status status = pass_.forward(batch, outputs, stop); !status.ok()) return status;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      visit(begin + static_cast<int64_t>(i), {rows_ + i * width, static_cast<size_t>(width)});
+      visit(begin + static_cast<int64_t>(i), {pass_.rows() + i * width, static_cast<size_t>(width)});
     }
     begin = end;
   }

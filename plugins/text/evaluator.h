@@ -1,29 +1,30 @@
 /// Runs known tokens through a decoder and hands out logits or hidden states row by row, in passes that bound memory.
 ///
 /// What text.score, text.choose and text.embed are made of. The split into passes never changes results.
-/// Ownership: borrows everything. Thread safety: one thread; the decoder uses the executor's threads.
+/// Ownership: borrows the pass. Thread safety: one thread, as the pass.
 #ifndef WEFT_PLUGINS_TEXT_EVALUATOR_H
 #define WEFT_PLUGINS_TEXT_EVALUATOR_H
 
-#include <weft/sdk/executor.h>
 #include <weft/sdk/status.h>
 
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 
-#include "plugins/text/engine.h"
+#include "modalities/text/tokenizer/tokenizer.h"
+#include "plugins/text/decoder_pass.h"
 
 namespace weft::text {
 
 class Evaluator {
  public:
-  /// Bytes of the workspace.
-  static int64_t workspace_bytes(const EngineModel& model);
+  /// Of the pass, with a cache of so many pages.
+  static PassLimits limits(const DecoderConfig& config, int64_t pages);
 
-  /// workspace: workspace_bytes(), aligned to 64. cancelled: polled by run()'s threads.
-  Evaluator(const EngineModel& model, std::span<std::byte> workspace, Executor executor,
-            std::function<bool()> cancelled);
+  /// pass: of limits(). cancelled: polled by run()'s threads.
+  Evaluator(DecoderPass& pass, std::function<bool()> cancelled)
+      : pass_(pass), cancelled_(std::move(cancelled)) {}
 
   /// row: index into `tokens`; values: logits [vocabulary] or the hidden state [width], valid during the call.
   using RowVisitor = std::function<void(int64_t row, std::span<const float> values)>;
@@ -40,10 +41,7 @@ class Evaluator {
   Status run(Output output, KvSequence& sequence, std::span<const TokenId> tokens, int64_t first_row,
              const RowVisitor& visit) const;
 
-  EngineModel model_;
-  std::span<std::byte> decoder_workspace_;
-  float* rows_;
-  Executor executor_;
+  DecoderPass& pass_;
   std::function<bool()> cancelled_;
 };
 

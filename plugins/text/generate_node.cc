@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "plugins/text/cache_memory.h"
+#include "plugins/text/decoder_pass.h"
 #include "plugins/text/generation_parameter_table.h"
 #include "plugins/text/generation_parameters.h"
 #include "plugins/text/reading_node.h"
@@ -200,7 +200,7 @@ GenerationNode::GenerationNode(const sdk::NodeConfig& config, PromptFormat forma
       parameters_(config.parameters()),
       model_(config.model<LanguageModel>("model")),
       format_(format),
-      kv_layout_(model_->decoder().kv_layout(kv_format(parameters_.get_text("kv_type")))),
+      kv_layout_(model_->kv_layout(kv_format(parameters_.get_text("kv_type")))),
       context_(parameters_.get_int("n_ctx")),
       max_tokens_(parameters_.get_int("max_tokens")),
       n_(parameters_.get_int("n")),
@@ -208,7 +208,7 @@ GenerationNode::GenerationNode(const sdk::NodeConfig& config, PromptFormat forma
       truncation_(truncation(parameters_.get_text("truncate"))),
       today_seconds_(format != PromptFormat::kRaw && model_->template_tells_date() ? config.today_seconds()
                                                                                    : 0) {
-  const int64_t trained = model_->decoder().config().context_length;
+  const int64_t trained = model_->config().context_length;
   if (context_ == 0) context_ = trained;
 }
 
@@ -229,7 +229,7 @@ Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   if (format_ == PromptFormat::kChat && model_->chat_template().code() == StatusCode::kNotFound) {
     return no_chat_template(*model_);
   }
-  const DecoderConfig& config = model_->decoder().config();
+  const DecoderConfig& config = model_->config();
   if (config.learned_positions && context_ > config.context_length) {
     return Status(StatusCode::kInvalidArgument, "n_ctx is beyond the model's learned positions")
         .expected("at most " + std::to_string(config.context_length))
@@ -255,10 +255,8 @@ Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   plan.set_output(kConversation, sdk::bytes_spec(WEFT_UNBOUNDED));
   plan.set_max_batch(std::numeric_limits<uint32_t>::max());  // the engine takes them in turns
   plan.set_useful_batch(static_cast<uint32_t>((max_batch + n_ - 1) / n_));
-  plan.set_workspace_bytes(static_cast<uint64_t>(Engine::workspace_bytes(
-      {&model_->decoder(), &model_->tokenizer(), {}, model_->adapter_rank()}, limits_)));
-  plan.set_state_bytes(static_cast<uint64_t>(n_pages_ * kv_layout_.page_bytes()));
-  const double weights = static_cast<double>(model_->decoder().packed_weights_bytes());
+  plan_pass(*model_, kv_layout_, Engine::pass_limits(limits_, n_pages_), plan);
+  const double weights = static_cast<double>(model_->weights_bytes());
   plan.set_cost_seconds(weights / 20e9 *
                         static_cast<double>(max_tokens_ * n_));  // decoding reads all weights a token
   return {};
@@ -393,13 +391,10 @@ Status GenerationNode::execute(std::span<sdk::Request> requests, const sdk::Exec
       pages += kv_pages(static_cast<int64_t>(job->prompt.size()) + job->max_tokens);
     n_pages = std::min(pages, n_pages_);
   }
-  Result<CacheMemory> memory = allocate_cache(host_, execution.stream(), kv_layout_, n_pages);
-  if (!memory.ok()) return memory.status();
-  const EngineModel model{&model_->decoder(), &model_->tokenizer(), model_->adapters(),
-                          model_->adapter_rank()};
-  Engine engine(model, memory->cache,
-                {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
-                host_.executor(), limits_);
+  Result<std::unique_ptr<DecoderPass>> pass =
+      begin_pass(*model_, kv_layout_, Engine::pass_limits(limits_, n_pages), host_, execution);
+  if (!pass.ok()) return pass.status();
+  Engine engine(**pass, model_->tokenizer(), host_.executor(), limits_);
   return engine.run({}, [&](int64_t room) {
     room -= static_cast<int64_t>(batch.ready().size());
     const int64_t joining = std::max<int64_t>(room, 0) / n_;

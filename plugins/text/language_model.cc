@@ -1,5 +1,7 @@
 #include "plugins/text/language_model.h"
 
+#include <weft/sdk/device.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -19,6 +21,11 @@ constexpr weft_parameter kParameters[] = {
                     .help = "Adapters (LoRA) to apply: [{\"path\": \"style.gguf\", \"scale\": 1.0}]. GGUF or "
                             "safetensors (PEFT); "
                             "relative paths start at the model's folder."}),
+    sdk::parameter({.name = "device",
+                    .type = "device",
+                    .help = "Where the weights are and nodes compute: cpu, cuda:0. What the node or the "
+                            "pipeline says, if it is not given.",
+                    .flags = WEFT_PARAMETER_OPTIONAL}),
     sdk::parameter({.name = "precision",
                     .type = "choice",
                     .default_json = "\"auto\"",
@@ -74,6 +81,15 @@ Status corrupt(const WeightFile& file, const Status& status) {
 
 }  // namespace
 
+DeviceStream ModelDevice::stream(const sdk::Host& host, weft_stream* stream) const {
+  return DeviceStream::borrow(compute, static_cast<NativeStream>(host.get()->memory->native_stream(stream)));
+}
+
+Status ModelDevice::lacks(const std::string& what) const {
+  return Status(StatusCode::kUnsupported, what + " are not on " + name() + "; they run on the CPU")
+      .hint("give the model \"device\": \"cpu\"");
+}
+
 std::span<const weft_parameter> LanguageModel::parameters() { return kParameters; }
 
 LanguageModel::LanguageModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
@@ -85,6 +101,7 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   Result<WeightFile> file = WeightFile::open(model->path_);
   if (!file.ok()) return file.status();
   model->file_.emplace(*std::move(file));
+  if (Status status = model->open_device(source.parameters()); !status.ok()) return status;
   if (Status status = model->open_network(source.parameters()); !status.ok()) return status;
   if (Status status = model->open_tokenizer(); !status.ok()) return status;
   if (Status noted = model->note_files(source); !noted.ok()) return noted;
@@ -92,12 +109,28 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   return model;
 }
 
+Status LanguageModel::open_device(const sdk::Parameters& parameters) {
+  const std::optional<weft_device> device = sdk::device_named(parameters.get_text("device"));
+  if (!device || device->kind == WEFT_DEVICE_CPU) return {};
+  Result<std::shared_ptr<ComputeDevice>> compute = ComputeDevice::open(sdk::device_name(*device));
+  if (!compute.ok()) return compute.status();
+  device_ = ModelDevice{*device, *std::move(compute)};
+  return {};
+}
+
 Status LanguageModel::open_network(const sdk::Parameters& parameters) {
   if (is_bert(file_->metadata())) {
+    if (device_) return device_->lacks("encoders of texts");
     Result<SentenceEncoder> encoder =
         SentenceEncoder::open(*file_, compute_type(parameters.get_text("precision")));
     if (!encoder.ok()) return encoder.status();
     encoder_.emplace(*std::move(encoder));
+    return {};
+  }
+  if (device_) {
+    Result<DeviceDecoder> decoder = DeviceDecoder::open(*file_);
+    if (!decoder.ok()) return corrupt(*file_, decoder.status());
+    device_decoder_.emplace(*std::move(decoder));
     return {};
   }
   Result<Decoder> decoder = Decoder::open(*file_);
@@ -110,7 +143,7 @@ Status LanguageModel::open_tokenizer() {
   Result<Tokenizer> tokenizer = Tokenizer::from_weights(*file_);
   if (!tokenizer.ok()) return corrupt(*file_, tokenizer.status());
   tokenizer_.emplace(*std::move(tokenizer));
-  const int64_t rows = encoder_ ? encoder_->network.config().vocabulary : decoder_->config().vocabulary;
+  const int64_t rows = encoder_ ? encoder_->network.config().vocabulary : config().vocabulary;
   if (tokenizer_->vocabulary_size() > rows) {
     return Status(StatusCode::kCorruptData, "the tokenizer has more tokens than the model")
         .at(path_)
@@ -139,6 +172,7 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
   if (!adapters.ok()) return adapters.status();
   if (encoder_ && !adapters->empty())
     return Status(StatusCode::kUnsupported, "an encoder takes no adapters").at("model parameter 'lora'");
+  if (device_ && !adapters->empty()) return device_->lacks("adapters (LoRA)").at("model parameter 'lora'");
   adapter_sources_ = *std::move(adapters);
   for (AdapterSource& adapter : adapter_sources_) {
     Result<WeightFile> weights = WeightFile::open(adapter.path);
@@ -157,12 +191,36 @@ Result<weft_model_estimate> LanguageModel::estimate() const {
   if (encoder_)
     return sdk::model_estimate(static_cast<uint64_t>(encoder_->network.packed_weights_bytes()),
                                static_cast<uint64_t>(encoder_->network.mapped_bytes()));
+  if (device_)
+    return sdk::model_estimate(static_cast<uint64_t>(device_decoder_->weights_bytes()), 0, device_->id);
   return sdk::model_estimate(static_cast<uint64_t>(decoder_->packed_weights_bytes()) + adapter_bytes_,
                              static_cast<uint64_t>(decoder_->mapped_bytes()));
 }
 
-Status LanguageModel::load(weft_stream* /*stream*/) {
+int64_t LanguageModel::weights_bytes() const {
+  return device_ ? device_decoder_->weights_bytes() : decoder_->packed_weights_bytes();
+}
+
+Status LanguageModel::load(weft_stream* stream) {
   const auto start = std::chrono::steady_clock::now();
+  Status loaded = device_ ? load_on_device(stream) : load_on_cpu();
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return loaded;
+}
+
+Status LanguageModel::load_on_device(weft_stream* stream) {
+  Result<sdk::Buffer> memory =
+      host_.allocate(static_cast<uint64_t>(device_decoder_->weights_bytes()), stream, "weights", device_->id);
+  if (!memory.ok()) return memory.status();
+  Status loaded = device_decoder_->load(device_->stream(host_, stream),
+                                        DeviceBuffer::borrow(memory->data(), memory->size_bytes()));
+  if (!loaded.ok()) return std::move(loaded).at(path_);
+  device_weights_ = *std::move(memory);
+  file_->drop_all_pages();  // uploaded, or read by the tokenizer
+  return {};
+}
+
+Status LanguageModel::load_on_cpu() {
   const Executor executor = host_.executor();
   if (decoder_ && decoder_->loaded()) {  // evicted since
     Result<Decoder> decoder = Decoder::open(*file_);
@@ -183,11 +241,11 @@ Status LanguageModel::load(weft_stream* /*stream*/) {
   for (size_t i = 0; i < adapters_.size(); ++i) {
     adapter_terms_.push_back({&adapters_[i], adapter_sources_[i].scale});
   }
-  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return {};
 }
 
 void LanguageModel::evict() {
+  device_weights_ = {};
   adapter_terms_.clear();
   adapters_.clear();
   if (encoder_) encoder_->network.unload();

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "kernels/networks/decoder/decoder.h"
+#include "kernels/networks/decoder/device_decoder.h"
 #include "kernels/networks/decoder/lora.h"
 #include "modalities/text/chat_template/chat_template.h"
 #include "modalities/text/constraint/constraint.h"
@@ -33,6 +34,18 @@ struct AdapterSource {
   std::optional<WeightFile> file;  // from open() on: what was hashed is what is loaded
 };
 
+/// A device other than the CPU, with a model on it.
+struct ModelDevice {
+  weft_device id{};
+  std::shared_ptr<ComputeDevice> compute;
+
+  const std::string& name() const { return compute->facts().name; }
+  /// A stream of the host's, which keeps it.
+  DeviceStream stream(const sdk::Host& host, weft_stream* stream) const;
+  /// That something is not on this device.
+  Status lacks(const std::string& what) const;
+};
+
 class LanguageModel {
  public:
   /// Parameters of the "models" entry.
@@ -45,8 +58,17 @@ class LanguageModel {
   void evict();
 
   const std::string& path() const { return path_; }
-  /// Precondition: encoder() is null.
-  const Decoder& decoder() const { return *decoder_; }
+  /// Null: on the CPU.
+  const ModelDevice* device() const { return device_ ? &*device_ : nullptr; }
+  // Precondition of these: encoder() is null.
+  const DecoderConfig& config() const { return device_ ? device_decoder_->config() : decoder_->config(); }
+  KvLayout kv_layout(KvFormat format) const {
+    return {config().n_layers, config().n_kv_heads, config().head_dim, format};
+  }
+  /// Bytes that one pass over the weights reads.
+  int64_t weights_bytes() const;
+  const Decoder& decoder() const { return *decoder_; }                      // on the CPU
+  const DeviceDecoder& device_decoder() const { return *device_decoder_; }  // on a device
   /// Null: the model is a decoder.
   const SentenceEncoder* encoder() const { return encoder_ ? &*encoder_ : nullptr; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -67,10 +89,13 @@ class LanguageModel {
 
  private:
   LanguageModel(sdk::Host host, std::string path);
+  Status open_device(const sdk::Parameters& parameters);
   Status open_network(const sdk::Parameters& parameters);
   Status open_tokenizer();
   Status note_files(const sdk::ModelSource& source);
   Status open_adapters(const sdk::ModelSource& source);
+  Status load_on_cpu();
+  Status load_on_device(weft_stream* stream);
 
   sdk::Host host_;
   std::string path_;
@@ -80,8 +105,11 @@ class LanguageModel {
   uint64_t adapter_bytes_ = 0;
   double load_seconds_ = 0;
   std::optional<WeightFile> file_;
-  std::optional<Decoder> decoder_;  // this or the next
+  std::optional<ModelDevice> device_;
+  std::optional<Decoder> decoder_;  // one of these three
+  std::optional<DeviceDecoder> device_decoder_;
   std::optional<SentenceEncoder> encoder_;
+  sdk::Buffer device_weights_;
   std::optional<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = Status(StatusCode::kNotFound, "this model has no chat template");
   std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugins/text/cache_memory.h"
+#include "plugins/text/decoder_pass.h"
 #include "plugins/text/evaluator.h"
 #include "plugins/text/language_model.h"
 
@@ -57,11 +57,20 @@ inline Result<std::vector<TokenId>> encode_text(const LanguageModel& model, std:
                                          .stop = [&request] { return request.cancelled(); }});
 }
 
+/// What a model's device lacks is refused before anything loads.
+inline Status check_kv_type(const LanguageModel& model, const sdk::Parameters& parameters) {
+  if (model.device() == nullptr || parameters.get_text("kv_type") != "q8_0") return {};
+  return model.device()->lacks("q8_0 caches").at("parameter 'kv_type'");
+}
+
 /// A node that needs a model which writes; others are refused before anything loads.
 template <typename Node>
 Result<std::unique_ptr<Node>> create_on_decoder(const sdk::NodeConfig& config) {
   const LanguageModel& model = *config.model<LanguageModel>("model");
-  if (model.encoder() == nullptr) return std::make_unique<Node>(config);
+  if (model.encoder() == nullptr) {
+    if (Status served = check_kv_type(model, config.parameters()); !served.ok()) return served;
+    return std::make_unique<Node>(config);
+  }
   return Status(StatusCode::kUnsupported, "this model turns texts into vectors and writes none")
       .at(model.path())
       .expected("a model that writes (llama, qwen3, gemma3 and others)")
@@ -73,19 +82,21 @@ class ReadingNode {
  protected:
   explicit ReadingNode(const sdk::NodeConfig& config)
       : model_(config.model<LanguageModel>("model")),
-        kv_layout_(model_->decoder().kv_layout(kv_format(config.parameters().get_text("kv_type")))) {}
+        kv_layout_(model_->kv_layout(kv_format(config.parameters().get_text("kv_type")))) {}
 
-  EngineModel engine_model() const {
-    return {&model_->decoder(), &model_->tokenizer(), model_->adapters(), model_->adapter_rank()};
-  }
-  int64_t context_length() const { return model_->decoder().config().context_length; }
+  int64_t context_length() const { return model_->config().context_length; }
 
   /// `input`: bounds of the text. Longer texts than the model's context are refused when they come.
   void plan_memory(const weft_spec& input, int64_t extra_tokens, const sdk::Plan& plan) const {
     int64_t tokens = context_length();
     if (input.max_bytes != WEFT_UNBOUNDED) tokens = std::min(tokens, input.max_bytes + extra_tokens);
-    plan.set_workspace_bytes(static_cast<uint64_t>(Evaluator::workspace_bytes(engine_model())));
-    plan.set_state_bytes(static_cast<uint64_t>(kv_pages(tokens) * kv_layout_.page_bytes()));
+    plan_pass(*model_, kv_layout_, Evaluator::limits(model_->config(), kv_pages(tokens)), plan);
+  }
+  /// For texts of `pages` pages.
+  Result<std::unique_ptr<DecoderPass>> begin(int64_t pages, const sdk::Request& request,
+                                             const sdk::Execution& execution) const {
+    return begin_pass(*model_, kv_layout_, Evaluator::limits(model_->config(), pages), request.host(),
+                      execution);
   }
 
   Status check_length(int64_t tokens) const {
@@ -95,10 +106,8 @@ class ReadingNode {
         .got(std::to_string(tokens) + " tokens");
   }
 
-  Evaluator evaluator(const sdk::Request& request, const sdk::Execution& execution) const {
-    return Evaluator(engine_model(),
-                     {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
-                     request.host().executor(), [&request] { return request.cancelled(); });
+  static Evaluator evaluator(DecoderPass& pass, const sdk::Request& request) {
+    return Evaluator(pass, [&request] { return request.cancelled(); });
   }
 
   LanguageModel* model_;

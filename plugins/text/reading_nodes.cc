@@ -139,13 +139,12 @@ Status ScoreNode::run(sdk::Request& request, const sdk::Execution& execution) {
   double sum = 0;
   if (size > 0) logprobs.push_back(nullptr);
   if (size > 1) {
-    Result<CacheMemory> memory =
-        allocate_cache(request.host(), execution.stream(), kv_layout_, kv_pages(size));
-    if (!memory.ok()) return memory.status();
-    KvSequence sequence = memory->cache.new_sequence();
+    Result<std::unique_ptr<DecoderPass>> pass = begin(kv_pages(size), request, execution);
+    if (!pass.ok()) return pass.status();
+    KvSequence sequence = (*pass)->cache().new_sequence();
     const std::span<const TokenId> known =
         std::span(*ids).first(size - 1);  // the last token predicts nothing
-    Status status = evaluator(request, execution)
+    Status status = evaluator(**pass, request)
                         .logits(sequence, known, 0, [&](int64_t row, std::span<const float> logits) {
                           const double value = logprob(logits, (*ids)[row + 1]);
                           logprobs.push_back(value);
@@ -214,10 +213,10 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
 
   // The prompt's pages are shared by all options; each needs its own from the first page that it writes on.
   const int64_t pages = kv_pages(prompt_size) + kv_pages(static_cast<int64_t>(longest)) + 1;
-  Result<CacheMemory> memory = allocate_cache(request.host(), execution.stream(), kv_layout_, pages);
-  if (!memory.ok()) return memory.status();
-  const Evaluator evaluator = this->evaluator(request, execution);
-  KvSequence sequence = memory->cache.new_sequence();
+  Result<std::unique_ptr<DecoderPass>> pass = begin(pages, request, execution);
+  if (!pass.ok()) return pass.status();
+  const Evaluator evaluator = this->evaluator(**pass, request);
+  KvSequence sequence = (*pass)->cache().new_sequence();
   std::vector<float> after_prompt;
   Status status = evaluator.logits(
       sequence, *prompt, prompt_size - 1,

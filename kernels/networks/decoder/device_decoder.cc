@@ -509,6 +509,16 @@ class Pass {
   int64_t longest_ = 0;
 };
 
+Result<DeviceBuffer> given_or_allocated(DeviceBuffer given, const DeviceStream& stream, int64_t size_bytes,
+                                        const char* tag) {
+  const auto needed = static_cast<uint64_t>(size_bytes);
+  if (!given.data()) return DeviceBuffer::allocate(stream, needed, tag);
+  if (given.size_bytes() >= needed) return given;
+  return Status(StatusCode::kOutOfMemory, std::string("the memory for the ") + tag + " is too small")
+      .expected(std::to_string(needed) + " bytes")
+      .got(std::to_string(given.size_bytes()));
+}
+
 Status unsupported(const WeightFile& file, const WeightTensor& tensor, const char* why) {
   return Status(StatusCode::kUnsupported, why)
       .at(file.where(tensor))
@@ -568,10 +578,10 @@ Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
   return DeviceDecoder(std::move(state));
 }
 
-Status DeviceDecoder::load(const DeviceStream& stream) {
+Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer given) {
   State& state = *state_;
   Decoder::State& decoder = *state.decoder;
-  auto memory = DeviceBuffer::allocate(stream, static_cast<uint64_t>(state.weights_bytes), "weights");
+  auto memory = given_or_allocated(std::move(given), stream, state.weights_bytes, "weights");
   if (!memory.ok()) return memory.status();
   state.weights = *std::move(memory);
   const auto upload = [&](int64_t offset, const std::byte* from, int64_t bytes) {
@@ -611,11 +621,10 @@ int64_t DeviceDecoder::scratch_bytes(const Limits& limits) const {
   return Workspace().place(nullptr, config(), limits);
 }
 
-Result<DeviceDecoder::Scratch> DeviceDecoder::make_scratch(const DeviceStream& stream,
-                                                           const Limits& limits) const {
+Result<DeviceDecoder::Scratch> DeviceDecoder::make_scratch(const DeviceStream& stream, const Limits& limits,
+                                                           DeviceBuffer given) const {
   const int64_t input_bytes = PassInputs().place(nullptr, config(), limits.tokens, limits.page_entries);
-  auto memory =
-      DeviceBuffer::allocate(stream, static_cast<uint64_t>(scratch_bytes(limits)), "decoder workspace");
+  auto memory = given_or_allocated(std::move(given), stream, scratch_bytes(limits), "decoder workspace");
   if (!memory.ok()) return memory.status();
   auto staging = StagingRing::create(stream, static_cast<uint64_t>(2 * input_bytes));  // one step ahead
   if (!staging.ok()) return staging.status();

@@ -46,8 +46,9 @@ class DeviceDecoder {
   int64_t weights_bytes() const;
   KvLayout kv_layout(KvFormat format) const;
 
-  /// Uploads all weights and waits for them. Errors: kOutOfMemory, those of the device.
-  Status load(const DeviceStream& stream);
+  /// Uploads all weights and waits for them; may be called again. memory: weights_bytes(), or empty: they are allocated. Errors:
+  /// kOutOfMemory, those of the device.
+  Status load(const DeviceStream& stream, DeviceBuffer memory = {});
 
   /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each.
   struct Limits {
@@ -66,7 +67,9 @@ class DeviceDecoder {
     explicit Scratch(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
   };
-  Result<Scratch> make_scratch(const DeviceStream& stream, const Limits& limits) const;
+  /// memory: scratch_bytes(), or empty: it is allocated.
+  Result<Scratch> make_scratch(const DeviceStream& stream, const Limits& limits,
+                               DeviceBuffer memory = {}) const;
   /// Bytes of the device's memory that make_scratch() takes.
   int64_t scratch_bytes(const Limits& limits) const;
 

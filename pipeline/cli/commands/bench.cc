@@ -20,7 +20,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string what = "text", op, filter, peer, device, model;
+  std::string what = "text", op, filter, peer, model;
   int64_t prompt_tokens = 512, gen_tokens = 64, batch = 1, tokens = 128, depth = 0, repetitions = 3;
   int64_t size = 0, steps = 2, buffer_mib = 256;
   std::string precision = "auto";
@@ -77,6 +77,7 @@ Json complete_report(const Json& measured, const Options& options, uint32_t thre
                    {"batch", options.batch},
                    {"depth", options.depth}});
   }
+  report["device"] = options.host.device.empty() ? "cpu" : options.host.device;
   report["threads"] = threads;
   report["isa"] = to_string(active_isa());
   for (const auto& [name, value] : measured.items()) {
@@ -144,7 +145,7 @@ int bench(const Options& options) {
     return bench_kernels({.op = options.op,
                           .filter = options.filter,
                           .peer = options.peer,
-                          .device = options.device,
+                          .device = options.host.device,
                           .threads = static_cast<uint32_t>(options.host.threads),
                           .buffer_bytes = options.buffer_mib << 20,
                           .as_json = options.as_json});
@@ -194,8 +195,6 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option(
       "--peer", options->peer, "COMMAND",
       "Of kernels, a program that does the same work, measured in turn: scripts/compare/pytorch_kernels");
-  arguments.option("--device", options->device, "NAME",
-                   "Of kernels, the device to measure, cuda:0 for one; default: the CPU");
   arguments.option("--buffer", options->buffer_mib, 1, 1 << 20, "MiB",
                    "Of kernels, the buffer that the peak of reading is measured with; default: 256");
   arguments.option(
@@ -235,6 +234,7 @@ const Command kBenchCommand = {
     "step_s: one call of the UNet with guidance, for --batch pictures.",
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --threads 2\n"
     "weft bench text --model SmolLM2-135M-Instruct.Q4_1.gguf --batch 8 --json\n"
+    "weft bench text --device cuda:0\n"
     "weft bench embed --batch 32 --tokens 128 --threads 2 --json\n"
     "weft bench vision --model emoji/clip --batch 8 --threads 2 --json\n"
     "weft bench image --model emoji --size 64 --steps 2 --threads 2 --json\n"

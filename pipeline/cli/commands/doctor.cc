@@ -227,7 +227,8 @@ int doctor(bool as_json) {
   facts.push_back({"GPU", "cuBLASLt", library_state("libcublasLt.so.13")});
   facts.push_back({"GPU", "cuDNN", library_state("libcudnn.so.9")});
   for (const char* kind : kDeviceKinds) describe_devices(kind, facts);
-  facts.push_back({"devices", "used by pipelines", "cpu: no node runs on another device yet"});
+  facts.push_back(
+      {"devices", "used by pipelines", "cpu, where nothing names another; models of text.* may be on any"});
   describe_folders(scan, facts, problems);
   describe_plugins(scan, facts, problems);
   if (as_json) {

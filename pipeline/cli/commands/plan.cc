@@ -2,6 +2,7 @@
 #include "pipeline/plan/plan.h"
 
 #include <unistd.h>
+#include <weft/sdk/device.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -55,8 +56,8 @@ std::string shape_text(const weft_spec& spec) {
   return text + "]";
 }
 
-std::string device_name(weft_device device) {
-  return device.kind == WEFT_DEVICE_CPU ? "CPU" : "CUDA device " + std::to_string(device.index);
+std::string shown_name(weft_device device) {
+  return device.kind == WEFT_DEVICE_CPU ? "CPU" : sdk::device_name(device);
 }
 
 std::string left_column(std::string text, size_t width) {
@@ -79,6 +80,8 @@ void print_node(const PlannedNode& planned, size_t depth) {
                       shape_text(planned.outputs[i]),
                   indent.size() + 24);
   }
+  if (planned.device.kind != WEFT_DEVICE_CPU)
+    print(indent + "  " + left_column("device", 22) + sdk::device_name(planned.device) + "\n");
   if (planned.workspace_bytes > 0)
     print(indent + "  " + left_column("workspace", 22) + format_byte_size(planned.workspace_bytes) + "\n");
   if (planned.state_bytes > 0)
@@ -96,10 +99,11 @@ void print_plan(const Plan& plan, std::optional<uint64_t> limit_bytes) {
                       format_byte_size(estimate.resident_bytes) + " resident, " +
                       format_byte_size(estimate.mapped_bytes) + " mapped",
                   26);
-    print("    " + entry.model.path + "\n");
+    const bool cpu = estimate.device.kind == WEFT_DEVICE_CPU;
+    print("    " + entry.model.path + (cpu ? "" : ", on " + sdk::device_name(estimate.device)) + "\n");
   }
   for (const DeviceMemory& memory : plan.devices) {
-    print("\nPeak memory, " + device_name(memory.device) + ": " + format_byte_size(memory.peak_bytes) + "\n");
+    print("\nPeak memory, " + shown_name(memory.device) + ": " + format_byte_size(memory.peak_bytes) + "\n");
     const struct {
       const char* name;
       uint64_t bytes;
@@ -123,6 +127,7 @@ Json node_json(const PlannedNode& planned) {
   const Node& node = *planned.node;
   Json json{{"node", planned.path},
             {"uses", node.uses},
+            {"device", sdk::device_name(planned.device)},
             {"workspace_bytes", planned.workspace_bytes},
             {"state_bytes", planned.state_bytes},
             {"max_batch", planned.max_batch},
@@ -155,11 +160,12 @@ Json plan_json(const Plan& plan) {
     json["models"].push_back({{"name", entry.name},
                               {"type", entry.type},
                               {"path", entry.model.path},
+                              {"device", sdk::device_name(entry.model.estimate.device)},
                               {"resident_bytes", entry.model.estimate.resident_bytes},
                               {"mapped_bytes", entry.model.estimate.mapped_bytes}});
   }
   for (const DeviceMemory& memory : plan.devices) {
-    json["devices"].push_back({{"device", device_name(memory.device)},
+    json["devices"].push_back({{"device", shown_name(memory.device)},
                                {"peak_bytes", memory.peak_bytes},
                                {"weight_bytes", memory.weight_bytes},
                                {"state_bytes", memory.state_bytes},

@@ -70,6 +70,7 @@ int rerun(const Manifest& manifest, const Options& options) {
   Result<RunOptions> replay = rerun_options(manifest, settings.isa_level, out);
   if (!replay.ok()) return report_error(replay.status());
   replay->threads = settings.threads;
+  if (!settings.device.empty()) replay->device = settings.device;
   replay->max_memory_bytes = settings.max_memory_bytes;
   if (manifest.pipelines.empty())
     return report_error(

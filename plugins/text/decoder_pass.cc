@@ -1,0 +1,143 @@
+#include "plugins/text/decoder_pass.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/networks/decoder/device_decoder.h"
+
+namespace weft::text {
+namespace {
+
+int64_t row_bytes(const DecoderConfig& config, const PassLimits& limits) {
+  return std::max(limits.logits_rows * config.vocabulary, limits.hidden_rows * config.width) *
+         static_cast<int64_t>(sizeof(float));
+}
+
+uint64_t cache_bytes(const KvLayout& layout, const PassLimits& limits) {
+  return static_cast<uint64_t>(limits.pages * layout.page_bytes());
+}
+
+DeviceDecoder::Limits device_limits(const PassLimits& limits) {
+  return {.tokens = limits.tokens, .logits_rows = limits.logits_rows, .page_entries = limits.pages, .k = 1};
+}
+
+/// Pinned, so that a device writes into it by itself.
+class PinnedRows {
+ public:
+  static Result<PinnedRows> allocate(const std::shared_ptr<ComputeDevice>& device, int64_t size_bytes) {
+    Result<void*> data = device->driver().allocate_pinned(static_cast<uint64_t>(size_bytes));
+    if (!data.ok()) return data.status();
+    return PinnedRows(device, *data);
+  }
+  PinnedRows(PinnedRows&& other) noexcept
+      : device_(std::move(other.device_)), data_(std::exchange(other.data_, nullptr)) {}
+  PinnedRows& operator=(PinnedRows&&) = delete;
+  ~PinnedRows() {
+    if (data_) device_->driver().release_pinned(data_);
+  }
+  float* data() const { return static_cast<float*>(data_); }
+
+ private:
+  PinnedRows(std::shared_ptr<ComputeDevice> device, void* data) : device_(std::move(device)), data_(data) {}
+  std::shared_ptr<ComputeDevice> device_;
+  void* data_;
+};
+
+/// Its forward() waits for the device, so that nothing is at work on its memory when it goes.
+class DevicePass final : public DecoderPass {
+ public:
+  DevicePass(const DeviceDecoder& decoder, DeviceDecoder::Scratch scratch, PinnedRows rows,
+             sdk::Buffer cache_memory, KvCache cache)
+      : DecoderPass(decoder.config(), std::move(cache_memory), std::move(cache)),
+        decoder_(decoder),
+        rows_memory_(std::move(rows)),
+        scratch_(std::move(scratch)) {
+    rows_ = rows_memory_.data();
+  }
+
+  Status forward(DecoderBatch batch, const DecoderOutputs& outputs, const StopRequest& stop) override {
+    return decoder_.forward(
+        batch, {.logits = outputs.logits, .top = nullptr, .k = 0, .hidden = outputs.hidden}, scratch_, stop);
+  }
+
+ private:
+  const DeviceDecoder& decoder_;
+  PinnedRows rows_memory_;
+  DeviceDecoder::Scratch scratch_;
+};
+
+Result<std::unique_ptr<DecoderPass>> begin_on_device(const LanguageModel& model, const KvLayout& layout,
+                                                     const PassLimits& limits, const sdk::Host& host,
+                                                     const sdk::Execution& execution) {
+  const ModelDevice& device = *model.device();
+  const DeviceStream stream = device.stream(host, execution.stream());
+  Result<sdk::Buffer> memory =
+      host.allocate(cache_bytes(layout, limits), execution.stream(), "KV cache", device.id);
+  if (!memory.ok()) return memory.status();
+  Result<KvCache> cache =
+      device_kv_cache(layout, DeviceBuffer::borrow(memory->data(), memory->size_bytes()), stream);
+  if (!cache.ok()) return cache.status();
+  Result<PinnedRows> rows = PinnedRows::allocate(device.compute, row_bytes(model.config(), limits));
+  if (!rows.ok()) return rows.status();
+  // A text that is longer than the plan could know takes memory of its own.
+  const DeviceDecoder& decoder = model.device_decoder();
+  const bool fits =
+      static_cast<uint64_t>(decoder.scratch_bytes(device_limits(limits))) <= execution.workspace_bytes();
+  Result<DeviceDecoder::Scratch> scratch = decoder.make_scratch(
+      stream, device_limits(limits),
+      fits ? DeviceBuffer::borrow(execution.workspace(), execution.workspace_bytes()) : DeviceBuffer());
+  if (!scratch.ok()) return scratch.status();
+  return std::unique_ptr<DecoderPass>(std::make_unique<DevicePass>(
+      decoder, *std::move(scratch), *std::move(rows), *std::move(memory), *std::move(cache)));
+}
+
+}  // namespace
+
+int64_t CpuPass::workspace_bytes(const Decoder& decoder, int64_t adapter_rank, const PassLimits& limits) {
+  const int64_t passing = decoder.workspace_bytes(limits.tokens, adapter_rank);
+  return (passing + 63) / 64 * 64 + row_bytes(decoder.config(), limits);
+}
+
+CpuPass::CpuPass(const Decoder& decoder, std::span<const LoraTerm> adapters, KvCache cache,
+                 const PassLimits& limits, std::span<std::byte> workspace, Executor executor,
+                 sdk::Buffer cache_memory)
+    : DecoderPass(decoder.config(), std::move(cache_memory), std::move(cache)),
+      decoder_(decoder),
+      adapters_(adapters),
+      workspace_(
+          workspace.first(workspace.size() - static_cast<size_t>(row_bytes(decoder.config(), limits)))),
+      executor_(executor) {
+  rows_ = reinterpret_cast<float*>(workspace.data() + workspace_.size());
+}
+
+Status CpuPass::forward(DecoderBatch batch, const DecoderOutputs& outputs, const StopRequest& stop) {
+  batch.adapters = adapters_;
+  return decoder_.forward(batch, outputs, workspace_, executor_, stop);
+}
+
+void plan_pass(const LanguageModel& model, const KvLayout& layout, const PassLimits& limits,
+               const sdk::Plan& plan) {
+  plan.set_state_bytes(cache_bytes(layout, limits));
+  const ModelDevice* device = model.device();
+  if (device != nullptr) plan.set_device(device->id);
+  plan.set_workspace_bytes(static_cast<uint64_t>(
+      device != nullptr ? model.device_decoder().scratch_bytes(device_limits(limits))
+                        : CpuPass::workspace_bytes(model.decoder(), model.adapter_rank(), limits)));
+}
+
+Result<std::unique_ptr<DecoderPass>> begin_pass(const LanguageModel& model, const KvLayout& layout,
+                                                const PassLimits& limits, const sdk::Host& host,
+                                                const sdk::Execution& execution) {
+  if (model.device() != nullptr) return begin_on_device(model, layout, limits, host, execution);
+  Result<sdk::Buffer> memory = host.allocate(cache_bytes(layout, limits), execution.stream(), "KV cache");
+  if (!memory.ok()) return memory.status();
+  Result<KvCache> cache =
+      KvCache::create(layout, {static_cast<std::byte*>(memory->data()), memory->size_bytes()});
+  if (!cache.ok()) return cache.status();
+  return std::unique_ptr<DecoderPass>(std::make_unique<CpuPass>(
+      model.decoder(), model.adapters(), *std::move(cache), limits,
+      std::span(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()), host.executor(),
+      *std::move(memory)));
+}
+
+}  // namespace weft::text
