@@ -25,10 +25,10 @@ __device__ __forceinline__ uint32_t bytes4(const uint8_t* p) {
 __device__ __forceinline__ float half_at(const uint8_t* p) { return to_f32(from_bits<F16>(load2(p))); }
 __device__ __forceinline__ int byte_of(uint32_t word, int i) { return static_cast<int>(word >> 8 * i & 255); }
 
-/// Codes of 4 bits in the 16 bytes at p: the low ones are elements 0 to 15, the high ones 16 to 31.
+/// Codes of 4 bits in the 16 bytes at p: the low ones are elements 0 to 15, the high ones 16 to 31. Those of e + in; e: 0 or 16.
 template <int kAlignment>
-__device__ __forceinline__ uint32_t nibbles(const uint8_t* p, int e) {
-  return bytes4<kAlignment>(p + e % 16) >> (e < 16 ? 0 : 4) & 0x0f0f0f0fu;
+__device__ __forceinline__ uint32_t nibbles(const uint8_t* p, int e, int in) {
+  return bytes4<kAlignment>(p + in) >> (e / 4) & 0x0f0f0f0fu;
 }
 
 /// Codes less `zero`, which no code exceeds by more than 127: signed bytes, without a borrow from one to the next.
@@ -63,8 +63,15 @@ struct Scale {
   float scale, shift;
 };
 
+/// Two adjacent halves, 4-byte aligned.
+__device__ __forceinline__ Scale halves_at(const uint8_t* p) {
+  const uint32_t w = load4(p);
+  return {to_f32(from_bits<F16>(w & 0xffff)), to_f32(from_bits<F16>(w >> 16))};
+}
+
 /// For every format: kElements and kBytes of a block, and weights(block, e), the four from e on. Quantised ones also have
-/// codes(block, e), those four as signed bytes, and scale(block, e), which is that of a whole run of kRun elements; where
+/// codes(block, e, in), those four from e + in on as signed bytes, where e is a multiple of 16 (best one that the compiler knows)
+/// and `in` one of 4 below 16; and scale(block, e), which is that of a whole run of kRun elements; where
 /// kShifts is false its shift is 0.
 template <WeightFormat kFormat>
 struct Block;
@@ -90,7 +97,7 @@ struct QuantisedBlock {
   static constexpr int kRun = kElementsOfARun;
   static constexpr bool kQuantised = true, kShifts = kHasShift;
   static __device__ __forceinline__ Quad weights(const uint8_t* b, int e) {
-    const uint32_t codes = Block<kFormat>::codes(b, e);
+    const uint32_t codes = Block<kFormat>::codes(b, e / 16 * 16, e % 16);
     const Scale s = Block<kFormat>::scale(b, e);
     Quad w;
     for (int j = 0; j < 4; ++j) {
@@ -103,50 +110,50 @@ struct QuantisedBlock {
 
 template <>
 struct Block<WeightFormat::kQ4_0> : QuantisedBlock<WeightFormat::kQ4_0, 32, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return centred<8>(nibbles<2>(b + 2, e));
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return centred<8>(nibbles<2>(b + 2, e, in));
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
 };
 template <>
 struct Block<WeightFormat::kQ4_1> : QuantisedBlock<WeightFormat::kQ4_1, 32, true> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) { return nibbles<4>(b + 4, e); }
-  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) {
-    return {half_at(b), half_at(b + 2)};
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return nibbles<4>(b + 4, e, in);
   }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return halves_at(b); }
 };
 template <>
 struct Block<WeightFormat::kQ5_0> : QuantisedBlock<WeightFormat::kQ5_0, 32, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return centred<16>(nibbles<2>(b + 6, e) | fifth_bits(bytes4<2>(b + 2), e));
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return centred<16>(nibbles<2>(b + 6, e, in) | fifth_bits(bytes4<2>(b + 2), e + in));
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
 };
 template <>
 struct Block<WeightFormat::kQ5_1> : QuantisedBlock<WeightFormat::kQ5_1, 32, true> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return nibbles<4>(b + 8, e) | fifth_bits(load4(b + 4), e);
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return nibbles<4>(b + 8, e, in) | fifth_bits(load4(b + 4), e + in);
   }
-  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) {
-    return {half_at(b), half_at(b + 2)};
-  }
+  static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return halves_at(b); }
 };
 template <>
 struct Block<WeightFormat::kQ8_0> : QuantisedBlock<WeightFormat::kQ8_0, 32, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) { return bytes4<2>(b + 2 + e); }
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return bytes4<2>(b + 2 + e + in);
+  }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
 };
 template <>
 struct Block<WeightFormat::kIQ4_NL> : QuantisedBlock<WeightFormat::kIQ4_NL, 32, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return looked_up(nibbles<2>(b + 2, e), kIq4Table);
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return looked_up(nibbles<2>(b + 2, e, in), kIq4Table);
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int) { return {half_at(b), 0}; }
 };
 template <>
 struct Block<WeightFormat::kMXFP4> : QuantisedBlock<WeightFormat::kMXFP4, 32, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return looked_up(nibbles<1>(b + 1, e), kFp4DoubledTable);
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return looked_up(nibbles<1>(b + 1, e, in), kFp4DoubledTable);
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int) {
     const uint32_t exponent = load1(b);  // 2^(exponent - 128): the table is doubled
@@ -156,13 +163,13 @@ struct Block<WeightFormat::kMXFP4> : QuantisedBlock<WeightFormat::kMXFP4, 32, fa
 
 /// Codes of 2 bits of a superblock: 64 bytes, in each of whose halves byte i holds elements i, i + 32, i + 64 and i + 96.
 template <int kAlignment>
-__device__ __forceinline__ uint32_t pairs_of_bits(const uint8_t* p, int e) {
-  return bytes4<kAlignment>(p + e / 128 * 32 + e % 32) >> (2 * (e / 32 % 4)) & 0x03030303u;
+__device__ __forceinline__ uint32_t pairs_of_bits(const uint8_t* p, int e, int in) {
+  return bytes4<kAlignment>(p + e / 128 * 32 + e % 32 + in) >> (2 * (e / 32 % 4)) & 0x03030303u;
 }
 template <>
 struct Block<WeightFormat::kQ2_K> : QuantisedBlock<WeightFormat::kQ2_K, 16, true> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return pairs_of_bits<4>(b + 16, e);
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return pairs_of_bits<4>(b + 16, e, in);
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
     const int scale = static_cast<int>(load1(b + e / 16));
@@ -172,9 +179,9 @@ struct Block<WeightFormat::kQ2_K> : QuantisedBlock<WeightFormat::kQ2_K, 16, true
 };
 template <>
 struct Block<WeightFormat::kQ3_K> : QuantisedBlock<WeightFormat::kQ3_K, 16, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    const uint32_t third = (bytes4<2>(b + e % 32) >> (e / 32) & 0x01010101u) << 2;
-    return centred<4>(pairs_of_bits<2>(b + 32, e) | third);
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    const uint32_t third = (bytes4<2>(b + e % 32 + in) >> (e / 32) & 0x01010101u) << 2;
+    return centred<4>(pairs_of_bits<2>(b + 32, e, in) | third);
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
     const uint8_t* scales = b + 96;
@@ -188,35 +195,35 @@ struct Block<WeightFormat::kQ3_K> : QuantisedBlock<WeightFormat::kQ3_K, 16, fals
 /// Of the j-th of 8 runs of 32, from Q4_K's and Q5_K's head: {f16 d, f16 dmin, 12 bytes of scales and minima of 6 bits}.
 __device__ __forceinline__ Scale scale_and_min(const uint8_t* b, int j) {
   const Words4 head = load16(b);
-  const int first = byte_of(head.w[1], j % 4), second = byte_of(head.w[2], j % 4),
-            third = byte_of(head.w[3], j % 4);
-  const int scale = j < 4 ? first & 63 : (third & 15) | first >> 6 << 4;
-  const int min = j < 4 ? second & 63 : third >> 4 | second >> 6 << 4;
-  return {to_f32(from_bits<F16>(head.w[0] & 0xffff)) * static_cast<float>(scale),
-          -to_f32(from_bits<F16>(head.w[0] >> 16)) * static_cast<float>(min)};
+  const uint32_t first = head.w[1], second = head.w[2], third = head.w[3];  // four runs at a time
+  const uint32_t scales = j < 4 ? first & 0x3f3f3f3fu : (third & 0x0f0f0f0fu) | (first >> 2 & 0x30303030u);
+  const uint32_t mins =
+      j < 4 ? second & 0x3f3f3f3fu : (third >> 4 & 0x0f0f0f0fu) | (second >> 2 & 0x30303030u);
+  return {to_f32(from_bits<F16>(head.w[0] & 0xffff)) * static_cast<float>(byte_of(scales, j % 4)),
+          -to_f32(from_bits<F16>(head.w[0] >> 16)) * static_cast<float>(byte_of(mins, j % 4))};
 }
 template <>
 struct Block<WeightFormat::kQ4_K> : QuantisedBlock<WeightFormat::kQ4_K, 32, true> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return load4(b + 16 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return load4(b + 16 + e / 64 * 32 + e % 32 + in) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) { return scale_and_min(b, e / 32); }
 };
 template <>
 struct Block<WeightFormat::kQ5_K> : QuantisedBlock<WeightFormat::kQ5_K, 32, true> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    const uint32_t low = load4(b + 48 + e / 64 * 32 + e % 32) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
-    return low | (load4(b + 16 + e % 32) >> (e / 32) & 0x01010101u) << 4;
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    const uint32_t low = load4(b + 48 + e / 64 * 32 + e % 32 + in) >> (4 * (e / 32 % 2)) & 0x0f0f0f0fu;
+    return low | (load4(b + 16 + e % 32 + in) >> (e / 32) & 0x01010101u) << 4;
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) { return scale_and_min(b, e / 32); }
 };
 template <>
 struct Block<WeightFormat::kQ6_K> : QuantisedBlock<WeightFormat::kQ6_K, 16, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
     const int half = e / 128, quarter = e / 32 % 4;
     const uint32_t low =
-        bytes4<2>(b + 64 * half + 32 * (quarter & 1) + e % 32) >> (4 * (quarter >> 1)) & 0x0f0f0f0fu;
-    const uint32_t high = bytes4<2>(b + 128 + 32 * half + e % 32) >> (2 * quarter) & 0x03030303u;
+        bytes4<2>(b + 64 * half + 32 * (quarter & 1) + e % 32 + in) >> (4 * (quarter >> 1)) & 0x0f0f0f0fu;
+    const uint32_t high = bytes4<2>(b + 128 + 32 * half + e % 32 + in) >> (2 * quarter) & 0x03030303u;
     return centred<32>(low | high << 4);
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
@@ -225,8 +232,8 @@ struct Block<WeightFormat::kQ6_K> : QuantisedBlock<WeightFormat::kQ6_K, 16, fals
 };
 template <>
 struct Block<WeightFormat::kIQ4_XS> : QuantisedBlock<WeightFormat::kIQ4_XS, 32, false> {
-  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e) {
-    return looked_up(nibbles<4>(b + 8 + e / 32 * 16, e % 32), kIq4Table);
+  static __device__ __forceinline__ uint32_t codes(const uint8_t* b, int e, int in) {
+    return looked_up(nibbles<4>(b + 8 + e / 32 * 16, e % 32, in), kIq4Table);
   }
   static __device__ __forceinline__ Scale scale(const uint8_t* b, int e) {
     const int j = e / 32;

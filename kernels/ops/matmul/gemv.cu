@@ -1,5 +1,5 @@
-// Quantised formats: a block of warps makes 16 rows of y, each warp two runs of k at a time; x is quantised first, by the whole
-// block, into shared memory. Plain formats: one warp a row of W, each lane four adjacent weights of every 128.
+// Quantised formats: a block of warps makes 16 rows of y after another, each warp a superblock or two blocks of k at a time; x is
+// quantised first, by the whole block, into shared memory. Plain formats: one warp a row of W, each lane four adjacent weights of every 128.
 
 #include <algorithm>
 
@@ -24,7 +24,7 @@ struct Work {
   const float* x;
   const float* norm_weight;
   const float* added;
-  int64_t m, k;
+  int64_t m, k, tiles;
   float epsilon;
   bool activates;
   Activation f;
@@ -78,30 +78,34 @@ __device__ __forceinline__ void tile_product(const uint8_t* w, int64_t tile, int
                                              const unsigned char* bytes, const device::RunScale* scales,
                                              float* sums) {
   using Block = device::Block<kFormat>;
+  // A superblock, or two blocks.
+  constexpr int kUnit = Block::kElements == 256 ? 8 : 2;
+  constexpr int kUnitBytes = kUnit * device::kRunElements / Block::kElements * Block::kBytes;
+  constexpr int kPitch = kTokens * device::kRunBytes;
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
   const int warps = static_cast<int>(blockDim.x / 32), column = lane / 4, token = lane % 4;
   const int64_t row_bytes = k / Block::kElements * Block::kBytes;
   // Rows past the end are the last one again, whose products nobody takes.
   const int64_t first = min(tile * kTileRows + column, n - 1),
                 second = min(tile * kTileRows + column + 8, n - 1);
-  const uint8_t* const rows[2] = {w + first * row_bytes, w + second * row_bytes};
+  const uint8_t *const first_row = w + first * row_bytes, *const second_row = w + second * row_bytes;
+  const unsigned char* mine =
+      column < 2 * kTokens ? bytes + column * device::kRunElements + token * 8 : nullptr;
+  const device::RunScale* const my_scales = scales + min(token, kTokens - 1);
   float y[2] = {0, 0};
-  const auto take = [&](int run) {
-    device::Words2 b = {{0, 0}};
-    if (column < 2 * kTokens)
-      b = device::load8(bytes + (run * kTokens * 2 + column) * device::kRunElements + lane % 4 * 8);
-    const device::Quad s =
-        device::load_quad(reinterpret_cast<const float*>(scales + run * kTokens + min(token, kTokens - 1)));
-    device::take_run<kFormat>(rows[0], rows[1], run, b, {s.v[0], s.v[1], s.v[2], 0}, y);
-  };
   const int runs = k / device::kRunElements;
-#pragma unroll 2
-  for (int pair = warp; pair < runs / 2;
-       pair += warps) {  // superblocks keep the codes of two runs in the same words
-    take(2 * pair);
-    take(2 * pair + 1);
+#pragma unroll kUnit == 8 ? 1 : 2
+  for (int unit = warp; unit < runs / kUnit; unit += warps) {
+    const uint8_t* const rows[2] = {first_row + unit * kUnitBytes, second_row + unit * kUnitBytes};
+    device::take_runs<kFormat, kUnit>(rows, mine != nullptr ? mine + unit * kUnit * kPitch : nullptr, kPitch,
+                                      my_scales + unit * kUnit * kTokens, kTokens, y);
   }
-  if (runs % 2 != 0 && warp == 0) take(runs - 1);
+  if (runs % kUnit != 0 && warp == 0) {  // of two blocks, one
+    const uint8_t* const rows[2] = {first_row + runs / kUnit * kUnitBytes,
+                                    second_row + runs / kUnit * kUnitBytes};
+    device::take_runs<kFormat, 1>(rows, mine != nullptr ? mine + (runs - 1) * kPitch : nullptr, kPitch,
+                                  my_scales + (runs - 1) * kTokens, kTokens, y);
+  }
   if (token < kTokens) {
     sums[(warp * kTileRows + column) * kTokens + token] = y[0];
     sums[(warp * kTileRows + column + 8) * kTokens + token] = y[1];
@@ -118,32 +122,36 @@ __global__ void __launch_bounds__(kMostTileWarps * 32, 1) gemv_tiles(Work work) 
       reinterpret_cast<device::RunScale*>(bytes + k / device::kRunElements * kTokens * device::kRunBytes);
   quantise_rows<kTokens>(work, bytes, scales, squares);
 
-  Matrix matrix = work.first;
-  int64_t tile = blockIdx.x;
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int64_t tiles = (matrix.n + kTileRows - 1) / kTileRows;
-    if (tile >= tiles) tile -= tiles, matrix = work.more[i];
-    else break;
-  }
   float* const factors = sums + kMostTileWarps * kTileRows * kTokens;
-  tile_product<kFormat, kTokens>(matrix.w, tile, matrix.n, k, bytes, scales, sums);
-  if (work.up != nullptr) tile_product<kFormat, kTokens>(work.up, tile, matrix.n, k, bytes, scales, factors);
-  __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kTokens; i += static_cast<int>(blockDim.x)) {
-    const int t = i % kTokens;
-    const int64_t row = tile * kTileRows + i / kTokens,
-                  token = static_cast<int64_t>(blockIdx.y) * kTokens + t;
-    if (row >= matrix.n || token >= work.m) continue;
-    float y = 0, factor = 0, square = 0;
-    for (int warp = 0; warp < warps; ++warp) {
-      y += sums[warp * kTileRows * kTokens + i];
-      if (work.up != nullptr) factor += factors[warp * kTileRows * kTokens + i];
-      square += squares[warp * kTokens + t];
+  for (int64_t of_all = blockIdx.x; of_all < work.tiles; of_all += gridDim.x) {
+    Matrix matrix = work.first;
+    int64_t tile = of_all;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int64_t tiles = (matrix.n + kTileRows - 1) / kTileRows;
+      if (tile < tiles) break;
+      tile -= tiles, matrix = work.more[i];
     }
-    const float scale =
-        work.norm_weight != nullptr ? rsqrtf(square / static_cast<float>(work.k) + work.epsilon) : 1.0f;
-    finish(work, matrix, y * scale, factor * scale, token, row);
+    tile_product<kFormat, kTokens>(matrix.w, tile, matrix.n, k, bytes, scales, sums);
+    if (work.up != nullptr)
+      tile_product<kFormat, kTokens>(work.up, tile, matrix.n, k, bytes, scales, factors);
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kTokens; i += static_cast<int>(blockDim.x)) {
+      const int t = i % kTokens;
+      const int64_t row = tile * kTileRows + i / kTokens,
+                    token = static_cast<int64_t>(blockIdx.y) * kTokens + t;
+      if (row >= matrix.n || token >= work.m) continue;
+      float y = 0, factor = 0, square = 0;
+      for (int warp = 0; warp < warps; ++warp) {
+        y += sums[warp * kTileRows * kTokens + i];
+        if (work.up != nullptr) factor += factors[warp * kTileRows * kTokens + i];
+        square += squares[warp * kTokens + t];
+      }
+      const float scale =
+          work.norm_weight != nullptr ? rsqrtf(square / static_cast<float>(work.k) + work.epsilon) : 1.0f;
+      finish(work, matrix, y * scale, factor * scale, token, row);
+    }
+    __syncthreads();  // the next tile uses the same memory
   }
 }
 
@@ -164,6 +172,7 @@ template <WeightFormat kFormat>
 __device__ __forceinline__ float row_product(const Work& work, const uint8_t* row, const float* x) {
   using Block = device::Block<kFormat>;
   float sum = 0;
+#pragma unroll 4
   for (int64_t at = threadIdx.x % 32 * 4; at < work.k; at += 128) {
     const device::Quad w =
         Block::weights(row + at / Block::kElements * Block::kBytes, static_cast<int>(at % Block::kElements));
@@ -196,13 +205,16 @@ __global__ void __launch_bounds__(kThreads) gemv_kernel(Work work) {
 Matrix matrix_of(const GemvMatrix& m) { return {static_cast<const uint8_t*>(m.w), m.y, m.bias, m.n}; }
 
 template <WeightFormat kFormat, int kTokens>
-Status start_tiles(const Work& work, cudaStream_t stream) {
-  int64_t tiles = 0;
+Status start_tiles(Work work, cudaStream_t stream) {
+  // Two blocks a multiprocessor of the largest devices: each quantises x once, for all of its tiles.
+  constexpr int64_t kMostBlocks = 264;
   for (const Matrix& matrix : {work.first, work.more[0], work.more[1]})
-    tiles += (matrix.n + kTileRows - 1) / kTileRows;
+    work.tiles += (matrix.n + kTileRows - 1) / kTileRows;
   const int64_t runs = work.k / device::kRunElements;
-  const int64_t warps = runs / 2 <= kMostTileWarps ? std::max<int64_t>(runs / 2, 2) : 8;
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>((work.m + kTokens - 1) / kTokens));
+  const int64_t units = device::Block<kFormat>::kElements == 256 ? runs / 8 : runs / 2;
+  const int64_t warps = units <= kMostTileWarps ? std::max<int64_t>(units, 2) : 8;
+  const dim3 grid(static_cast<unsigned>(std::min(work.tiles, kMostBlocks)),
+                  static_cast<unsigned>((work.m + kTokens - 1) / kTokens));
   return device::launch(stream, "gemv", grid, static_cast<unsigned>(warps * 32),
                         static_cast<size_t>(runs) * kTokens * (device::kRunBytes + sizeof(device::RunScale)),
                         gemv_tiles<kFormat, kTokens>, work);
@@ -218,6 +230,7 @@ Status start(const GemvCuda& g, cudaStream_t stream) {
                g.added,
                g.m,
                g.k,
+               0,
                g.epsilon,
                g.f.has_value(),
                g.f.value_or(Activation::kSilu),
@@ -226,8 +239,7 @@ Status start(const GemvCuda& g, cudaStream_t stream) {
     // Rows of x that go together have their bytes in shared memory, of which several blocks should find room.
     constexpr int64_t kRoom = 96 << 10;
     const auto fits = [&](int64_t tokens) { return work.k * tokens * 5 / 2 <= kRoom; };
-    if (g.m > 2 && fits(4)) return start_tiles<kFormat, 4>(work, stream);
-    if (g.m > 1 && fits(2)) return start_tiles<kFormat, 2>(work, stream);
+    if (g.m > 1 && fits(4)) return start_tiles<kFormat, 4>(work, stream);
     return start_tiles<kFormat, 1>(work, stream);
   } else {
     for (const GemvMatrix& matrix : {first, g.more[0], g.more[1]}) {

@@ -53,30 +53,37 @@ __device__ __forceinline__ void put_run(Quad x, int e, bool present, unsigned ch
   }
 }
 
-/// y[0], y[1] += the products of run `run` of W's rows first and second with the lane's row of x. b: the run's bytes for the
-/// lane's column, c = lane % 4, or zeros.
-template <WeightFormat kFormat>
-__device__ __forceinline__ void take_run(const uint8_t* first, const uint8_t* second, int run, Words2 b,
-                                         const RunScale& x, float (&y)[2]) {
+/// y[0], y[1] += the products of kRuns runs of two rows of W, which begin at blocks rows[0] and rows[1], with the lane's row of x.
+/// bytes: of the first run for the lane's column and c = lane % 4, `pitch` bytes apart from run to run, or null for zeros;
+/// scales: `tokens` apart. What is known when compiling is where the codes and scales of each run lie.
+template <WeightFormat kFormat, int kRuns>
+__device__ __forceinline__ void take_runs(const uint8_t* const (&rows)[2], const unsigned char* bytes,
+                                          int pitch, const RunScale* scales, int tokens, float (&y)[2]) {
   using Block = device::Block<kFormat>;
-  const int e = run * kRunElements % Block::kElements, lane4 = static_cast<int>(threadIdx.x % 4) * 4;
-  const int64_t at = static_cast<int64_t>(run) * kRunElements / Block::kElements * Block::kBytes;
-  const uint8_t* const rows[2] = {first + at, second + at};
-  const uint32_t a[4] = {Block::codes(rows[0], e + lane4), Block::codes(rows[1], e + lane4),
-                         Block::codes(rows[0], e + lane4 + 16), Block::codes(rows[1], e + lane4 + 16)};
-  constexpr int kHalves = 32 / Block::kRun;
+  const int in = static_cast<int>(threadIdx.x % 4) * 4;
 #pragma unroll
-  for (int half = 0; half < kHalves; ++half) {
-    const uint32_t part[2] = {kHalves == 1 || half == 0 ? b.w[0] : 0u,
-                              kHalves == 1 || half == 1 ? b.w[1] : 0u};
-    int32_t d[4] = {0, 0, 0, 0};
-    mma_s8(d, a, part);
+  for (int run = 0; run < kRuns; ++run) {
+    const int e = run * kRunElements % Block::kElements;
+    const int at = run * kRunElements / Block::kElements * Block::kBytes;
+    const uint8_t *const first = rows[0] + at, *const second = rows[1] + at;
+    const uint32_t a[4] = {Block::codes(first, e, in), Block::codes(second, e, in),
+                           Block::codes(first, e + 16, in), Block::codes(second, e + 16, in)};
+    Words2 b = {{0, 0}};
+    if (bytes != nullptr) b = load8(bytes + run * pitch);
+    const Quad x = load_quad(reinterpret_cast<const float*>(scales + run * tokens));
+    constexpr int kHalves = kRunElements / Block::kRun;
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const Scale s = Block::scale(rows[r], e + half * Block::kRun);
-      y[r] += s.scale * (x.dx * static_cast<float>(d[2 * r] * 256 + d[2 * r + 1]));
-      if constexpr (Block::kShifts)
-        y[r] += s.shift * (kHalves == 1 ? x.first + x.second : half == 0 ? x.first : x.second);
+    for (int half = 0; half < kHalves; ++half) {
+      const uint32_t part[2] = {kHalves == 1 || half == 0 ? b.w[0] : 0u,
+                                kHalves == 1 || half == 1 ? b.w[1] : 0u};
+      int32_t d[4] = {0, 0, 0, 0};
+      mma_s8(d, a, part);
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const Scale s = Block::scale(r == 0 ? first : second, e + half * Block::kRun);
+        y[r] += s.scale * (x.v[0] * static_cast<float>(d[2 * r] * 256 + d[2 * r + 1]));
+        if constexpr (Block::kShifts) y[r] += s.shift * (kHalves == 1 ? x.v[1] + x.v[2] : x.v[1 + half]);
+      }
     }
   }
 }
