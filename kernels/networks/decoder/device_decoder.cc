@@ -1,6 +1,7 @@
 #include "kernels/networks/decoder/device_decoder.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <iterator>
 #include <optional>
@@ -18,8 +19,6 @@ namespace {
 
 /// Rows that go through the kernels that read a weight once for four of them; more are worth unpacked weights.
 constexpr int64_t kFewRows = 16;
-/// Tokens of a row for each further block that shares them, up to kMostSplits.
-constexpr int64_t kTokensPerSplit = 512, kMostSplits = 8;
 /// Rows of a pass that is worth a graph: with more, the host's calls are a small part of its time.
 constexpr int64_t kMostGraphRows = 64;
 
@@ -113,9 +112,8 @@ struct Workspace {
     layout.take(v, n * c.kv_width());
     layout.take(attended, n * c.query_width());
     AttentionShape shape;
-    shape.n_heads = c.n_heads;
     shape.head_dim = c.head_dim;
-    layout.take(parts, decode_attention_workspace(shape, n, kMostSplits));
+    layout.take(parts, most_decode_attention_workspace(shape));
     layout.take(gate, n * c.mlp_width);
     layout.take(up, n * c.mlp_width);
     layout.take(product, c.post_norms ? n * c.width : 0);
@@ -150,7 +148,7 @@ struct DeviceDecoder::State {
 
 /// What decides the work that a pass queues: all else it reads on the device. Passes of the same shape are the same graph.
 struct PassShape {
-  int64_t rows = 0, splits = 0, k = 0;  // k: 0, and no ranking
+  int64_t rows = 0, depth = 0, k = 0;  // k: 0, and no ranking
   KvFormat format = KvFormat::kF16;
   std::vector<int32_t> logits_rows;
   bool operator==(const PassShape&) const = default;
@@ -232,7 +230,8 @@ class Pass {
     }
   }
 
-  int64_t splits() const { return std::min(kMostSplits, 1 + longest_ / kTokensPerSplit); }
+  /// Of the longest sequence, rounded up so that it seldom changes: it decides among how many blocks a row's tokens are split.
+  int64_t depth() const { return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(longest_))); }
 
   Status embed() {
     return ops_.embedding({.table = embedding_,
@@ -451,7 +450,7 @@ class Pass {
                                       .pages = in_.pages,
                                       .positions = in_.positions,
                                       .rows = n_,
-                                      .splits = splits(),
+                                      .splits = decode_attention_splits(shape, n_, depth()),
                                       .workspace = w_.parts},
                                      stream_);
     if (!attended.ok()) return attended;
@@ -669,7 +668,7 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
     const auto queue = [&] { return of.tokens_to_logits(batch.logits_rows, k, stop); };
     if (rows > kMostGraphRows) return queue();
     const auto [entry, known] = s.graphs.find({rows,
-                                               of.splits(),
+                                               of.depth(),
                                                k,
                                                batch.chunks.front().sequence->layout().format,
                                                {batch.logits_rows.begin(), batch.logits_rows.end()}});

@@ -1,4 +1,5 @@
-// A warp takes page after page: for scores a lane is a token, for values a lane is every 32nd component.
+// A warp takes page after page. Each lane copies what it will compute with into shared memory of its own, 16 bytes at a time and
+// several KiB a warp ahead, so that many loads are in flight, and no lane waits for another one's.
 
 #include "kernels/ops/attention/attention_cuda.h"
 #include "kernels/simt/target.h"
@@ -7,167 +8,399 @@ namespace weft {
 namespace {
 
 constexpr int kThreads = 128, kWarps = kThreads / 32;
-constexpr int kGroup = 4;                 // query heads that one block serves
-constexpr int kParts = kMaxHeadDim / 32;  // components of a lane
+constexpr int kGroup = static_cast<int>(kDecodeAttentionGroup);
 constexpr int kPage = static_cast<int>(kPageTokens);
+constexpr int kBatch = 8;  // copies of a lane that it waits for together, at most
+constexpr int kRing = 4;   // batches of a warp in shared memory
+constexpr int kBatchBytes = kBatch * 32 * 16, kRingBytes = kWarps * kRing * kBatchBytes;
+constexpr unsigned kAllLanes = 0xffffffffu;
 
 struct Work {
   const float* q;
   float* y;
   std::byte* const* const* pages;
   const int32_t* positions;
-  float* workspace;
-  int64_t layer_offset, block_bytes;
+  float* workspace;  // values of all parts [head_dim], then a maximum and a sum of each
+  int64_t layer_offset, block_bytes, parts;
   int n_heads, heads_per_kv, head_dim, padded_dim, splits, window;
   float scale, softcap;
 };
 
-/// Of one query head, over the tokens so far: the largest score, the sum of exponentials, the weighted sum of values.
-struct Softmax {
-  float largest, sum, values[kParts];
+/// How a warp reads a page of T whose tokens have up to kDim components, in loads of kPer elements.
+template <typename T, int kDim>
+struct Plan {
+  static constexpr int kPer = 16 / static_cast<int>(sizeof(T));
+  /// Keys: kPer tokens of a component a lane, kPer components a step of the warp.
+  static constexpr int kTokenLanes = kPage / kPer;
+  static constexpr int kKeySteps = kDim / kPer;
+  /// Values: kPer components of a token a lane; kSlots tokens go together, and a token takes kParts steps.
+  static constexpr int kPieces = kDim / kPer;
+  static constexpr int kLanes = kPieces < 32 ? kPieces : 32;
+  static constexpr int kParts = (kPieces + 31) / 32;
+  static constexpr int kSlots = 32 / kLanes;
+  static constexpr int kValueSteps = kPage / kSlots * kParts;
+  static constexpr int kOwn = kParts * kPer;  // components of a lane
+
+  static constexpr int kKeyBatches = (kKeySteps + kBatch - 1) / kBatch,
+                       kValueBatches = (kValueSteps + kBatch - 1) / kBatch;
+  static constexpr int kKeyBatch = kKeySteps / kKeyBatches, kValueBatch = kValueSteps / kValueBatches;
+  static_assert(kKeyBatch * kKeyBatches == kKeySteps && kValueBatch * kValueBatches == kValueSteps);
+  static constexpr int kBatches = kKeyBatches + kValueBatches;  // of a page
+
+  /// Of the sums that warps leave to each other: a gap after 32 components keeps lanes in banks of their own.
+  static constexpr int kJoinRow = kDim + kDim / 32;
 };
+
+/// The tokens of a page that count.
+struct Tokens {
+  int begin, end;
+};
+
+/// The pages of a warp, every kWarps-th of [at, last), with what is known of the next one: its address, before it is needed.
+struct Pages {
+  std::byte* const* list;
+  int64_t offset;  // of the head's keys within a page
+  int at, last, start, end;
+  const std::byte* keys;
+  const std::byte* next;
+
+  __device__ __forceinline__ const std::byte* address(int page) const {
+    return page < last ? list[page] + offset : nullptr;
+  }
+  __device__ __forceinline__ void advance() {
+    at += kWarps;
+    keys = next;
+    next = address(at + kWarps);
+  }
+  /// None where there is no page.
+  __device__ __forceinline__ Tokens tokens(int page) const {
+    if (page >= last) return {0, 0};
+    return {max(start - page * kPage, 0), min(end - page * kPage, kPage)};
+  }
+};
+
+/// Of each query head, over the tokens so far: the largest score, of this lane's tokens the sum of exponentials, and of this lane's
+/// components and tokens the weighted sum of values.
+template <int kOwn>
+struct Softmax {
+  float largest[kGroup], sum[kGroup], values[kGroup][kOwn];
+};
+
+template <typename T, int kPer>
+__device__ __forceinline__ void unpack(device::Words4 w, float (&x)[kPer]) {
+  if constexpr (sizeof(T) == 4) {
+#pragma unroll
+    for (int i = 0; i < kPer; ++i) x[i] = __uint_as_float(w.w[i]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kPer; ++i)
+      x[i] = device::to_f32(device::from_bits<T>(w.w[i / 2] >> 16 * (i % 2) & 0xffff));
+  }
+}
 
 __device__ __forceinline__ float warp_max(float x) {
 #pragma unroll
-  for (int flip = 16; flip > 0; flip /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, flip));
+  for (int flip = 16; flip > 0; flip /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, flip));
   return x;
 }
 
-/// Scores of a page's 32 tokens, one a lane, for each head of the group. q: shared, [kGroup][head_dim].
-template <typename T>
-__device__ __forceinline__ void page_scores(const Work& work, const T* keys, const float* q,
-                                            float (&score)[kGroup]) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  for (int h = 0; h < kGroup; ++h) score[h] = 0;
-  for (int d = 0; d < work.head_dim; ++d) {
-    const float key = device::to_f32(keys[d * kPage + lane]);
-#pragma unroll
-    for (int h = 0; h < kGroup; ++h) score[h] += q[h * work.head_dim + d] * key;
-  }
-}
+template <typename T, int kDim>
+struct Reader {
+  using P = Plan<T, kDim>;
+  const Work& work;
+  const float* q;   // shared, [kDim][kGroup]
+  float* weights;   // shared, of this warp: [kPage][kGroup], in the order of the lanes that own the tokens
+  std::byte* ring;  // shared, of this lane: [kRing][kBatch][16] bytes, 32 * 16 apart
+  int lane;
 
-/// Takes the tokens [begin, end) of a page into each head's softmax. Others are not read: they may hold anything.
-template <typename T>
-__device__ __forceinline__ void take_page(const Work& work, const T* keys, const T* values, const float* q,
-                                          int begin, int end, Softmax (&state)[kGroup]) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  float weight[kGroup];
-  page_scores(work, keys, q, weight);
+  /// Starts the copies of batch `batch` of a page into place `place` of the ring. What does not count is zero, and not read.
+  __device__ __forceinline__ void copy(const Pages& pages, int batch, int place) const {
+    const Tokens tokens = pages.tokens(pages.at);
+    std::byte* to = ring + place * kBatchBytes;
+    if (batch < P::kKeyBatches) {
+      const int sector = lane % P::kTokenLanes / 2 * 2 * P::kPer;  // the first token of 32 bytes
+      const bool wanted = sector < tokens.end && sector + 2 * P::kPer > tokens.begin;
+      const T* from = reinterpret_cast<const T*>(pages.keys) + lane * P::kPer;
 #pragma unroll
-  for (int h = 0; h < kGroup; ++h) {
-    float score = weight[h] * work.scale;
-    if (work.softcap > 0) score = work.softcap * tanhf(score / work.softcap);
-    if (lane < begin || lane >= end) score = -INFINITY;
-    const float largest = fmaxf(state[h].largest, warp_max(score));
-    const float correction = expf(state[h].largest - largest);
-    weight[h] = expf(score - largest);
-    state[h].largest = largest;
-    state[h].sum = state[h].sum * correction + device::warp_sum(weight[h]);
+      for (int i = 0; i < P::kKeyBatch; ++i) {
+        const int step = batch * P::kKeyBatch + i;
+        device::copy_async16(to + i * 512, from + step * P::kPer * kPage,
+                             wanted && step * P::kPer + lane / P::kTokenLanes < work.head_dim);
+      }
+    } else {
+      const int slot = lane / P::kLanes, piece = lane % P::kLanes;
+      const T* from = reinterpret_cast<const T*>(pages.keys + work.block_bytes) + piece * P::kPer +
+                      slot * work.padded_dim;
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) state[h].values[part] *= correction;
+      for (int i = 0; i < P::kValueBatch; ++i) {
+        const int step = (batch - P::kKeyBatches) * P::kValueBatch + i, token = step / P::kParts * P::kSlots,
+                  part = step % P::kParts * 32 * P::kPer;
+        device::copy_async16(to + i * 512, from + token * work.padded_dim + part,
+                             slot < P::kSlots && token + slot >= tokens.begin && token + slot < tokens.end &&
+                                 part + piece * P::kPer < work.padded_dim);
+      }
+    }
+    device::copy_async_commit();
   }
-  for (int token = begin; token < end; ++token) {
-    float w[kGroup];
+
+  __device__ __forceinline__ void use_keys(const std::byte* from, int batch,
+                                           float (&score)[kGroup][P::kPer]) const {
 #pragma unroll
-    for (int h = 0; h < kGroup; ++h) w[h] = __shfl_sync(0xffffffffu, weight[h], token);
+    for (int i = 0; i < P::kKeyBatch; ++i) {
+      const device::Quad query =
+          device::load_quad(q + ((batch * P::kKeyBatch + i) * P::kPer + lane / P::kTokenLanes) * kGroup);
+      float key[P::kPer];
+      unpack<T>(device::load16(from + i * 512), key);
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) {
-      const int d = part * 32 + lane;
-      if (d >= work.head_dim) break;
-      const float value = device::to_f32(values[token * work.padded_dim + d]);
+      for (int h = 0; h < kGroup; ++h) {
 #pragma unroll
-      for (int h = 0; h < kGroup; ++h) state[h].values[part] += w[h] * value;
+        for (int t = 0; t < P::kPer; ++t) score[h][t] += query.v[h] * key[t];
+      }
     }
   }
-}
-
-/// Joins the warps' parts of one head and leaves them for the second kernel. shared: [kWarps][head_dim + 2].
-__device__ __forceinline__ void join_warps(const Work& work, const Softmax& state, float* shared,
-                                           float* out) {
-  const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
-  float* mine = shared + warp * (work.head_dim + 2);
-  if (lane == 0) mine[0] = state.largest, mine[1] = state.sum;
+  __device__ __forceinline__ void use_values(const std::byte* from, int batch,
+                                             Softmax<P::kOwn>& state) const {
+    const int slot = lane / P::kLanes < P::kSlots ? lane / P::kLanes : 0;
 #pragma unroll
-  for (int part = 0; part < kParts; ++part) {
-    if (part * 32 + lane < work.head_dim) mine[2 + part * 32 + lane] = state.values[part];
-  }
-  __syncthreads();
-  float largest = -INFINITY;
-  for (int w = 0; w < kWarps; ++w) largest = fmaxf(largest, shared[w * (work.head_dim + 2)]);
-  for (int i = 1 + static_cast<int>(threadIdx.x); i < work.head_dim + 2; i += kThreads) {
-    float sum = 0;
-    for (int w = 0; w < kWarps; ++w) {
-      const float* part = shared + w * (work.head_dim + 2);
-      if (part[1] > 0) sum += part[i] * expf(part[0] - largest);
+    for (int i = 0; i < P::kValueBatch; ++i) {
+      const int step = batch * P::kValueBatch + i, token = step / P::kParts * P::kSlots;
+      const int owner = token % P::kPer * P::kTokenLanes + token / P::kPer + slot * P::kTokenLanes;
+      const device::Quad weight = device::load_quad(weights + owner * kGroup);
+      float value[P::kPer];
+      unpack<T>(device::load16(from + i * 512), value);
+#pragma unroll
+      for (int h = 0; h < kGroup; ++h) {
+#pragma unroll
+        for (int j = 0; j < P::kPer; ++j)
+          state.values[h][step % P::kParts * P::kPer + j] += weight.v[h] * value[j];
+      }
     }
-    out[i] = sum;
   }
-  if (threadIdx.x == 0) out[0] = largest;
-  __syncthreads();  // the next head uses the same memory
-}
 
-template <typename T>
-__global__ void __launch_bounds__(kThreads) decode_attention(Work work) {
-  WEFT_SHARED(float, q, kGroup* kMaxHeadDim);
-  WEFT_SHARED(float, joined, kWarps*(kMaxHeadDim + 2));
-  const int warp = static_cast<int>(threadIdx.x / 32), split = static_cast<int>(blockIdx.z);
+  /// The scores of a page, each summed over the lanes that share it, so that a lane has one token: its own.
+  /// Token lane % kTokenLanes * kPer + lane / kTokenLanes.
+  __device__ __forceinline__ void reduce(float (&score)[kGroup][P::kPer]) const {
+#pragma unroll
+    for (int half = P::kPer / 2; half > 0; half /= 2) {
+      const bool upper = (lane / P::kTokenLanes & half) != 0;
+#pragma unroll
+      for (int h = 0; h < kGroup; ++h) {
+#pragma unroll
+        for (int t = 0; t < half; ++t) {
+          const float mine = upper ? score[h][t + half] : score[h][t],
+                      theirs = upper ? score[h][t] : score[h][t + half];
+          score[h][t] = mine + __shfl_xor_sync(kAllLanes, theirs, half * P::kTokenLanes);
+        }
+      }
+    }
+  }
+
+  /// Takes a page's scores into each head's softmax and leaves the weights of its tokens in shared memory.
+  __device__ __forceinline__ void weigh(Tokens tokens, float (&score)[kGroup][P::kPer],
+                                        Softmax<P::kOwn>& state) const {
+    reduce(score);
+    const int token = lane % P::kTokenLanes * P::kPer + lane / P::kTokenLanes;
+    device::Quad weight;
+#pragma unroll
+    for (int h = 0; h < kGroup; ++h) {
+      float s = score[h][0] * work.scale;
+      if (work.softcap > 0) s = work.softcap * tanhf(s / work.softcap);
+      if (token < tokens.begin || token >= tokens.end) s = -INFINITY;
+      const float largest = fmaxf(state.largest[h], warp_max(s));
+      const float correction = expf(state.largest[h] - largest);
+      weight.v[h] = expf(s - largest);
+      state.largest[h] = largest;
+      state.sum[h] = state.sum[h] * correction + weight.v[h];
+#pragma unroll
+      for (int j = 0; j < P::kOwn; ++j) state.values[h][j] *= correction;
+    }
+    __syncwarp();  // the page before has been read
+    device::store_quad(weights + lane * kGroup, weight);
+    __syncwarp();
+  }
+
+  /// Takes all pages into the softmax. ahead: the warp's first page.
+  __device__ __forceinline__ void take(Pages& ahead, Softmax<P::kOwn>& state) const {
+    int page = ahead.at, place = 0;
+#pragma unroll
+    for (int batch = 0; batch < kRing - 1; ++batch) {
+      if (batch > 0 && batch % P::kBatches == 0) ahead.advance();
+      copy(ahead, batch % P::kBatches, batch);
+    }
+    __syncthreads();  // q is there
+    for (; page < ahead.last; page += kWarps) {
+      float score[kGroup][P::kPer] = {};
+#pragma unroll
+      for (int batch = 0; batch < P::kBatches; ++batch) {
+        const int copied = (batch + kRing - 1) % P::kBatches;
+        if (copied == 0) ahead.advance();
+        copy(ahead, copied, (place + kRing - 1) % kRing);
+        device::copy_async_wait<kRing - 1>();
+        const std::byte* from = ring + place * kBatchBytes;
+        if (batch < P::kKeyBatches) use_keys(from, batch, score);
+        else use_values(from, batch - P::kKeyBatches, state);
+        if (batch == P::kKeyBatches - 1) weigh(ahead.tokens(page), score, state);
+        place = (place + 1) % kRing;
+      }
+    }
+    device::copy_async_wait<0>();
+  }
+};
+
+/// One block a row, KV head (its query heads by four) and split.
+template <typename T, int kDim>
+__global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 2 : kDecodeAttentionBlocksOfOne)
+    decode_attention(Work work) {
+  using P = Plan<T, kDim>;
+  WEFT_SHARED(float, q, kDim* kGroup);
+  WEFT_SHARED(float, weights, kWarps* kPage* kGroup);
+  WEFT_DYNAMIC_SHARED(std::byte, ring);
+  static_assert(kGroup * kWarps * P::kSlots * P::kJoinRow * sizeof(float) <= kRingBytes);
+  WEFT_SHARED(float, largest_of, kGroup* kWarps);
+  WEFT_SHARED(float, sum_of, kGroup* kWarps);
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+  const int split = static_cast<int>(blockIdx.z);
   const int groups = (work.heads_per_kv + kGroup - 1) / kGroup;
   const int kv_head = static_cast<int>(blockIdx.y) / groups,
             first = static_cast<int>(blockIdx.y) % groups * kGroup;
   const int n_heads = min(kGroup, work.heads_per_kv - first), head = kv_head * work.heads_per_kv + first;
   const int64_t row = blockIdx.x;
-  for (int i = static_cast<int>(threadIdx.x); i < kGroup * work.head_dim; i += kThreads)
-    q[i] = i < n_heads * work.head_dim ? work.q[(row * work.n_heads + head) * work.head_dim + i] : 0.0f;
-  __syncthreads();
 
-  Softmax state[kGroup];
-  for (int h = 0; h < kGroup; ++h) {
-    state[h].largest = -INFINITY;
-    state[h].sum = 0;
-    for (int part = 0; part < kParts; ++part) state[h].values[part] = 0;
-  }
   const int end = work.positions[row] + 1, start = work.window > 0 ? max(end - work.window, 0) : 0;
   const int first_page = start / kPage, n_pages = (end + kPage - 1) / kPage - first_page;
   const int share = (n_pages + work.splits - 1) / work.splits;
-  const int last_page = first_page + min((split + 1) * share, n_pages);
-  for (int page = first_page + split * share + warp; page < last_page; page += kWarps) {
-    const std::byte* keys = work.pages[row][page] + work.layer_offset + kv_head * 2 * work.block_bytes;
-    take_page(work, reinterpret_cast<const T*>(keys), reinterpret_cast<const T*>(keys + work.block_bytes), q,
-              max(start - page * kPage, 0), min(end - page * kPage, kPage), state);
+  Pages pages;
+  pages.list = work.pages[row];
+  pages.offset = work.layer_offset + kv_head * 2 * work.block_bytes;
+  pages.at = first_page + split * share + warp;
+  pages.last = first_page + min((split + 1) * share, n_pages);
+  pages.start = start, pages.end = end;
+  pages.keys = pages.address(pages.at);
+  pages.next = pages.address(pages.at + kWarps);
+  for (int i = thread; i < kDim * kGroup; i += kThreads) {
+    const int h = i % kGroup, d = i / kGroup;
+    q[i] =
+        h < n_heads && d < work.head_dim ? work.q[(row * work.n_heads + head + h) * work.head_dim + d] : 0.0f;
   }
+  Softmax<P::kOwn> state;
 #pragma unroll
   for (int h = 0; h < kGroup; ++h) {
-    if (h >= n_heads) break;
-    float* out =
-        work.workspace + ((row * work.n_heads + head + h) * work.splits + split) * (work.head_dim + 2);
-    join_warps(work, state[h], joined, out);
+    state.largest[h] = -INFINITY;
+    state.sum[h] = 0;
+#pragma unroll
+    for (int j = 0; j < P::kOwn; ++j) state.values[h][j] = 0;
+  }
+  const Reader<T, kDim> reader = {work, q, weights + warp * kPage * kGroup,
+                                  ring + warp * kRing * kBatchBytes + lane * 16, lane};
+  reader.take(pages, state);
+  __syncthreads();  // the ring is free
+
+  // What the warps and the lanes of a warp have is joined.
+  float* joined = reinterpret_cast<float*>(ring);
+  const int slot = lane / P::kLanes, piece = lane % P::kLanes;
+#pragma unroll
+  for (int h = 0; h < kGroup; ++h) {
+    const float sum = device::warp_sum(state.sum[h]);
+    if (lane == 0) largest_of[h * kWarps + warp] = state.largest[h], sum_of[h * kWarps + warp] = sum;
+    if (slot >= P::kSlots) continue;
+    float* to = joined + ((h * kWarps + warp) * P::kSlots + slot) * P::kJoinRow;
+#pragma unroll
+    for (int j = 0; j < P::kOwn; ++j) {
+      const int d = (j / P::kPer * 32 + piece) * P::kPer + j % P::kPer;
+      to[d + d / 32] = state.values[h][j];
+    }
+  }
+  __syncthreads();
+  for (int d = thread; d < work.head_dim; d += kThreads) {
+#pragma unroll
+    for (int h = 0; h < kGroup; ++h) {
+      if (h >= n_heads) break;
+      float largest = -INFINITY, sum = 0, value = 0;
+#pragma unroll
+      for (int w = 0; w < kWarps; ++w) largest = fmaxf(largest, largest_of[h * kWarps + w]);
+#pragma unroll
+      for (int w = 0; w < kWarps; ++w) {
+        // A warp without tokens has a largest score of -infinity, and all may have: the difference is no number.
+        const float factor = sum_of[h * kWarps + w] > 0 ? expf(largest_of[h * kWarps + w] - largest) : 0.0f;
+        sum += sum_of[h * kWarps + w] * factor;
+#pragma unroll
+        for (int s = 0; s < P::kSlots; ++s)
+          value += joined[((h * kWarps + w) * P::kSlots + s) * P::kJoinRow + d + d / 32] * factor;
+      }
+      const int64_t part = (row * work.n_heads + head + h) * work.splits + split;
+      if (work.splits == 1) {
+        work.y[part * work.head_dim + d] = value / sum;
+      } else {
+        work.workspace[part * work.head_dim + d] = value;
+        if (d == 0) {
+          float* facts = work.workspace + work.parts * work.head_dim + part * 2;
+          device::store_pair(facts, {{largest, sum}});
+        }
+      }
+    }
   }
 }
 
-/// One block a row and head: y = the sum of the splits' values over the sum of their sums.
-__global__ void __launch_bounds__(kThreads) join_splits(Work work) {
+constexpr int kJoinThreads = 256, kJoinWarps = kJoinThreads / 32;
+constexpr int kMostParts = static_cast<int>(kMaxHeadDim) / 32;  // components of a lane
+
+/// One block a row and head: y = the sum of the splits' values over the sum of their sums, a warp every eighth split.
+__global__ void __launch_bounds__(kJoinThreads) join_splits(Work work) {
+  constexpr int kSplitsOfLane = static_cast<int>(kMostDecodeAttentionSplits) / 32;
+  constexpr int kSplitsOfWarp = 32 / kJoinWarps;  // of 32
+  WEFT_SHARED(float, joined, kJoinWarps* kMaxHeadDim);
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int64_t at = blockIdx.x;
-  const float* parts = work.workspace + at * work.splits * (work.head_dim + 2);
-  float largest = -INFINITY, sum = 0;
-  for (int s = 0; s < work.splits; ++s) largest = fmaxf(largest, parts[s * (work.head_dim + 2)]);
-  for (int s = 0; s < work.splits; ++s) {
-    const float* part = parts + s * (work.head_dim + 2);
-    if (part[1] > 0) sum += part[1] * expf(part[0] - largest);
-  }
-  for (int d = static_cast<int>(threadIdx.x); d < work.head_dim; d += kThreads) {
-    float value = 0;
-    for (int s = 0; s < work.splits; ++s) {
-      const float* part = parts + s * (work.head_dim + 2);
-      if (part[1] > 0) value += part[2 + d] * expf(part[0] - largest);
+  const float* values = work.workspace + at * work.splits * work.head_dim;
+  const float* facts = work.workspace + work.parts * work.head_dim + at * work.splits * 2;
+  float factor[kSplitsOfLane], sums[kSplitsOfLane], largest = -INFINITY, total = 0;
+#pragma unroll
+  for (int i = 0; i < kSplitsOfLane; ++i) {
+    factor[i] = -INFINITY, sums[i] = 0;
+    if (i * 32 + lane < work.splits) {
+      const device::Pair fact = device::load_pair(facts + (i * 32 + lane) * 2);
+      factor[i] = fact.v[0], sums[i] = fact.v[1];
     }
-    work.y[at * work.head_dim + d] = value / sum;
+    largest = fmaxf(largest, factor[i]);
   }
+  largest = warp_max(largest);
+#pragma unroll
+  for (int i = 0; i < kSplitsOfLane; ++i) {
+    factor[i] = sums[i] > 0 ? expf(factor[i] - largest) : 0.0f;
+    total += sums[i] * factor[i];
+  }
+  total = device::warp_sum(total);
+  float value[kMostParts] = {};
+#pragma unroll
+  for (int i = 0; i < kSplitsOfLane; ++i) {
+    if (i * 32 >= work.splits) break;
+#pragma unroll
+    for (int s = 0; s < kSplitsOfWarp; ++s) {
+      const int of_32 = s * kJoinWarps + warp, split = i * 32 + of_32;
+      const float by = __shfl_sync(kAllLanes, factor[i], of_32);
+#pragma unroll
+      for (int part = 0; part < kMostParts; ++part) {
+        const int d = part * 32 + lane;
+        if (split < work.splits && d < work.head_dim)
+          value[part] += values[static_cast<int64_t>(split) * work.head_dim + d] * by;
+      }
+    }
+  }
+#pragma unroll
+  for (int part = 0; part < kMostParts; ++part)
+    joined[warp * static_cast<int>(kMaxHeadDim) + part * 32 + lane] = value[part];
+  __syncthreads();
+  if (thread >= work.head_dim) return;
+  float sum = 0;
+#pragma unroll
+  for (int w = 0; w < kJoinWarps; ++w) sum += joined[w * static_cast<int>(kMaxHeadDim) + thread];
+  work.y[at * work.head_dim + thread] = sum / total;
 }
+static_assert(kJoinThreads >= kMaxHeadDim && kMostDecodeAttentionSplits % 32 == 0);
 
 template <typename T>
 Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
   const AttentionShape& shape = a.shape;
-  const int heads_per_kv = static_cast<int>(shape.n_heads / shape.n_kv_heads);
   const Work work = {a.q,
                      a.y,
                      a.pages,
@@ -175,38 +408,44 @@ Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
                      a.workspace,
                      shape.layer_offset,
                      kv_block_bytes(shape.format, shape.head_dim),
+                     a.rows * shape.n_heads * a.splits,
                      static_cast<int>(shape.n_heads),
-                     heads_per_kv,
+                     static_cast<int>(shape.n_heads / shape.n_kv_heads),
                      static_cast<int>(shape.head_dim),
                      static_cast<int>(padded_head_dim(shape.head_dim)),
                      static_cast<int>(a.splits),
                      static_cast<int>(shape.window),
                      shape.scale,
                      shape.softcap};
-  const dim3 grid(static_cast<unsigned>(a.rows),
-                  static_cast<unsigned>(shape.n_kv_heads * ((heads_per_kv + kGroup - 1) / kGroup)),
+  const dim3 grid(static_cast<unsigned>(a.rows), static_cast<unsigned>(decode_attention_blocks(shape)),
                   static_cast<unsigned>(a.splits));
-  if (Status status =
-          device::launch(stream, "decode_attention", grid, kThreads, 0, decode_attention<T>, work);
-      !status.ok())
-    return status;
-  return device::launch(stream, "join_splits", dim3(static_cast<unsigned>(a.rows * shape.n_heads)), kThreads,
-                        0, join_splits, work);
+  const auto run = [&](auto kernel) {
+    return device::launch(stream, "decode_attention", grid, kThreads, kRingBytes, kernel, work);
+  };
+  Status status;
+  if (shape.head_dim <= 64) status = run(decode_attention<T, 64>);
+  else if (shape.head_dim <= 96) status = run(decode_attention<T, 96>);
+  else if (shape.head_dim <= 128) status = run(decode_attention<T, 128>);
+  else status = run(decode_attention<T, 256>);
+  if (!status.ok() || a.splits == 1) return status;
+  return device::launch(stream, "join_splits", dim3(static_cast<unsigned>(a.rows * shape.n_heads)),
+                        kJoinThreads, 0, join_splits, work);
 }
 
 }  // namespace
 
 Status decode_attention_cuda(const DecodeAttentionCuda& a, cudaStream_t stream) {
   const AttentionShape& shape = a.shape;
-  if (a.rows < 0 || a.splits < 1 || a.splits > 64 || shape.n_kv_heads < 1 || shape.n_heads < 1 ||
-      shape.n_heads % shape.n_kv_heads != 0 || shape.head_dim < 1 || shape.head_dim > kMaxHeadDim)
+  if (a.rows < 0 || a.splits < 1 || a.splits > kMostDecodeAttentionSplits || shape.n_kv_heads < 1 ||
+      shape.n_heads < 1 || shape.n_heads % shape.n_kv_heads != 0 || shape.head_dim < 1 ||
+      shape.head_dim > kMaxHeadDim)
     return Status(StatusCode::kInvalidShape, "decode attention on a device: an impossible shape")
         .expected("heads that KV heads divide, head_dim in [1, " + std::to_string(kMaxHeadDim) +
-                  "], splits in [1, 64]")
+                  "], splits in [1, " + std::to_string(kMostDecodeAttentionSplits) + "]")
         .got(std::to_string(shape.n_heads) + " and " + std::to_string(shape.n_kv_heads) + " heads of " +
              std::to_string(shape.head_dim) + ", " + std::to_string(a.splits) + " splits");
   if (a.rows == 0) return {};
-  if (!a.q || !a.y || !a.pages || !a.positions || !a.workspace)
+  if (!a.q || !a.y || !a.pages || !a.positions || (a.splits > 1 && !a.workspace))
     return Status(StatusCode::kInvalidArgument, "decode attention on a device: a pointer is null");
   switch (shape.format) {
     case KvFormat::kF32: return start<float>(a, stream);

@@ -7,25 +7,26 @@ namespace weft {
 namespace {
 
 struct Decoding {
-  int64_t heads, kv_heads, head_dim, rows, depth, splits;
+  int64_t heads, kv_heads, head_dim, rows, depth;
 };
 
 DeviceCase decode_case(const Decoding& d) {
+  AttentionShape shape;
+  shape.n_heads = d.heads, shape.n_kv_heads = d.kv_heads, shape.head_dim = d.head_dim;
+  shape.scale = 0.1f;
   DeviceCase c;
   c.name = std::to_string(d.rows) + " row" + (d.rows > 1 ? "s" : "") + ", " + std::to_string(d.kv_heads) +
            " x " + std::to_string(d.head_dim) + ", depth " + std::to_string(d.depth);
   c.bytes = 2.0 * 2 * static_cast<double>(d.rows * d.kv_heads * d.head_dim * d.depth);
   c.operations = 4.0 * static_cast<double>(d.rows * d.heads * d.head_dim * d.depth);
-  c.make = [d](const DeviceStream& stream) -> Result<DeviceRun> {
-    AttentionShape shape;
-    shape.n_heads = d.heads, shape.n_kv_heads = d.kv_heads, shape.head_dim = d.head_dim;
-    shape.scale = 0.1f;
+  c.make = [d, shape](const DeviceStream& stream) -> Result<DeviceRun> {
+    const int64_t splits = decode_attention_splits(shape, d.rows, d.depth);
     const int64_t page_bytes = 2 * d.kv_heads * kv_block_bytes(shape.format, d.head_dim),
                   pages = (d.depth + kPageTokens - 1) / kPageTokens, width = d.heads * d.head_dim;
     enum { kPages, kQ, kY, kLists, kRows, kPositions, kWorkspace };
     auto memory = DeviceOperands::allocate(
         stream, {d.rows * pages * page_bytes, d.rows * width * 4, d.rows * width * 4, d.rows * pages * 8,
-                 d.rows * 8, d.rows * 4, decode_attention_workspace(shape, d.rows, d.splits) * 4});
+                 d.rows * 8, d.rows * 4, decode_attention_workspace(shape, d.rows, splits) * 4});
     if (!memory.ok()) return memory.status();
     // Addresses differ by set: each points into its own pages.
     Status filled =
@@ -48,7 +49,7 @@ DeviceCase decode_case(const Decoding& d) {
                                                .pages = m->as<std::byte* const*>(kRows, i),
                                                .positions = m->as<int32_t>(kPositions, i),
                                                .rows = d.rows,
-                                               .splits = d.splits,
+                                               .splits = splits,
                                                .workspace = m->as<float>(kWorkspace, i)},
                                               stream);
     });
@@ -59,8 +60,10 @@ DeviceCase decode_case(const Decoding& d) {
 }  // namespace
 
 std::vector<DeviceCase> attention_device_cases() {
-  return {decode_case({32, 8, 128, 1, 4096, 8}), decode_case({32, 8, 128, 1, 32768, 64}),
-          decode_case({32, 8, 128, 32, 2048, 4}), decode_case({9, 3, 64, 1, 1024, 3})};
+  return {decode_case({32, 8, 128, 1, 1024}),   decode_case({32, 8, 128, 1, 4096}),
+          decode_case({32, 8, 128, 1, 32768}),  decode_case({32, 8, 128, 32, 2048}),
+          decode_case({32, 8, 128, 256, 1024}), decode_case({9, 3, 64, 1, 1024}),
+          decode_case({32, 32, 80, 1, 2048}),   decode_case({8, 1, 256, 1, 8192})};
 }
 
 }  // namespace weft

@@ -28,6 +28,10 @@ const Case kCases[] = {
     {"MoreSplitsThanPages", KvFormat::kF16, 2, 1, 48, 8, 0, 0, {33}},
     {"Window", KvFormat::kF32, 2, 2, 40, 2, 50, 0, {140}},
     {"SoftcapAndLargeHeads", KvFormat::kF16, 2, 1, 256, 2, 0, 20, {40}},
+    {"LargeHeadsInF32", KvFormat::kF32, 3, 1, 200, 1, 0, 0, {45}},
+    {"SeveralPagesAWarp", KvFormat::kBF16, 4, 1, 128, 2, 0, 0, {700, 5}},
+    {"WindowOfLastPages", KvFormat::kF16, 5, 1, 96, 3, 300, 0, {500, 299, 330}},
+    {"HeadsBetween", KvFormat::kF32, 1, 1, 80, 1, 0, 0, {260}},
 };
 
 /// Pages of one row: keys and values of random tokens up to its position; what lies behind is NaN.
@@ -116,14 +120,32 @@ TEST(AttentionCuda, RefusesWhatItCannotDo) {
   EXPECT_TRUE(decode_attention_cuda(a, nullptr).ok());  // no rows
   a.rows = 1;
   EXPECT_EQ(decode_attention_cuda(a, nullptr).code(), StatusCode::kInvalidArgument);
-  a.splits = 65;
+  a.splits = 129;
   EXPECT_EQ(decode_attention_cuda(a, nullptr).code(), StatusCode::kInvalidShape);
+}
+
+TEST(AttentionCuda, SplitsWhatIsLongAndFew) {
+  const AttentionShape shapes[] = {{.n_heads = 32, .n_kv_heads = 8, .head_dim = 128},
+                                   {.n_heads = 7, .n_kv_heads = 1, .head_dim = 64},
+                                   {.n_heads = 12, .n_kv_heads = 12, .head_dim = 80, .window = 512}};
+  for (const AttentionShape& shape : shapes) {
+    EXPECT_EQ(decode_attention_splits(shape, 1, 1), 1);
+    EXPECT_GT(decode_attention_splits(shape, 1, 4096), 1);
+    EXPECT_EQ(decode_attention_splits(shape, 1024, 1 << 20), 1);
+    for (int64_t rows = 1; rows < 100; ++rows)
+      EXPECT_LE(
+          decode_attention_workspace(shape, rows, decode_attention_splits(shape, rows, int64_t{1} << 20)),
+          most_decode_attention_workspace(shape));
+  }
 }
 
 TEST(AttentionCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("attention")) GTEST_SKIP() << simt::kNoNvcc;
-  const simt::StaticBounds bounds[] = {{.kernel = "decode_attention", .registers = 96, .occupancy = 0.31},
-                                       {.kernel = "join_splits", .registers = 40, .occupancy = 0.75}};
+  constexpr int kRing = 64 << 10;  // shared memory of a block
+  const simt::StaticBounds bounds[] = {
+      {.kernel = "decode_attentionIf", .registers = 255, .occupancy = 0.08, .dynamic_shared_bytes = kRing},
+      {.kernel = "decode_attention", .registers = 168, .occupancy = 0.08, .dynamic_shared_bytes = kRing},
+      {.kernel = "join_splits", .registers = 64, .occupancy = 0.5}};
   EXPECT_EQ(simt::beyond_static_bounds("attention", bounds), "");
 }
 
