@@ -124,7 +124,7 @@ typedef struct weft_request_api {
   /* The last call for a request. error may be NULL. */
   void (*complete)(weft_request* request, weft_status status, const weft_error* error);
 
-  /* Opens an existing file for reading by its path in the pipeline: writes the absolute path, NUL-terminated, into
+  /* Opens an existing file for reading, or lists a folder (a path that ends with "/"): writes the absolute path, NUL-terminated, into
    * `resolved`. Relative paths start at the pipeline file's folder. Errors: WEFT_NOT_FOUND, WEFT_PERMISSION_DENIED. */
   weft_status (*resolve_input)(weft_request* request, const char* path, char* resolved, size_t capacity,
                                weft_error* error);

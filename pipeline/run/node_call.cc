@@ -476,6 +476,11 @@ Status NodeCall::on_input_file(const std::filesystem::path& path) {
   return {};
 }
 
+Status NodeCall::on_input_folder(const std::filesystem::path&) {
+  if (!context_.options.readable_files) return {};
+  return {StatusCode::kPermissionDenied, "a pipeline from a picture lists no folders"};
+}
+
 void NodeCall::on_start(weft_request&) {
   if (node_.node->timeout_s <= 0) return;
   const std::chrono::duration<double> patience(std::min(node_.node->timeout_s, 1e9));

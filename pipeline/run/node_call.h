@@ -54,6 +54,7 @@ class NodeCall final : public RequestHost {
   void on_progress(const weft_request& request, int64_t done, int64_t total, const char* unit) override;
   void on_file(const weft_request& request, const std::string& relative_path, uint64_t size_bytes) override;
   Status on_input_file(const std::filesystem::path& path) override;
+  Status on_input_folder(const std::filesystem::path& path) override;
   void on_breach(weft_request&, const Status&) override {}  // the request fails with it: on_complete sees it
   void on_start(weft_request& request) override;
   void on_complete(weft_request& request) override;

@@ -121,6 +121,7 @@ struct NodeRunner::State final : RequestHost {
     results[request.element].files.push_back(relative_path);
   }
   Status on_input_file(const std::filesystem::path&) override { return {}; }
+  Status on_input_folder(const std::filesystem::path&) override { return {}; }
   void on_breach(weft_request&, const Status& breach) override { note(to_string(breach.error())); }
   void on_complete(weft_request& request) override {
     // A node that failed may leave its file to the host.

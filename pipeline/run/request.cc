@@ -208,6 +208,13 @@ weft_status resolve_input(weft_request* request, const char* path, char* resolve
           .at(path)
           .hint("a relative path starts at the pipeline file's folder");
     }
+    if (std::string_view(path).ends_with('/')) {
+      if (!fs::is_directory(place, failed))
+        return Status(StatusCode::kInvalidArgument, "the input path is not a folder").at(path);
+      if (Status refused = request->host->on_input_folder(place); !refused.ok())
+        return std::move(refused).at(path);
+      return too_long(copy_path(place, resolved, capacity));
+    }
     if (!fs::is_regular_file(place, failed)) {
       return Status(StatusCode::kInvalidArgument, "the input path is not a file").at(path);
     }

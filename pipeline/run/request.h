@@ -32,6 +32,8 @@ class RequestHost {
                        uint64_t size_bytes) = 0;
   /// Notes that a file (canonical) is read. Errors: kPermissionDenied where the run does not allow it.
   virtual Status on_input_file(const std::filesystem::path& path) = 0;
+  /// The same for a folder that is to be listed.
+  virtual Status on_input_folder(const std::filesystem::path& path) = 0;
   /// The node did what the contract forbids; the request fails with it unless it fails anyway.
   virtual void on_breach(weft_request& request, const Status& breach) = 0;
   /// The node gets the request, now or with this batch.

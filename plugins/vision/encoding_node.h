@@ -36,6 +36,18 @@ inline constexpr size_t kNoPort = SIZE_MAX;
 /// The texts at two ports, of which the second is a list.
 std::vector<std::string> texts_of(const sdk::Request& request, size_t text, size_t texts);
 
+/// A list as an output. make(i): item i, a Result<sdk::Value>.
+template <typename Make>
+Status set_list(const sdk::Request& request, size_t port, const char* type, size_t count, const Make& make) {
+  std::vector<sdk::Value> items;
+  for (size_t i = 0; i < count; ++i) {
+    Result<sdk::Value> item = make(i);
+    if (!item.ok()) return item.status();
+    items.push_back(*std::move(item));
+  }
+  return request.set_output(port, request.host().make_list(items, type));
+}
+
 struct EncodedRequest {
   sdk::Request& request;
   PictureJob pictures;

@@ -41,17 +41,6 @@ Result<sdk::NewTensor> new_matrix(const sdk::Request& request, const sdk::Execut
   return request.host().allocate_tensor(WEFT_DTYPE_F32, shape, execution.stream(), tag);
 }
 
-template <typename Make>
-Status set_list(const sdk::Request& request, size_t port, const char* type, size_t count, const Make& make) {
-  std::vector<sdk::Value> items;
-  for (size_t i = 0; i < count; ++i) {
-    Result<sdk::Value> item = make(i);
-    if (!item.ok()) return item.status();
-    items.push_back(*std::move(item));
-  }
-  return request.set_output(port, request.host().make_list(items, type));
-}
-
 // Probabilities of logits, in place.
 void softmax(std::vector<double>& values) {
   const double most = *std::max_element(values.begin(), values.end());

@@ -3,6 +3,7 @@
 
 #include "plugins/vision/bench_node.h"
 #include "plugins/vision/encode_nodes.h"
+#include "plugins/vision/index_nodes.h"
 #include "plugins/vision/match_nodes.h"
 #include "plugins/vision/vision_model.h"
 
@@ -15,14 +16,14 @@ const weft_model_type kModels[] = {
                                      "folder of CLIP, SigLIP, ViT or DINOv2.",
                              .parameters = VisionModel::parameters()})};
 
-const weft_node_type kNodes[] = {kEncodeNode,   kEncodeTextNode, kSimilarityNode,
-                                 kClassifyNode, kRankNode,       kBenchNode};
+const weft_node_type kNodes[] = {kEncodeNode, kEncodeTextNode, kSimilarityNode, kClassifyNode,
+                                 kRankNode,   kIndexNode,      kSearchNode,     kBenchNode};
 
 const weft_plugin kPlugin =
     sdk::plugin({.name = "vision",
                  .version = "0.1.0",
                  .license = "Apache-2.0",
-                 .help = "Pictures as vectors: encode, compare with texts, classify, rank.",
+                 .help = "Pictures as vectors: encode, compare with texts, classify, rank, search.",
                  .nodes = kNodes,
                  .models = kModels});
 

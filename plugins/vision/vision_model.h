@@ -42,6 +42,8 @@ class VisionModel {
   int64_t width() const { return network_->config().pooled_width(); }
   /// Names of a classifier's classes; empty: it is none.
   const std::vector<std::string>& classes() const { return classes_; }
+  /// What its weights are known by; empty where that is not known.
+  const std::string& weights_key() const { return weights_key_; }
   /// How long the last load() took.
   double load_seconds() const { return load_seconds_; }
 
