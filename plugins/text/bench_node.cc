@@ -77,12 +77,14 @@ struct BenchNode::Machine {
   const sdk::Request& request;
   DecoderPass& pass;
   std::vector<KvSequence> sequences;
-  std::vector<TokenId> last;  // of each sequence
+  std::vector<TokenId> last;         // of each sequence
+  std::vector<RankedValue> largest;  // of each row of the last pass
 
   Status forward(std::span<const DecoderChunk> chunks, std::span<const int32_t> rows) {
     const StopRequest stop{[](void* self) { return static_cast<Machine*>(self)->request.cancelled(); }, this};
+    largest.resize(rows.size());
     return pass.forward({.chunks = chunks, .logits_rows = rows, .hidden_rows = {}, .adapters = {}},
-                        {.logits = pass.rows(), .hidden = nullptr}, stop);
+                        {.logits = nullptr, .largest = largest.data(), .hidden = nullptr}, stop);
   }
 
   /// New sequences that hold `tokens` tokens each; draws the token that follows in each.
@@ -101,9 +103,7 @@ struct BenchNode::Machine {
         if (Status status = forward({&chunk, 1}, {&row, is_end ? size_t{1} : 0}); !status.ok()) return status;
       }
       if (tokens == 0) continue;
-      Result<int32_t> token = draw(0);
-      if (!token.ok()) return token.status();
-      last[s] = *token;
+      last[s] = largest.front().place;
     }
     return {};
   }
@@ -117,28 +117,8 @@ struct BenchNode::Machine {
       rows.push_back(static_cast<int32_t>(s));
     }
     if (Status status = forward(chunks, rows); !status.ok()) return status;
-    std::vector<Status> drawn(sequences.size());
-    request.host().executor().parallel_for(
-        static_cast<int64_t>(sequences.size()), 1, [&](int64_t begin, int64_t end) {
-          for (auto s = static_cast<size_t>(begin); s < static_cast<size_t>(end); ++s) {
-            Result<int32_t> token = draw(s);
-            if (token.ok()) last[s] = *token;
-            else drawn[s] = token.status();
-          }
-        });
-    for (Status& status : drawn)
-      if (!status.ok()) return std::move(status);
+    for (size_t i = 0; i < last.size(); ++i) last[i] = largest[i].place;
     return {};
-  }
-
-  Result<int32_t> draw(size_t row) {
-    const auto vocabulary = static_cast<size_t>(pass.config().vocabulary);
-    SamplingParameters greedy;
-    greedy.temperature = 0;
-    return sample(
-        greedy,
-        {.logits = {pass.rows() + row * vocabulary, vocabulary}, .history = {}, .allowed = {}, .step = 0},
-        {});
   }
 };
 
@@ -170,7 +150,8 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   Result<std::unique_ptr<DecoderPass>> pass =
       begin_pass(*model_, kv_layout_, pass_limits(), request.host(), execution);
   if (!pass.ok()) return pass.status();
-  Machine machine{.node = *this, .request = request, .pass = **pass, .sequences = {}, .last = {}};
+  Machine machine{
+      .node = *this, .request = request, .pass = **pass, .sequences = {}, .last = {}, .largest = {}};
 
   if (Status status = machine.read(1, prompt_tokens_); !status.ok()) return status;
   const int64_t first_token_ns =

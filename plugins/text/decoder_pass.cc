@@ -1,6 +1,7 @@
 #include "plugins/text/decoder_pass.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "kernels/networks/decoder/device_decoder.h"
@@ -55,9 +56,13 @@ class DevicePass final : public DecoderPass {
     rows_ = rows_memory_.data();
   }
 
-  Status forward(DecoderBatch batch, const DecoderOutputs& outputs, const StopRequest& stop) override {
-    return decoder_.forward(
-        batch, {.logits = outputs.logits, .top = nullptr, .k = 0, .hidden = outputs.hidden}, scratch_, stop);
+  Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) override {
+    return decoder_.forward(batch,
+                            {.logits = outputs.logits,
+                             .top = outputs.largest,
+                             .k = outputs.largest ? 1 : 0,
+                             .hidden = outputs.hidden},
+                            scratch_, stop);
   }
 
  private:
@@ -110,9 +115,22 @@ CpuPass::CpuPass(const Decoder& decoder, std::span<const LoraTerm> adapters, KvC
   rows_ = reinterpret_cast<float*>(workspace.data() + workspace_.size());
 }
 
-Status CpuPass::forward(DecoderBatch batch, const DecoderOutputs& outputs, const StopRequest& stop) {
+Status CpuPass::forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) {
   batch.adapters = adapters_;
-  return decoder_.forward(batch, outputs, workspace_, executor_, stop);
+  const bool wants_rows = outputs.logits != nullptr || outputs.largest != nullptr;
+  float* const logits = outputs.logits || !wants_rows ? outputs.logits : rows_;
+  Status done =
+      decoder_.forward(batch, {.logits = logits, .hidden = outputs.hidden}, workspace_, executor_, stop);
+  if (!done.ok() || !outputs.largest) return done;
+  const auto vocabulary = static_cast<size_t>(config_.vocabulary);
+  executor_.parallel_for(static_cast<int64_t>(batch.logits_rows.size()), 1, [&](int64_t begin, int64_t end) {
+    for (auto row = static_cast<size_t>(begin); row < static_cast<size_t>(end); ++row) {
+      RankedValue& largest = outputs.largest[row];
+      // Without a number among them, none is the largest.
+      if (top_k({logits + row * vocabulary, vocabulary}, {&largest, 1}) == 0) largest = {-INFINITY, -1};
+    }
+  });
+  return {};
 }
 
 void plan_pass(const LanguageModel& model, const KvLayout& layout, const PassLimits& limits,

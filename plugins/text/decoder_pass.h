@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "kernels/networks/decoder/decoder.h"
+#include "kernels/ops/top_k/top_k.h"
 #include "plugins/text/language_model.h"
 
 namespace weft::text {
@@ -30,15 +31,22 @@ struct PassLimits {
   int64_t pages = 0;  // of the cache, and of a batch's sequences, shared ones counted for each
 };
 
+/// Into the host's memory; complete when forward() returns.
+struct PassOutputs {
+  float* logits = nullptr;  // [logits_rows.size(), vocabulary], or null where only the largest are wanted
+  RankedValue* largest = nullptr;  // [logits_rows.size()] as top_k() of each row's logits gives it, or null
+  float* hidden = nullptr;         // [hidden_rows.size(), width]
+};
+
 class DecoderPass {
  public:
   virtual ~DecoderPass() = default;
   const DecoderConfig& config() const { return config_; }
   KvCache& cache() { return cache_; }
-  /// The host's memory for the logits or hidden states of a batch.
+  /// The host's memory for the logits or hidden states of a batch; forward() may write there whatever is asked of it.
   float* rows() const { return rows_; }
   /// As Decoder::forward(), with the model's adapters.
-  virtual Status forward(DecoderBatch batch, const DecoderOutputs& outputs, const StopRequest& stop) = 0;
+  virtual Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) = 0;
 
  protected:
   DecoderPass(const DecoderConfig& config, sdk::Buffer cache_memory, KvCache cache)
@@ -55,7 +63,7 @@ class CpuPass final : public DecoderPass {
   /// workspace: workspace_bytes(), aligned to 64. cache_memory: what the cache lies in, if it has none of its own.
   CpuPass(const Decoder& decoder, std::span<const LoraTerm> adapters, KvCache cache, const PassLimits& limits,
           std::span<std::byte> workspace, Executor executor, sdk::Buffer cache_memory = {});
-  Status forward(DecoderBatch batch, const DecoderOutputs& outputs, const StopRequest& stop) override;
+  Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) override;
 
  private:
   const Decoder& decoder_;

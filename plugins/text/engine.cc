@@ -1,6 +1,7 @@
 #include "plugins/text/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <memory>
 #include <utility>
@@ -63,6 +64,7 @@ struct Engine::Step {
   std::vector<DecoderChunk> chunks;
   std::vector<int32_t> logits_rows;
   std::vector<Row> rows;
+  std::vector<RankedValue> largest;  // of each row, where no row needs more
 };
 
 class Engine::Schedule {
@@ -194,9 +196,23 @@ class Engine::Schedule {
 
   Status forward() {
     const StopRequest stop{[](void* self) { return static_cast<Schedule*>(self)->anybody_left(); }, this};
+    PassOutputs outputs;
+    if (std::ranges::all_of(step_.rows, [](const Step::Row& row) { return takes_largest(*row.active); })) {
+      step_.largest.resize(step_.rows.size());
+      outputs.largest = step_.largest.data();
+    } else {
+      outputs.logits = engine_.pass_.rows();
+    }
     return engine_.pass_.forward(
         {.chunks = step_.chunks, .logits_rows = step_.logits_rows, .hidden_rows = {}, .adapters = {}},
-        {.logits = engine_.pass_.rows(), .hidden = nullptr}, stop);
+        outputs, stop);
+  }
+
+  /// Whether a job's next token is the largest logit's, and nothing else is asked of the logits.
+  static bool takes_largest(const Active& active) {
+    const Job& job = *active.job;
+    const SamplingInput input{.logits = {}, .history = active.history, .allowed = {}, .step = 0};
+    return !job.constraint && job.top_logprobs < 0 && weft::takes_largest(job.sampling, input);
   }
 
   bool anybody_left() const {
@@ -204,11 +220,19 @@ class Engine::Schedule {
   }
 
   void draw() {
-    engine_.executor_.parallel_for(static_cast<int64_t>(step_.rows.size()), 1,
-                                   [&](int64_t begin, int64_t end) {
-                                     for (int64_t i = begin; i < end; ++i)
-                                       step_.rows[i].status = draw(step_.rows[i]);
-                                   });
+    engine_.executor_.parallel_for(
+        static_cast<int64_t>(step_.rows.size()), 1, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i)
+            step_.rows[i].status =
+                step_.largest.empty() ? draw(step_.rows[i]) : take(step_.largest[i], step_.rows[i]);
+        });
+  }
+
+  static Status take(const RankedValue& largest, Step::Row& row) {
+    row.drawn.token = largest.place;
+    if (largest.value > -INFINITY) return {};
+    return Status(StatusCode::kInvalidArgument, "no token can be chosen")
+        .expected("at least one logit above -infinity");
   }
 
   static Status draw(Step::Row& row) {

@@ -53,7 +53,7 @@ Status Evaluator::run(Output output, KvSequence& sequence, std::span<const Token
     }
     const DecoderChunk chunk{&sequence, tokens.subspan(begin, end - begin)};
     DecoderBatch batch{.chunks = {&chunk, 1}, .logits_rows = {}, .hidden_rows = {}, .adapters = {}};
-    DecoderOutputs outputs;
+    PassOutputs outputs;
     (output == Output::kLogits ? batch.logits_rows : batch.hidden_rows) = wanted;
     (output == Output::kLogits ? outputs.logits : outputs.hidden) = pass_.rows();
     if (Status status = pass_.forward(batch, outputs, stop); !status.ok()) return status;

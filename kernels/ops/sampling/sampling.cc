@@ -240,13 +240,17 @@ int64_t sampling_workspace_bytes(int64_t vocabulary, int64_t history_length) {
   return buffers.place(nullptr, static_cast<size_t>(vocabulary), static_cast<size_t>(history_length));
 }
 
+bool takes_largest(const SamplingParameters& p, const SamplingInput& input) {
+  return p.temperature == 0 && !changes_logits(p, input);
+}
+
 Result<int32_t> sample(const SamplingParameters& p, const SamplingInput& input,
                        std::span<std::byte> workspace) {
   const auto impossible = [] {
     return Status(StatusCode::kInvalidArgument, "no token can be chosen")
         .expected("at least one allowed token with a logit above -infinity");
   };
-  if (p.temperature == 0 && !changes_logits(p, input)) {
+  if (takes_largest(p, input)) {
     const int32_t token = likeliest(input.logits);
     if (token < 0) return impossible();
     return token;

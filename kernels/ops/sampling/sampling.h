@@ -65,6 +65,9 @@ struct SamplingInput {
 /// Bytes of the workspace, aligned to 8.
 int64_t sampling_workspace_bytes(int64_t vocabulary, int64_t history_length);
 
+/// Whether sample() takes the largest of the logits as they are, whatever they are: then top_k() of one gives the same.
+bool takes_largest(const SamplingParameters& parameters, const SamplingInput& input);
+
 /// The chosen token. Preconditions: check() is ok; the workspace is large enough (it may be empty where the temperature is 0
 /// and no mask, bias or penalty changes the logits). Errors: kInvalidArgument (no
 /// token is allowed or all logits are -infinity or NaN).
