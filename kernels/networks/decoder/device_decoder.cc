@@ -96,9 +96,10 @@ struct Workspace {
   uint16_t* narrow = nullptr;    // [n, widest input] of a dense product
   uint16_t* unpacked = nullptr;  // rows of its weights
   float* split_sums = nullptr;
-  float* chosen = nullptr;     // [rows, width] rows whose logits or hidden states are wanted
-  float* logits = nullptr;     // [rows, vocabulary]
-  RankedValue* top = nullptr;  // [rows, k]
+  float* chosen = nullptr;        // [rows, width] rows whose logits or hidden states are wanted
+  float* logits = nullptr;        // [rows, vocabulary]
+  RankedValue* top = nullptr;     // [rows, k]
+  RankedValue* ranked = nullptr;  // of top_k_cuda()
 
   int64_t place(std::byte* base, const DecoderConfig& c, const DeviceDecoder::Limits& limits) {
     const int64_t n = limits.tokens;
@@ -124,6 +125,7 @@ struct Workspace {
     layout.take(chosen, std::max(limits.logits_rows, n) * c.width);
     layout.take(logits, limits.logits_rows * c.vocabulary);
     layout.take(top, limits.logits_rows * limits.k);
+    layout.take(ranked, top_k_workspace(limits.logits_rows, c.vocabulary, limits.k));
     return layout.at;
   }
 };
@@ -285,7 +287,7 @@ class Pass {
     if (Status status = choose(logits_rows); !status.ok()) return status;
     const auto rows = static_cast<int64_t>(logits_rows.size());
     if (Status status = logits(rows); !status.ok() || k == 0) return status;
-    return ops_.top_k({w_.logits, w_.top, rows, c_.vocabulary, c_.vocabulary, k}, stream_);
+    return ops_.top_k({w_.logits, w_.top, rows, c_.vocabulary, c_.vocabulary, k, w_.ranked}, stream_);
   }
 
   Status tokens_to_hidden(const StopRequest& stop) {

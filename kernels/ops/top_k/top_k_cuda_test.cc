@@ -13,13 +13,19 @@
 namespace weft {
 namespace {
 
-void expect_as_reference(const std::vector<float>& x, int64_t rows, int64_t cols, int64_t stride, int64_t k) {
-  for (const simt::Target& target : simt::targets("top_k")) {
+/// every: of the ways to run it, for what takes long.
+void expect_as_reference(const std::vector<float>& x, int64_t rows, int64_t cols, int64_t stride, int64_t k,
+                         size_t every = 1) {
+  const std::vector<simt::Target> targets = simt::targets("top_k");
+  for (size_t at = 0; at < targets.size(); at += every) {
+    const simt::Target& target = targets[at];
     SCOPED_TRACE(target.name + ", " + std::to_string(cols) + " columns, k " + std::to_string(k));
     simt::Device device(target.options);
     simt::Buffer<float> in(device, "x", x);
     simt::Buffer<RankedValue> top(device, "top", std::vector<RankedValue>(static_cast<size_t>(rows * k)));
-    ASSERT_TRUE(top_k_cuda({in.data(), top.data(), rows, cols, stride, k}, &device).ok())
+    simt::Buffer<RankedValue> workspace(
+        device, "workspace", std::vector<RankedValue>(static_cast<size_t>(top_k_workspace(rows, cols, k))));
+    ASSERT_TRUE(top_k_cuda({in.data(), top.data(), rows, cols, stride, k, workspace.data()}, &device).ok())
         << device.report().text();
     const std::vector<RankedValue> got = top.values();
     for (int64_t row = 0; row < rows; ++row) {
@@ -41,18 +47,32 @@ void expect_as_reference(const std::vector<float>& x, int64_t rows, int64_t cols
 }
 
 TEST(TopKCuda, GivesWhatTheReferenceGives) {
-  for (const int64_t cols : {1, 31, 257, 1000}) {
-    const int64_t rows = 2, stride = cols + 5;
+  for (const int64_t cols : {1, 31, 1000, 1024, 5000}) {
+    const int64_t rows = 2, stride = cols + (cols % 4 == 0 ? 4 : 5);
     expect_as_reference(testing::random_normal(rows * stride, 1), rows, cols, stride, 1);
     expect_as_reference(testing::random_normal(rows * stride, 2), rows, cols, stride,
                         std::min<int64_t>(cols, 7));
   }
 }
 
+TEST(TopKCuda, TakesAllFromOneSlice) {
+  std::vector<float> x = testing::random_normal(3001, 3);
+  for (size_t i = 1024; i < 1060; ++i) x[i] += 100;
+  expect_as_reference(x, 1, 3001, 3001, 40);
+  expect_as_reference(testing::random_normal(257 * kTopKSlice, 4), 1, 257 * kTopKSlice, 257 * kTopKSlice, 2);
+}
+
+TEST(TopKCuda, TakesMoreThanASlice) {
+  expect_as_reference(testing::random_normal(1100, 5), 1, 1100, 1100, 1030, 4);
+}
+
 TEST(TopKCuda, OrdersEqualsByPlaceAndLeavesOutWhatIsNoNumber) {
   std::vector<float> x(300, 1.0f);
   x[40] = NAN, x[41] = INFINITY, x[270] = INFINITY, x[7] = -INFINITY;
   expect_as_reference(x, 1, 300, 300, 5);
+  x.assign(2100, -0.0f);
+  x[2050] = 0, x[3] = 0, x[1030] = -1;
+  expect_as_reference(x, 1, 2100, 2100, 6);
   expect_as_reference({NAN, -INFINITY, NAN}, 1, 3, 3, 3);
   expect_as_reference({}, 1, 0, 0, 2);
 }
@@ -63,12 +83,15 @@ TEST(TopKCuda, RefusesWhatItCannotDo) {
   EXPECT_TRUE(top_k_cuda({&x, &top, 0, 1, 1, 1}, nullptr).ok());
   EXPECT_EQ(top_k_cuda({&x, &top, 1, 1, 1, 0}, nullptr).code(), StatusCode::kInvalidShape);
   EXPECT_EQ(top_k_cuda({&x, &top, 2, 2, 1, 1}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(top_k_cuda({&x, &top, 1, kMostTopKCols + 1, 1, 1}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(top_k_cuda({&x, &top, 1, 2 * kTopKSlice, 1, 1}, nullptr).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(top_k_cuda({nullptr, &top, 1, 1, 1, 1}, nullptr).code(), StatusCode::kInvalidArgument);
 }
 
 TEST(TopKCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("top_k")) GTEST_SKIP() << simt::kNoNvcc;
-  const simt::StaticBounds bounds[] = {{.kernel = "top_k_rows", .registers = 32, .occupancy = 1}};
+  const simt::StaticBounds bounds[] = {{.kernel = "rank_slices", .registers = 56, .occupancy = 0.5},
+                                       {.kernel = "merge_slices", .registers = 40, .occupancy = 0.66}};
   EXPECT_EQ(simt::beyond_static_bounds("top_k", bounds), "");
 }
 
