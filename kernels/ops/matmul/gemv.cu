@@ -42,7 +42,10 @@ __device__ __forceinline__ void finish(const Work& work, const Matrix& matrix, f
   matrix.y[at] = y;
 }
 
-constexpr int kTileRows = 16, kMostTileWarps = 12;
+constexpr int kTileRows = 16;
+/// A warp takes a superblock at a time, or two blocks, of which the rows of small models have nine to twelve.
+template <WeightFormat kFormat>
+constexpr int kTileWarps = device::Block<kFormat>::kElements == 256 ? 8 : 12;
 
 /// Quantises the block's rows of x, times the norm's weights, into shared memory, and leaves each warp's sums of their squares.
 template <int kTokens>
@@ -94,7 +97,7 @@ __device__ __forceinline__ void tile_product(const uint8_t* w, int64_t tile, int
   const device::RunScale* const my_scales = scales + min(token, kTokens - 1);
   float y[2] = {0, 0};
   const int runs = k / device::kRunElements;
-#pragma unroll kUnit == 8 ? 1 : 2
+#pragma unroll kUnit == 8 ? 2 : 4
   for (int unit = warp; unit < runs / kUnit; unit += warps) {
     const uint8_t* const rows[2] = {first_row + unit * kUnitBytes, second_row + unit * kUnitBytes};
     device::take_runs<kFormat, kUnit>(rows, mine != nullptr ? mine + unit * kUnit * kPitch : nullptr, kPitch,
@@ -113,16 +116,16 @@ __device__ __forceinline__ void tile_product(const uint8_t* w, int64_t tile, int
 }
 
 template <WeightFormat kFormat, int kTokens>
-__global__ void __launch_bounds__(kMostTileWarps * 32, 1) gemv_tiles(Work work) {
+__global__ void __launch_bounds__(kTileWarps<kFormat> * 32, 2) gemv_tiles(Work work) {
   WEFT_DYNAMIC_SHARED(unsigned char, bytes);
-  WEFT_SHARED(float, sums, 2 * kMostTileWarps * kTileRows * kTokens);
-  WEFT_SHARED(float, squares, kMostTileWarps* kTokens);
+  WEFT_SHARED(float, sums, 2 * kTileWarps<kFormat> * kTileRows * kTokens);
+  WEFT_SHARED(float, squares, kTileWarps<kFormat>* kTokens);
   const int k = static_cast<int>(work.k), warps = static_cast<int>(blockDim.x / 32);
   auto* scales =
       reinterpret_cast<device::RunScale*>(bytes + k / device::kRunElements * kTokens * device::kRunBytes);
   quantise_rows<kTokens>(work, bytes, scales, squares);
 
-  float* const factors = sums + kMostTileWarps * kTileRows * kTokens;
+  float* const factors = sums + kTileWarps<kFormat> * kTileRows * kTokens;
   for (int64_t of_all = blockIdx.x; of_all < work.tiles; of_all += gridDim.x) {
     Matrix matrix = work.first;
     int64_t tile = of_all;
@@ -212,7 +215,7 @@ Status start_tiles(Work work, cudaStream_t stream) {
     work.tiles += (matrix.n + kTileRows - 1) / kTileRows;
   const int64_t runs = work.k / device::kRunElements;
   const int64_t units = device::Block<kFormat>::kElements == 256 ? runs / 8 : runs / 2;
-  const int64_t warps = units <= kMostTileWarps ? std::max<int64_t>(units, 2) : 8;
+  const int64_t warps = units <= kTileWarps<kFormat> ? std::max<int64_t>(units, 2) : 8;
   const dim3 grid(static_cast<unsigned>(std::min(work.tiles, kMostBlocks)),
                   static_cast<unsigned>((work.m + kTokens - 1) / kTokens));
   return device::launch(stream, "gemv", grid, static_cast<unsigned>(warps * 32),
