@@ -1,4 +1,6 @@
-// One block a token, a pair of components a thread: queries are rotated in place, keys on their way into the page.
+// A token's heads are shared among blocks, a pair of components a thread: queries are rotated in place, keys on their way into the page.
+
+#include <algorithm>
 
 #include "kernels/ops/rope/rope_cuda.h"
 #include "kernels/simt/target.h"
@@ -7,6 +9,7 @@ namespace weft {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int64_t kBlocks = 132 * 16 * 4;  // four waves on an H100
 
 struct Work {
   const float* cos_sin;
@@ -38,26 +41,28 @@ __device__ __forceinline__ RotatedPair rotated(const Work& work, const float* co
 template <typename T>
 __global__ void __launch_bounds__(kThreads) rope_store(Work work) {
   const int64_t token = blockIdx.x;
+  const int first = static_cast<int>(blockIdx.y * kThreads + threadIdx.x),
+            step = static_cast<int>(gridDim.y) * kThreads;
   const int pairs = work.head_dim / 2, slot = work.slots[token];
   const float* cos_sin = work.cos_sin + token * work.n_rotated;
   float* q = work.q + token * work.n_heads * work.head_dim;
   const float* k = work.k + token * work.n_kv_heads * work.head_dim;
   const float* v = work.v + token * work.n_kv_heads * work.head_dim;
   std::byte* page = work.pages[token] + work.layer_offset;
-  for (int i = static_cast<int>(threadIdx.x); i < work.n_heads * pairs; i += kThreads) {
+  for (int i = first; i < work.n_heads * pairs; i += step) {
     float* head = q + i / pairs * work.head_dim;
     const RotatedPair pair = rotated(work, cos_sin, head, i % pairs);
     head[pair.first] = pair.a;
     head[pair.second] = pair.b;
   }
-  for (int i = static_cast<int>(threadIdx.x); i < work.n_kv_heads * pairs; i += kThreads) {
+  for (int i = first; i < work.n_kv_heads * pairs; i += step) {
     const int head = i / pairs;
     const RotatedPair pair = rotated(work, cos_sin, k + head * work.head_dim, i % pairs);
     T* keys = reinterpret_cast<T*>(page + head * 2 * work.block_bytes);
     keys[pair.first * kPageTokens + slot] = device::from_f32<T>(pair.a);
     keys[pair.second * kPageTokens + slot] = device::from_f32<T>(pair.b);
   }
-  for (int i = static_cast<int>(threadIdx.x); i < work.n_kv_heads * work.padded_dim; i += kThreads) {
+  for (int i = first; i < work.n_kv_heads * work.padded_dim; i += step) {
     const int head = i / work.padded_dim, d = i % work.padded_dim;
     T* values = reinterpret_cast<T*>(page + (head * 2 + 1) * work.block_bytes);
     values[slot * work.padded_dim + d] =
@@ -82,7 +87,11 @@ Status start(const RopeStoreCuda& r, cudaStream_t stream) {
                      static_cast<int>(padded_head_dim(shape.head_dim)),
                      r.layout == RopeLayout::kNone ? 0 : static_cast<int>(r.n_rotated),
                      r.layout == RopeLayout::kInterleaved};
-  return device::launch(stream, "rope_store", dim3(static_cast<unsigned>(r.tokens)), kThreads, 0,
+  // A pair of a query a thread, as long as the blocks are few waves of a device.
+  const int64_t most = (shape.n_heads * (shape.head_dim / 2) + kThreads - 1) / kThreads,
+                blocks = std::clamp<int64_t>(kBlocks / r.tokens, 1, most);
+  return device::launch(stream, "rope_store",
+                        dim3(static_cast<unsigned>(r.tokens), static_cast<unsigned>(blocks)), kThreads, 0,
                         rope_store<T>, work);
 }
 

@@ -2,7 +2,7 @@
 ///
 ///   q = rope(q), in place;   page[keys, slot] = rope(k);   page[values, slot] = v      for each token
 ///
-/// as rope.h defines the rotation and attention.h the pages. One block a token.
+/// as rope.h defines the rotation and attention.h the pages. A block a token, or several where tokens are few.
 /// Stream-ordered; no allocation, no synchronization.
 /// Bounds that tests hold it to: no spills, five eighths of a multiprocessor's threads, at most 30 sectors a request beyond
 /// those of the data: a page keeps the tokens of a key's component side by side, so that each key of a token has its own.
