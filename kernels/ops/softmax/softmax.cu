@@ -4,9 +4,27 @@
 namespace weft {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kLoads = 8;  // of a thread, on their way together
+constexpr int64_t kLongRow = 4096;
+
+/// Calls f(column, value) for each element that is the thread's.
+template <int kThreads, typename F>
+__device__ __forceinline__ void for_each(const float* from, int64_t cols, F f) {
+  for (int64_t first = threadIdx.x; first < cols; first += kThreads * kLoads) {
+    float x[kLoads];
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      if (first + i * kThreads < cols) x[i] = from[first + i * kThreads];
+    }
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      if (first + i * kThreads < cols) f(first + i * kThreads, x[i]);
+    }
+  }
+}
 
 /// The largest of a block's values, in every thread; what is not a number is left out. partial: shared, kThreads / 32 floats.
+template <int kThreads>
 __device__ __forceinline__ float block_max(float x, float* partial) {
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
 #pragma unroll
@@ -19,6 +37,7 @@ __device__ __forceinline__ float block_max(float x, float* partial) {
   return x;
 }
 
+template <int kThreads>
 __global__ void __launch_bounds__(kThreads)
     softmax_row(float scale, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t cols) {
   WEFT_SHARED(float, partial_max, kThreads / 32);
@@ -26,11 +45,12 @@ __global__ void __launch_bounds__(kThreads)
   const float* from = x + blockIdx.x * x_stride;
   float* to = y + blockIdx.x * y_stride;
   float largest = -INFINITY, sum = 0;
-  for (int64_t i = threadIdx.x; i < cols; i += kThreads) largest = fmaxf(largest, from[i]);
-  largest = block_max(largest, partial_max);
-  for (int64_t i = threadIdx.x; i < cols; i += kThreads) sum += expf(scale * (from[i] - largest));
+  for_each<kThreads>(from, cols, [&](int64_t, float value) { largest = fmaxf(largest, value); });
+  largest = block_max<kThreads>(largest, partial_max);
+  for_each<kThreads>(from, cols, [&](int64_t, float value) { sum += expf(scale * (value - largest)); });
   const float factor = 1.0f / device::block_sum<kThreads>(sum, partial_sum);
-  for (int64_t i = threadIdx.x; i < cols; i += kThreads) to[i] = expf(scale * (from[i] - largest)) * factor;
+  for_each<kThreads>(from, cols,
+                     [&](int64_t at, float value) { to[at] = expf(scale * (value - largest)) * factor; });
 }
 
 }  // namespace
@@ -47,8 +67,11 @@ Status softmax_cuda(const SoftmaxCuda& s, cudaStream_t stream) {
     return Status(StatusCode::kInvalidArgument,
                   "softmax on a device: a null pointer, or a scale that is not positive");
   if (s.rows == 0) return {};
-  return device::launch(stream, "softmax_row", dim3(static_cast<unsigned>(s.rows)), kThreads, 0, softmax_row,
-                        s.scale, s.x, s.x_stride, s.y, s.y_stride, s.cols);
+  const auto run = [&](unsigned threads, auto kernel) {
+    return device::launch(stream, "softmax_row", dim3(static_cast<unsigned>(s.rows)), threads, 0, kernel,
+                          s.scale, s.x, s.x_stride, s.y, s.y_stride, s.cols);
+  };
+  return s.cols > kLongRow ? run(1024, softmax_row<1024>) : run(256, softmax_row<256>);
 }
 
 }  // namespace weft

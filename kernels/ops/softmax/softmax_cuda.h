@@ -2,7 +2,7 @@
 ///
 /// One block a row, which is read three times: for the largest, for the sum, and to write. Stream-ordered; no allocation, no
 /// synchronization. Bounds that tests hold it to: at most one sector a request beyond those of the data, no bank conflicts, no
-/// spills, three quarters of a multiprocessor's threads.
+/// spills, half of a multiprocessor's threads.
 #ifndef WEFT_KERNELS_OPS_SOFTMAX_SOFTMAX_CUDA_H
 #define WEFT_KERNELS_OPS_SOFTMAX_SOFTMAX_CUDA_H
 
