@@ -126,6 +126,7 @@ Status start(const NormCuda& n, cudaStream_t stream) {
                   dim3(static_cast<unsigned>(threads)), 0, kernel, row);
   };
   if (n.cols <= 128 * 4) return run(128, norm_rows_kernel<T, kKind, kVector, 128, 1>);
+  if (n.cols <= 128 * 16) return run(128, norm_rows_kernel<T, kKind, kVector, 128, 4>);
   if (n.cols <= 256 * 16) return run(256, norm_rows_kernel<T, kKind, kVector, 256, 4>);
   return run(1024, norm_rows_kernel<T, kKind, kVector, 1024, 8>);
 }
