@@ -127,6 +127,17 @@ std::string library_state(const char* file) {
   return std::string(file) + " found; no kernel of this build uses it";
 }
 
+/// Appends an op to a list of those before it: "activation (add, soft_cap), attention".
+void add_op(std::string& names, const std::string& op) {
+  const size_t slash = op.find('/');
+  const std::string folder = op.substr(0, slash);
+  const size_t last = names.rfind(", " + folder) == std::string::npos ? 0 : names.rfind(", " + folder) + 2;
+  const bool same = slash != std::string::npos && names.compare(last, folder.size(), folder) == 0;
+  if (!same) names += (names.empty() ? "" : ", ") + op;
+  else if (names.ends_with(")")) names.replace(names.size() - 1, 1, ", " + op.substr(slash + 1) + ")");
+  else names += " (" + op.substr(slash + 1) + ")";
+}
+
 /// The devices of one kind that this installation can open, with the ops that run there.
 void describe_devices(const char* kind, std::vector<Fact>& facts) {
   const auto library = load_device_library(kind);
@@ -155,10 +166,7 @@ void describe_devices(const char* kind, std::vector<Fact>& facts) {
       continue;
     }
     std::string served, missing;
-    (*opened)->ops().for_each([&](const auto& op) {
-      std::string& names = op.served() ? served : missing;
-      names += (names.empty() ? "" : ", ") + std::string(op.name());
-    });
+    (*opened)->ops().for_each([&](const auto& op) { add_op(op.served() ? served : missing, op.name()); });
     facts.push_back({"devices", "ops on " + device.name, served});
     facts.push_back({"devices", "ops on the CPU", missing});
   }
