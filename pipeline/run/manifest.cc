@@ -124,6 +124,10 @@ class Reader {
     if (!member || !member->IsString()) return wrong(key, "a string"), "";
     return {member->GetString(), member->GetStringLength()};
   }
+  /// Empty where it is missing.
+  std::string optional_text(const Json& object, const char* key) {
+    return find(object, key) ? text(object, key) : "";
+  }
   int64_t integer(const Json& object, const char* key) {
     const Json* member = find(object, key);
     if (!member || !member->IsInt64()) return wrong(key, "an integer"), 0;
@@ -206,7 +210,7 @@ Manifest read_members(const Json& json, Reader& reader) {
   manifest.isa_level = reader.text(json, "isa_level");
   manifest.numerics_profile = reader.text(json, "numerics_profile");
   manifest.device = reader.text(json, "device");
-  if (json.HasMember("default_device")) manifest.default_device = reader.text(json, "default_device");
+  manifest.default_device = reader.optional_text(json, "default_device");
   reader.object(json, "outputs", [&](const std::string& name, const Json& value) {
     manifest.outputs[name] = {reader.text(value, "sha256"), reader.text(value, "type")};
   });
