@@ -139,35 +139,7 @@ int refuse_op(std::span<const Op> ops, const std::string& name) {
   return kUsage;
 }
 
-}  // namespace
-
-int bench_kernels(const KernelBenchOptions& options) {
-  if (!options.device.empty() && options.device != "cpu") return bench_device_kernels(options);
-  if (!options.op.empty() && !is_op(kernel_ops(), options.op)) return refuse_op(kernel_ops(), options.op);
-  const ThreadPool pool(options.threads > 0 ? options.threads : available_cpus());
-  const Executor executor(pool.executor());
-  std::optional<KernelPeer> peer;
-  if (!options.peer.empty()) {
-    Result<KernelPeer> started = KernelPeer::start(options.peer, executor.max_threads());
-    if (!started.ok()) return report_error(started.status());
-    peer = *std::move(started);
-  }
-  const IsaLevel level = active_isa();
-  Json peaks = peaks_json(measure_peaks(executor, level, options.buffer_bytes));
-  Json rows = Json::array();
-  for (const KernelOp& op : kernel_ops()) {
-    if (!options.op.empty() && options.op != op.name) continue;
-    if (Status done = measure_op(op, options.filter, peer ? &*peer : nullptr, executor, rows); !done.ok())
-      return report_error(done);
-  }
-  take_larger(peaks_json(measure_peaks(executor, level, options.buffer_bytes)), peaks);
-  Json report{{"isa", to_string(level)}, {"threads", executor.max_threads()}, {"peaks", peaks}};
-  if (peer) report["peer"] = peer->name();
-  report["kernels"] = rows;
-  print_kernel_report(std::move(report), options.as_json);
-  return kSuccess;
-}
-
+/// The ops of options.device.
 int bench_device_kernels(const KernelBenchOptions& options) {
   const std::span<const DeviceKernelOp> ops = device_kernel_ops();
   if (!options.op.empty() && !is_op(ops, options.op)) return refuse_op(ops, options.op);
@@ -194,6 +166,35 @@ int bench_device_kernels(const KernelBenchOptions& options) {
   Json report{{"device", facts.name},
               {"description", facts.description},
               {"peaks", {{"copy_gb_per_s", *copied * 1e-9}}}};
+  report["kernels"] = rows;
+  print_kernel_report(std::move(report), options.as_json);
+  return kSuccess;
+}
+
+}  // namespace
+
+int bench_kernels(const KernelBenchOptions& options) {
+  if (!options.device.empty() && options.device != "cpu") return bench_device_kernels(options);
+  if (!options.op.empty() && !is_op(kernel_ops(), options.op)) return refuse_op(kernel_ops(), options.op);
+  const ThreadPool pool(options.threads > 0 ? options.threads : available_cpus());
+  const Executor executor(pool.executor());
+  std::optional<KernelPeer> peer;
+  if (!options.peer.empty()) {
+    Result<KernelPeer> started = KernelPeer::start(options.peer, executor.max_threads());
+    if (!started.ok()) return report_error(started.status());
+    peer = *std::move(started);
+  }
+  const IsaLevel level = active_isa();
+  Json peaks = peaks_json(measure_peaks(executor, level, options.buffer_bytes));
+  Json rows = Json::array();
+  for (const KernelOp& op : kernel_ops()) {
+    if (!options.op.empty() && options.op != op.name) continue;
+    if (Status done = measure_op(op, options.filter, peer ? &*peer : nullptr, executor, rows); !done.ok())
+      return report_error(done);
+  }
+  take_larger(peaks_json(measure_peaks(executor, level, options.buffer_bytes)), peaks);
+  Json report{{"isa", to_string(level)}, {"threads", executor.max_threads()}, {"peaks", peaks}};
+  if (peer) report["peer"] = peer->name();
   report["kernels"] = rows;
   print_kernel_report(std::move(report), options.as_json);
   return kSuccess;

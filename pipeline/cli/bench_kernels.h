@@ -12,7 +12,7 @@ struct KernelBenchOptions {
   std::string op;                             // empty: all
   std::string filter;                         // only cases whose name or model contains this
   std::string peer;                           // a command; empty: none
-  std::string device;                         // "cuda:0"; empty: the CPU
+  std::string device;                         // "cuda:0", without peer and threads; empty: the CPU
   uint32_t threads = 0;                       // 0: all that the process may use
   int64_t buffer_bytes = int64_t{256} << 20;  // read for the peak of memory: a model's size
   bool as_json = false;
@@ -20,8 +20,6 @@ struct KernelBenchOptions {
 
 /// Prints a table, or one JSON object. Returns the exit code: kUsage for an op that is not there.
 int bench_kernels(const KernelBenchOptions& options);
-/// The ops of options.device, which bench_kernels() hands on to: without peer and threads.
-int bench_device_kernels(const KernelBenchOptions& options);
 
 }  // namespace weft::cli
 #endif

@@ -227,11 +227,12 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
              ", " + std::to_string(outputs.k));
   }
   DevicePass pass(*state_->decoder, state_->embedding, batch, s.stream, s.w, *n);
-  const auto run_pass = [&](DevicePass& of, int64_t rows, int64_t k) -> Status {
-    const auto queue = [&] { return of.tokens_to_logits(batch.logits_rows, k, stop); };
-    if (rows > kMostGraphRows) return queue();
-    const auto [entry, known] = s.graphs.find({rows,
-                                               of.depth(),
+  const int64_t k = outputs.top ? outputs.k : 0;
+  const auto run_pass = [&]() -> Status {
+    const auto queue = [&] { return pass.tokens_to_logits(batch.logits_rows, k, stop); };
+    if (*n > kMostGraphRows) return queue();
+    const auto [entry, known] = s.graphs.find({*n,
+                                               pass.depth(),
                                                k,
                                                batch.chunks.front().sequence->layout().format,
                                                {batch.logits_rows.begin(), batch.logits_rows.end()}});
@@ -248,7 +249,6 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
     pass.fill_inputs(s.inputs.data(), page_entries);
     if (Status status = s.staging.copy_to_device(s.w.inputs, {s.inputs.data(), input_bytes}); !status.ok())
       return status;
-    const int64_t k = outputs.top ? outputs.k : 0;
     if (!batch.hidden_rows.empty()) {
       if (Status status = pass.tokens_to_hidden(stop); !status.ok()) return status;
       if (Status status = pass.choose(batch.hidden_rows); !status.ok()) return status;
@@ -256,7 +256,7 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
                                             batch.hidden_rows.size() * static_cast<size_t>(c.width) * 4);
       if (!copied.ok() || logits_rows == 0) return copied;
       if (Status status = pass.logits_of(batch.logits_rows, k); !status.ok()) return status;
-    } else if (Status status = run_pass(pass, *n, k); !status.ok()) {
+    } else if (Status status = run_pass(); !status.ok()) {
       return status;
     }
     if (outputs.logits) {
