@@ -94,6 +94,8 @@ void build_dpmpp_2m(PlanBuilder& builder, const StepGrid& grid);  // and 2M SDE
 void build_dpmpp_sde(PlanBuilder& builder, const StepGrid& grid);
 void build_unipc(PlanBuilder& builder, const StepGrid& grid);
 void build_deis(PlanBuilder& builder, const StepGrid& grid);
+void build_comfyui_deis(PlanBuilder& builder, const StepGrid& grid);
+void build_ipndm(PlanBuilder& builder, const StepGrid& grid);  // and ipndm_v
 void build_comfyui_ddpm(PlanBuilder& builder, const StepGrid& grid);
 void build_comfyui_lcm(PlanBuilder& builder, const StepGrid& grid);
 

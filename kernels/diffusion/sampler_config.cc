@@ -6,10 +6,10 @@
 namespace weft::diffusion {
 namespace {
 
-constexpr std::array<const char*, 15> kSamplerNames = {
+constexpr std::array<const char*, kSamplerCount> kSamplerNames = {
     "ddim", "ddpm",  "pndm",     "lms",          "euler",     "euler_ancestral",
     "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "uni_pc",
-    "lcm",  "tcd",   "deis"};
+    "lcm",  "tcd",   "deis",     "ipndm",        "ipndm_v",   "uni_pc_bh2"};
 
 // Classes of diffusers whose sigmas are taken at n timesteps, whose samples are the picture plus sigma times noise.
 bool is_k_diffusion(Sampler sampler) {
@@ -83,6 +83,7 @@ TimestepSpacing timestep_spacing(const SamplerConfig& config) {
     case Sampler::kDpmpp2m:
     case Sampler::kDpmpp2mSde:
     case Sampler::kUniPc:
+    case Sampler::kUniPcBh2:
     case Sampler::kDeis: return config.timestep_spacing.value_or(TimestepSpacing::kLinspace);
     default: break;
   }

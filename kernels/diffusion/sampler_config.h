@@ -31,11 +31,15 @@ enum class Sampler : uint8_t {
   kUniPc,           ///< Zhao et al. 2023, arXiv:2302.04867
   kLcm,             ///< Luo et al. 2023, arXiv:2310.04378
   kTcd,             ///< Zheng et al. 2024, arXiv:2402.19159
-  kDeis,            ///< Zhang & Chen 2022, arXiv:2204.13902
+  kDeis,            ///< Zhang & Chen 2022, arXiv:2204.13902; each profile has its own form
+  kIpndm,           ///< Adams-Bashforth for equal steps, ComfyUI's kin of PNDM
+  kIpndmV,          ///< the same for steps of any length
+  kUniPcBh2,        ///< UniPC with B(h) = e^h - 1, whatever unipc_variant says
 };
 
 /// "euler_ancestral", ...
 const char* name_of(Sampler sampler);
+inline constexpr int kSamplerCount = 18;
 std::optional<Sampler> sampler_named(std::string_view name);
 /// "ddim, ddpm, ...", for an error.
 std::string sampler_names();
@@ -89,6 +93,8 @@ struct SamplerConfig {
 
 /// The noise schedule that the configuration means for its sampler. Errors: as NoiseSchedule::make.
 Result<NoiseSchedule> noise_schedule(const SamplerConfig& config);
+/// UniPC, with either B(h).
+inline bool is_unipc(Sampler sampler) { return sampler == Sampler::kUniPc || sampler == Sampler::kUniPcBh2; }
 /// The spacing that applies: what is set, or the class's default; "trailing" for sgm_uniform and simple, as diffusers'
 /// documentation translates them.
 TimestepSpacing timestep_spacing(const SamplerConfig& config);

@@ -28,16 +28,23 @@ bool is_over_timesteps(Sampler sampler) {
   }
 }
 
+bool is_ipndm(Sampler sampler) { return sampler == Sampler::kIpndm || sampler == Sampler::kIpndmV; }
+
 bool is_distilled(Sampler sampler) { return sampler == Sampler::kLcm || sampler == Sampler::kTcd; }
 
 Status check_combination(const SamplerConfig& config) {
   const bool comfy = config.profile == Profile::kComfyUi;
-  const bool only_diffusers =
-      config.sampler == Sampler::kPndm || config.sampler == Sampler::kTcd || config.sampler == Sampler::kDeis;
-  if (comfy && only_diffusers) {
-    return Status(StatusCode::kUnsupported, std::string("ComfyUI's profile has no sampler '") +
-                                                name_of(config.sampler) + "' that gives its pictures")
-        .hint("use profile \"diffusers\", or another sampler");
+  const bool is_pndm = config.sampler == Sampler::kPndm;
+  if (comfy && (is_pndm || config.sampler == Sampler::kTcd)) {
+    return Status(StatusCode::kUnsupported,
+                  std::string("ComfyUI has no sampler '") + name_of(config.sampler) + "'")
+        .hint(is_pndm ? "its kin there is \"ipndm\"; or use profile \"diffusers\""
+                      : "use profile \"diffusers\", or another sampler");
+  }
+  if (!comfy && is_ipndm(config.sampler)) {
+    return Status(StatusCode::kUnsupported,
+                  std::string("diffusers has no sampler '") + name_of(config.sampler) + "' for these models")
+        .hint("use profile \"comfyui\", or sampler \"pndm\"");
   }
   const bool curved = config.sigma_spacing == SigmaSpacing::kKarras ||
                       config.sigma_spacing == SigmaSpacing::kExponential ||
@@ -128,8 +135,13 @@ void build_over_sigmas(PlanBuilder& builder, const StepGrid& grid) {
     case Sampler::kDpmpp2m:
     case Sampler::kDpmpp2mSde: return build_dpmpp_2m(builder, grid);
     case Sampler::kDpmppSde: return build_dpmpp_sde(builder, grid);
-    case Sampler::kUniPc: return build_unipc(builder, grid);
-    case Sampler::kDeis: return build_deis(builder, grid);
+    case Sampler::kUniPc:
+    case Sampler::kUniPcBh2: return build_unipc(builder, grid);
+    case Sampler::kDeis:
+      return builder.config.profile == Profile::kComfyUi ? build_comfyui_deis(builder, grid)
+                                                         : build_deis(builder, grid);
+    case Sampler::kIpndm:
+    case Sampler::kIpndmV: return build_ipndm(builder, grid);
     case Sampler::kDdpm: return build_comfyui_ddpm(builder, grid);
     case Sampler::kLcm: return build_comfyui_lcm(builder, grid);
     case Sampler::kPndm:
@@ -138,7 +150,7 @@ void build_over_sigmas(PlanBuilder& builder, const StepGrid& grid) {
 }
 
 bool is_multistep_solver(Sampler sampler) {
-  return sampler == Sampler::kDpmpp2m || sampler == Sampler::kDpmpp2mSde || sampler == Sampler::kUniPc ||
+  return sampler == Sampler::kDpmpp2m || sampler == Sampler::kDpmpp2mSde || is_unipc(sampler) ||
          sampler == Sampler::kDeis;
 }
 
@@ -170,7 +182,7 @@ SamplingPlan diffusers_plan(const SamplerConfig& config, const NoiseSchedule& sc
 // sigma before the last one out of a schedule that is one step longer.
 StepGrid comfyui_steps(const SamplerConfig& config, const NoiseSchedule& schedule, int64_t steps,
                        double strength) {
-  const bool drops = config.sampler == Sampler::kDpm2 || config.sampler == Sampler::kUniPc;
+  const bool drops = config.sampler == Sampler::kDpm2 || is_unipc(config.sampler);
   const auto total = static_cast<int64_t>(static_cast<double>(steps) / strength);
   StepGrid grid = comfyui_grid(config, schedule, total + (drops ? 1 : 0));
   if (drops && grid.timesteps.size() > 1) {
@@ -188,8 +200,8 @@ SamplingPlan comfyui_plan(SamplerConfig config, const NoiseSchedule& schedule, i
                           double strength) {
   StepGrid grid = strength > 0 ? comfyui_steps(config, schedule, steps, strength) : StepGrid{{}, {0}};
   const auto n = static_cast<int64_t>(grid.timesteps.size());
-  const bool is_unipc = config.sampler == Sampler::kUniPc;
-  if (is_unipc && n > 0) {  // there in terms of variance 1, up to order 3, down to a sigma of 0.001
+  const bool unipc = is_unipc(config.sampler);
+  if (unipc && n > 0) {  // there in terms of variance 1, up to order 3, down to a sigma of 0.001
     config.unipc_variant = UniPcVariant::kBh1;
     config.solver_order = std::clamp<int64_t>(n - 1, 1, 3);
     grid.sigmas.back() = 0.001;
@@ -197,7 +209,7 @@ SamplingPlan comfyui_plan(SamplerConfig config, const NoiseSchedule& schedule, i
   PlanBuilder builder(config, schedule, n, 0);
   const double first = grid.sigmas.front(), largest = schedule.sigmas().back();
   const bool from_the_top = first > largest * (1 - 1e-5);
-  if (!is_unipc) builder.set_start_noise(from_the_top ? std::sqrt(first * first + 1) : first);
+  if (!unipc) builder.set_start_noise(from_the_top ? std::sqrt(first * first + 1) : first);
   build_over_sigmas(builder, grid);
   return builder.finish();
 }

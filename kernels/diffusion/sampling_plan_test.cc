@@ -13,8 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kSamplers = 15;
-
 SamplerConfig stable_diffusion(Sampler sampler, Profile profile = Profile::kDiffusers) {
   SamplerConfig config;
   config.sampler = sampler;
@@ -26,6 +24,13 @@ SamplerConfig stable_diffusion(Sampler sampler, Profile profile = Profile::kDiff
   config.clip_sample = 0;
   config.skip_prk_steps = Switch::kOn;
   return config;
+}
+
+// In a profile that has it.
+SamplerConfig stable_diffusion(int sampler) {
+  const auto which = static_cast<Sampler>(sampler);
+  const bool only_comfyui = which == Sampler::kIpndm || which == Sampler::kIpndmV;
+  return stable_diffusion(which, only_comfyui ? Profile::kComfyUi : Profile::kDiffusers);
 }
 
 std::string error_of(const SamplerConfig& config, int64_t steps, double strength = 1) {
@@ -50,8 +55,8 @@ std::vector<float> run(const SamplingPlan& plan, size_t size, double noise_scale
 }
 
 TEST(SamplingPlan, FindsThePictureThatTheNetworkIsSureOf) {
-  for (int k = 0; k < kSamplers; ++k) {
-    SamplerConfig config = stable_diffusion(static_cast<Sampler>(k));
+  for (int k = 0; k < kSamplerCount; ++k) {
+    SamplerConfig config = stable_diffusion(k);
     config.prediction = Prediction::kSample;
     const Result<SamplingPlan> plan = SamplingPlan::make(config, 20);
     if (!plan.ok()) {
@@ -71,8 +76,8 @@ TEST(SamplingPlan, FindsThePictureThatTheNetworkIsSureOf) {
 }
 
 TEST(SamplingPlan, GivesEachElementTheSameBitsInAnyBatch) {
-  for (int k = 0; k < kSamplers; ++k) {
-    const Result<SamplingPlan> plan = SamplingPlan::make(stable_diffusion(static_cast<Sampler>(k)), 7);
+  for (int k = 0; k < kSamplerCount; ++k) {
+    const Result<SamplingPlan> plan = SamplingPlan::make(stable_diffusion(k), 7);
     ASSERT_TRUE(plan.ok()) << to_string(plan.error());
     const std::vector<float> alone = run(*plan, 5);
     const std::vector<float> batch = run(*plan, 64);
@@ -83,7 +88,7 @@ TEST(SamplingPlan, GivesEachElementTheSameBitsInAnyBatch) {
 
 TEST(SamplingPlan, ReadsNoHistoryBeforeItIsWritten) {
   for (const Profile profile : {Profile::kDiffusers, Profile::kComfyUi}) {
-    for (int k = 0; k < kSamplers; ++k) {
+    for (int k = 0; k < kSamplerCount; ++k) {
       for (const double strength : {1.0, 0.5}) {
         const Result<SamplingPlan> plan =
             SamplingPlan::make(stable_diffusion(static_cast<Sampler>(k), profile), 9, strength);
@@ -97,12 +102,23 @@ TEST(SamplingPlan, ReadsNoHistoryBeforeItIsWritten) {
 }
 
 TEST(SamplingPlan, WorksForEveryNumberOfSteps) {
-  for (int k = 0; k < kSamplers; ++k) {
+  for (int k = 0; k < kSamplerCount; ++k) {
     for (int64_t steps : {1, 2, 3, 4, 15, 50}) {
-      const Result<SamplingPlan> plan = SamplingPlan::make(stable_diffusion(static_cast<Sampler>(k)), steps);
+      const Result<SamplingPlan> plan = SamplingPlan::make(stable_diffusion(k), steps);
       ASSERT_TRUE(plan.ok()) << to_string(plan.error());
       for (const float value : run(*plan, 3)) EXPECT_TRUE(std::isfinite(value)) << steps;
     }
+  }
+}
+
+// ComfyUI's schedules of little strength are longer than the table of sigmas, some of which then repeat.
+TEST(SamplingPlan, TakesStepsBetweenEqualSigmas) {
+  for (const Sampler sampler : {Sampler::kDeis, Sampler::kIpndm, Sampler::kIpndmV}) {
+    SamplerConfig config = stable_diffusion(sampler, Profile::kComfyUi);
+    config.sigma_spacing = SigmaSpacing::kSimple;
+    const Result<SamplingPlan> plan = SamplingPlan::make(config, 20, 0.004);
+    ASSERT_TRUE(plan.ok()) << to_string(plan.error());
+    for (const float value : run(*plan, 3)) EXPECT_TRUE(std::isfinite(value)) << name_of(sampler);
   }
 }
 
@@ -152,6 +168,8 @@ TEST(SamplingPlan, SaysWhichProfileHasWhat) {
   config.profile = Profile::kComfyUi;
   EXPECT_EQ(error_of(config, 10), "no error");
   EXPECT_THAT(error_of(stable_diffusion(Sampler::kTcd, Profile::kComfyUi), 10), HasSubstr("diffusers"));
+  EXPECT_THAT(error_of(stable_diffusion(Sampler::kPndm, Profile::kComfyUi), 10), HasSubstr("ipndm"));
+  EXPECT_THAT(error_of(stable_diffusion(Sampler::kIpndmV), 10), HasSubstr("comfyui"));
 }
 
 TEST(SamplingPlan, RefusesToPredictNoiseFromPureNoise) {
@@ -163,7 +181,7 @@ TEST(SamplingPlan, RefusesToPredictNoiseFromPureNoise) {
 }
 
 TEST(Samplers, HaveUniqueNames) {
-  for (int k = 0; k < kSamplers; ++k) {
+  for (int k = 0; k < kSamplerCount; ++k) {
     EXPECT_EQ(sampler_named(name_of(static_cast<Sampler>(k))), static_cast<Sampler>(k));
   }
   EXPECT_FALSE(sampler_named("ddimm").has_value());

@@ -187,4 +187,13 @@ StepGrid comfyui_grid(const SamplerConfig& config, const NoiseSchedule& schedule
   return grid;
 }
 
+int64_t order_at(const std::vector<double>& sigmas, int64_t i, int64_t most) {
+  int64_t order = 1;
+  while (order < most && order <= i &&
+         sigmas[static_cast<size_t>(i - order)] != sigmas[static_cast<size_t>(i - order + 1)]) {
+    ++order;
+  }
+  return order;
+}
+
 }  // namespace weft::diffusion

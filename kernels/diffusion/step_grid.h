@@ -33,5 +33,9 @@ StepGrid multistep_grid(const SamplerConfig& config, const NoiseSchedule& schedu
 /// ComfyUI's; "beta" may visit fewer steps, as it drops repeated ones.
 StepGrid comfyui_grid(const SamplerConfig& config, const NoiseSchedule& schedule, int64_t steps);
 
+/// The order that a multistep formula can have at step i: at most `most` sigmas up to i, all different (where ComfyUI's
+/// schedules are longer than the model's table of sigmas, some repeat).
+int64_t order_at(const std::vector<double>& sigmas, int64_t i, int64_t most);
+
 }  // namespace weft::diffusion
 #endif

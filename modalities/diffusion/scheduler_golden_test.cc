@@ -124,8 +124,8 @@ TEST(Samplers, GiveWhatDiffusersAndKDiffusionGive) {
 }
 
 // By scripts/make_golden/comfyui_samplers.py.
-TEST(Samplers, GiveWhatTheirPapersSayOnComfyUisSchedules) {
-  expect_cases("assets/golden/diffusion/comfyui_samplers.json", 72);
+TEST(Samplers, GiveWhatTheirPublishedFormsSayOnComfyUisSchedules) {
+  expect_cases("assets/golden/diffusion/comfyui_samplers.json", 168);
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ inline constexpr int64_t kMaxGeneratedImages = 64;
 inline constexpr const char* kDiffusionModelTypes[] = {"image.diffusion", nullptr};
 inline constexpr const char* kSamplerChoices[] = {
     "auto", "ddim",  "ddpm",     "pndm",         "lms",       "euler",  "euler_ancestral",
-    "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "uni_pc", "lcm",
-    "tcd",  "deis",  nullptr};
+    "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "uni_pc", "uni_pc_bh2",
+    "lcm",  "tcd",   "deis",     "ipndm",        "ipndm_v",   nullptr};
 inline constexpr const char* kScheduleChoices[] = {"auto",        "normal", "karras", "exponential",
                                                    "sgm_uniform", "beta",   "simple", nullptr};
 inline constexpr const char* kProfileChoices[] = {"diffusers", "comfyui", nullptr};

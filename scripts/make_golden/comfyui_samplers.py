@@ -8,8 +8,15 @@ definitions, on ComfyUI's schedules.
           picture, with noise of the next level added
   uni_pc  Zhao et al. 2023 (arXiv:2302.04867), algorithms 5 to 8: order 3 on predicted pictures, B_1(h), multistep, lower orders
           at the end; ComfyUI leaves out the level before the last one and ends at a sigma of 0.001 in place of 0
-Written here in numpy and double, from the papers; network, noise and file format are those of schedulers.py. Neither ComfyUI nor
-k-diffusion is needed or read.
+  uni_pc_bh2  the same with B_2(h) = e^h - 1
+  deis    Zhang & Chen 2022 (arXiv:2204.13902), tAB-DEIS of order 3 on EDM's variance-preserving time, 0.002 to 80; its integrals
+          are sums of 10,000 points, both ends included
+  ipndm   Adams-Bashforth of order 4 on the slope in sigma (the same paper's iPNDM); the last step gives the predicted picture
+  ipndm_v the form of it for steps of any length, as zju-pi/diff-sampler published it (Apache-2.0) and ComfyUI runs it. It differs
+          from Adams-Bashforth in three factors (kernels/diffusion/samplers/ipndm.cc says which), so that no paper gives it: its
+          three formulas were taken from there
+Written here in numpy and double, from the papers but for that; network, noise and file format are those of schedulers.py.
+Neither ComfyUI nor k-diffusion is needed to run this.
 usage: comfyui_samplers.py     (needs what schedulers.py imports but k-diffusion: torch, diffusers, scipy, for the schedules)
 """
 import json
@@ -72,7 +79,69 @@ def sample_lcm(model, x, sigmas, noise):
     return x
 
 
-def sample_uni_pc(model, x, sigmas, noise):
+def slopes(model, x, sigmas, step):
+    """Steps of x by step(i, slopes so far, newest first), the last one to the predicted picture."""
+    found = []
+    for i, sigma in enumerate(sigmas[:-1]):
+        picture = model(x, sigma)
+        found.insert(0, (x - picture) / sigma)
+        x = x + step(i, found) if sigmas[i + 1] > 0 else picture
+    return x
+
+
+def sample_ipndm(model, x, sigmas, noise):
+    table = [[1], [3 / 2, -1 / 2], [23 / 12, -4 / 3, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -3 / 8]]
+    return slopes(model, x, sigmas, lambda i, d: (sigmas[i + 1] - sigmas[i]) * sum(
+        w * slope for w, slope in zip(table[min(i, 3)], d)))
+
+
+def sample_ipndm_v(model, x, sigmas, noise):
+    def step(i, d):
+        h, h1, h2, h3 = (sigmas[i + 1 - k] - sigmas[i - k] if k <= i else None for k in range(4))
+        if i == 0:
+            weights = [1]
+        elif i == 1:
+            weights = [(2 + h / h1) / 2, -h / h1 / 2]
+        else:
+            second = (1 - h / (3 * (h + h1)) * (h * (h + h1)) / (h1 * (h1 + h2))) / 2
+            weights = [(2 + h / h1) / 2 + second, -h / h1 / 2 - (1 + h1 / h2) * second, second * h1 / h2]
+        if i > 2:
+            third = (1 - h / (3 * (h + h1))) / 2 + (1 - h / (2 * (h + h1))) * h / (6 * (h + h1 + h2))
+            third *= h * (h + h1) * (h + h1 + h2) / (h1 * (h1 + h2) * (h1 + h2 + h3))
+            ratio = h1 * (h1 + h2) / (h2 * (h2 + h3))
+            weights = [weights[0] + third, weights[1] - (1 + h1 / h2 + ratio) * third,
+                       weights[2] + (h1 / h2 + ratio * (1 + h2 / h3)) * third, -third * ratio * h1 / h2]
+        return h * sum(w * slope for w, slope in zip(weights, d))
+    return slopes(model, x, sigmas, step)
+
+
+def sample_deis(model, x, sigmas, noise):
+    points, f32 = 10000, np.float32
+    first, last = np.log(f32(0.002)**2 + f32(1)), np.log(f32(80)**2 + f32(1))
+    beta_range = f32(2) * (first / f32(1e-3) - last) / f32(1e-3 - 1)
+    beta_min, beta_range = float(last - f32(0.5) * beta_range), float(beta_range)
+    times = [(math.sqrt(beta_min**2 + 2 * beta_range * math.log(s * s + 1)) - beta_min) / beta_range for s in sigmas]
+
+    def step(i, d):
+        order = min(i + 1, 3)
+        if order == 1:
+            return (sigmas[i + 1] - sigmas[i]) * d[0]
+        t = np.linspace(times[i], times[i + 1], points)
+        alpha = np.exp(-0.5 * t**2 * beta_range - t * beta_min)
+        slope = 0.5 * (t * beta_range + beta_min) / np.sqrt(alpha * (1 - alpha))
+        nodes, result = [times[i - k] for k in range(order)], 0
+        for j in range(order):
+            poly = np.prod([(t - n) / (nodes[j] - n) for k, n in enumerate(nodes) if k != j], axis=0)
+            result = result + np.sum(slope * poly) * (times[i + 1] - times[i]) / points * d[j]
+        return result
+    return slopes(model, x, sigmas, step)
+
+
+def sample_uni_pc_bh2(model, x, sigmas, noise):
+    return sample_uni_pc(model, x, sigmas, noise, lambda h: -math.expm1(-h))
+
+
+def sample_uni_pc(model, x, sigmas, noise, b_of=lambda h: h):
     sigmas = [*sigmas[:-1], 0.001]
     steps = len(sigmas) - 1
     most = max(1, min(3, steps - 1))
@@ -91,16 +160,16 @@ def sample_uni_pc(model, x, sigmas, noise):
         n = len(differences)
         if n == 0:
             return result
-        # phi_{k+1}(-h) by its recursion, phi_1(x) = (e^x - 1) / x; B_1(h) = h.
+        # phi_{k+1}(-h) by its recursion, phi_1(x) = (e^x - 1) / x.
         phi, b = math.expm1(-h) / -h, []
         for k in range(1, n + 1):
             phi = (phi - 1 / math.factorial(k)) / -h
-            b.append(phi * math.factorial(k))
+            b.append(phi * math.factorial(k) * h / b_of(h))
         matrix = np.array([[r**k for r in ratios] for k in range(n)])
         weights = np.linalg.solve(matrix, b) if n > 1 else [0.5]
         if new is None and n == 1:
             weights = [0.5]
-        return result + alphas[i + 1] * h * sum(w * d for w, d in zip(weights, differences))
+        return result + alphas[i + 1] * b_of(h) * sum(w * d for w, d in zip(weights, differences))
 
     def to_sample(picture_scale, i):
         return picture_scale / alphas[i]
@@ -117,7 +186,8 @@ def sample_uni_pc(model, x, sigmas, noise):
     return y / alphas[-1]
 
 
-SAMPLERS = {"ddpm": sample_ddpm, "lcm": sample_lcm, "uni_pc": sample_uni_pc}
+SAMPLERS = {"ddpm": sample_ddpm, "lcm": sample_lcm, "uni_pc": sample_uni_pc, "uni_pc_bh2": sample_uni_pc_bh2,
+            "deis": sample_deis, "ipndm": sample_ipndm, "ipndm_v": sample_ipndm_v}
 
 
 def main():
@@ -126,7 +196,7 @@ def main():
         for config in ("sd15", "sd21v"):
             for schedule in ("normal", "karras", "exponential", "sgm_uniform", "beta", "simple"):
                 for steps in (4, 10):
-                    drops = sampler == "uni_pc"
+                    drops = sampler.startswith("uni_pc")
                     sigmas = [float(s) for s in comfy_sigmas(comfy_table(CONFIGS[config]), schedule, steps + drops)]
                     if drops:
                         sigmas = sigmas[:-2] + sigmas[-1:]

@@ -74,9 +74,14 @@ TEST_F(ImageGenerate, ThreadsDoNotChangeIt) {
 }
 
 TEST_F(ImageGenerate, EverySamplerPaints) {
-  for (const char* sampler : {"ddim", "ddpm", "pndm", "lms", "euler", "euler_ancestral", "heun", "dpm_2",
-                              "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "uni_pc", "lcm", "tcd", "deis"}) {
+  for (const char* sampler :
+       {"ddim", "ddpm", "pndm", "lms", "euler", "euler_ancestral", "heun", "dpm_2", "dpmpp_2m",
+        "dpmpp_2m_sde", "dpmpp_sde", "uni_pc", "uni_pc_bh2", "lcm", "tcd", "deis"}) {
     EXPECT_EQ(generate(with(kApple, {{"sampler", sampler}, {"steps", 4}})).size(), 32u * 32 * 3) << sampler;
+  }
+  for (const char* sampler : {"deis", "ipndm", "ipndm_v"}) {
+    const Json got = with(kApple, {{"sampler", sampler}, {"steps", 4}, {"profile", "comfyui"}});
+    EXPECT_EQ(generate(got).size(), 32u * 32 * 3) << sampler;
   }
 }
 

@@ -1,4 +1,7 @@
-// DEIS in its log-rho form: Lagrange polynomials in ln(sigma / alpha), integrated exactly. Source: arXiv:2204.13902.
+// DEIS in two forms, both Lagrange polynomials through the latest predictions, integrated: diffusers has them in
+// ln(sigma / alpha), ComfyUI in the time of a variance-preserving process. Source: arXiv:2204.13902.
+#include <boost/math/quadrature/gauss.hpp>
+
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +21,69 @@ double integral_of_three(double rho, double b, double c, double d) {
   return rho * (lc * (ld - lr + 1) - ld * lr + ld + lr * lr - 2 * lr + 2) / ((lb - lc) * (lb - ld));
 }
 
+// Time of a variance-preserving process whose beta grows linearly, from 0.002 (t = 0.001) to 80 (t = 1) in sigma, which is
+// EDM's range (arXiv:2206.00364), whatever the model's own is. ComfyUI computes both constants in f32.
+struct VariancePreservingTime {
+  double beta_min, beta_range;
+
+  static VariancePreservingTime edm() {
+    constexpr float kFirst = 0.001f;
+    const float smallest = std::log(0.002f * 0.002f + 1), largest = std::log(80.0f * 80.0f + 1);
+    const float range = 2 * (smallest / kFirst - largest) / (kFirst - 1);
+    return {static_cast<double>(largest - 0.5f * range), static_cast<double>(range)};
+  }
+  double at(double sigma) const {
+    const double log_variance = std::log1p(sigma * sigma);
+    return (std::sqrt(beta_min * beta_min + 2 * beta_range * log_variance) - beta_min) / beta_range;
+  }
+  double sigma_slope(double t) const {  // d sigma / dt
+    const double alpha = std::exp(-0.5 * t * t * beta_range - t * beta_min);
+    return 0.5 * (t * beta_range + beta_min) / std::sqrt(alpha * (1 - alpha));
+  }
+};
+
+// Integral over sigma, from times[0] to `to`, of the Lagrange polynomial that is 1 at times[which] and 0 at the others.
+// ComfyUI adds up 10,000 points instead, both ends included, which is the integral but for a share of the points.
+double comfyui_integral(const VariancePreservingTime& time, std::span<const double> times, size_t which,
+                        double to) {
+  constexpr double kPoints = 10'000;
+  const auto integrand = [&](double t) {
+    double value = time.sigma_slope(t);
+    for (size_t k = 0; k < times.size(); ++k) {
+      if (k != which) value *= (t - times[k]) / (times[which] - times[k]);
+    }
+    return value;
+  };
+  const double from = times[0];
+  const double integral = boost::math::quadrature::gauss<double, 30>::integrate(integrand, from, to);
+  return integral * (1 - 1 / kPoints) + (to - from) / kPoints * (integrand(from) + integrand(to)) / 2;
+}
+
 }  // namespace
+
+void build_comfyui_deis(PlanBuilder& builder, const StepGrid& grid) {
+  constexpr int64_t kMaxOrder = 3;
+  builder.set_slots(kMaxOrder);
+  const VariancePreservingTime time = VariancePreservingTime::edm();
+  for (int64_t i = builder.first_step; i < static_cast<int64_t>(grid.timesteps.size()); ++i) {
+    const double sigma = grid.sigmas[static_cast<size_t>(i)], next = grid.sigmas[static_cast<size_t>(i + 1)];
+    const NoiseLevel here = variance_exploding(sigma);
+    builder.call(grid.timesteps[static_cast<size_t>(i)], here, 1 / std::sqrt(sigma * sigma + 1));
+    const auto slope = [&](int64_t back) { return slot((i - back) % kMaxOrder); };
+    builder.store(kFirstSlot + static_cast<int>(i % kMaxOrder),
+                  (sample() - predicted_picture(builder.config.prediction, here, sample())) / sigma);
+    const int64_t order = next > 0 ? order_at(grid.sigmas, i, kMaxOrder) : 1;
+    std::vector<double> times;
+    for (int64_t k = 0; k < order; ++k) times.push_back(time.at(grid.sigmas[static_cast<size_t>(i - k)]));
+    Linear sum = sample();
+    for (int64_t k = 0; k < order; ++k) {
+      const double factor =
+          order == 1 ? next - sigma : comfyui_integral(time, times, static_cast<size_t>(k), time.at(next));
+      sum += factor * slope(k);
+    }
+    builder.next_sample(sum);
+  }
+}
 
 void build_deis(PlanBuilder& builder, const StepGrid& grid) {
   const SamplerConfig& config = builder.config;

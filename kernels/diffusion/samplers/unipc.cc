@@ -81,7 +81,9 @@ class UniPc {
     s.ratios[static_cast<size_t>(order - 1)] = 1;
     const double hh = -h;
     s.h_phi_1 = std::expm1(hh);
-    s.b_h = builder_.config.unipc_variant == UniPcVariant::kBh1 ? hh : std::expm1(hh);
+    const SamplerConfig& config = builder_.config;
+    const bool bh1 = config.sampler == Sampler::kUniPc && config.unipc_variant == UniPcVariant::kBh1;
+    s.b_h = bh1 ? hh : std::expm1(hh);
     double h_phi_k = s.h_phi_1 / hh - 1, factorial = 1;
     for (int64_t k = 1; k <= order; ++k) {
       for (int64_t j = 0; j < order; ++j) {
