@@ -22,7 +22,7 @@ std::vector<std::string> model_files(const WeightFile& file) {
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
   for (const MappedFile& part : file.files()) paths.push_back(part.path().string());
-  if (file.container() != WeightContainer::kSafetensors) return paths;
+  if (file.container() == WeightContainer::kGguf) return paths;
   const size_t n_weights = paths.size();
   std::error_code error;
   for (fs::directory_iterator it(file.folder(), error), end; !error && it != end; it.increment(error)) {

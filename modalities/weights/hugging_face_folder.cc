@@ -85,6 +85,11 @@ Result<ModelFolder> examine_model_folder(const fs::path& path) {
     folder.config = config_beside(folder.weights[0]);
     return folder;
   }
+  if (is_file(path / "pytorch_model.bin")) {
+    folder.container = WeightContainer::kTorch;
+    folder.weights = {path / "pytorch_model.bin"};
+    return folder;
+  }
   std::vector<fs::path> models = gguf_models(path);
   if (models.size() > 1)
     return Status(StatusCode::kInvalidArgument, "the folder holds several GGUF models")
@@ -96,7 +101,7 @@ Result<ModelFolder> examine_model_folder(const fs::path& path) {
         .expected(
             "model.safetensors or diffusion_pytorch_model.safetensors (or their .index.json, or .fp16 "
             "variants), "
-            "adapter_model.safetensors or a .gguf file");
+            "adapter_model.safetensors, pytorch_model.bin or a .gguf file");
   folder.container = WeightContainer::kGguf;
   folder.weights = std::move(models);
   return folder;

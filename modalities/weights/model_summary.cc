@@ -37,7 +37,9 @@ std::string kind_of(const WeightFile& file, const std::string& architecture) {
   const Metadata& metadata = file.metadata();
   const std::string type = text_of(metadata, "general.type");
   if (type == "adapter" || metadata.contains("peft_type")) return "adapter";
-  if (file.container() == WeightContainer::kSafetensors) {
+  if (metadata.contains("num_edges") && file.find("model_state_dict.W_s.weight") != nullptr)
+    return "designer of proteins";
+  if (file.container() != WeightContainer::kGguf) {
     if (architecture == "clip" || architecture == "siglip") return "image and text encoder";
     for (const char* images : {"clip_vision_model", "siglip_vision_model", "vit", "dinov2"})
       if (architecture == images) return "image encoder";
@@ -56,7 +58,9 @@ ModelSummary summarize_model(const WeightFile& file) {
   const Metadata& metadata = file.metadata();
   ModelSummary summary;
   const bool is_gguf = file.container() == WeightContainer::kGguf;
-  summary.container = is_gguf ? "GGUF" : "safetensors";
+  summary.container = is_gguf                                       ? "GGUF"
+                      : file.container() == WeightContainer::kTorch ? "torch"
+                                                                    : "safetensors";
   summary.architecture = text_of(metadata, is_gguf ? "general.architecture" : "model_type");
   summary.name = text_of(metadata, is_gguf ? "general.name" : "_name_or_path");
   summary.context_length =

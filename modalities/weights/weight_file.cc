@@ -5,11 +5,15 @@
 #include <numeric>
 #include <optional>
 #include <system_error>
+#include <type_traits>
+#include <variant>
 
 #include "modalities/weights/gguf.h"
 #include "modalities/weights/hugging_face_folder.h"
 #include "modalities/weights/json_file.h"
 #include "modalities/weights/safetensors.h"
+#include "modalities/weights/torch_archive.h"
+#include "modalities/weights/zip_directory.h"
 
 namespace weft {
 namespace fs = std::filesystem;
@@ -87,6 +91,22 @@ Status check_split(const Metadata& metadata, size_t index, size_t count) {
   return {};
 }
 
+// A value in the encoding that Metadata keeps.
+template <typename T>
+Status insert_scalar(Metadata& metadata, const std::string& key, const T& value) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    const uint64_t size = value.size();
+    const std::string encoded(reinterpret_cast<const char*>(&size), sizeof size);
+    return metadata.insert_owned(key, MetadataType::kString, false, 1, encoded + value);
+  } else {
+    constexpr MetadataType kType = std::is_same_v<T, bool>      ? MetadataType::kBool
+                                   : std::is_same_v<T, int64_t> ? MetadataType::kI64
+                                                                : MetadataType::kF64;
+    return metadata.insert_owned(key, kType, false, 1,
+                                 std::string(reinterpret_cast<const char*>(&value), sizeof value));
+  }
+}
+
 }  // namespace
 
 int64_t WeightTensor::count() const {
@@ -104,6 +124,8 @@ Result<WeightFile> WeightFile::open(const fs::path& path) {
     if (!folder.ok()) return folder.status();
     const Status status = folder->container == WeightContainer::kGguf
                               ? file.open_gguf(parts_of(folder->weights.front()))
+                          : folder->container == WeightContainer::kTorch
+                              ? file.open_torch(folder->weights.front(), folder->config)
                               : file.open_safetensors(std::move(folder->weights), folder->config);
     if (!status.ok()) return status;
     if (Status missing = check_weight_map(folder->weight_map, file); !missing.ok()) return missing;
@@ -116,10 +138,14 @@ Result<WeightFile> WeightFile::open(const fs::path& path) {
     status = file.open_gguf(parts_of(path));
   } else if (is_safetensors(first->bytes()) || path.extension() == ".safetensors") {
     status = file.open_safetensors({path}, config_beside(path));
+  } else if (is_zip(first->bytes())) {
+    status = file.open_torch(path, config_beside(path));
   } else {
-    status = Status(StatusCode::kUnsupported, "not a weight file that Weft reads")
-                 .at(path.string())
-                 .expected("GGUF, safetensors, or a folder with config.json and model.safetensors");
+    status =
+        Status(StatusCode::kUnsupported, "not a weight file that Weft reads")
+            .at(path.string())
+            .expected(
+                "GGUF, safetensors, a torch archive, or a folder with config.json and model.safetensors");
   }
   if (!status.ok()) return status;
   return file;
@@ -136,16 +162,9 @@ Status WeightFile::open_gguf(std::vector<fs::path> parts) {
     Result<GgufHeader> header = read_gguf(mapped->bytes(), parts[i].string());
     if (!header.ok()) return header.status();
     if (Status status = check_split(header->metadata, i, parts.size()); !status.ok()) return status;
-    for (WeightTensor& tensor : header->tensors) {
-      tensor.file = static_cast<uint32_t>(i);
-      tensors_.push_back(std::move(tensor));
-    }
-    for (auto& [name, tensor] : header->unreadable) {
-      tensor.file = static_cast<uint32_t>(i);
-      if (!unreadable_.try_emplace(name, tensor).second)
-        return Status(StatusCode::kCorruptData, "the tensor '" + name + "' appears twice")
-            .at(parts[i].string());
-    }
+    if (Status status = take_tensors(std::move(header->tensors), std::move(header->unreadable), parts[i]);
+        !status.ok())
+      return status;
     files_.push_back(std::move(*mapped));
     if (i == 0) metadata_ = std::move(header->metadata);
   }
@@ -164,38 +183,64 @@ Status WeightFile::open_gguf(std::vector<fs::path> parts) {
 
 Status WeightFile::open_safetensors(std::vector<fs::path> shards, const fs::path& config) {
   container_ = WeightContainer::kSafetensors;
-  metadata_ = Metadata(config.empty() ? path_.string() : config.string());
-  if (!config.empty()) {
-    const Result<rapidjson::Document> document = read_json_file(config, kMaxConfigBytes);
-    if (!document.ok()) return document.status();
-    if (Status status = flatten_json(*document, metadata_); !status.ok()) return status;
-  }
+  if (Status status = read_config(config); !status.ok()) return status;
   for (size_t i = 0; i < shards.size(); ++i) {
     Result<MappedFile> mapped = MappedFile::open(shards[i]);
     if (!mapped.ok()) return mapped.status();
     Result<SafetensorsHeader> header = read_safetensors(mapped->bytes(), shards[i].string());
     if (!header.ok()) return header.status();
-    for (WeightTensor& tensor : header->tensors) {
-      tensor.file = static_cast<uint32_t>(i);
-      tensors_.push_back(std::move(tensor));
-    }
-    for (auto& [name, tensor] : header->unreadable) {
-      tensor.file = static_cast<uint32_t>(i);
-      if (!unreadable_.try_emplace(name, tensor).second)
-        return Status(StatusCode::kCorruptData, "the tensor '" + name + "' appears twice")
-            .at(shards[i].string());
-    }
+    if (Status status = take_tensors(std::move(header->tensors), std::move(header->unreadable), shards[i]);
+        !status.ok())
+      return status;
     if (i == 0)
-      for (const auto& [key, value] : header->metadata) {
-        uint64_t size = value.size();
-        std::string encoded(reinterpret_cast<const char*>(&size), sizeof size);
-        Status status =
-            metadata_.insert_owned("__metadata__." + key, MetadataType::kString, false, 1, encoded + value);
-        if (!status.ok()) return status;
-      }
+      for (const auto& [key, value] : header->metadata)
+        if (Status status = insert_scalar(metadata_, "__metadata__." + key, value); !status.ok())
+          return status;
     files_.push_back(std::move(*mapped));
   }
   return index_tensors();
+}
+
+Status WeightFile::open_torch(const fs::path& archive, const fs::path& config) {
+  container_ = WeightContainer::kTorch;
+  if (Status status = read_config(config); !status.ok()) return status;
+  Result<MappedFile> mapped = MappedFile::open(archive);
+  if (!mapped.ok()) return mapped.status();
+  Result<TorchHeader> header = read_torch_archive(mapped->bytes(), archive.string());
+  if (!header.ok()) return header.status();
+  if (Status status = take_tensors(std::move(header->tensors), std::move(header->unreadable), archive);
+      !status.ok())
+    return status;
+  for (const auto& [key, value] : header->metadata)
+    if (Status status = std::visit([&](const auto& v) { return insert_scalar(metadata_, key, v); }, value);
+        !status.ok())
+      return status;
+  files_.push_back(std::move(*mapped));
+  return index_tensors();
+}
+
+Status WeightFile::read_config(const fs::path& config) {
+  metadata_ = Metadata(config.empty() ? path_.string() : config.string());
+  if (config.empty()) return {};
+  const Result<rapidjson::Document> document = read_json_file(config, kMaxConfigBytes);
+  if (!document.ok()) return document.status();
+  return flatten_json(*document, metadata_);
+}
+
+Status WeightFile::take_tensors(std::vector<WeightTensor> tensors,
+                                std::vector<std::pair<std::string, UnreadableTensor>> unreadable,
+                                const fs::path& path) {
+  const auto file = static_cast<uint32_t>(files_.size());
+  for (WeightTensor& tensor : tensors) {
+    tensor.file = file;
+    tensors_.push_back(std::move(tensor));
+  }
+  for (auto& [name, tensor] : unreadable) {
+    tensor.file = file;
+    if (!unreadable_.try_emplace(name, tensor).second)
+      return Status(StatusCode::kCorruptData, "the tensor '" + name + "' appears twice").at(path.string());
+  }
+  return {};
 }
 
 Status WeightFile::index_tensors() {

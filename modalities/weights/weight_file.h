@@ -1,5 +1,5 @@
-/// A model's weights on disk, mapped read-only: GGUF (also in split files) or safetensors (one file, or a
-/// Hugging Face folder with its config.json).
+/// A model's weights on disk, mapped read-only: GGUF (also in split files), safetensors (one file, or a
+/// Hugging Face folder with its config.json), or what torch.save() wrote, read without running any of it.
 ///
 /// Opening reads and checks headers only: every size, offset and count is verified against the file's length,
 /// with overflow-safe arithmetic, before anything is allocated or looked at, so that estimating a model's
@@ -22,6 +22,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/quant/format.h"
@@ -56,14 +57,15 @@ struct UnreadableTensor {
   uint64_t offset = 0;
 };
 
-enum class WeightContainer : uint8_t { kGguf, kSafetensors };
+enum class WeightContainer : uint8_t { kGguf, kSafetensors, kTorch };
 
 class WeightFile {
  public:
   /// Opens a .gguf file (any part of a split one opens them all), a .safetensors file, or a folder that holds
   /// model.safetensors or diffusion_pytorch_model.safetensors, an .index.json of either with its shards, an .fp16
-  /// variant of either, adapter_model.safetensors, or exactly one GGUF model. The kind is read from the content, not from the name. Beside safetensors, config.json
-  /// (adapter_config.json for an adapter) gives the metadata; it is optional for a single file. Errors:
+  /// variant of either, adapter_model.safetensors, pytorch_model.bin, or exactly one GGUF model; or a torch archive (.pt, .pth, .bin).
+  /// The kind is read from the content, not from the name. Beside safetensors and in a folder, config.json (adapter_config.json for an
+  /// adapter) gives the metadata; it is optional for a single file. A torch archive's own numbers and texts are metadata too. Errors:
   /// kNotFound, kIoError, kPermissionDenied, kCorruptData (file, offset, expected, got), kUnsupported
   /// (another format or version).
   static Result<WeightFile> open(const std::filesystem::path& path);
@@ -109,6 +111,11 @@ class WeightFile {
   WeightFile() = default;
   Status open_gguf(std::vector<std::filesystem::path> parts);
   Status open_safetensors(std::vector<std::filesystem::path> shards, const std::filesystem::path& config);
+  Status open_torch(const std::filesystem::path& archive, const std::filesystem::path& config);
+  Status read_config(const std::filesystem::path& config);
+  Status take_tensors(std::vector<WeightTensor> tensors,
+                      std::vector<std::pair<std::string, UnreadableTensor>> unreadable,
+                      const std::filesystem::path& path);
   Status index_tensors();
 
   WeightContainer container_ = WeightContainer::kGguf;

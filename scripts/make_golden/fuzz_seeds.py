@@ -1,4 +1,4 @@
-"""Makes the seed corpora of the model readers' fuzzers: tests/fuzz/corpus/{gguf,safetensors,tokenizer}/. Deterministic.
+"""Makes the seed corpora of readers' fuzzers: tests/fuzz/corpus/{gguf,safetensors,pickle,structure,tokenizer}/. Deterministic.
 
 usage: fuzz_seeds.py     (needs nothing but Python)
 """
@@ -43,6 +43,39 @@ def safetensors(header, data):
 def tokenizer(kind, text, file):
     data = text.encode()
     return kind.encode() + bytes([len(data)]) + data + file
+
+
+STRUCTURE = """ATOM      1  N   ALA A   5      11.104   6.134  -6.504  1.00  0.00           N
+ATOM      2  CA AALA A   5      11.639   6.071  -5.147  0.60  0.00           C
+HETATM   10  CA  MSE B   1A      2.000   2.000   3.000  1.00  0.00           C
+END
+"""
+CIF = """data_x
+loop_
+_atom_site.group_PDB
+_atom_site.id
+_atom_site.type_symbol
+_atom_site.label_atom_id
+_atom_site.label_comp_id
+_atom_site.label_asym_id
+_atom_site.label_seq_id
+_atom_site.auth_seq_id
+_atom_site.auth_asym_id
+_atom_site.Cartn_x
+_atom_site.Cartn_y
+_atom_site.Cartn_z
+ATOM 1 C CA GLY A 1 7 'A B' 1.0 2.5 -3.0
+ATOM 2 N N GLY A 2 8 'A B' 1.0 2.5 -3e2
+"""
+
+
+def pickle():
+    """{'n': 48, 'w': a tensor of torch's, 'd': OrderedDict()}, in protocol 2."""
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+    tensor = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") +
+              b"K\x06tQK\x00K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\nq\x01)RtR")
+    return b"\x80\x02}(" + text("n") + b"K0" + text("w") + tensor + text("d") + b"h\x01)Ru."
 
 
 def protobuf(number, content):
@@ -98,6 +131,12 @@ def main():
                                             "a": {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]},
                                             "m": {"dtype": "BOOL", "shape": [4], "data_offsets": [12, 16]},
                                             "e": {"dtype": "I64", "shape": [0], "data_offsets": [16, 16]}}, b"\0" * 16),
+        "pickle/state": pickle(),
+        "pickle/plain": b"\x80\x02](M\x2c\x01J\xfe\xff\xff\xffG\x3f\xf8\0\0\0\0\0\0N\x88\x8a\x01\xffe.",
+        "structure/pdb": STRUCTURE.encode(),
+        "structure/mmcif": CIF.encode(),
+        "structure/fasta": b">a b\nACDE-\nFG*\n>c\nAC/DE\n",
+        "structure/a3m": b">q\nACDE\n>h\nAcc-DE\n",
         "tokenizer/gguf_bpe": tokenizer("G", "ab <|end|>ab 12", gguf(bpe)),
         "tokenizer/gguf_spm": tokenizer("G", "b ab  é", gguf(spm)),
         "tokenizer/gguf_unigram": tokenizer("G", "b ab  é", gguf(unigram)),

@@ -33,7 +33,8 @@ bool looks_like_model(const fs::directory_entry& entry) {
   std::error_code error;
   const fs::path& path = entry.path();
   if (path.filename().string().front() == '.') return false;
-  if (entry.is_regular_file(error)) return path.extension() == ".gguf" || path.extension() == ".safetensors";
+  if (entry.is_regular_file(error))
+    return path.extension() == ".gguf" || path.extension() == ".safetensors" || path.extension() == ".pt";
   return entry.is_directory(error) &&
          (fs::exists(path / "config.json", error) || fs::exists(path / "model.safetensors", error) ||
           fs::exists(path / "model_index.json", error));
