@@ -4,9 +4,12 @@
 A batch (batch_program) is cut off again and again and goes on each time. In the end every item must have exactly one
 record, and the outputs must be those of a batch that ran through: none lost, none twice, none torn.
 
-  torture.py PROGRAM LOSSY_DISK            the short form, for every change
-  torture.py PROGRAM LOSSY_DISK --long     1,000 items; 300 kills; one at every call on the journal; disks that fail
-             [--slice I/N]                 of the calls on the journal, every Nth from the Ith on
+Power is lost in two ways. The calls of one run are noted (recorded_disk.c), and for each call that changes the journal, and
+for many others, the disk is made that a loss of power just before it leaves (disk_replay.py): with nothing of what was not
+synced, and with some of it. And processes are killed at random moments, some of them together with the power.
+
+  torture.py PROGRAM RECORDED_DISK            the short form, for every change
+  torture.py PROGRAM RECORDED_DISK --long     1,000 items; 300 kills; power lost at every call on the journal; disks that fail
 """
 import argparse
 import contextlib
@@ -14,88 +17,69 @@ import csv
 import errno
 import hashlib
 import json
+import multiprocessing
 import os
 import random
+import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections import Counter
 from pathlib import Path
 
+from disk_replay import Disk, Log
 
-class Torture:
-    def __init__(self, program, disk, work, n_items):
-        self.program, self.disk, self.work, self.n_items = program, disk, Path(work), n_items
-        self.items = self.work / 'items.jsonl'
+
+def reported_in(text):
+    """Names of items that were said to be recorded."""
+    return {line.removeprefix('recorded ') for line in text.splitlines() if line.startswith('recorded ')}
+
+
+class Batch:
+    """The batch that is tortured, and what it has to come to."""
+
+    def __init__(self, program, library, work, n_items):
+        self.program, self.library, self.n_items = program, library, n_items
+        self.items, self.log = work / 'items.jsonl', work / 'calls'
         topics = ['bad' if i % 50 == 7 else f'topic {i}' for i in range(1, n_items + 1)]
         self.items.write_text(''.join(json.dumps({'topic': t, 'n': i}) + '\n' for i, t in enumerate(topics, 1)))
         self.n_bad = topics.count('bad')
-        self.root, self.shadow = self.work / 'disk', self.work / 'shadow'
         self.expected = None
-        self.kills = self.losses = self.refusals = self.reported = 0
+        self.seconds = self.n_calls = 0  # of a run without a crash
 
-    def fresh(self):
-        for folder in (self.root, self.shadow):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+
+class Torture:
+    """Tortures a batch in a folder of its own."""
+
+    def __init__(self, batch, work, seed):
+        self.batch, self.work, self.random = batch, Path(work), random.Random(seed)
+        self.root, self.log = self.work / 'disk', Log(self.work / 'calls')
+        self.work.mkdir(exist_ok=True)
+        self.made = Counter()
+
+    def fresh(self, disk=None):
+        """A disk, empty or as given, of which nothing was noted yet."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.log.path.unlink(missing_ok=True)
+        self.log = Log(self.log.path)
+        self.disk = disk or Disk()
+        self.disk.write(self.root)
 
     def start(self, environment=None, concurrency=4):
-        settings = {'LD_PRELOAD': self.disk, 'WEFT_DISK_ROOT': str(self.root), 'WEFT_DISK_SHADOW': str(self.shadow)}
-        return subprocess.Popen([self.program, str(self.root / 'out'), str(self.items), str(concurrency)],
-                                env={**os.environ, **settings, **(environment or {})}, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+        # Without a wish of the disk's the program runs without it, and faster.
+        settings = {} if environment is None else {'LD_PRELOAD': self.batch.library, 'WEFT_DISK_ROOT': str(self.root), **environment}
+        return subprocess.Popen([self.batch.program, str(self.root / 'out'), str(self.batch.items), str(concurrency)],
+                                env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, environment=None, concurrency=4):
         """Exit code, and what was printed."""
         process = self.start(environment, concurrency)
         out, error = process.communicate(timeout=600)
         return process.returncode, out + error
-
-    def lose_power(self):
-        """Makes of the disk what it durably held."""
-        self.losses += 1
-        log = self.shadow / 'names'
-        folders = self.durable_names(log.read_text().splitlines() if log.exists() else [])
-        contents = {p.name: p.read_bytes() for p in self.shadow.glob('content-*')}
-        root = self.root.stat().st_ino
-        self.fresh()
-        names = []
-
-        def restore(folder, place):
-            for name, (kind, inode) in folders.get(folder, {}).items():
-                path = place / name
-                if kind == 'd':
-                    path.mkdir()
-                    restore(inode, path)
-                else:
-                    path.write_bytes(contents.get(f'content-{inode}', b''))
-                    (self.shadow / f'content-{path.stat().st_ino}').write_bytes(path.read_bytes())
-                names.append(f'{kind} {place.stat().st_ino} {path.stat().st_ino} {name}\n')
-            names.append(f's {place.stat().st_ino} 0 .\n')
-
-        restore(root, self.root)
-        log.write_text(''.join(names))
-
-    @staticmethod
-    def durable_names(changes):
-        """What each folder, by number, held when it was synced last: name to (kind, number)."""
-        folders, waiting = {}, {}
-        for change in changes:
-            kind, folder, inode, name = change.split(' ', 3)
-            folder, inode = int(folder), int(inode)
-            if kind != 's':
-                waiting.setdefault(folder, []).append((kind, inode, name))
-                continue
-            names = folders.setdefault(folder, {})
-            for kind, inode, name in waiting.pop(folder, []):
-                if kind == '-':
-                    names.pop(name, None)
-                else:
-                    names[name] = (kind, inode)
-        return folders
 
     def outcome(self):
         """What the batch has made: name to (state, text, files with their hashes). Checks each file against its record."""
@@ -115,15 +99,14 @@ class Torture:
                 assert row['name'] not in results, f"{row['name']} has two records"
                 results[row['name']] = ('failed', '', {})
         known = {path for _, _, files in results.values() for path in files}
-        found = {str(p.relative_to(out)) for p in (out / 'items').rglob('*') if p.is_file()}
+        found = {os.path.relpath(os.path.join(folder, name), out) for folder, _, names in os.walk(out / 'items') for name in names}
         assert found == known, f'files without a record: {sorted(found - known)[:5]}, lost: {sorted(known - found)[:5]}'
         left = [p.name for p in out.iterdir() if p.name.endswith('.tmp')]
         assert not left, f'left behind: {left}'
         return results
 
-    def check_reported(self, text):
+    def check_reported(self, reported):
         """What was said to be recorded has its record, and a done one its files, right after the crash."""
-        reported = {line.removeprefix('recorded ') for line in text.splitlines() if line.startswith('recorded ')}
         out, copy = self.root / 'out', self.work / 'copy'
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir()
@@ -139,73 +122,100 @@ class Torture:
                         assert hashlib.sha256(data).hexdigest() == sha256, f'{name}/{path} is torn after the crash'
         lost = reported - recorded
         assert not lost, f'{len(lost)} records were reported and lost: {sorted(lost)[:5]}'
-        self.reported += len(reported)
+        self.made['records that were reported before a crash'] += len(reported)
 
-    def check(self, what):
+    def check(self):
+        """The batch goes on to its end, which is that of a batch without a crash."""
         code, text = self.run()
-        assert code == 0, f'{what}: the batch does not go on: {text}'
-        assert f'done {self.n_items - self.n_bad} failed {self.n_bad} pending 0' in text, f'{what}: {text}'
+        n_bad, n_done = self.batch.n_bad, self.batch.n_items - self.batch.n_bad
+        assert code == 0, f'the batch does not go on: {text}'
+        assert f'done {n_done} failed {n_bad} pending 0' in text, text
         result = self.outcome()
-        if self.expected is None:
-            self.expected = result
-        assert result == self.expected, f'{what}: other results than without a crash'
+        assert self.batch.expected in (None, result), 'other results than without a crash'
+        return result
 
-    def count_calls(self, match):
+    def record_calls(self):
+        """Notes the calls of a run, all of them: the disk that they make is the one that is there."""
         self.fresh()
-        file = self.work / 'count'
-        code, text = self.run({'WEFT_DISK_COUNT': str(file), 'WEFT_DISK_MATCH': match}, concurrency=1)
+        count = self.work / 'count'
+        code, text = self.run({'WEFT_DISK_LOG': str(self.batch.log), 'WEFT_DISK_COUNT': str(count)})
         assert code == 0, text
-        return int(file.read_text())
-
-    def kill_at_calls(self, match, calls):
-        """Cuts power instead of each of the given calls, and goes on."""
+        calls, disk = list(Log(self.batch.log).read()), Disk()
         for call in calls:
-            self.fresh()
-            code, text = self.run({'WEFT_DISK_CRASH_AT': str(call), 'WEFT_DISK_MATCH': match}, concurrency=1)
-            if code == 0:
-                continue  # groups fell otherwise, and there were fewer calls
-            assert code == -signal.SIGKILL, text
-            self.kills += 1
-            self.lose_power()
-            self.check_reported(text)
-            self.check(f'power lost at call {call} on {match or "any file"}')
+            disk.apply(call)
+        real = {os.path.relpath(path, self.root): path.read_bytes() if path.is_file() else None for path in self.root.rglob('*')}
+        assert disk.contents() == real, 'the calls that were noted are not all there were'
+        self.batch.n_calls = int(count.read_text())
+        return calls
 
-    def kill_at_random(self, n, longest):
-        """Kills at random moments until n kills were made; every other one loses what was not synced."""
-        made = 0
+    def cut_power(self, losses):
+        """Power is lost before some of the noted calls, and the batch goes on. losses: (number of the call, what is left)."""
+        disk, reported, waiting, told = Disk(), '', sorted(losses), time.monotonic()
+        for number, call in enumerate(Log(self.batch.log).read()):
+            while waiting and waiting[0][0] == number:
+                left = waiting.pop(0)[1]
+                try:
+                    self.fresh(disk.after_power_loss(random.Random(number) if left == 'some' else None))
+                    self.check_reported(reported_in(reported))
+                    self.check()
+                except AssertionError as error:
+                    raise AssertionError(f'power lost before call {number} ({call.kind} {call.path}), '
+                                         f'{left} of what was not synced is left: {error}') from error
+                self.made[f'losses of power, {left} left'] += 1
+                if time.monotonic() - told > 60:
+                    told = time.monotonic()
+                    print(f'  {self.work.name}: {len(waiting)} losses of power to come', flush=True)
+            if call.kind == 'o':
+                reported += call.data.decode()
+            disk.apply(call)
+
+    def kill_at_random(self, n):
+        """Kills at random moments until n kills were made; every other one takes the power too."""
+        made, longest = 0, self.batch.seconds
         while made < n:
             self.fresh()
+            made_before = made
             while made < n:
-                process = self.start()
+                process, began = self.start({'WEFT_DISK_LOG': str(self.log.path)}), time.monotonic()
                 try:
-                    process.communicate(timeout=random.uniform(0.005, longest))
+                    process.communicate(timeout=self.random.uniform(0.005, longest))
+                    if made == made_before:
+                        longest = time.monotonic() - began  # the machine may have more to do now, or less
                     break  # it came to its end
                 except subprocess.TimeoutExpired:
                     process.kill()
                     text = process.communicate()[0]
                 made += 1
-                self.kills += 1
+                for call in self.log.read():
+                    self.disk.apply(call)
+                self.disk.see(self.root)
                 if made % 2 == 0:
-                    self.lose_power()
-                self.check_reported(text)
-            self.check(f'after {made} kills')
+                    self.fresh(self.disk.after_power_loss(self.random if made % 4 == 0 else None))
+                    self.made['kills with a loss of power'] += 1
+                self.check_reported(reported_in(text))
+            self.check()
+        self.made['kills'] += made
 
     def fail_calls(self, error, environment, what):
         """A disk that refuses: the batch ends with an error or not, and goes on once the disk is well."""
         self.fresh()
         code, text = self.run({**environment, 'WEFT_DISK_ERRNO': str(error)})
         assert code in (0, 1), f'{what}: {text}'
-        self.refusals += 1 if code == 1 else 0
+        self.made['disks that fail'] += 1
+        self.made['of those ended the batch'] += 1 if code == 1 else 0
         # An output that one failing call hit is a failed item, which is tried again; the rest is as ever.
-        out = self.root / 'out'
         code, text = self.run()
         assert code == 0 and 'pending 0' in text, f'{what}: {text}'
         result = self.outcome()
-        assert len(result) == self.n_items, f'{what}: {len(result)} records'
+        assert len(result) == self.batch.n_items, f'{what}: {len(result)} records'
         for name, (state, output, files) in result.items():
             if state == 'done':
-                assert (state, output, files) == self.expected[name], f'{what}: {name} differs'
-        assert out.exists()
+                assert (state, output, files) == self.batch.expected[name], f'{what}: {name} differs'
+
+    def fail_at(self, number):
+        self.fail_calls(errno.EIO, {'WEFT_DISK_FAIL_AT': str(number)}, f'EIO at call {number}')
+        self.fail_calls(errno.ENOSPC, {'WEFT_DISK_FAIL_FROM': str(number)}, f'full from call {number} on')
+        self.fail_calls(errno.EROFS, {'WEFT_DISK_FAIL_FROM': str(number)}, f'read-only from call {number} on')
 
     def begin_read_only(self):
         """Nothing can be written from the start, nor where a batch was cut off; then it goes on."""
@@ -213,72 +223,129 @@ class Torture:
         read_only = {'WEFT_DISK_FAIL_FROM': '1', 'WEFT_DISK_ERRNO': str(errno.EROFS)}
         code, text = self.run(read_only)
         assert code == 1 and 'Read-only file system' in text and 'recorded' not in text, text
-        self.run({'WEFT_DISK_CRASH_AT': str(self.n_items)})
+        disk = Disk()
+        for call in list(Log(self.batch.log).read())[:self.batch.n_items]:
+            disk.apply(call)
+        self.fresh(disk)
         code, text = self.run(read_only)
         assert code == 1 and 'recorded' not in text, text
-        self.check('a folder was read-only')
+        self.check()
 
     def jump_clock(self):
         self.fresh()
-        code, text = self.run({'WEFT_CLOCK_JUMP_AT': str(self.n_items // 2)})
+        code, text = self.run({'WEFT_CLOCK_JUMP_AT': str(self.batch.n_items // 2)})
         assert code == 0, text
-        self.check('the clock was set back')
+        self.check()
+
+    def fill_real_disk(self):
+        """A disk of 1 MiB that is full, if this process may mount one."""
+        self.fresh()
+        mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'weft-torture', str(self.root)]
+        if subprocess.run(mount, capture_output=True).returncode != 0:
+            print('left out: a full disk, since no tmpfs can be mounted here', flush=True)
+            return
+        try:
+            code, text = self.run()
+            assert code == 1 and 'No space left on device' in text, text
+            subprocess.run(['mount', '-o', 'remount,size=256m', str(self.root)], check=True)
+            self.check()
+            print('full disk: stopped with a message, went on with space', flush=True)
+        finally:
+            subprocess.run(['umount', '-l', str(self.root)], check=True)
 
 
-def fill_real_disk(torture):
-    """A disk of 1 MiB that is full, if this process may mount one."""
-    torture.fresh()
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'weft-torture', str(torture.root)],
-                      capture_output=True).returncode != 0:
-        print('left out: a full disk, since no tmpfs can be mounted here')
-        return
-    try:
-        code, text = torture.run({'LD_PRELOAD': ''})
-        assert code == 1 and 'No space left on device' in text, text
-        subprocess.run(['mount', '-o', 'remount,size=256m', str(torture.root)], check=True)
-        torture.check('a disk was full and got space')
-        print('full disk: stopped with a message, went on with space')
-    finally:
-        subprocess.run(['umount', '-l', str(torture.root)], check=True)
+def losses_at(calls, numbers):
+    """What to try at these calls. Nothing but a sync changes what a loss of power leaves at least: that is tried once between two."""
+    losses, last_sync, tried = [], -1, None
+    for number, call in enumerate(calls):
+        if number in numbers:
+            losses += [(number, 'nothing')] if tried != last_sync else []
+            losses.append((number, 'some'))
+            tried = last_sync
+        last_sync = number if call.kind == 's' else last_sync
+    return losses
+
+
+def in_processes(n, work):
+    """The sum of work(share) for each of n shares, each in a process of its own."""
+    context = multiprocessing.get_context('fork')
+    results = context.SimpleQueue()
+
+    def put(share):
+        try:
+            results.put(work(share))
+        except BaseException:
+            results.put(traceback.format_exc())
+
+    processes = [context.Process(target=put, args=(share,)) for share in range(n)]
+    for process in processes:
+        process.start()
+    total = Counter()
+    for _ in processes:
+        made = results.get()
+        if isinstance(made, str):
+            for process in processes:
+                process.terminate()
+            raise AssertionError(made)
+        total += made
+    for process in processes:
+        process.join()
+    return total
+
+
+def torture(batch, base, is_long, n_shares):
+    first = Torture(batch, base / 'first', seed=7)
+    first.fresh()
+    began = time.monotonic()
+    batch.expected = first.check()
+    batch.seconds = time.monotonic() - began
+    calls = first.record_calls()
+    on_journal = [number for number, call in enumerate(calls) if call.name.startswith('journal')]
+    assert 20 < len(on_journal) < len(calls), 'the calls are not seen'
+    print(f'{batch.n_items} items in {batch.seconds:.1f} s: {len(on_journal)} calls that change the journal, {len(calls)} in all', flush=True)
+    step_journal, step_all, n_kills, n_failing = (1, len(calls) // 400, 300, 40) if is_long else (len(on_journal) // 12, len(calls) // 8, 8, 4)
+    numbers = {*on_journal[::max(1, step_journal)], *range(0, len(calls), max(1, step_all))}
+    losses = losses_at(calls, numbers)
+    failing = range(5, batch.n_calls, max(1, batch.n_calls // n_failing))
+
+    def share(index):
+        mine = Torture(batch, base / f'share-{index}', seed=index)
+        mine.cut_power(losses[index::n_shares])
+        mine.kill_at_random((n_kills + n_shares - 1 - index) // n_shares)
+        for number in failing[index::n_shares]:
+            mine.fail_at(number)
+        if index == 0:
+            mine.begin_read_only()
+            mine.jump_clock()
+            mine.fill_real_disk()
+        return mine.made
+
+    print(f'power is to be lost before {len(numbers)} calls, {len(losses)} times', flush=True)
+    for what, n in sorted(in_processes(n_shares, share).items()):
+        print(f'  {n} {what}')
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f'nothing lost, nothing twice, nothing torn; {time.monotonic() - began:.0f} s, '
+          f'{used.ru_utime + used.ru_stime:.0f} s of processor time')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('program')
-    parser.add_argument('disk')
+    parser.add_argument('library')
     parser.add_argument('--long', action='store_true')
-    parser.add_argument('--slice', default='1/1')
     parser.add_argument('--items', type=int)
     arguments = parser.parse_args()
-    random.seed(7)
-    index, count = (int(part) for part in arguments.slice.split('/'))
     # A folder in memory: what is tested is the order of the calls, and a real disk would only be slower.
     base = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=base, prefix='weft-torture-') as work:
-        torture = Torture(arguments.program, arguments.disk, work, arguments.items or (1000 if arguments.long else 60))
-        torture.fresh()
-        began = time.monotonic()
-        torture.check('without a crash')
-        whole = time.monotonic() - began
-        n_journal, n_all = torture.count_calls('journal'), torture.count_calls('')
-        assert n_all > n_journal > 20, 'the calls are not seen'
-        print(f'{torture.n_items} items, {n_journal} calls on the journal, {n_all} on any file')
-        step = 1 if arguments.long else max(1, n_journal // 12)
-        torture.kill_at_calls('journal', range(index, n_journal + 1, step * count))
-        print(f'power lost at {torture.kills} calls on the journal: nothing lost')
-        if index == 1:
-            torture.kill_at_calls('', range(1, n_all + 1, max(1, n_all // (200 if arguments.long else 8))))
-            torture.kill_at_random(300 if arguments.long else 8, whole)
-            print(f'{torture.kills} kills in all, {torture.losses} with loss of what was not synced: nothing lost')
-            for n in range(5, n_all, max(1, n_all // (40 if arguments.long else 4))):
-                torture.fail_calls(errno.EIO, {'WEFT_DISK_FAIL_AT': str(n)}, f'EIO at call {n}')
-                torture.fail_calls(errno.ENOSPC, {'WEFT_DISK_FAIL_FROM': str(n)}, f'full from call {n} on')
-                torture.fail_calls(errno.EROFS, {'WEFT_DISK_FAIL_FROM': str(n)}, f'read-only from call {n} on')
-            torture.begin_read_only()
-            torture.jump_clock()
-            print(f'{torture.reported} records were reported before a crash, none of them was lost')
-            print(f'{torture.refusals} batches ended by a failing disk, every one went on')
-            fill_real_disk(torture)
+        batch = Batch(arguments.program, arguments.library, Path(work), arguments.items or (1000 if arguments.long else 60))
+        try:
+            torture(batch, Path(work), arguments.long, max(1, len(os.sched_getaffinity(0))))
+        except AssertionError:
+            kept = tempfile.mkdtemp(prefix='weft-torture-failed-')
+            shutil.copy(batch.log, kept)
+            print(f'the calls are kept in {kept}', file=sys.stderr)
+            raise
     return 0
 
 
