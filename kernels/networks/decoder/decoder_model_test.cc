@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "kernels/ops/softmax/softmax.h"
 #include "kernels/testing/threads.h"
 #include "kernels/testing/workspace.h"
+#include "modalities/weights/testing/fetched_model.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
@@ -31,27 +30,6 @@ const Case kCases[] = {
     {"Gemma3", "gemma-3-270m-Q4_K_M.gguf", "assets/golden/decoder/gemma3_270m_logprobs.safetensors", 0.095},
 };
 
-// The model's path in WEFT_MODELS or the XDG data folder, or "".
-std::string find_model(const std::string& file) {
-  std::vector<std::filesystem::path> folders;
-  if (const char* models = std::getenv("WEFT_MODELS")) {
-    for (const char* at = models; *at != '\0';) {
-      const size_t length = std::strcspn(at, ":");
-      folders.emplace_back(std::string(at, length));
-      at += length + (at[length] == ':' ? 1 : 0);
-    }
-  }
-  if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data != '\0')
-    folders.push_back(std::filesystem::path(data) / "weft/models");
-  else if (const char* home = std::getenv("HOME"))
-    folders.push_back(std::filesystem::path(home) / ".local/share/weft/models");
-  for (const std::filesystem::path& folder : folders) {
-    std::error_code error;
-    if (std::filesystem::exists(folder / file, error)) return (folder / file).string();
-  }
-  return "";
-}
-
 template <typename T>
 std::vector<T> read(const WeightFile& file, const char* name) {
   const WeightTensor* tensor = file.find(name);
@@ -64,7 +42,7 @@ std::vector<T> read(const WeightFile& file, const char* name) {
 class DecoderModel : public ::testing::TestWithParam<Case> {};
 
 TEST_P(DecoderModel, LogProbabilitiesAreAsNearToFloat32AsThePeers) {
-  const std::string path = find_model(GetParam().file);
+  const std::string path = testing::fetched_model(GetParam().file);
   if (path.empty()) GTEST_SKIP() << "skipped: no " << GetParam().file << " in WEFT_MODELS or the data folder";
   Result<WeightFile> golden = WeightFile::open(GetParam().golden);
   ASSERT_TRUE(golden.ok()) << to_string(golden.error());

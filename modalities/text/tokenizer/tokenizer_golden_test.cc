@@ -11,6 +11,7 @@
 #include "modalities/text/tokenizer/testing/test_lines.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/json_file.h"
+#include "modalities/weights/testing/fetched_model.h"
 #include "modalities/weights/testing/model_file_writer.h"
 #include "modalities/weights/weight_file.h"
 

@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 
 #include "modalities/text/tokenizer/testing/test_lines.h"
 
 namespace weft::testing {
 namespace {
-
-namespace fs = std::filesystem;
 
 uint64_t fnv(uint64_t hash, uint32_t value) {
   for (int i = 0; i < 4; ++i) hash = (hash ^ (value >> (8 * i) & 0xFF)) * 0x100000001B3u;
@@ -49,25 +46,6 @@ std::vector<TokenId> ids_of(const rapidjson::Value& array) {
   std::vector<TokenId> ids;
   for (const rapidjson::Value& value : array.GetArray()) ids.push_back(value.GetInt());
   return ids;
-}
-
-fs::path fetched_model(const std::string& name) {
-  std::vector<fs::path> folders;
-  if (const char* listed = std::getenv("WEFT_MODELS")) {
-    const std::string text = listed;
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find(':', begin), text.size());
-      if (end > begin) folders.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-  if (const char* data = std::getenv("XDG_DATA_HOME")) folders.push_back(fs::path(data) / "weft/models");
-  if (const char* home = std::getenv("HOME")) folders.push_back(fs::path(home) / ".local/share/weft/models");
-  for (const fs::path& folder : folders) {
-    std::error_code error;
-    if (fs::exists(folder / name, error)) return folder / name;
-  }
-  return {};
 }
 
 }  // namespace weft::testing

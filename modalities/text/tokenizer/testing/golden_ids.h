@@ -1,10 +1,9 @@
-/// Ids of many lines against golden hashes, and the models that tests may find.
+/// Ids of many lines against golden hashes.
 #ifndef WEFT_MODALITIES_TEXT_TOKENIZER_TESTING_GOLDEN_IDS_H
 #define WEFT_MODALITIES_TEXT_TOKENIZER_TESTING_GOLDEN_IDS_H
 
 #include <rapidjson/document.h>
 
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,9 +20,6 @@ std::vector<std::string> hashes_of_lines(
 /// The strings, or the numbers, of a JSON array.
 std::vector<std::string> strings_of(const rapidjson::Value& array);
 std::vector<TokenId> ids_of(const rapidjson::Value& array);
-
-/// Where scripts/fetch_models puts a model; empty if it is not there.
-std::filesystem::path fetched_model(const std::string& name);
 
 }  // namespace weft::testing
 #endif
