@@ -21,6 +21,7 @@
 #include "pipeline/plan/parameters.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/residency/packed_weights.h"
+#include "pipeline/run/input_files.h"
 #include "pipeline/run/previews.h"
 #include "pipeline/run/request.h"
 
@@ -92,6 +93,7 @@ struct Host::State {
   FileHashCache hashes;
   PackedWeights packed;
   Previews previews;
+  KnownFiles known_files;
   weft_host table{};
   weft_cores_api cores{};
   weft_loading_api loading{};
@@ -135,6 +137,7 @@ Host::Host(HostOptions options) : state_(std::make_unique<State>(std::move(optio
     if (std::strcmp(id, WEFT_RUN_RECORD_ID) == 0) return run_record_api();
     if (std::strcmp(id, WEFT_CORES_ID) == 0) return &static_cast<State*>(self)->cores;
     if (std::strcmp(id, WEFT_LOADING_ID) == 0) return &static_cast<State*>(self)->loading;
+    if (std::strcmp(id, WEFT_KNOWN_FILES_ID) == 0) return static_cast<State*>(self)->known_files.api();
     if (std::strcmp(id, WEFT_PREVIEWS_ID) == 0) return static_cast<State*>(self)->previews.api();
     return nullptr;
   };
@@ -148,6 +151,7 @@ uint32_t Host::threads() const { return state_->threads.executor()->max_threads;
 MemoryService& Host::memory() { return state_->memory; }
 Pool& Host::cpu_pool() { return *state_->memory.pool(sdk::kCpu); }
 Devices& Host::devices() { return state_->devices; }
+KnownFiles& Host::known_files() { return state_->known_files; }
 GuardPool* Host::guards() { return state_->guarded.get(); }
 ModelStore& Host::models() { return state_->models; }
 PackedWeights& Host::packed_weights() { return state_->packed; }

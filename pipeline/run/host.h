@@ -23,6 +23,7 @@ namespace weft {
 class Devices;
 class FileHashCache;
 class GuardPool;
+class KnownFiles;
 class MemoryService;
 class ModelStore;
 class PackedWeights;
@@ -59,6 +60,7 @@ class Host {
   MemoryService& memory();
   Pool& cpu_pool();
   Devices& devices();
+  KnownFiles& known_files();
   GuardPool* guards();  // null unless guards are on
   ModelStore& models();
   PackedWeights& packed_weights();

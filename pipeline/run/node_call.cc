@@ -16,6 +16,7 @@
 #include "pipeline/memory/value_json.h"
 #include "pipeline/plan/parameters.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/input_files.h"
 
 namespace weft {
 namespace {
@@ -465,12 +466,7 @@ void NodeCall::on_file(const weft_request&, const std::string& relative_path, ui
 }
 
 Status NodeCall::on_input_file(const std::filesystem::path& path) {
-  const std::optional<std::set<std::string>>& readable = context_.options.readable_files;
-  if (readable && !readable->contains(path.string())) {
-    return Status(StatusCode::kPermissionDenied,
-                  "a pipeline from a picture reads no files but those given to it")
-        .hint("run the pipeline's own file, or give the file to an input of type path with --set");
-  }
+  if (Status refused = check_readable(context_.options.readable_files, path); !refused.ok()) return refused;
   const std::lock_guard lock(context_.input_files_mutex);
   context_.input_files.insert(path.string());
   return {};

@@ -13,6 +13,7 @@
 #include "pipeline/memory/value_json.h"
 #include "pipeline/residency/models.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/input_files.h"
 #include "pipeline/run/item_values.h"
 #include "pipeline/run/run_state.h"
 
@@ -303,6 +304,8 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
   auto wished = full_device_name(options.device);
   if (!wished.ok()) return wished.status();
   RunEnvironment environment(*state, plugins, options, *std::move(wished));
+  const std::filesystem::path folder = graph.folder.empty() ? "." : graph.folder;
+  const KnownFiles::Scope files(host.known_files(), folder, options.readable_files);
   const uint32_t items = options.items ? options.items->at_once : 1;
   auto budgets = items == 0 ? plan_useful_items(options, known, environment, *state)
                             : plan_within(options.max_memory_bytes, items, known, environment, *state);

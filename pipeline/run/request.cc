@@ -2,11 +2,10 @@
 
 #include <weft/sdk/error.h>
 
-#include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "pipeline/loader/port_type.h"
+#include "pipeline/run/input_files.h"
 
 namespace fs = std::filesystem;
 
@@ -180,47 +179,15 @@ void complete(weft_request* request, weft_status code, const weft_error* error) 
   request->host->on_complete(*request);
 }
 
-weft_status copy_path(const fs::path& path, char* to, size_t capacity) {
-  const std::string text = path.string();
-  if (text.size() + 1 > capacity) return WEFT_OUT_OF_RANGE;
-  std::memcpy(to, text.c_str(), text.size() + 1);
-  return WEFT_OK;
-}
-
-Status too_long(weft_status code) {
-  return code == WEFT_OK ? Status()
-                         : Status(StatusCode::kOutOfRange, "a path is longer than the node's buffer");
-}
-
 weft_status resolve_input(weft_request* request, const char* path, char* resolved, size_t capacity,
                           weft_error* error) {
   return sdk::barrier(error, [&]() -> Status {
-    if (!path || !*path) return Status(StatusCode::kInvalidArgument, "the path of an input file is empty");
-    std::error_code failed;
-    const fs::path given(path);
-    const fs::path place =
-        fs::canonical(given.is_absolute() ? given : request->host->input_folder() / given, failed);
-    if (failed == std::errc::permission_denied) {
-      return Status(StatusCode::kPermissionDenied, "the input file may not be read").at(path);
-    }
-    if (failed) {
-      return Status(StatusCode::kNotFound, "the input file is not there")
-          .at(path)
-          .hint("a relative path starts at the pipeline file's folder");
-    }
-    if (std::string_view(path).ends_with('/')) {
-      if (!fs::is_directory(place, failed))
-        return Status(StatusCode::kInvalidArgument, "the input path is not a folder").at(path);
-      if (Status refused = request->host->on_input_folder(place); !refused.ok())
-        return std::move(refused).at(path);
-      return too_long(copy_path(place, resolved, capacity));
-    }
-    if (!fs::is_regular_file(place, failed)) {
-      return Status(StatusCode::kInvalidArgument, "the input path is not a file").at(path);
-    }
-    if (Status refused = request->host->on_input_file(place); !refused.ok())
-      return std::move(refused).at(path);
-    return too_long(copy_path(place, resolved, capacity));
+    const std::string given = path ? path : "";
+    const Result<fs::path> place = find_input(given, request->host->input_folder());
+    if (!place.ok()) return place.status();
+    Status refused =
+        given.ends_with('/') ? request->host->on_input_folder(*place) : request->host->on_input_file(*place);
+    return refused.ok() ? copy_path(*place, resolved, capacity) : std::move(refused).at(given);
   });
 }
 
@@ -230,7 +197,7 @@ weft_status begin_output(weft_request* request, const char* path, char* temporar
     request->began_files = true;
     auto begun = request->host->output_folder().begin(path ? path : "", request->writer());
     if (!begun.ok()) return begun.status();
-    return too_long(copy_path(*begun, temporary, capacity));
+    return copy_path(*begun, temporary, capacity);
   });
 }
 
@@ -241,7 +208,7 @@ weft_status commit_output(weft_request* request, const char* temporary, char* fi
     if (!committed.ok()) return committed.status();
     request->host->on_file(*request, committed->file.path, committed->file.size_bytes);
     if (!final_path || capacity == 0) return {};
-    return too_long(copy_path(committed->final_path, final_path, capacity));
+    return copy_path(committed->final_path, final_path, capacity);
   });
 }
 

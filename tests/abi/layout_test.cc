@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <weft/abi/draft/cores.h>
+#include <weft/abi/draft/known_files.h>
 #include <weft/abi/draft/loading.h>
 #include <weft/abi/draft/packed_weights.h>
 #include <weft/abi/draft/run_record.h>
@@ -138,6 +139,9 @@ const Struct kStructs[] = {
            FIELD(weft_packed_weights_api, release)),
     STRUCT(weft_cores_api, FIELD(weft_cores_api, struct_size), FIELD(weft_cores_api, reserved),
            FIELD(weft_cores_api, self), FIELD(weft_cores_api, borrow), FIELD(weft_cores_api, give_back)),
+    STRUCT(weft_known_files_api, FIELD(weft_known_files_api, struct_size),
+           FIELD(weft_known_files_api, reserved), FIELD(weft_known_files_api, self),
+           FIELD(weft_known_files_api, resolve)),
     STRUCT(weft_loading_api, FIELD(weft_loading_api, struct_size), FIELD(weft_loading_api, reserved),
            FIELD(weft_loading_api, self), FIELD(weft_loading_api, cancelled),
            FIELD(weft_loading_api, limit_bytes)),
