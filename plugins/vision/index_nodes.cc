@@ -151,10 +151,12 @@ Status IndexNode::decode(const sdk::Request& request, const std::string& path, D
   if (!file.ok()) return file.status();
   const Result<ImageHeader> header = read_image_header(file->bytes(), {.max_side = max_side_});
   if (!header.ok()) return header.status().at(path);
+  const Result<ColorTransform> colors = read_color_transform(file->bytes(), *header);
+  if (!colors.ok()) return colors.status().at(path);
   out.pixels.resize(static_cast<size_t>(header->shape().elements()));
   out.picture.view = packed_image_view(out.pixels.data(), WEFT_DTYPE_U8, header->shape());
-  Status status =
-      decode_image(file->bytes(), *header, out.picture.view, [&request] { return request.cancelled(); });
+  Status status = decode_image(
+      file->bytes(), *header, out.picture.view, [&request] { return request.cancelled(); }, *colors);
   return status.ok() ? status : std::move(status).at(path);
 }
 

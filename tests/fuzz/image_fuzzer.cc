@@ -26,7 +26,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (header->width > limits.max_side || header->height > limits.max_side) std::abort();
   std::vector<float> pixels(static_cast<size_t>(header->shape().elements()));
   const ImageView view = packed_image_view(pixels.data(), WEFT_DTYPE_F32, header->shape());
-  const Status decoded = decode_image(file, *header, view, {});
+  Result<ColorTransform> colors = read_color_transform(file, *header);
+  check(colors.status());
+  const Status decoded = decode_image(file, *header, view, {}, colors.ok() ? *colors : ColorTransform());
   check(decoded);
   if (!decoded.ok()) return 0;
   const Result<std::string> again = encode_image(view, 0, {}, {});

@@ -92,6 +92,13 @@ Result<ImageHeader> read_avif_header(Bytes file, const ImageLimits& limits) {
   return header;
 }
 
+Result<std::vector<std::byte>> read_avif_profile(Bytes file) {
+  const Result<Decoder> decoder = parse(file, kMaxImageSide);
+  if (!decoder.ok()) return decoder.status();
+  const avifRWData& icc = (*decoder)->image->icc;
+  return copy_of(icc.data, icc.size);
+}
+
 Status decode_avif(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled) {
   const Result<Decoder> decoder = parse(file, kMaxImageSide);
   if (!decoder.ok()) return decoder.status();

@@ -53,6 +53,35 @@ Result<ImageHeader> read_header(std::span<const std::byte> file, const ImageLimi
 #endif
 }
 
+Result<std::vector<std::byte>> read_profile(std::span<const std::byte> file, ImageFormat format) {
+  switch (format) {
+    case ImageFormat::kPng: return files::read_png_profile(file);
+    case ImageFormat::kJpeg: return files::read_jpeg_profile(file);
+    case ImageFormat::kWebp: return files::read_webp_profile(file);
+    case ImageFormat::kAvif: break;
+  }
+#ifdef WEFT_HAS_AVIF
+  return files::read_avif_profile(file);
+#else
+  return unsupported(format);
+#endif
+}
+
+Status decode_pixels(std::span<const std::byte> file, ImageFormat format, const files::PixelWriter& writer,
+                     const ImageCancelled& cancelled, const ColorTransform& colors) {
+  switch (format) {
+    case ImageFormat::kPng: return files::decode_png(file, writer, cancelled);
+    case ImageFormat::kJpeg: return files::decode_jpeg(file, writer, cancelled, colors);
+    case ImageFormat::kWebp: return files::decode_webp(file, writer, cancelled);
+    case ImageFormat::kAvif: break;
+  }
+#ifdef WEFT_HAS_AVIF
+  return files::decode_avif(file, writer, cancelled);
+#else
+  return unsupported(format);
+#endif
+}
+
 }  // namespace
 
 bool is_supported(ImageFormat format) {
@@ -76,20 +105,18 @@ Result<ImageHeader> read_image_header(std::span<const std::byte> file, const Ima
   return header;
 }
 
+Result<ColorTransform> read_color_transform(std::span<const std::byte> file, const ImageHeader& header) {
+  const Result<std::vector<std::byte>> profile = read_profile(file, header.format);
+  if (!profile.ok()) return profile.status();
+  return ColorTransform::from_profile(*profile, header.pixels);
+}
+
 Status decode_image(std::span<const std::byte> file, const ImageHeader& header, const ImageView& target,
-                    const ImageCancelled& cancelled) {
+                    const ImageCancelled& cancelled, const ColorTransform& colors) {
   const files::PixelWriter writer(target, header.orientation);
-  switch (header.format) {
-    case ImageFormat::kPng: return files::decode_png(file, writer, cancelled);
-    case ImageFormat::kJpeg: return files::decode_jpeg(file, writer, cancelled);
-    case ImageFormat::kWebp: return files::decode_webp(file, writer, cancelled);
-    case ImageFormat::kAvif: break;
-  }
-#ifdef WEFT_HAS_AVIF
-  return files::decode_avif(file, writer, cancelled);
-#else
-  return unsupported(header.format);
-#endif
+  const bool inks = header.pixels == ColorTransform::Pixels::kInks;
+  const Status status = decode_pixels(file, header.format, writer, cancelled, colors);
+  return status.ok() && !inks ? colors.apply(target, cancelled) : status;
 }
 
 Result<std::string> encode_image(const ImageView& images, int64_t index, const ImageEncodeOptions& options,

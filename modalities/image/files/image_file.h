@@ -2,8 +2,8 @@
 ///
 /// A file's kind is found from its first bytes alone; names do not count. A header is read, and checked against limits,
 /// before anything is allocated for pixels. What cannot be trusted is checked: sizes, offsets, check sums, data that ends
-/// early. Values are taken as sRGB; colour profiles and gamma chunks are not applied. Of animations only PNG's still
-/// picture is read; animated WebP and AVIF are refused.
+/// early. Embedded colour profiles are read (color_transform.h); without one values are sRGB, and PNG's gamma chunks do not
+/// change that. Of animations only PNG's still picture is read; animated WebP and AVIF are refused.
 /// Ownership: nothing is kept of the bytes given. Thread safety: no shared state; no threads are started.
 ///
 ///   Result<ImageHeader> header = read_image_header(bytes, {});
@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 
+#include "modalities/image/files/color_transform.h"
 #include "modalities/image/image.h"
 
 namespace weft {
@@ -46,6 +47,7 @@ struct ImageHeader {
   int64_t channels = 3;           // 1, 3 or 4; what a palette, CMYK, or gray with alpha is decoded to
   int bits = 8;                   // of a channel, in the file
   uint8_t orientation = 1;        // as EXIF counts them, 1 to 8: how the stored rows are turned
+  ColorTransform::Pixels pixels = ColorTransform::Pixels::kGrayOrRgb;  // as stored; inks are decoded to RGB
 
   ImageShape shape() const { return {1, height, width, channels}; }
 };
@@ -57,9 +59,14 @@ Result<ImageHeader> read_image_header(std::span<const std::byte> file, const Ima
 /// Asked now and then while a file is read or written; true makes the call return kCancelled. May be empty.
 using ImageCancelled = std::function<bool()>;
 
-/// target: header.shape(), u8 (16-bit files are rounded) or f32. Errors: as above, kCancelled, kOutOfMemory.
+/// What brings the file's colours to sRGB: the identity where it has no colour profile. Errors: kCorruptData, and those of
+/// ColorTransform::from_profile.
+Result<ColorTransform> read_color_transform(std::span<const std::byte> file, const ImageHeader& header);
+
+/// target: header.shape(), u8 (16-bit files are rounded) or f32. colors: the identity takes values as they are stored.
+/// Errors: as above, kCancelled, kOutOfMemory.
 Status decode_image(std::span<const std::byte> file, const ImageHeader& header, const ImageView& target,
-                    const ImageCancelled& cancelled);
+                    const ImageCancelled& cancelled, const ColorTransform& colors = {});
 
 struct ImageEncodeOptions {
   ImageFormat format = ImageFormat::kPng;

@@ -57,6 +57,7 @@ class Reader {
   }
   ~Reader() {
     if (created_) jpeg_destroy_decompress(&info_);
+    std::free(profile_);
   }
   Reader(const Reader&) = delete;
 
@@ -69,6 +70,17 @@ class Reader {
     return {};
   }
 
+  Result<std::vector<std::byte>> read_profile() {
+    if (!created_) return Status(StatusCode::kOutOfMemory, "out of memory");
+    if (setjmp(failure_.place)) return failed();
+    jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file_.data()), file_.size());
+    jpeg_save_markers(&info_, JPEG_APP0 + 2, 0xFFFF);
+    jpeg_read_header(&info_, TRUE);
+    unsigned size = 0;
+    if (jpeg_read_icc_profile(&info_, &profile_, &size) == FALSE) size = 0;
+    return copy_of(profile_, size);
+  }
+
   ImageHeader header() const {
     ImageHeader header;
     header.format = ImageFormat::kJpeg;
@@ -76,6 +88,7 @@ class Reader {
     header.height = info_.image_height;
     header.bits = info_.data_precision;
     header.channels = info_.num_components == 1 ? 1 : 3;
+    if (info_.num_components == 4) header.pixels = ColorTransform::Pixels::kInks;
     for (const jpeg_marker_struct* marker = info_.marker_list; marker != nullptr; marker = marker->next) {
       if (marker->data_length < 6 || std::memcmp(marker->data, "Exif\0\0", 6) != 0) continue;
       header.orientation = exif_orientation(std::as_bytes(std::span(marker->data, marker->data_length)));
@@ -84,7 +97,7 @@ class Reader {
     return header;
   }
 
-  Status decode(const PixelWriter& writer, const ImageCancelled& cancelled) {
+  Status decode(const PixelWriter& writer, const ImageCancelled& cancelled, const ColorTransform& inks) {
     cancelled_ = &cancelled;
     if (setjmp(failure_.place)) return failure_.cancelled ? cancelled_status() : failed();
     watch_progress();
@@ -96,7 +109,7 @@ class Reader {
       const int64_t y = info_.output_scanline;
       JSAMPROW row = row_.data();
       if (jpeg_read_scanlines(&info_, &row, 1) != 1) break;
-      if (ink) ink_to_rgb();
+      if (ink) inks_to_rgb(inks);
       writer.write(y, row_.data());
     }
     jpeg_finish_decompress(&info_);
@@ -122,18 +135,22 @@ class Reader {
     info_.progress = &progress_;
   }
 
-  // The four inks, in place; Adobe's files hold them inverted, which is what this expects.
-  void ink_to_rgb() {
-    const bool inverted = info_.saw_Adobe_marker != FALSE;
+  // The four inks, in place. Adobe's files hold them inverted, 255 for none, which is what both ways expect.
+  void inks_to_rgb(const ColorTransform& colors) {
     const size_t width = info_.output_width;
+    if (info_.saw_Adobe_marker == FALSE) {
+      for (uint8_t& ink : row_) ink = static_cast<uint8_t>(255 - ink);
+    }
+    if (!colors.is_identity()) {
+      rgb_.resize(3 * width);
+      colors.inks_to_rgb(row_.data(), rgb_.data(), width);
+      std::memcpy(row_.data(), rgb_.data(), rgb_.size());
+      return;
+    }
     for (size_t x = 0; x < width; ++x) {
       const uint8_t* ink = row_.data() + 4 * x;
-      const unsigned black = inverted ? ink[3] : 255u - ink[3];
       uint8_t rgb[3];
-      for (int c = 0; c < 3; ++c) {
-        const unsigned light = inverted ? ink[c] : 255u - ink[c];
-        rgb[c] = static_cast<uint8_t>((light * black + 127) / 255);
-      }
+      for (int c = 0; c < 3; ++c) rgb[c] = static_cast<uint8_t>((unsigned{ink[c]} * ink[3] + 127) / 255);
       std::memcpy(row_.data() + 3 * x, rgb, 3);
     }
   }
@@ -150,7 +167,8 @@ class Reader {
   jpeg_progress_mgr progress_{};
   const ImageCancelled* cancelled_ = nullptr;
   bool created_ = false;
-  std::vector<uint8_t> row_;
+  std::vector<uint8_t> row_, rgb_;
+  JOCTET* profile_ = nullptr;  // libjpeg's
 };
 
 class Writer {
@@ -164,6 +182,7 @@ class Writer {
     row_.resize(size);
     values_.resize(size);
     if (!options.record.empty()) packet_ = jpeg_record_segment(options.record);
+    profile_ = srgb_profile(image.shape.channels);
   }
   ~Writer() {
     if (created_) jpeg_destroy_compress(&info_);
@@ -196,6 +215,8 @@ class Writer {
       jpeg_write_marker(&info_, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(packet_.data()),
                         static_cast<unsigned>(packet_.size()));
     }
+    jpeg_write_icc_profile(&info_, reinterpret_cast<const JOCTET*>(profile_.data()),
+                           static_cast<unsigned>(profile_.size()));
     while (info_.next_scanline < info_.image_height) {
       if (cancelled && cancelled()) return cancelled_status();
       encode_row(image_, index_, info_.next_scanline, options_.color_space, values_.data(), row_.data());
@@ -214,7 +235,7 @@ class Writer {
   bool created_ = false;
   std::vector<uint8_t> row_;
   std::vector<float> values_;
-  std::string packet_;
+  std::string packet_, profile_;
   unsigned char* memory_ = nullptr;  // libjpeg's
   unsigned long size_ = 0;
 };
@@ -227,10 +248,13 @@ Result<ImageHeader> read_jpeg_header(Bytes file) {
   return reader.header();
 }
 
-Status decode_jpeg(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled) {
+Result<std::vector<std::byte>> read_jpeg_profile(Bytes file) { return Reader(file).read_profile(); }
+
+Status decode_jpeg(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled,
+                   const ColorTransform& inks) {
   Reader reader(file);
   Status status = reader.read_header();
-  return status.ok() ? reader.decode(writer, cancelled) : status;
+  return status.ok() ? reader.decode(writer, cancelled, inks) : status;
 }
 
 Result<std::string> encode_jpeg(const ImageView& image, int64_t index, const ImageEncodeOptions& options,

@@ -1,6 +1,7 @@
 // PNG through libpng. libpng reports errors with longjmp: nothing with a destructor may be made between a setjmp and what
 // can fail, so that everything that owns something is a member of the Reader or Writer around it.
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <bit>
@@ -44,7 +45,7 @@ class Reader {
     png_set_read_fn(png_, this, read);
     png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);
     png_set_chunk_malloc_max(png_, kLargestChunk);
-    // Texts and profiles are not used: they are not inflated either.
+    // Texts are not used, profiles are read by read_png_profile: they are not inflated here.
     static constexpr png_byte kUnused[] = "iCCP\0iTXt\0tEXt\0zTXt\0sPLT";
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kUnused, 5);
     png_read_info(png_, info_);
@@ -194,7 +195,53 @@ uint32_t big_endian(Bytes file, size_t offset) {
   return value;
 }
 
+// A zlib stream, at most `limit` bytes of it and one more.
+Result<std::vector<std::byte>> inflated(Bytes stream, size_t limit) {
+  std::vector<std::byte> out(limit + 1);
+  z_stream zlib{};
+  if (inflateInit(&zlib) != Z_OK) return Status(StatusCode::kOutOfMemory, "out of memory");
+  zlib.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(stream.data()));
+  zlib.avail_in = static_cast<uInt>(stream.size());
+  zlib.next_out = reinterpret_cast<Bytef*>(out.data());
+  zlib.avail_out = static_cast<uInt>(out.size());
+  const int code = inflate(&zlib, Z_FINISH);
+  const bool full = zlib.avail_out == 0;
+  out.resize(out.size() - zlib.avail_out);
+  inflateEnd(&zlib);
+  if (code != Z_STREAM_END && !full) return corrupt("the colour profile of the PNG file cannot be inflated");
+  return out;
+}
+
+// The contents of the chunk iCCP, which stands before the pixels; empty if there is none.
+Result<Bytes> find_profile_chunk(Bytes file) {
+  constexpr size_t kAround = 12;  // length, name, check sum
+  for (size_t offset = 8; offset + kAround <= file.size();) {
+    const size_t size = big_endian(file, offset);
+    if (size > file.size() - offset - kAround) break;
+    if (std::memcmp(file.data() + offset + 4, "IDAT", 4) == 0) break;
+    if (std::memcmp(file.data() + offset + 4, "iCCP", 4) == 0) {
+      const auto* named = reinterpret_cast<const Bytef*>(file.data() + offset + 4);
+      if (crc32(0, named, static_cast<uInt>(size + 4)) != big_endian(file, offset + 8 + size))
+        return at_offset(corrupt("the check sum of the PNG file's colour profile is wrong"), offset);
+      return file.subspan(offset + 8, size);
+    }
+    offset += kAround + size;
+  }
+  return Bytes();
+}
+
 }  // namespace
+
+Result<std::vector<std::byte>> read_png_profile(Bytes file) {
+  const Result<Bytes> chunk = find_profile_chunk(file);
+  if (!chunk.ok()) return chunk.status();
+  if (chunk->empty()) return std::vector<std::byte>();
+  const auto name_end = std::find(chunk->begin(), chunk->end(), std::byte{0});
+  const auto stream =
+      static_cast<size_t>(name_end - chunk->begin()) + 2;  // a zero and the method follow the name
+  if (stream > chunk->size()) return corrupt("the colour profile of the PNG file has no contents");
+  return inflated(chunk->subspan(stream), kMaxProfileBytes);
+}
 
 Result<ImageHeader> read_png_header(Bytes file, const ImageLimits& limits) {
   if (file.size() < kHeaderBytes) {

@@ -24,16 +24,15 @@ uint32_t little_endian(Bytes file, size_t offset) {
   return value;
 }
 
-// The orientation of the EXIF chunk, if there is one.
-uint8_t find_orientation(Bytes file) {
+// The first chunk of that name; empty if there is none.
+Bytes find_chunk(Bytes file, const char* name) {
   for (size_t offset = 12; offset + 8 <= file.size();) {
     const size_t size = little_endian(file, offset + 4);
-    if (size > file.size() - offset - 8) return 1;
-    if (std::memcmp(file.data() + offset, "EXIF", 4) == 0)
-      return exif_orientation(file.subspan(offset + 8, size));
+    if (size > file.size() - offset - 8) break;
+    if (std::memcmp(file.data() + offset, name, 4) == 0) return file.subspan(offset + 8, size);
     offset += 8 + size + (size & 1);
   }
-  return 1;
+  return {};
 }
 
 Status decode_error(VP8StatusCode code, size_t offset) {
@@ -139,8 +138,13 @@ Result<ImageHeader> read_webp_header(Bytes file) {
   header.width = features.width;
   header.height = features.height;
   header.channels = features.has_alpha != 0 ? 4 : 3;
-  header.orientation = find_orientation(file);
+  header.orientation = exif_orientation(find_chunk(file, "EXIF"));
   return header;
+}
+
+Result<std::vector<std::byte>> read_webp_profile(Bytes file) {
+  const Bytes profile = find_chunk(file, "ICCP");
+  return copy_of(profile.data(), profile.size());
 }
 
 Status decode_webp(Bytes file, const PixelWriter& writer, const ImageCancelled& cancelled) {
