@@ -1,7 +1,9 @@
 #include "plugins/image/file_nodes.h"
 
+#include <weft/abi/draft/known_files.h>
 #include <weft/abi/draft/run_record.h>
 
+#include <climits>
 #include <vector>
 
 #include "modalities/image/files/record.h"
@@ -18,6 +20,7 @@ constexpr uint32_t kPerRequest = WEFT_PARAMETER_PER_REQUEST;
 
 constexpr const char* kChannels[] = {"as_stored", "gray", "rgb", "rgba", nullptr};
 constexpr const char* kDtypes[] = {"u8", "f32", nullptr};
+constexpr const char* kProfileUses[] = {"convert", "keep", nullptr};
 constexpr weft_port kLoadOutputs[] = {sdk::port("image", "image", "One picture, upright, in sRGB."),
                                       sdk::port("width", "int", "In pixels."),
                                       sdk::port("height", "int", "In pixels.")};
@@ -48,10 +51,36 @@ constexpr weft_parameter kLoadParameters[] = {
          .minimum = 1,
          .maximum = kMaxImageSide,
          .unit = "pixels",
-         .help = "A wider or higher picture is refused before it is decoded; the plan counts with it."})};
+         .help = "A wider or higher picture is refused before it is decoded; the plan counts with it."}),
+    sdk::parameter({.name = "color_profile",
+                    .type = "choice",
+                    .default_json = "\"convert\"",
+                    .choices = kProfileUses,
+                    .help =
+                        "convert: from the file's colour profile, if it has one, to sRGB; keep: values as "
+                        "they are stored."})};
+
+uint64_t value_bytes(weft_dtype dtype) { return dtype == WEFT_DTYPE_F32 ? 4 : 1; }
 
 int64_t channels_named(std::string_view name) {
   return name == "gray" ? 1 : name == "rgb" ? 3 : name == "rgba" ? 4 : 0;
+}
+
+// The header of a file that is known before the run, readable and within the limits; else nothing: what is wrong with it is an
+// error of the request, since the node may be skipped.
+std::optional<ImageHeader> known_header(const sdk::Host& host, std::string_view path,
+                                        const ImageLimits& limits) {
+  const auto* files = host.extension<weft_known_files_api>(WEFT_KNOWN_FILES_ID);
+  if (files == nullptr || path.empty()) return std::nullopt;
+  std::string place(PATH_MAX, '\0');
+  const Status found = sdk::checked([&](weft_error* error) {
+    return files->resolve(files->self, std::string(path).c_str(), place.data(), place.size(), error);
+  });
+  if (!found.ok()) return std::nullopt;
+  const Result<MappedFile> file = MappedFile::open(place.c_str());
+  if (!file.ok()) return std::nullopt;
+  const Result<ImageHeader> header = read_image_header(file->bytes(), limits);
+  return header.ok() ? std::optional(*header) : std::nullopt;
 }
 
 // From the file's channels to those asked for, row by row, over `background`.
@@ -184,15 +213,24 @@ Result<std::unique_ptr<LoadNode>> LoadNode::create(const sdk::NodeConfig& config
   node->channels_ = channels_named(parameters.get_text("channels"));
   node->dtype_ = parameters.get_text("dtype") == "f32" ? WEFT_DTYPE_F32 : WEFT_DTYPE_U8;
   node->limits_.max_side = parameters.get_int("max_side");
+  node->keeps_profile_ = parameters.get_text("color_profile") == "keep";
   const Result<Rgba> background = parse_color(parameters.get_text("background"));
   if (!background.ok()) return background.status().at("parameter 'background'");
   node->background_ = *background;
+  const std::optional<ImageHeader> header =
+      known_header(config.host(), parameters.get_text("path"), node->limits_);
+  if (header) node->planned_ = header->shape();
   return node;
 }
 
 Status LoadNode::prepare(sdk::Specs, sdk::Plan plan) {
   const int64_t side = limits_.max_side;
-  plan.set_output(0, picture_spec(dtype_, 1, side, side, channels_ != 0 ? channels_ : 4));
+  const ImageShape bound = planned_.value_or(ImageShape{1, side, side, 4});
+  const int64_t channels = channels_ != 0 ? channels_ : bound.channels;
+  plan.set_output(0, picture_spec(dtype_, 1, bound.height, bound.width, channels));
+  if (planned_ && channels != bound.channels) {  // converted from what is decoded
+    plan.set_workspace_bytes(static_cast<uint64_t>(bound.elements()) * value_bytes(dtype_));
+  }
   plan.set_output(1, sdk::spec(WEFT_KIND_INT));
   plan.set_output(2, sdk::spec(WEFT_KIND_INT));
   return {};
@@ -210,24 +248,45 @@ Status LoadNode::run(sdk::Request& request, const sdk::Execution& execution) {
                ? std::move(status).hint("max_side allows more, if the file can be trusted")
                : status;
   }
-  const ImageCancelled cancelled = [&request] { return request.cancelled(); };
-  PictureType type{header->shape(), dtype_, ColorSpace::kSrgb};
-  Result<NewPicture> stored = new_picture(request, execution, type, "picture");
-  if (!stored.ok()) return stored.status();
-  Status status = decode_image(file->bytes(), *header, stored->view, cancelled);
-  if (!status.ok()) return std::move(status).at(*path);
-  if (channels_ != 0 && channels_ != type.shape.channels) {
-    type.shape.channels = channels_;
-    Result<NewPicture> wanted = new_picture(request, execution, type, "picture");
-    if (!wanted.ok()) return wanted.status();
-    status = convert(request, stored->view, wanted->view, background_);
-    if (!status.ok()) return status;
-    stored = std::move(wanted);
+  if (planned_ && *planned_ != header->shape()) {
+    return Status(StatusCode::kOutOfRange, "the picture has changed since the run was planned")
+        .at(*path)
+        .expected(to_string(*planned_))
+        .got(to_string(header->shape()));
   }
-  status = request.set_output(0, finish(request, *stored));
+  PictureType type{header->shape(), dtype_, ColorSpace::kSrgb};
+  if (channels_ != 0) type.shape.channels = channels_;
+  const Result<NewPicture> picture = new_picture(request, execution, type, "picture");
+  if (!picture.ok()) return picture.status();
+  Status status = decode(request, execution, file->bytes(), *header, picture->view);
+  if (!status.ok()) return std::move(status).at(*path);
+  status = request.set_output(0, finish(request, *picture));
   if (status.ok()) status = request.set_output(1, request.host().make_int(header->width));
   if (status.ok()) status = request.set_output(2, request.host().make_int(header->height));
   return status;
+}
+
+// Into `picture`, by way of the channels that the file has.
+Status LoadNode::decode(sdk::Request& request, const sdk::Execution& execution,
+                        std::span<const std::byte> file, const ImageHeader& header,
+                        const ImageView& picture) const {
+  Result<ColorTransform> colors = keeps_profile_ ? ColorTransform() : read_color_transform(file, header);
+  if (!colors.ok())
+    return colors.status().hint("\"color_profile\": \"keep\" takes the values as they are stored");
+  const ImageCancelled cancelled = [&request] { return request.cancelled(); };
+  if (picture.shape == header.shape()) return decode_image(file, header, picture, cancelled, *colors);
+  sdk::Buffer buffer;
+  void* memory = execution.workspace();
+  const uint64_t bytes = static_cast<uint64_t>(header.shape().elements()) * value_bytes(dtype_);
+  if (bytes > execution.workspace_bytes()) {  // the plan did not know the file
+    Result<sdk::Buffer> allocated = request.host().allocate(bytes, execution.stream(), "stored picture");
+    if (!allocated.ok()) return allocated.status();
+    buffer = *std::move(allocated);
+    memory = buffer.data();
+  }
+  const ImageView stored = packed_image_view(memory, dtype_, header.shape());
+  const Status status = decode_image(file, header, stored, cancelled, *colors);
+  return status.ok() ? convert(request, stored, picture, background_) : status;
 }
 
 Status SaveNode::prepare(sdk::Specs, sdk::Plan plan) {

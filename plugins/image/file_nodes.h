@@ -4,6 +4,9 @@
 
 #include <weft/sdk/plugin.h>
 
+#include <optional>
+#include <span>
+
 #include "modalities/image/files/image_file.h"
 
 namespace weft::image {
@@ -16,10 +19,15 @@ class LoadNode {
   Status run(sdk::Request& request, const sdk::Execution& execution);
 
  private:
+  Status decode(sdk::Request& request, const sdk::Execution& execution, std::span<const std::byte> file,
+                const ImageHeader& header, const ImageView& picture) const;
+
   int64_t channels_ = 0;  // 0: those of the file
   weft_dtype dtype_ = WEFT_DTYPE_U8;
   ImageLimits limits_;
+  std::optional<ImageShape> planned_;  // of the one file that is read, where it is known before the run
   Rgba background_{};
+  bool keeps_profile_ = false;
 };
 
 /// Pictures into files below the output folder, with a record of how they were made.
