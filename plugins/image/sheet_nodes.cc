@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "modalities/image/fonts/font_text.h"
+#include "modalities/image/opencv/text_mask.h"
 #include "modalities/image/rows.h"
 #include "plugins/image/picture.h"
 
@@ -96,7 +98,7 @@ struct Sheet {
 constexpr const char* kPlaces[] = {"below", "above", "bottom", "top", nullptr};
 constexpr weft_port kAnnotateInputs[] = {
     sdk::port("image", "image", "The picture, or several that get one text."),
-    sdk::port("text", "text", "ASCII; lines are broken between words to fit.")};
+    sdk::port("text", "text", "Lines are broken to fit, between words or Chinese and Japanese characters.")};
 constexpr weft_port kAnnotateOutputs[] = {sdk::port("image", "image", "The picture with the text.")};
 constexpr weft_parameter kAnnotateParameters[] = {
     sdk::parameter({.name = "place",
@@ -127,6 +129,12 @@ constexpr weft_parameter kAnnotateParameters[] = {
                     .maximum = 50,
                     .unit = "lines",
                     .help = "A longer text ends with \"...\"."}),
+    sdk::parameter({.name = "font",
+                    .type = "path",
+                    .default_json = "\"\"",
+                    .help =
+                        "A TrueType or OpenType file. Without one ASCII is written in built-in letters, "
+                        "which are the same on every machine, and other text in fonts that are installed."}),
     color_parameter("color", "\"black\"", "Of the letters: #rrggbb or a name."),
     color_parameter("background", "\"white\"",
                     "Of the strip, or behind the text on the picture; transparent: nothing behind it.")};
@@ -236,6 +244,7 @@ Result<std::unique_ptr<AnnotateNode>> AnnotateNode::create(const sdk::NodeConfig
   node->layout_.size = parameters.get_int("size");
   node->layout_.margin = parameters.get_int("margin");
   node->layout_.max_lines = parameters.get_int("max_lines");
+  node->font_ = parameters.get_text("font");
   Status status = read_color(parameters, "color", node->color_);
   if (status.ok()) status = read_color(parameters, "background", node->background_);
   if (!status.ok()) return status;
@@ -244,9 +253,25 @@ Result<std::unique_ptr<AnnotateNode>> AnnotateNode::create(const sdk::NodeConfig
 
 Status AnnotateNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   weft_spec spec = picture_spec(inputs[0]);
-  if (strip_) spec.shape[1] = grown(spec.shape[1], text_mask_height(layout_, layout_.max_lines));
+  if (strip_) spec.shape[1] = grown(spec.shape[1], font_text_height(layout_, layout_.max_lines));
   plan.set_output(0, spec);
   return {};
+}
+
+Result<TextMask> AnnotateNode::letters(const sdk::Request& request, std::string_view text,
+                                       const TextLayout& layout) const {
+  if (font_.empty() && has_stroke_letters(text)) return make_text_mask(text, layout);
+  if (!font_.empty()) {
+    const Result<std::string> path = request.resolve_input(font_);
+    if (!path.ok()) return path.status().at("parameter 'font'");
+    return draw_text(text, layout, std::vector<FontFile>{{*path}});
+  }
+  const Result<std::vector<FontFile>> fonts = find_fonts(text);
+  if (!fonts.ok()) return fonts.status();
+  // Into the manifest. A run that may read only what it was given leaves them out, and may still write with them: the machine
+  // chose these files, no pipeline did.
+  for (const FontFile& font : *fonts) (void)request.resolve_input(font.path);
+  return draw_text(text, layout, *fonts);
 }
 
 Status AnnotateNode::run(sdk::Request& request, const sdk::Execution& execution) {
@@ -255,7 +280,7 @@ Status AnnotateNode::run(sdk::Request& request, const sdk::Execution& execution)
   const sdk::Value text = request.input(1);
   TextLayout layout = layout_;
   layout.width = picture->shape().width;
-  const Result<TextMask> mask = make_text_mask(text.as_text(), layout);
+  const Result<TextMask> mask = letters(request, text.as_text(), layout);
   if (!mask.ok()) return mask.status().at("port 'text'");
   PictureType type = picture->type();
   const int64_t inner_height = type.shape.height, channels = type.shape.channels;
@@ -301,7 +326,7 @@ constexpr weft_node_type kGridNode = sdk::node<GridNode>({.name = "image.grid",
 constexpr weft_node_type kAnnotateNode =
     sdk::node<AnnotateNode>({.name = "image.annotate",
                              .help = "Writes a text on or beside a picture.",
-                             .flags = WEFT_NODE_PURE,
+                             .flags = WEFT_NODE_READS_FILES,  // fonts
                              .inputs = kAnnotateInputs,
                              .outputs = kAnnotateOutputs,
                              .parameters = kAnnotateParameters});

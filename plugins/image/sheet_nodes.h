@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "modalities/image/image.h"
-#include "modalities/image/opencv/text_mask.h"
+#include "modalities/image/text_lines.h"
 
 namespace weft::image {
 
@@ -33,8 +33,12 @@ class AnnotateNode {
   Status run(sdk::Request& request, const sdk::Execution& execution);
 
  private:
+  Result<TextMask> letters(const sdk::Request& request, std::string_view text,
+                           const TextLayout& layout) const;
+
   bool strip_ = true, top_ = false;  // beside the picture instead of on it; at its top instead of its bottom
   TextLayout layout_;
+  std::string font_;  // a file; empty: built-in letters, or what fontconfig finds
   Rgba color_{}, background_{};
 };
 

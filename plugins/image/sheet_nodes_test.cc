@@ -89,9 +89,23 @@ TEST_F(SheetNodes, AnnotateWritesOnThePictureWithoutMakingItLarger) {
   EXPECT_NEAR(*std::min_element(made.begin(), made.end()), 76, 4);  // red in a gray picture
 }
 
-TEST_F(SheetNodes, AnnotateRefusesWhatItsFontCannotWrite) {
-  const NodeResult result = run(kAnnotateNode, {counting({1, 8, 8, 3}), *Value::text("苹果")});
-  EXPECT_EQ(result.status.code(), StatusCode::kUnsupported);
+TEST_F(SheetNodes, AnnotateWritesOtherTextInFonts) {
+  const Value source = counting({1, 10, 90, 3});
+  const NodeResult result = run(kAnnotateNode, {source, *Value::text("crème")}, {{"size", "10"}});
+  ASSERT_TRUE(result.status.ok()) << to_string(result.status.error());
+  const ImageView made = view(result.outputs[0]);
+  EXPECT_EQ(made.shape.height, 10 + 28 + 3);  // room for accents
+  const uint8_t* begin = made.row<uint8_t>(0, 10);
+  EXPECT_LT(*std::min_element(begin, begin + 31 * 270), 60);
+}
+
+TEST_F(SheetNodes, AnnotateSaysWhichCharacterOrFontIsMissing) {
+  const NodeResult nowhere = run(kAnnotateNode, {counting({1, 8, 8, 3}), *Value::text("\uE123")});
+  EXPECT_EQ(nowhere.status.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(nowhere.status.error().got, ::testing::HasSubstr("U+E123"));
+  const NodeResult no_file =
+      run(kAnnotateNode, {counting({1, 8, 8, 3}), *Value::text("a")}, {{"font", "\"no.ttf\""}});
+  EXPECT_EQ(no_file.status.code(), StatusCode::kNotFound);
 }
 
 }  // namespace
