@@ -70,6 +70,19 @@ struct Content {
   uint64_t mapped_bytes = 0;  // 0: heap
 };
 
+/// Gives back an entry that was being made, part by part: a thread that does so can be ended between two parts, and not within
+/// one system call for gigabytes.
+void drop_in_parts(void* start, uint64_t size_bytes, int fd) {
+  for (uint64_t end = size_bytes; end > 0;) {
+    const uint64_t begin = (end - 1) / kPartBytes * kPartBytes;
+    ::munmap(static_cast<char*>(start) + begin, end - begin);
+    if (::ftruncate(fd, static_cast<off_t>(begin)) != 0) {
+      // Closing the removed file gives the rest back at once.
+    }
+    end = begin;
+  }
+}
+
 void free_content(const Content& content) {
   if (content.mapped_bytes != 0) {
     ::munmap(content.start, content.mapped_bytes);
@@ -226,7 +239,7 @@ std::optional<Status> PackedWeights::State::make_on_disk(const std::string& key,
   char* data = static_cast<char*>(start) + kHeaderBytes;
   Status filled;
   if (run_fill(fill, data, filled) != WEFT_OK) {
-    ::munmap(start, total);
+    drop_in_parts(start, total, fd);
     return end(std::move(filled));
   }
   const auto write = [&]() -> Result<int> {
@@ -240,7 +253,7 @@ std::optional<Status> PackedWeights::State::make_on_disk(const std::string& key,
   };
   const Result<int> written = write();
   if (!written.ok()) {
-    ::munmap(start, total);
+    drop_in_parts(start, total, fd);
     return end(written.status());
   }
   const bool synced = *written == 0 && ::fsync(fd) == 0;

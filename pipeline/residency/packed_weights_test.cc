@@ -64,6 +64,15 @@ class PackedWeightsTest : public testing::Test {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_ / "packed"), {}));
   }
 
+  /// Parts of files of this folder that are in the memory of the process.
+  size_t mapped_files() const {
+    std::ifstream maps("/proc/self/maps");
+    size_t count = 0;
+    for (std::string line; std::getline(maps, line);)
+      count += line.find(folder_.string()) != std::string::npos;
+    return count;
+  }
+
   fs::path folder_;
   FileSystem file_system_;
   TemporaryFiles temporaries_{file_system_};
@@ -150,6 +159,7 @@ TEST_F(PackedWeightsTest, ACancelledEntryLeavesNothing) {
     EXPECT_EQ(status, WEFT_CANCELLED);
     EXPECT_EQ(entries(), 0u) << looks;
     EXPECT_EQ(temporaries_.count(), 0u) << looks;
+    EXPECT_EQ(mapped_files(), 0u) << looks;
   }
   // And when it is mapped again.
   PackedWeights::Options cancelling = options();

@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include "pipeline/run/end_process.h"
+
 namespace weft {
 namespace {
 
@@ -31,7 +33,7 @@ struct Interrupt::State {
   void watch();
   [[noreturn]] void end_process(int signal) {
     temporaries.remove_all_and_close();
-    ::_exit(128 + signal);
+    end_process_at_once(128 + signal);
   }
 
   TemporaryFiles& temporaries;

@@ -1,6 +1,7 @@
 #include "pipeline/run/interrupt.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -72,6 +73,27 @@ TEST_P(InterruptEnds, AProcessThatIgnoresItAndRemovesTemporaries) {
 }
 INSTANTIATE_TEST_SUITE_P(Signals, InterruptEnds,
                          ::testing::Values(Ending{SIGINT, 130}, Ending{SIGTERM, 143}));
+
+// What gives back the memory of an ended process must not keep its pipes open: programs read until they end.
+TEST_F(InterruptTest, PipesOfTheProcessEndWithIt) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const int status = signalled(SIGINT, [&] {
+    ::close(ends[0]);
+    FileSystem file_system;
+    TemporaryFiles temporaries(file_system);
+    const Interrupt interrupt(temporaries, [](int) { return Interrupt::Then::kEndProcess; });
+    ready();
+    for (;;) ::pause();
+  });
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  ::close(ends[1]);
+  constexpr int kLongest_ms = 5000;  // half of what the memory is kept at most
+  pollfd end{ends[0], POLLIN, 0};
+  EXPECT_EQ(::poll(&end, 1, kLongest_ms), 1);
+  EXPECT_EQ(end.revents & (POLLIN | POLLHUP), POLLHUP);
+  ::close(ends[0]);
+}
 
 TEST_F(InterruptTest, ANodeThatDoesNotPollCannotHoldTheProcess) {
   const int status = signalled(SIGINT, [this] {
