@@ -1,76 +1,11 @@
 #include "modalities/text/tokenizer/sentencepiece_model.h"
 
 #include <bit>
-#include <cstring>
-#include <optional>
+
+#include "modalities/weights/protobuf_reader.h"
 
 namespace weft {
 namespace {
-
-// One field of a protocol buffer message.
-struct Field {
-  uint32_t number = 0;
-  uint64_t integer = 0;      // varint or fixed
-  std::string_view content;  // length-delimited
-};
-
-class MessageReader {
- public:
-  MessageReader(std::string_view message, size_t base) : message_(message), base_(base) {}
-
-  // False at the end or at damage; then damaged() tells which.
-  bool next(Field& field) {
-    if (at_ == message_.size() || damaged_) return false;
-    uint64_t key = 0;
-    if (!varint(key) || key >> 3 == 0 || key >> 3 > 0x1FFFFFFF) return fail();
-    field = {static_cast<uint32_t>(key >> 3), 0, {}};
-    switch (key & 7) {
-      case 0: return varint(field.integer) || fail();
-      case 1: return fixed(8, field.integer) || fail();
-      case 5: return fixed(4, field.integer) || fail();
-      case 2: {
-        uint64_t size = 0;
-        if (!varint(size) || size > message_.size() - at_) return fail();
-        field.content = message_.substr(at_, size);
-        at_ += size;
-        return true;
-      }
-      default: return fail();
-    }
-  }
-  bool damaged() const { return damaged_; }
-  size_t offset() const { return base_ + at_; }
-  size_t offset_of(std::string_view content) const {
-    return base_ + static_cast<size_t>(content.data() - message_.data());
-  }
-
- private:
-  bool fail() {
-    damaged_ = true;
-    return false;
-  }
-  bool varint(uint64_t& value) {
-    value = 0;
-    for (int shift = 0; shift < 64 && at_ < message_.size(); shift += 7) {
-      const auto byte = static_cast<uint8_t>(message_[at_++]);
-      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if (byte < 0x80) return true;
-    }
-    return false;
-  }
-  bool fixed(size_t size, uint64_t& value) {
-    if (message_.size() - at_ < size) return false;
-    value = 0;
-    std::memcpy(&value, message_.data() + at_, size);
-    at_ += size;
-    return true;
-  }
-
-  std::string_view message_;
-  size_t base_;
-  size_t at_ = 0;
-  bool damaged_ = false;
-};
 
 class SentencePieceReader {
  public:
@@ -78,8 +13,8 @@ class SentencePieceReader {
       : name_(name), v_(vocabulary) {}
 
   Status read(std::string_view bytes) {
-    MessageReader reader(bytes, 0);
-    for (Field field; reader.next(field);) {
+    ProtobufReader reader(bytes, 0);
+    for (ProtobufField field; reader.next(field);) {
       const size_t offset = field.content.empty() ? 0 : reader.offset_of(field.content);
       Status status;
       if (field.number == 1) status = read_piece(field.content, offset);
@@ -99,11 +34,11 @@ class SentencePieceReader {
   }
 
   Status read_piece(std::string_view message, size_t base) {
-    MessageReader reader(message, base);
+    ProtobufReader reader(message, base);
     std::string_view piece;
     float score = 0;
     uint64_t type = 1;
-    for (Field field; reader.next(field);) {
+    for (ProtobufField field; reader.next(field);) {
       if (field.number == 1) piece = field.content;
       if (field.number == 2) score = std::bit_cast<float>(static_cast<uint32_t>(field.integer));
       if (field.number == 3) type = field.integer;
@@ -119,9 +54,9 @@ class SentencePieceReader {
   }
 
   Status read_trainer(std::string_view message, size_t base) {
-    MessageReader reader(message, base);
+    ProtobufReader reader(message, base);
     uint64_t kind = 1;  // UNIGRAM is the format's default
-    for (Field field; reader.next(field);) {
+    for (ProtobufField field; reader.next(field);) {
       if (field.number == 3) kind = field.integer;
       if (field.number == 24 && field.integer != 0)
         return Status(StatusCode::kUnsupported, "spaces at the end of words (treat_whitespace_as_suffix)")
@@ -142,8 +77,8 @@ class SentencePieceReader {
   }
 
   Status read_normalizer(std::string_view message, size_t base) {
-    MessageReader reader(message, base);
-    for (Field field; reader.next(field);) {
+    ProtobufReader reader(message, base);
+    for (ProtobufField field; reader.next(field);) {
       if (field.number == 2 && !field.content.empty())
         return Status(StatusCode::kUnsupported, "the tokenizer rewrites text (precompiled_charsmap)")
             .at(name_ + ", offset " + std::to_string(reader.offset_of(field.content)))
