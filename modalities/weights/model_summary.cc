@@ -6,6 +6,8 @@
 #include <map>
 
 #include "modalities/weights/json_file.h"
+#include "modalities/weights/mapped_file.h"
+#include "modalities/weights/onnx_model.h"
 
 namespace weft {
 namespace {
@@ -50,6 +52,30 @@ std::string kind_of(const WeightFile& file, const std::string& architecture) {
   if (!metadata.contains("tokenizer.ggml.tokens")) return "weights";
   if (file.tensors().empty()) return "vocabulary";
   return architecture.find("bert") == std::string::npos ? "language model" : "text encoder";
+}
+
+// Data outside of the file is counted where its place is allowed.
+Result<ModelSummary> summarize_onnx(const std::filesystem::path& path) {
+  const Result<MappedFile> file = MappedFile::open(path);
+  if (!file.ok()) return file.status();
+  const Result<OnnxModel> model = read_onnx_model(file->bytes(), path.string());
+  if (!model.ok()) return model.status();
+  const Result<std::vector<std::filesystem::path>> beside = check_external_data(*model, path);
+  if (!beside.ok()) return beside.status();
+  ModelSummary summary;
+  summary.kind = "network";
+  summary.container = "ONNX";
+  summary.name = model->name;
+  summary.parameters = model->parameters;
+  summary.files = static_cast<uint32_t>(1 + beside->size());
+  summary.size_bytes = file->bytes().size();
+  std::error_code error;
+  for (const std::filesystem::path& data : *beside)
+    if (const auto size = std::filesystem::file_size(data, error); !error) summary.size_bytes += size;
+  if (model->weight_type == 0) return summary;
+  summary.format = onnx_type_name(model->weight_type);
+  for (char& c : summary.format) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return summary;
 }
 
 }  // namespace
@@ -104,6 +130,7 @@ std::vector<std::string> model_parts(const std::filesystem::path& folder) {
 
 Result<ModelSummary> summarize_model(const std::filesystem::path& path) {
   std::error_code error;
+  if (path.extension() == ".onnx") return summarize_onnx(path);
   if (!std::filesystem::exists(path / "model_index.json", error)) {
     const Result<WeightFile> file = WeightFile::open(path);
     return file.ok() ? Result<ModelSummary>(summarize_model(*file)) : file.status();

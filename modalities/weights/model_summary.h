@@ -15,8 +15,8 @@ namespace weft {
 
 struct ModelSummary {
   std::string kind;             ///< "language model", "text encoder", "adapter", "vocabulary", "projector",
-                                ///< "diffusion model", "image and text encoder" or "weights"
-  std::string container;        ///< "GGUF", "safetensors" or "diffusers"
+                                ///< "diffusion model", "image and text encoder", "network" or "weights"
+  std::string container;        ///< "GGUF", "safetensors", "diffusers" or "ONNX"
   std::string architecture;     ///< "llama", "gemma3"; empty if the file does not say
   std::string name;             ///< as its makers call it; empty if the file does not say
   std::string format;           ///< the weight format that holds most bytes: "Q4_K"; empty without tensors
@@ -28,7 +28,7 @@ struct ModelSummary {
 
 ModelSummary summarize_model(const WeightFile& file);
 
-/// The same for a weight file, a folder of one model, or a diffusers folder: one with model_index.json, which names the
+/// The same for a weight file, an ONNX file, a folder of one model, or a diffusers folder: one with model_index.json, which names the
 /// folders of its parts. Errors: those of WeightFile::open and of reading model_index.json.
 Result<ModelSummary> summarize_model(const std::filesystem::path& path);
 

@@ -66,5 +66,19 @@ TEST(ModelSummary, KnowsEncodersOfTextsAndWhichFoldersAreTheirParts) {
   EXPECT_EQ(model_parts(folder), std::vector<std::string>{"1_Pooling"});
 }
 
+TEST(ModelSummary, ReadsOnnxWithItsDataBesideIt) {
+  const Result<ModelSummary> summary =
+      summarize_model(std::filesystem::path("assets/golden/onnx/external.onnx"));
+  ASSERT_TRUE(summary.ok()) << to_string(summary.error());
+  EXPECT_EQ(summary->container, "ONNX");
+  EXPECT_EQ(summary->kind, "network");
+  EXPECT_EQ(summary->name, "mlp");
+  EXPECT_EQ(summary->format, "F32");
+  EXPECT_EQ(summary->parameters, 4u * 8 + 8 + 8 * 3);
+  EXPECT_EQ(summary->files, 2u);
+  EXPECT_EQ(summary->size_bytes, std::filesystem::file_size("assets/golden/onnx/external.onnx") +
+                                     std::filesystem::file_size("assets/golden/onnx/external.bin"));
+}
+
 }  // namespace
 }  // namespace weft

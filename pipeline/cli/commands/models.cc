@@ -34,7 +34,8 @@ bool looks_like_model(const fs::directory_entry& entry) {
   const fs::path& path = entry.path();
   if (path.filename().string().front() == '.') return false;
   if (entry.is_regular_file(error))
-    return path.extension() == ".gguf" || path.extension() == ".safetensors" || path.extension() == ".pt";
+    return path.extension() == ".gguf" || path.extension() == ".safetensors" || path.extension() == ".pt" ||
+           path.extension() == ".onnx";
   return entry.is_directory(error) &&
          (fs::exists(path / "config.json", error) || fs::exists(path / "model.safetensors", error) ||
           fs::exists(path / "model_index.json", error));
