@@ -113,6 +113,14 @@ bool ModelStore::parts_unchanged(const Model& model) const {
 }
 
 namespace {
+/// Whether it reads files that it found by its own place: beside another copy of it others may lie.
+bool has_parts_beside(const fs::path& path, std::span<const ModelPart> parts) {
+  return std::any_of(parts.begin(), parts.end(), [&](const ModelPart& part) {
+    const fs::path relative = fs::path(part.path).lexically_relative(path.parent_path());
+    return !relative.empty() && *relative.begin() != "..";
+  });
+}
+
 /// Puts the model's path in front of an error, unless the plugin has named the file itself.
 Status at_model(Status status, const fs::path& path) {
   if (status.ok() || status.error().where.starts_with(path.string())) return status;
@@ -137,7 +145,9 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& model : models_) {
-      if (model->identity_ == identity && model->type_ == request.type && parts_unchanged(*model)) {
+      const bool is_here = model->path_ == *path || !has_parts_beside(model->path_, model->parts_);
+      if (model->identity_ == identity && model->type_ == request.type && is_here &&
+          parts_unchanged(*model)) {
         return model.get();
       }
     }

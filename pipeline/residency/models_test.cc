@@ -189,6 +189,16 @@ TEST_F(ModelStoreTest, FilesAreNotedWithinOpenByAbsolutePaths) {
   EXPECT_EQ(*store.open(wanted), *model);
   write("m.part", 2);
   EXPECT_NE(*store.open(wanted), *model);
+  // A copy elsewhere has a part of its own.
+  fs::create_directory(folder_ / "other");
+  fs::copy_file(folder_ / "m", folder_ / "other/m");
+  write("other/m.part", 3);
+  ModelRequest copy = wanted;
+  copy.path = "other/m";
+  const auto copied = store.open(copy);
+  ASSERT_TRUE(copied.ok());
+  EXPECT_NE(*copied, *store.open(wanted));
+  EXPECT_EQ((*copied)->parts()[0].path, folder_ / "other/m.part");
   char hash[65];
   EXPECT_EQ(seen->add_file(seen->self, (folder_ / "m").c_str(), hash, nullptr), WEFT_INVALID_ARGUMENT);
 }
