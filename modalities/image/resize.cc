@@ -33,10 +33,15 @@ double weight(ResizeFilter filter, double x) {
   }
 }
 
+constexpr double kByteWeight = 1 << 22;  // Pillow's weights for bytes are integers of this scale
+
+// A sum of bytes by such weights, to the nearest byte.
+float byte_of(double sum) { return static_cast<float>(std::clamp(std::floor(sum + 0.5), 0.0, 255.0)); }
+
 }  // namespace
 
 Resizer::Axis Resizer::make_axis(int64_t extent, double begin, double size, int64_t target,
-                                 ResizeFilter filter) {
+                                 ResizeFilter filter, ResizeSteps steps) {
   const double scale = size / static_cast<double>(target);
   const double widening = std::max(scale, 1.0);
   const double reach = radius(filter) * widening;
@@ -66,7 +71,8 @@ Resizer::Axis Resizer::make_axis(int64_t extent, double begin, double size, int6
       weights.push_back(w);
       sum += w;
     }
-    for (double& w : weights) w /= sum;
+    for (double& w : weights)
+      w = steps == ResizeSteps::kBytes ? std::round(w / sum * kByteWeight) / kByteWeight : w / sum;
     axis.first.push_back(first);
     axis.count.push_back(last - first);
     axis.most = std::max(axis.most, last - first);
@@ -80,8 +86,8 @@ Resizer::Axis Resizer::make_axis(int64_t extent, double begin, double size, int6
 
 Resizer::Resizer(const ImageShape& source, const ImageRegion& region, int64_t width, int64_t height,
                  ResizeFilter filter, ResizeSteps steps)
-    : x_(make_axis(source.width, region.left, region.width, width, filter)),
-      y_(make_axis(source.height, region.top, region.height, height, filter)),
+    : x_(make_axis(source.width, region.left, region.width, width, filter, steps)),
+      y_(make_axis(source.height, region.top, region.height, height, filter, steps)),
       source_width_(source.width),
       width_(width),
       channels_(source.channels),
@@ -93,25 +99,44 @@ size_t Resizer::scratch_values() const {
   return static_cast<size_t>((source_width_ + width_ * (1 + y_.most)) * channels_);
 }
 
-// Source row y with its columns done. values: [source width * channels] of scratch.
+// Source row y with its columns done; for kBytes all values are bytes. values: [source width * channels] of scratch.
 void Resizer::load_row(const ImageView& source, int64_t index, int64_t y, float* values,
                        float* columns) const {
+  const bool bytes = steps_ == ResizeSteps::kBytes;
   read_row(source, index, y, values);
   if (weigh_alpha_) {
     for (int64_t x = 0; x < source_width_; ++x) {
       for (int c = 0; c < 3; ++c) values[4 * x + c] *= values[4 * x + 3];
     }
   }
+  for (int64_t i = 0; bytes && i < source_width_ * channels_; ++i)
+    values[i] = static_cast<float>(to_byte(values[i]));
   for (int64_t x = 0; x < width_; ++x) {
     const float* weights = x_.weights.data() + x * x_.most;
     const float* from = values + x_.first[static_cast<size_t>(x)] * channels_;
     const int64_t count = x_.count[static_cast<size_t>(x)];
-    for (int64_t c = 0; c < channels_; ++c) {
-      float sum = 0;
-      for (int64_t k = 0; k < count; ++k) sum += weights[k] * from[k * channels_ + c];
-      columns[x * channels_ + c] =
-          steps_ == ResizeSteps::kBytes ? static_cast<float>(to_byte(sum)) / 255.0f : sum;
-    }
+    for (int64_t c = 0; c < channels_; ++c)
+      columns[x * channels_ + c] = bytes ? byte_of(weighted<double>(weights, from + c, count))
+                                         : weighted<float>(weights, from + c, count);
+  }
+}
+
+template <typename Sum>
+Sum Resizer::weighted(const float* weights, const float* values, int64_t count) const {
+  Sum sum = 0;
+  for (int64_t k = 0; k < count; ++k) sum += Sum{weights[k]} * values[k * channels_];
+  return sum;
+}
+
+template <typename Sum>
+void Resizer::sum_rows(int64_t y, const float* ring, Sum* sums) const {
+  const int64_t first = y_.first[static_cast<size_t>(y)], count = y_.count[static_cast<size_t>(y)];
+  const int64_t row_values = width_ * channels_;
+  std::fill_n(sums, row_values, Sum{0});
+  for (int64_t k = 0; k < count; ++k) {
+    const Sum w = y_.weights[static_cast<size_t>(y * y_.most + k)];
+    const float* row = ring + (first + k) % y_.most * row_values;
+    for (int64_t i = 0; i < row_values; ++i) sums[i] += w * row[i];
   }
 }
 
@@ -121,18 +146,19 @@ void Resizer::run(const ImageView& source, const ImageView& target, int64_t inde
   float* values = scratch;
   float* sums = values + source_width_ * channels_;
   float* ring = sums + row_values;  // row r is at r modulo most: no target row needs more
-  int64_t loaded = 0;               // rows before it are there or no longer needed
+  std::vector<double> exact(steps_ == ResizeSteps::kBytes ? static_cast<size_t>(row_values) : 0);
+  int64_t loaded = 0;  // rows before it are there or no longer needed
   for (int64_t y = begin; y < end; ++y) {
     const int64_t first = y_.first[static_cast<size_t>(y)], count = y_.count[static_cast<size_t>(y)];
     for (loaded = std::max(loaded, first); loaded < first + count; ++loaded) {
       if (cancelled()) return;
       load_row(source, index, loaded, values, ring + loaded % y_.most * row_values);
     }
-    std::fill_n(sums, row_values, 0.0f);
-    for (int64_t k = 0; k < count; ++k) {
-      const float w = y_.weights[static_cast<size_t>(y * y_.most + k)];
-      const float* row = ring + (first + k) % y_.most * row_values;
-      for (int64_t i = 0; i < row_values; ++i) sums[i] += w * row[i];
+    if (exact.empty()) {
+      sum_rows(y, ring, sums);
+    } else {
+      sum_rows(y, ring, exact.data());
+      for (int64_t i = 0; i < row_values; ++i) sums[i] = byte_of(exact[static_cast<size_t>(i)]) / 255.0f;
     }
     if (weigh_alpha_) {
       for (int64_t x = 0; x < width_; ++x) {
