@@ -4,7 +4,7 @@
   run_cases.py usage.test
 
   # comment
-  needs model                the file's further cases need SmolLM2
+  needs model [FILE]         the file's further cases need SmolLM2, or this model
   $ command                  run with bash in a scratch checkout; lines that begin with "+ " go on
   exit N                     its exit code; 0 if not said
   stdout: text               standard output contains this; "stderr:" likewise
@@ -17,17 +17,17 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from workspace import SKIPPED, Workspace, has_model  # noqa: E402
+from workspace import MODEL, SKIPPED, Workspace, has_model  # noqa: E402
 
 
 def read_cases(path):
-    """[(line number, command, exit code, [(kind, stream, text)], needs model)]"""
-    cases, needs_model = [], False
+    """[(line number, command, exit code, [(kind, stream, text)], the model that it needs)]"""
+    cases, needs_model = [], None
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        if line == "needs model":
-            needs_model = True
+        if line.split()[:2] == ["needs", "model"]:
+            needs_model = line.split()[2] if len(line.split()) > 2 else MODEL
         elif line.startswith("$ "):
             cases.append({"line": number, "command": line[2:], "exit": 0, "checks": [], "needs_model": needs_model})
         elif line.startswith("+ ") and cases:
@@ -64,7 +64,7 @@ def main(path):
     cases, failed, skipped = read_cases(path), 0, 0
     with Workspace() as workspace:
         for case in cases:
-            if case["needs_model"] and not has_model():
+            if case["needs_model"] and not has_model(case["needs_model"]):
                 skipped += 1
                 continue
             result = workspace.bash(case["command"], timeout_s=120)

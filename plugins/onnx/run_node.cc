@@ -1,0 +1,237 @@
+#include "plugins/onnx/run_node.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace weft::onnx {
+namespace {
+
+constexpr weft_port output_port(const char* name) {
+  return sdk::optional_port(name, "tensor", "The output of this number in parameter outputs.");
+}
+constexpr weft_port kOutputs[] = {
+    sdk::port("output", "tensor", "The model's first output, or the first in parameter outputs."),
+    output_port("output_2"),
+    output_port("output_3"),
+    output_port("output_4"),
+    output_port("output_5"),
+    output_port("output_6"),
+    output_port("output_7"),
+    output_port("output_8")};
+constexpr weft_parameter kParameters[] = {
+    sdk::parameter({.name = "model", .type = "model", .choices = kNetworkModels, .help = "The ONNX model."}),
+    sdk::parameter({.name = "outputs",
+                    .type = "list<text>",
+                    .default_json = "[]",
+                    .help = "Names of the model's outputs, in the order of this node's; at most 8. None: the "
+                            "model's own order."}),
+    sdk::parameter(
+        {.name = "image_white",
+         .type = "float",
+         .default_json = "1",
+         .help =
+             "For inputs that get pictures: what white becomes before the mean is taken off: 1, or 255."}),
+    sdk::parameter({.name = "image_mean",
+                    .type = "list<float>",
+                    .default_json = "[0]",
+                    .help = "What is taken off: one number, or one a channel, in the model's order."}),
+    sdk::parameter({.name = "image_deviation",
+                    .type = "list<float>",
+                    .default_json = "[1]",
+                    .help = "What is then divided by: one number, or one a channel."}),
+    sdk::parameter({.name = "image_bgr",
+                    .type = "bool",
+                    .default_json = "false",
+                    .help = "The model wants blue first, then green, then red."})};
+
+Status read_channels(const sdk::Parameters& parameters, const char* name, std::array<double, 3>* channels) {
+  const auto numbers = nlohmann::json::parse(parameters.get_text(name), nullptr, false);
+  if (!numbers.is_array() || (numbers.size() != 1 && numbers.size() != 3))
+    return Status(StatusCode::kInvalidArgument, "a list of the wrong length")
+        .at(std::string("parameter '") + name + "'")
+        .expected("1 or 3 numbers")
+        .got(std::to_string(numbers.size()));
+  for (size_t c = 0; c < 3; ++c) (*channels)[c] = numbers[numbers.size() == 1 ? 0 : c].get<double>();
+  return {};
+}
+
+Result<PictureValues> read_picture_values(const sdk::Parameters& parameters) {
+  PictureValues values;
+  values.white = parameters.get_float("image_white");
+  values.is_bgr = parameters.get_bool("image_bgr");
+  Status status = read_channels(parameters, "image_mean", &values.mean);
+  if (status.ok()) status = read_channels(parameters, "image_deviation", &values.deviation);
+  if (!status.ok()) return status;
+  for (const double deviation : values.deviation)
+    if (deviation == 0)
+      return Status(StatusCode::kInvalidArgument, "a division by zero")
+          .at("parameter 'image_deviation'")
+          .expected("numbers other than 0");
+  return values;
+}
+
+/// Bounds of the extents that the model names, from those of the inputs: the largest that a symbol could be. A picture comes as
+/// NHWC whatever the model's order is, and its bounds do not say that it is one.
+class SymbolBounds {
+ public:
+  void add(const NetworkPort& port, const weft_spec& spec) {
+    if (spec.kind != WEFT_KIND_TENSOR || !port.has_rank ||
+        static_cast<size_t>(spec.rank) != port.dimensions.size())
+      return unknown(port);
+    const std::optional<PictureLayout> layout = picture_layout(port);
+    for (size_t axis = 0; axis < port.dimensions.size(); ++axis) {
+      note(port.dimensions[axis], spec.shape[axis]);
+      constexpr size_t kFromNhwc[] = {0, 3, 1, 2};
+      if (layout && layout->is_nchw) note(port.dimensions[axis], spec.shape[kFromNhwc[axis]]);
+    }
+  }
+  int64_t bound(const OnnxDimension& dimension) const {
+    if (dimension.extent >= 0) return dimension.extent;
+    const auto found = bounds_.find(dimension.symbol);
+    return dimension.symbol.empty() || found == bounds_.end() ? WEFT_UNBOUNDED : found->second;
+  }
+
+ private:
+  void unknown(const NetworkPort& port) {
+    for (const OnnxDimension& dimension : port.dimensions) note(dimension, WEFT_UNBOUNDED);
+  }
+  void note(const OnnxDimension& dimension, int64_t extent) {
+    if (dimension.extent >= 0 || dimension.symbol.empty()) return;
+    const auto [known, is_new] = bounds_.emplace(dimension.symbol, extent);
+    if (is_new) return;
+    known->second = known->second == WEFT_UNBOUNDED || extent == WEFT_UNBOUNDED
+                        ? WEFT_UNBOUNDED
+                        : std::max(known->second, extent);
+  }
+
+  std::map<std::string, int64_t> bounds_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RunNode>> RunNode::create(const sdk::NodeConfig& config) {
+  auto node = std::make_unique<RunNode>(config);
+  Result<PictureValues> values = read_picture_values(config.parameters());
+  Status status = values.status();
+  if (status.ok()) status = node->connect(config);
+  if (!status.ok()) return status;
+  node->picture_values_ = *values;
+  return node;
+}
+
+RunNode::RunNode(const sdk::NodeConfig& config)
+    : host_(config.host()), network_(*config.model<Network>("model")) {}
+
+Status RunNode::connect(const sdk::NodeConfig& config) {
+  const std::span<const NetworkPort> inputs = network_.inputs();
+  constexpr size_t kNone = SIZE_MAX;
+  port_of_input_.assign(inputs.size(), kNone);
+  for (size_t port = 0; port < config.n_inputs(); ++port) {
+    const std::optional<size_t> input = find_port(inputs, config.input_name(port));
+    if (!input)
+      return Status(StatusCode::kInvalidArgument, "the model has no such input")
+          .at("input '" + std::string(config.input_name(port)) + "'")
+          .expected(inputs.empty() ? "none" : names_of(inputs));
+    port_of_input_[*input] = port;
+  }
+  for (size_t input = 0; input < inputs.size(); ++input)
+    if (port_of_input_[input] == kNone)
+      return Status(StatusCode::kInvalidArgument, "an input of the model has no link")
+          .at("input '" + inputs[input].name + "'")
+          .expected(to_string(inputs[input]))
+          .hint("\"in\": { \"" + inputs[input].name + "\": \"node.port\" }");
+  return choose_outputs(config.parameters());
+}
+
+Status RunNode::choose_outputs(const sdk::Parameters& parameters) {
+  const std::span<const NetworkPort> outputs = network_.outputs();
+  const auto names = nlohmann::json::parse(parameters.get_text("outputs"), nullptr, false);
+  if (names.empty())
+    for (size_t output = 0; output < std::min(outputs.size(), std::size(kOutputs)); ++output)
+      output_of_port_.push_back(output);
+  if (names.size() > std::size(kOutputs))
+    return Status(StatusCode::kInvalidArgument, "more outputs than the node has ports")
+        .at("parameter 'outputs'")
+        .expected("at most " + std::to_string(std::size(kOutputs)))
+        .got(std::to_string(names.size()));
+  for (const auto& name : names) {
+    const std::optional<size_t> output = find_port(outputs, name.get<std::string>());
+    if (!output)
+      return Status(StatusCode::kInvalidArgument, "the model has no output '" + name.get<std::string>() + "'")
+          .at("parameter 'outputs'")
+          .expected(names_of(outputs));
+    output_of_port_.push_back(*output);
+  }
+  return {};
+}
+
+Status RunNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
+  SymbolBounds symbols;
+  for (size_t input = 0; input < port_of_input_.size(); ++input)
+    symbols.add(network_.inputs()[input], inputs[port_of_input_[input]]);
+  for (size_t port = 0; port < output_of_port_.size(); ++port) {
+    const NetworkPort& output = network_.outputs()[output_of_port_[port]];
+    if (!output.has_rank) continue;
+    std::vector<int64_t> bounds;
+    for (const OnnxDimension& dimension : output.dimensions) bounds.push_back(symbols.bound(dimension));
+    plan.set_output(port, sdk::tensor_spec(output.dtype, bounds));
+  }
+  constexpr std::array<int64_t, 1> kNothing = {0};
+  for (size_t port = output_of_port_.size(); port < plan.n_outputs(); ++port)
+    plan.set_output(port, sdk::tensor_spec(WEFT_DTYPE_F32, kNothing));
+  return {};
+}
+
+Status RunNode::run(sdk::Request& request, const sdk::Execution& execution) {
+  std::vector<InputTensor> inputs;
+  std::vector<weft_tensor> views;
+  for (size_t input = 0; input < port_of_input_.size(); ++input) {
+    Result<InputTensor> made = make_input(host_, request.input(port_of_input_[input]),
+                                          network_.inputs()[input], picture_values_, execution.stream());
+    if (!made.ok()) return made.status();
+    views.push_back(made->view);
+    inputs.push_back(*std::move(made));
+  }
+  if (Status status = check_shapes(network_.inputs(), views); !status.ok()) return status;
+  return network_.session().run(
+      views, output_of_port_,
+      [&](size_t port, const weft_tensor& made) { return take_output(request, execution, port, made); },
+      [&] { return request.cancelled(); });
+}
+
+Status RunNode::take_output(sdk::Request& request, const sdk::Execution& execution, size_t port,
+                            const weft_tensor& made) const {
+  const NetworkPort& output = network_.outputs()[output_of_port_[port]];
+  if (made.dtype != output.dtype)
+    return Status(StatusCode::kCorruptData, "the model makes other elements than its file says")
+        .at("output '" + output.name + "'")
+        .expected(to_string(output))
+        .got(to_string(made));
+  Result<sdk::NewTensor> tensor = host_.allocate_tensor(
+      made.dtype, {made.shape, static_cast<size_t>(made.rank)}, execution.stream(), "onnx output");
+  if (!tensor.ok()) return tensor.status();
+  if (const int64_t count = sdk::element_count(made); count > 0)
+    std::memcpy(tensor->view.data, made.data,
+                static_cast<size_t>(count * sdk::element_size_bytes(made.dtype)));
+  Status status = request.set_output(port, host_.make_tensor(tensor->buffer, tensor->view));
+  if (status.code() != StatusCode::kOutOfRange) return status;
+  return Status(StatusCode::kCorruptData, "the model makes another shape than its file says")
+      .at("output '" + output.name + "'")
+      .expected(to_string(output))
+      .got(to_string(made));
+}
+
+const weft_node_type kRunNode =
+    sdk::node<RunNode>({.name = "onnx.run",
+                        .help = "Runs an ONNX model. Links in \"in\" have the names of its inputs, with '_' "
+                                "for other characters than letters, digits, "
+                                "'_' and '-'.",
+                        .flags = WEFT_NODE_PURE | WEFT_NODE_EXTRA_INPUTS,
+                        .outputs = kOutputs,
+                        .parameters = kParameters});
+
+}  // namespace weft::onnx
