@@ -101,7 +101,7 @@ void attention_share(const AttentionShape& shape, const AttentionRow* rows, int6
         tile.q[i] = row.q + head * shape.head_dim;
         tile.y[i] = row.y + head * shape.head_dim;
         tile.bias[i] = row.bias == nullptr ? nullptr : row.bias + head * shape.bias_head_stride;
-        tile.last[i] = row.position;
+        tile.last[i] = row.last_seen();
         tile.first[i] = shape.window > 0 ? std::max<int64_t>(row.position - shape.window + 1, 0) : 0;
       }
       bodies.tile(static_cast<uint8_t>(shape.format), tile);

@@ -2,6 +2,7 @@
 ///
 /// For query row i and head h, with g = h / (n_heads / n_kv_heads):
 ///   y[i, h] = sum_t softmax_t(cap(scale * q[i, h] . K[t, g]) + bias[i, h, t]) V[t, g],  t in (position - window, position]
+/// or up to a later token, where the row looks ahead, as a picture's tokens do within it.
 ///
 /// Keys and values lie in pages of kPageTokens consecutive positions; within a page and layer, each KV head has
 /// one block of keys, stored with the tokens innermost ([head_dim][kPageTokens], so that one vector holds one
@@ -9,7 +10,7 @@
 ///
 /// Numerics: online softmax in f32, page after page from the first that the window reaches; a score is summed in
 /// ascending component (with AVX-512 even and odd ones apart), a value in ascending position. The bits of a row depend on its query, its position,
-/// its bias and the pages alone. A page's tokens past the row's own position are not read into any result, whatever they hold.
+/// its bias, how far it looks ahead, and the pages alone. A page's tokens past the last one that the row sees are not read into any result, whatever they hold.
 /// Source: Milakov & Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao 2023, arXiv:2307.08691 (tiling);
 /// Kwon et al. 2023, arXiv:2309.06180 (pages).
 #ifndef WEFT_KERNELS_OPS_ATTENTION_ATTENTION_H
@@ -52,9 +53,13 @@ struct AttentionRow {
   float* y = nullptr;
   std::byte* const* pages = nullptr;  // of its sequence, from position 0
   int64_t position = 0;
-  /// Added to scores: for each head position + 1 floats, of the tokens from position 0 on, shape.bias_head_stride apart; or null.
-  /// -infinity hides a token; a row that sees none is NaN.
+  /// Added to scores: for each head one float of every token from position 0 to the last one seen, shape.bias_head_stride apart; or
+  /// null. -infinity hides a token; a row that sees none is NaN.
   const float* bias = nullptr;
+  /// Tokens behind the row's own that it sees; their keys and values are stored.
+  int64_t ahead = 0;
+
+  int64_t last_seen() const { return position + ahead; }
 };
 
 struct AttentionShape {
@@ -64,7 +69,7 @@ struct AttentionShape {
   KvFormat format = KvFormat::kF16;
   float scale = 1;
   float softcap = 0;             // 0: none
-  int64_t window = 0;            // tokens seen, the row's own included; 0: all
+  int64_t window = 0;            // tokens seen up to the row's own, that included; 0: all
   int64_t layer_offset = 0;      // bytes from a page's start to this layer's blocks
   int64_t bias_head_stride = 0;  // floats from one head's bias to the next one's; 0: all heads have the same
 };

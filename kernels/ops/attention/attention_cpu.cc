@@ -122,7 +122,7 @@ float soften_part(const AttentionTile& tile, float* scores, const float* bias, i
     const I32 at = slot + static_cast<int32_t>(i);
     const I32 seen = (at >= static_cast<int32_t>(low)) & (at <= static_cast<int32_t>(high));
     F32 score = scaled(tile, load(scores + i));
-    const int64_t n = high + 1 - i;  // what lies behind the row's own token is not there
+    const int64_t n = high + 1 - i;  // what lies behind the last token seen is not there
     if (bias != nullptr && n > 0) score += n >= kLanes ? load(bias + i) : load_first(bias + i, n);
     const F32 s = choose(seen, score, nothing);
     store(scores + i, s);

@@ -37,12 +37,13 @@ void attention_reference(const AttentionShape& shape, const AttentionRow& row) {
   const int64_t padded = padded_head_dim(shape.head_dim);
   const int64_t groups = shape.head_dim / 32;
   const int64_t first = shape.window > 0 ? std::max<int64_t>(row.position - shape.window + 1, 0) : 0;
+  const int64_t last = row.last_seen();
   for (int64_t h = 0; h < shape.n_heads; ++h) {
     const int64_t g = h / (shape.n_heads / shape.n_kv_heads);
     const float* q = row.q + h * shape.head_dim;
     std::vector<double> weights;
     double largest = -INFINITY;
-    for (int64_t t = first; t <= row.position; ++t) {
+    for (int64_t t = first; t <= last; ++t) {
       const std::byte* keys = row.pages[t / kPageTokens] + shape.layer_offset + g * 2 * block;
       const int64_t slot = t % kPageTokens;
       double score = 0;
@@ -58,7 +59,7 @@ void attention_reference(const AttentionShape& shape, const AttentionRow& row) {
     for (double& w : weights) sum += w = std::exp(w - largest);
     for (int64_t d = 0; d < shape.head_dim; ++d) {
       double y = 0;
-      for (int64_t t = first; t <= row.position; ++t) {
+      for (int64_t t = first; t <= last; ++t) {
         const std::byte* values = row.pages[t / kPageTokens] + shape.layer_offset + (g * 2 + 1) * block;
         const int64_t slot = t % kPageTokens;
         y += weights[t - first] * stored(shape, values, slot * padded + d, slot * groups + d / 32);

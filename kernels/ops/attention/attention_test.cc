@@ -53,6 +53,11 @@ class Fixture {
       }
     }
   }
+  // Tokens [begin, end) look ahead, up to the last of them.
+  void set_block(int64_t begin, int64_t end) {
+    block_begin_ = begin;
+    block_end_ = end;
+  }
   // The rows of tokens [begin, end), computed by `n_threads` in turn.
   std::vector<float> attend(int64_t begin, int64_t end, IsaLevel level, uint32_t n_threads = 1) const {
     std::vector<float> y(static_cast<size_t>((end - begin) * width()));
@@ -76,6 +81,7 @@ class Fixture {
   AttentionRow row(int64_t t, float* y) const {
     AttentionRow row{q_.data() + t * width(), y, pages_.data(), t};
     if (!bias_.empty()) row.bias = bias_[static_cast<size_t>(t)].data();
+    if (t >= block_begin_ && t < block_end_) row.ahead = block_end_ - 1 - t;
     return row;
   }
 
@@ -84,6 +90,7 @@ class Fixture {
   std::vector<std::byte*> pages_;
   std::vector<float> k_, v_, q_;
   std::vector<std::vector<float>> bias_;  // of each token's row
+  int64_t block_begin_ = 0, block_end_ = 0;
 };
 
 AttentionShape shape_of(KvFormat format, int64_t heads, int64_t kv_heads, int64_t head_dim,
@@ -151,6 +158,33 @@ TEST(Attention, BitsOfARowDoNotDependOnItsNeighboursOrTheThreads) {
         }
         const std::vector<float> shared = fixture.attend(0, 100, level, 3);
         EXPECT_EQ(std::memcmp(shared.data(), together.data(), together.size() * 4), 0);
+      }
+    }
+  }
+}
+
+// A picture's tokens look ahead within it, over several pages and further than the window, which bounds what is behind them.
+TEST(Attention, RowsLookAheadWithinTheirBlock) {
+  constexpr int64_t kTokens = 100, kBegin = 21, kEnd = 83;
+  for (IsaLevel level : testing::available_levels()) {
+    for (KvFormat format : kFormats) {
+      for (int64_t window : {0, 10}) {
+        Fixture fixture(shape_of(format, 4, 2, 32, window), kTokens, level);
+        const std::vector<float> causal = fixture.attend(0, kTokens, level);
+        fixture.set_block(kBegin, kEnd);
+        const std::vector<float> got = fixture.attend(0, kTokens, level),
+                                 want = fixture.reference(0, kTokens);
+        EXPECT_LT(testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size())),
+                  testing::tolerance(DType::kF32))
+            << to_string(level) << " " << to_string(format) << " window " << window;
+        const size_t width = static_cast<size_t>(fixture.width());
+        for (int64_t t = 0; t < kTokens; ++t) {
+          const size_t at = static_cast<size_t>(t) * width;
+          const bool same = t < kBegin || t >= kEnd - 1;  // the block's last token has nothing ahead
+          EXPECT_EQ(std::memcmp(got.data() + at, causal.data() + at, width * 4) == 0, same) << t;
+          const std::vector<float> alone = fixture.attend(t, t + 1, level, 3);
+          ASSERT_EQ(std::memcmp(alone.data(), got.data() + at, width * 4), 0) << t;
+        }
       }
     }
   }
