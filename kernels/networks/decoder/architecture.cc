@@ -112,15 +112,24 @@ void read_gguf_shapes(MetadataReader& reader, DecoderConfig& config) {
   }
 }
 
-void read_hugging_face_shapes(MetadataReader& reader, DecoderConfig& config) {
-  config.width = reader.size("hidden_size");
-  config.n_layers = reader.size("num_hidden_layers", kMaxLayers);
-  config.n_heads = reader.size("num_attention_heads");
-  config.n_kv_heads = reader.size_or("num_key_value_heads", config.n_heads);
-  config.head_dim = reader.size_or("head_dim", config.width / config.n_heads);
-  config.mlp_width = reader.size("intermediate_size");
-  config.context_length = reader.size("max_position_embeddings");
-  config.norm_epsilon = static_cast<float>(reader.positive("rms_norm_eps"));
+void read_hugging_face_shapes(MetadataReader& reader, DecoderConfig& config, const UnsaidShapes& unsaid) {
+  const bool nested = reader.metadata().contains(kTextModelType);
+  const auto size = [&](std::string_view key, int64_t value, int64_t most = INT32_MAX) {
+    return nested && value > 0 && !reader.has(key) ? value : reader.size(key, most);
+  };
+  const auto or_else = [nested](int64_t value, int64_t derived) {
+    return nested && value > 0 ? value : derived;
+  };
+  config.width = size("hidden_size", unsaid.width);
+  config.n_layers = size("num_hidden_layers", unsaid.n_layers, kMaxLayers);
+  config.n_heads = size("num_attention_heads", unsaid.n_heads);
+  config.n_kv_heads = reader.size_or("num_key_value_heads", or_else(unsaid.n_kv_heads, config.n_heads));
+  config.head_dim = reader.size_or("head_dim", or_else(unsaid.head_dim, config.width / config.n_heads));
+  config.mlp_width = size("intermediate_size", unsaid.mlp_width);
+  config.context_length = size("max_position_embeddings", unsaid.context_length);
+  config.norm_epsilon = static_cast<float>(nested && unsaid.norm_epsilon > 0
+                                               ? reader.positive_or("rms_norm_eps", unsaid.norm_epsilon)
+                                               : reader.positive("rms_norm_eps"));
   config.activation = read_activation(reader, "hidden_act", "silu");
   config.attention_scale = 1 / std::sqrt(static_cast<float>(config.head_dim));
   config.rope.original_context = static_cast<double>(config.context_length);

@@ -77,8 +77,9 @@ struct Architecture {
   /// As GGUF's general.architecture and config.json's model_type spell it.
   std::span<const std::string_view> names;
   FileLayout gguf, hugging_face;
-  /// Fills everything but `architecture`, `vocabulary` and rope.layout, which open() sets.
-  Status (*configure)(const Metadata& metadata, WeightContainer container, DecoderConfig& config);
+  /// Fills everything but `architecture`, `vocabulary` and rope.layout, which open() sets. Reads keys behind the prefix of their
+  /// place: "llama." in GGUF; in a config.json none, or "text_config." of a model that has more than its decoder.
+  Status (*configure)(MetadataReader& reader, WeightContainer container, DecoderConfig& config);
 
   /// The layout of one kind of file, with its names.
   FileLayout layout(WeightContainer container) const;
@@ -87,11 +88,22 @@ struct Architecture {
 /// Errors: kUnsupported, naming the known ones.
 Result<const Architecture*> find_architecture(std::string_view name);
 
+/// Where a model that has more than its decoder says what that is.
+inline constexpr std::string_view kTextModelType = "text_config.model_type";
+
+/// The values that transformers' config class of an architecture leaves out of a text_config.
+struct UnsaidShapes {
+  int64_t width = 0, n_layers = 0, n_heads = 0, mlp_width = 0, context_length = 0;
+  int64_t n_kv_heads = 0, head_dim = 0;  // 0: as many as heads; the width's share of a head
+  double norm_epsilon = 0;
+};
+
 /// The keys that all architectures share in GGUF: shapes, norm epsilon, rotation with its scaling, window.
 /// `reader` has the prefix "<architecture>.".
 void read_gguf_shapes(MetadataReader& reader, DecoderConfig& config);
-/// The same of a config.json in llama's spelling.
-void read_hugging_face_shapes(MetadataReader& reader, DecoderConfig& config);
+/// The same of a config.json in llama's spelling. unsaid: what a text_config means that leaves keys out; a config.json of its own,
+/// and one whose `unsaid` is 0, must have them.
+void read_hugging_face_shapes(MetadataReader& reader, DecoderConfig& config, const UnsaidShapes& unsaid = {});
 /// config.json's rotation: base and scaling under "rope_parameters" or "rope_scaling", or for one kind of layer
 /// under "rope_parameters.<kind>".
 void read_hugging_face_rope(MetadataReader& reader, std::string_view kind, int64_t n_rotated, double base,

@@ -11,6 +11,9 @@ namespace {
 // Part of the packed weights' key: changes with the order or content of the packed bytes.
 constexpr int kDecoderLayoutVersion = 1;
 
+// Models of config.json whose decoder is but a part of them.
+constexpr std::string_view kWithTower[] = {"llava", "gemma3"};
+
 // What precedes the names of the body's tensors in safetensors files; a file is known by its embedding.
 constexpr std::string_view kHuggingFacePrefixes[] = {"model.", "transformer.", "", "model.language_model.",
                                                      "language_model.model."};
@@ -65,13 +68,22 @@ Result<std::unique_ptr<Decoder::State>> open_state(const WeightFile& file) {
   const bool gguf = file.container() == WeightContainer::kGguf;
   Result<std::string_view> name = file.metadata().string(gguf ? "general.architecture" : "model_type");
   if (!name.ok()) return name.status();
+  std::string prefix = gguf ? std::string(*name) + "." : "";
+  // A model with a vision tower keeps its decoder's configuration one level deeper.
+  const bool has_more = !gguf && file.metadata().contains(kTextModelType);
+  if (has_more && std::ranges::find(kWithTower, *name) != std::end(kWithTower)) {
+    prefix = "text_config.";
+    name = file.metadata().string(kTextModelType);
+    if (!name.ok()) return name.status();
+  }
   Result<const Architecture*> architecture = find_architecture(*name);
   if (!architecture.ok()) return architecture.status().at(file.path().string());
   state->config.architecture = std::string(*name);
   state->architecture = *architecture;
   state->layout = (*architecture)->layout(file.container());
   state->config.rope.layout = state->layout.rope;
-  Status configured = (*architecture)->configure(file.metadata(), file.container(), state->config);
+  MetadataReader reader(file.metadata(), prefix);
+  Status configured = (*architecture)->configure(reader, file.container(), state->config);
   if (!configured.ok()) return configured;
   if (Status valid = check(file, state->config); !valid.ok()) return valid;
   if (!gguf) state->prefix = find_prefix(file, state->layout);

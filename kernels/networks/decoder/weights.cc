@@ -16,6 +16,12 @@ std::string shape_text(std::span<const int64_t> shape) {
   return text + "]";
 }
 
+// "language_model.model." without its last part.
+std::string outside(const std::string& prefix) {
+  const size_t dot = prefix.empty() ? std::string::npos : prefix.find_last_of('.', prefix.size() - 2);
+  return dot == std::string::npos ? std::string() : prefix.substr(0, dot + 1);
+}
+
 // Finds tensors, checks them, and lays out the packed bytes; keeps the first error.
 class WeightPlanner {
  public:
@@ -26,8 +32,8 @@ class WeightPlanner {
   const WeightTensor* find(Part part, int64_t layer, std::string_view suffix) {
     for (const PartName& candidate : state_.layout.names) {
       if (candidate.part != part) continue;
-      // Output projections stand outside the body that the prefix names.
-      for (const std::string& prefix : {state_.prefix, std::string()}) {
+      // Output projections stand outside the body that the prefix names: "language_model.model." or the file's whole.
+      for (const std::string& prefix : {state_.prefix, outside(state_.prefix), std::string()}) {
         const WeightTensor* tensor =
             state_.file->find(tensor_name(prefix, candidate.name, layer) + std::string(suffix));
         if (tensor) {

@@ -36,17 +36,15 @@ constexpr PartName kHuggingFaceNames[] = {
     {Part::kDown, "h.{}.mlp.dense_4h_to_h"},
 };
 
-Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
+Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   config.norm = NormKind::kLayer;
   config.block = BlockKind::kParallel;
   config.mlp = MlpKind::kPlain;
   config.activation = Activation::kGelu;
   if (container == WeightContainer::kGguf) {
-    MetadataReader reader(metadata, config.architecture + ".");
     read_gguf_shapes(reader, config);
     return reader.status();
   }
-  MetadataReader reader(metadata);
   config.width = reader.size("hidden_size");
   config.n_layers = reader.size("num_hidden_layers", kMaxLayers);
   config.n_heads = reader.size("num_attention_heads");

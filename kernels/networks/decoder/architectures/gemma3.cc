@@ -28,6 +28,15 @@ constexpr PartName kHuggingFaceNames[] = {
 };
 constexpr int64_t kPeriod = 6;  // every sixth layer sees everything
 constexpr double kLocalBase = 10000;
+// Of transformers' Gemma3TextConfig.
+constexpr UnsaidShapes kUnsaid = {.width = 2304,
+                                  .n_layers = 26,
+                                  .n_heads = 8,
+                                  .mlp_width = 9216,
+                                  .context_length = 131072,
+                                  .n_kv_heads = 4,
+                                  .head_dim = 256,
+                                  .norm_epsilon = 1e-6};
 
 void configure_gguf(MetadataReader& reader, DecoderConfig& config) {
   read_gguf_shapes(reader, config);
@@ -45,7 +54,7 @@ void configure_gguf(MetadataReader& reader, DecoderConfig& config) {
 }
 
 void configure_hugging_face(MetadataReader& reader, DecoderConfig& config) {
-  read_hugging_face_shapes(reader, config);
+  read_hugging_face_shapes(reader, config, kUnsaid);
   config.activation = read_activation(reader, "hidden_activation", "gelu_pytorch_tanh");
   config.attention_scale =
       1 / std::sqrt(static_cast<float>(reader.positive_or("query_pre_attn_scalar", 256)));
@@ -64,18 +73,12 @@ void configure_hugging_face(MetadataReader& reader, DecoderConfig& config) {
   }
 }
 
-Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
+Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   config.query_key_norm = true;
   config.post_norms = true;
   config.activation = Activation::kGeluTanh;
   config.local_rope.layout = RopeLayout::kHalves;
-  const bool gguf = container == WeightContainer::kGguf;
-  // A checkpoint with a vision tower keeps the language model's shapes one level deeper.
-  const std::string prefix = gguf                                           ? config.architecture + "."
-                             : metadata.contains("text_config.hidden_size") ? "text_config."
-                                                                            : "";
-  MetadataReader reader(metadata, prefix);
-  if (gguf) configure_gguf(reader, config);
+  if (container == WeightContainer::kGguf) configure_gguf(reader, config);
   else configure_hugging_face(reader, config);
   config.embedding_scale = std::sqrt(static_cast<float>(config.width));
   return reader.status();

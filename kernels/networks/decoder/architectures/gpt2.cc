@@ -15,17 +15,15 @@ constexpr PartName kHuggingFaceNames[] = {
     {Part::kUp, "h.{}.mlp.c_fc"},        {Part::kDown, "h.{}.mlp.c_proj"},
 };
 
-Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
+Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   config.norm = NormKind::kLayer;
   config.mlp = MlpKind::kPlain;
   config.activation = Activation::kGeluTanh;
   config.learned_positions = true;
   if (container == WeightContainer::kGguf) {
-    MetadataReader reader(metadata, config.architecture + ".");
     read_gguf_shapes(reader, config);
     return reader.status();
   }
-  MetadataReader reader(metadata);
   config.width = reader.size("n_embd");
   config.n_layers = reader.size("n_layer", kMaxLayers);
   config.n_heads = config.n_kv_heads = reader.size("n_head");

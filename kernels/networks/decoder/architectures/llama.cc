@@ -12,15 +12,21 @@ void read_window(MetadataReader& reader, std::string_view key, DecoderConfig& co
   config.local_rope = config.rope;
 }
 
-Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
+// Of transformers' LlamaConfig; Vicuna's in LLaVA is written by what differs from it.
+constexpr UnsaidShapes kUnsaid = {.width = 4096,
+                                  .n_layers = 32,
+                                  .n_heads = 32,
+                                  .mlp_width = 11008,
+                                  .context_length = 2048,
+                                  .norm_epsilon = 1e-6};
+
+Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   if (container == WeightContainer::kGguf) {
-    MetadataReader reader(metadata, config.architecture + ".");
     read_gguf_shapes(reader, config);
     read_window(reader, "attention.sliding_window", config);
     return reader.status();
   }
-  MetadataReader reader(metadata);
-  read_hugging_face_shapes(reader, config);
+  read_hugging_face_shapes(reader, config, config.architecture == "llama" ? kUnsaid : UnsaidShapes());
   read_window(reader, "sliding_window", config);
   return reader.status();
 }

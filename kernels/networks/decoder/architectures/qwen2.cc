@@ -4,13 +4,11 @@
 namespace weft {
 namespace {
 
-Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
+Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   if (container == WeightContainer::kGguf) {
-    MetadataReader reader(metadata, config.architecture + ".");
     read_gguf_shapes(reader, config);
     return reader.status();
   }
-  MetadataReader reader(metadata);
   read_hugging_face_shapes(reader, config);
   if (reader.flag_or("use_sliding_window", false)) {
     config.sliding_window = reader.size("sliding_window");

@@ -4,11 +4,9 @@
 namespace weft {
 namespace {
 
-Status configure(const Metadata& metadata, WeightContainer container, DecoderConfig& config) {
+Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   config.query_key_norm = true;
-  const bool gguf = container == WeightContainer::kGguf;
-  MetadataReader reader(metadata, gguf ? config.architecture + "." : "");
-  if (gguf) read_gguf_shapes(reader, config);
+  if (container == WeightContainer::kGguf) read_gguf_shapes(reader, config);
   else read_hugging_face_shapes(reader, config);
   if (reader.flag_or("use_sliding_window", false)) reader.unsupported("use_sliding_window", "true", "false");
   return reader.status();
