@@ -5,9 +5,9 @@
 /// load() packs the weights into a store. After that forward() computes a ragged batch over any number of
 /// sequences.
 ///
-/// Numerics: f32 activations. The bits of a token's outputs depend on the model, the adapters, the tokens before
-/// it in its sequence, the format of the KV cache and the ISA level: not on the rest of the batch, on how a
-/// prompt is cut into chunks, or on the number of threads.
+/// Numerics: f32 activations. The bits of a token's outputs depend on the model, the adapters, the tokens and embedded
+/// rows before it in its sequence (and those of its own picture), the format of the KV cache and the ISA level: not on the
+/// rest of the batch, on how a prompt is cut into chunks, or on the number of threads.
 ///
 /// Ownership: a Decoder refers to the WeightFile and the PackedWeightStore, which outlive it; workspace and
 /// outputs are the caller's. Thread safety: after load() const members may be called by several threads, each
@@ -44,10 +44,19 @@ namespace weft {
 class LoraAdapter;
 class WeightFile;
 
+/// Rows in the place of some tokens' embeddings: an encoded picture. They enter the first layer as they are, not scaled. Where
+/// DecoderConfig::pictures_see_themselves, a picture comes whole, in one of these; elsewhere it may come in parts.
+struct EmbeddedRows {
+  int64_t begin = 0;  // the first one's place among the chunk's tokens
+  int64_t count = 0;
+  const float* rows = nullptr;  // [count, width]
+};
+
 /// New tokens of one sequence; their positions follow what the sequence holds.
 struct DecoderChunk {
   KvSequence* sequence = nullptr;
-  std::span<const int32_t> tokens;  // at least one, each in [0, vocabulary)
+  std::span<const int32_t> tokens;              // at least one, each in [0, vocabulary)
+  std::span<const EmbeddedRows> embedded = {};  // ascending, apart; the tokens in their places are not read
 };
 
 /// A low-rank adapter at a strength; see lora.h.
@@ -101,7 +110,7 @@ class Decoder {
 
   /// Appends each chunk's tokens to its sequence and computes the wanted outputs. No allocation but for the
   /// sequences' pages. workspace: workspace_bytes(), aligned to 64. On any error the sequences keep their length.
-  /// Errors: kInvalidArgument (a token or row out of range, a null pointer, a sequence of another layout),
+  /// Errors: kInvalidArgument (a token, row or embedded row out of range, a null pointer, a sequence of another layout),
   /// kOutOfRange (past learned positions), kOutOfMemory (KV pages, workspace too small), kCancelled.
   /// Precondition: loaded().
   Status forward(const DecoderBatch& batch, const DecoderOutputs& outputs, std::span<std::byte> workspace,

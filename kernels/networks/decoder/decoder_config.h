@@ -47,12 +47,13 @@ struct DecoderConfig {
 
   // Attention.
   BlockKind block = BlockKind::kSequential;
-  RopeConfig rope;                // layers that see everything
-  RopeConfig local_rope;          // layers with a window, where sliding_window > 0
-  float attention_scale = 0;      // of query . key
-  float attention_softcap = 0;    // cap * tanh(score / cap); 0: none
-  int64_t sliding_window = 0;     // tokens that a local layer sees, itself included; 0: none
-  std::vector<uint8_t> is_local;  // [n_layers], 1: the layer has the window; empty where none has
+  RopeConfig rope;                       // layers that see everything
+  RopeConfig local_rope;                 // layers with a window, where sliding_window > 0
+  float attention_scale = 0;             // of query . key
+  float attention_softcap = 0;           // cap * tanh(score / cap); 0: none
+  int64_t sliding_window = 0;            // tokens that a local layer sees, itself included; 0: none
+  std::vector<uint8_t> is_local;         // [n_layers], 1: the layer has the window; empty where none has
+  bool pictures_see_themselves = false;  // a picture's tokens look ahead within it
 
   // MLP, input and output.
   MlpKind mlp = MlpKind::kGated;

@@ -204,8 +204,12 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
   const void* wanted = outputs.logits ? static_cast<const void*>(outputs.logits) : outputs.top;
   const Result<int64_t> n = check_batch(*state_->decoder, batch, wanted, outputs.hidden);
   if (!n.ok()) return n.status();
-  if (!batch.adapters.empty())
-    return Status(StatusCode::kUnsupported, "adapters (LoRA) are not on " + s.stream.device()->facts().name)
+  const bool embeds =
+      std::ranges::any_of(batch.chunks, [](const DecoderChunk& chunk) { return !chunk.embedded.empty(); });
+  if (!batch.adapters.empty() || embeds)
+    return Status(StatusCode::kUnsupported,
+                  (embeds ? "embedded rows are not on " : "adapters (LoRA) are not on ") +
+                      s.stream.device()->facts().name)
         .hint("run it on the CPU");
   int64_t page_entries = 0;
   for (const DecoderChunk& chunk : batch.chunks) {

@@ -42,18 +42,19 @@ struct RowBuffers {
 
 // Where the pass keeps what lives only during it. Also the arithmetic of workspace_bytes().
 struct Workspace {
-  RowBuffers of_rows;             // addend is product, and inner is gate or up
-  std::byte* alone = nullptr;     // RowBuffers of one row for each thread, alone_bytes() each
-  float* qkv = nullptr;           // [n, query_width + 2 kv_width]
-  float* attended = nullptr;      // [n, query_width]
-  float* product = nullptr;       // [n, width]
-  float* gate = nullptr;          // [n, mlp_width]
-  float* up = nullptr;            // [n, mlp_width]
-  AttentionRow* rows = nullptr;   // [n]
-  int32_t* tokens = nullptr;      // [n]
-  float* low_rank = nullptr;      // [n, total_rank]
-  float* low_rank_out = nullptr;  // [n, widest output of an adapted layer]
-  SharedWork* works = nullptr;    // [kWorks]
+  RowBuffers of_rows;                // addend is product, and inner is gate or up
+  std::byte* alone = nullptr;        // RowBuffers of one row for each thread, alone_bytes() each
+  float* qkv = nullptr;              // [n, query_width + 2 kv_width]
+  float* attended = nullptr;         // [n, query_width]
+  float* product = nullptr;          // [n, width]
+  float* gate = nullptr;             // [n, mlp_width]
+  float* up = nullptr;               // [n, mlp_width]
+  AttentionRow* rows = nullptr;      // [n]
+  int32_t* tokens = nullptr;         // [n]
+  const float** embedded = nullptr;  // [n] a row in the token's place, or null
+  float* low_rank = nullptr;         // [n, total_rank]
+  float* low_rank_out = nullptr;     // [n, widest output of an adapted layer]
+  SharedWork* works = nullptr;       // [kWorks]
 
   // Lays parts out one after another from `base`, or nowhere if it is null.
   struct Layout {
@@ -101,6 +102,7 @@ struct Workspace {
     layout.take(up, n * c.mlp_width * 4);
     layout.take(rows, n * static_cast<int64_t>(sizeof(AttentionRow)));
     layout.take(tokens, n * 4);
+    layout.take(embedded, n * static_cast<int64_t>(sizeof(float*)));
     const int64_t widest = std::max({c.width, c.mlp_width, c.query_width() + 2 * c.kv_width()});
     layout.take(low_rank, n * total_rank * 4);
     layout.take(low_rank_out, total_rank > 0 ? n * widest * 4 : 0);
@@ -180,22 +182,27 @@ class Walker {
     return w_.works[now];
   }
 
-  void embed() {
+  void embed_token(int64_t r, float* x) const {
     const WeightTensor& table = *p_.state.token_embedding;
     const int64_t row_bytes = weights_bytes(table.format, c_.width);
+    // Through memory that is free yet: the table's pages stay out of the process, 16 of them for every row.
+    auto* row = reinterpret_cast<std::byte*>(own_.normed + r * c_.width);
+    if (row_bytes <= c_.width * static_cast<int64_t>(sizeof(float))) {
+      p_.state.file->copy(table, static_cast<uint64_t>(w_.tokens[r] * row_bytes),
+                          static_cast<uint64_t>(row_bytes), row);
+      embedding_row(table.format, row, c_.width, c_.embedding_scale, x, p_.level);
+    } else {
+      embedding_row(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, c_.embedding_scale, x,
+                    p_.level);
+    }
+  }
+
+  void embed() {
     for (int64_t r = begin_; r < end_; ++r) {
       float* x = own_.hidden + r * c_.width;
       const int64_t position = w_.rows[r].position;
-      // Through memory that is free yet: the table's pages stay out of the process, 16 of them for every row.
-      auto* row = reinterpret_cast<std::byte*>(own_.normed + r * c_.width);
-      if (row_bytes <= c_.width * static_cast<int64_t>(sizeof(float))) {
-        p_.state.file->copy(table, static_cast<uint64_t>(w_.tokens[r] * row_bytes),
-                            static_cast<uint64_t>(row_bytes), row);
-        embedding_row(table.format, row, c_.width, c_.embedding_scale, x, p_.level);
-      } else {
-        embedding_row(table.format, table.data + w_.tokens[r] * row_bytes, c_.width, c_.embedding_scale, x,
-                      p_.level);
-      }
+      if (w_.embedded[r] != nullptr) std::copy_n(w_.embedded[r], c_.width, x);
+      else embed_token(r, x);
       if (p_.state.position_embedding)
         add(x, p_.state.position_embedding + position * c_.width, c_.width, p_.level);
       if (c_.rope.layout != RopeLayout::kNone)
@@ -392,23 +399,53 @@ Status check_rows(std::span<const int32_t> rows, int64_t n, const void* out, con
   return Status();
 }
 
+// Tokens, and the rows in the place of some.
+Status check_inputs(const DecoderConfig& c, const DecoderChunk& chunk) {
+  const auto n = static_cast<int64_t>(chunk.tokens.size());
+  int64_t next = 0;  // token that is not checked yet
+  const auto check_tokens = [&](int64_t end) {
+    for (; next < end; ++next)
+      if (const int32_t token = chunk.tokens[static_cast<size_t>(next)]; token < 0 || token >= c.vocabulary)
+        return invalid("a token id is out of range")
+            .expected("0 to " + std::to_string(c.vocabulary - 1))
+            .got(std::to_string(token));
+    return Status();
+  };
+  for (const EmbeddedRows& rows : chunk.embedded) {
+    if (rows.begin < next || rows.count < 1 || rows.count > n || rows.begin > n - rows.count || !rows.rows)
+      return invalid("embedded rows must ascend within their chunk, apart from each other")
+          .expected("some of the tokens " + std::to_string(next) + " to " + std::to_string(n - 1))
+          .got(std::to_string(rows.count) + " rows from token " + std::to_string(rows.begin) + " on");
+    if (Status valid = check_tokens(rows.begin); !valid.ok()) return valid;
+    next = rows.begin + rows.count;
+  }
+  return check_tokens(n);
+}
+
 Status check_chunk(const DecoderConfig& c, const KvLayout& layout, const DecoderChunk& chunk) {
   if (!chunk.sequence || chunk.tokens.empty()) return invalid("a chunk needs a sequence and tokens");
   const KvLayout& got = chunk.sequence->layout();
   if (got.n_layers != c.n_layers || got.n_kv_heads != c.n_kv_heads || got.head_dim != c.head_dim ||
       got.format != layout.format)
     return invalid("a sequence belongs to a KV cache of another layout").hint("see Decoder::kv_layout()");
-  for (int32_t token : chunk.tokens)
-    if (token < 0 || token >= c.vocabulary)
-      return invalid("a token id is out of range")
-          .expected("0 to " + std::to_string(c.vocabulary - 1))
-          .got(std::to_string(token));
+  if (Status valid = check_inputs(c, chunk); !valid.ok()) return valid;
   const int64_t end = chunk.sequence->length() + static_cast<int64_t>(chunk.tokens.size());
   if (c.learned_positions && end > c.context_length)
     return Status(StatusCode::kOutOfRange, "the sequence exceeds the positions that the model has learned")
         .expected("at most " + std::to_string(c.context_length) + " tokens")
         .got(std::to_string(end));
   return Status();
+}
+
+// Lets the chunk's rows that come embedded, the first of them at first_row of the batch, be read.
+void place_embedded(const DecoderConfig& c, const DecoderChunk& chunk, int64_t first_row,
+                    const Workspace& w) {
+  for (const EmbeddedRows& rows : chunk.embedded)
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const int64_t r = first_row + rows.begin + i;
+      w.embedded[r] = rows.rows + i * c.width;
+      if (c.pictures_see_themselves) w.rows[r].ahead = rows.count - 1 - i;
+    }
 }
 
 }  // namespace
@@ -485,6 +522,7 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
   for (int i = 0; i < kWorks; ++i) new (pass.w.works + i) SharedWork();
   int64_t row = 0;
   for (const DecoderChunk& chunk : batch.chunks) {
+    const int64_t first_row = row;
     if (Status room = chunk.sequence->reserve(static_cast<int64_t>(chunk.tokens.size())); !room.ok()) {
       give_back(batch);
       return room;
@@ -496,7 +534,9 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
       r.pages = chunk.sequence->pages().data();
       r.position = chunk.sequence->length() + static_cast<int64_t>(i);
       pass.w.tokens[row] = chunk.tokens[i];
+      pass.w.embedded[row] = nullptr;
     }
+    place_embedded(c, chunk, first_row, pass.w);
   }
   executor.run([&pass](Team team) { Walker(pass, team).walk(); });
   if (pass.stopped.load(std::memory_order_relaxed)) {

@@ -76,6 +76,7 @@ void configure_hugging_face(MetadataReader& reader, DecoderConfig& config) {
 Status configure(MetadataReader& reader, WeightContainer container, DecoderConfig& config) {
   config.query_key_norm = true;
   config.post_norms = true;
+  config.pictures_see_themselves = true;
   config.activation = Activation::kGeluTanh;
   config.local_rope.layout = RopeLayout::kHalves;
   if (container == WeightContainer::kGguf) configure_gguf(reader, config);
