@@ -61,7 +61,8 @@ void plan_vision_transformer(VisionTransformer::State& s) {
   s.layers.resize(static_cast<size_t>(c.n_layers));
   for (size_t i = 0; i < s.layers.size(); ++i)
     plan_encoder_layer(plan, clip_layer_names("encoder.layers." + std::to_string(i)), s.shape, &s.layers[i]);
-  plan.layer_norm("post_layernorm", c.width, c.epsilon, &s.last_norm);
+  if (c.norms_hidden || c.pooling != PicturePooling::kNone)
+    plan.layer_norm("post_layernorm", c.width, c.epsilon, &s.last_norm);
   if (c.pooling == PicturePooling::kAttention) plan_attention_pooling(s);
   if (c.projection_width > 0)
     plan.dense({"visual_projection"}, c.projection_width, c.width, BiasTensor::kNone, &s.projection);

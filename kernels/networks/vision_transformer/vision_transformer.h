@@ -33,6 +33,7 @@ namespace weft {
 
 /// What the vector of a whole picture is.
 enum class PicturePooling : uint8_t {
+  kNone,        // there is none: states alone
   kClassToken,  // its last state, normed, and projected where there is a projection
   kAttention,   // what a learned query finds in the patches, and an MLP (SigLIP)
 };
@@ -68,7 +69,7 @@ struct VisionTransformerConfig {
 
 struct VisionTransformerOutputs {
   float* hidden = nullptr;   // [images, n_tokens, width] of the last layer, or null
-  float* pooled = nullptr;   // [images, pooled_width()], or null
+  float* pooled = nullptr;   // [images, pooled_width()], or null; not with PicturePooling::kNone
   float* classes = nullptr;  // [images, n_classes] logits, or null; a classifier's alone
 };
 

@@ -1,6 +1,7 @@
 #include "kernels/networks/vision_transformer/vision_transformer_checkpoint.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,7 +39,6 @@ void read_siglip(MetadataReader& r, VisionTransformerConfig& c) {
   c.patches_have_bias = c.norms_hidden = true;
   c.pooling = PicturePooling::kAttention;
   c.projection_width = 0;
-  if (!r.flag_or("vision_use_head", true)) r.unsupported("vision_use_head", "false", "true");
 }
 
 void read_vit(MetadataReader& r, VisionTransformerConfig& c, bool dino) {
@@ -147,8 +147,10 @@ Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& m
   MetadataReader r(metadata, whole ? "vision_config." : "");
   VisionTransformerConfig c;
   if (type == "clip" || type == "clip_vision_model") read_clip(outer, r, c, whole);
-  else if (type == "siglip" || type == "siglip_vision_model") read_siglip(r, c);
-  else if (resizes) read_vit(r, c, type == "dinov2");
+  else if (type == "siglip" || type == "siglip_vision_model") {
+    read_siglip(r, c);
+    if (!r.flag_or("vision_use_head", true)) r.unsupported("vision_use_head", "false", "true");
+  } else if (resizes) read_vit(r, c, type == "dinov2");
   else outer.unsupported("model_type", type, kKnown);
   if (resizes) {
     while (outer.has("id2label." + std::to_string(c.n_classes))) ++c.n_classes;
@@ -165,6 +167,39 @@ Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& m
   for (const MetadataReader* reader : {&outer, &r})
     if (!reader->status().ok()) return reader->status();
   return c;
+}
+
+Result<VisionTransformerConfig> read_vision_tower_config(const Metadata& metadata) {
+  MetadataReader r(metadata, "vision_config.");
+  const std::string type = r.text_or("model_type", "");
+  VisionTransformerConfig c;
+  if (type == "clip_vision_model") read_clip(r, r, c, false);
+  else if (type == "siglip_vision_model") read_siglip(r, c);
+  else r.unsupported("model_type", type, "clip_vision_model or siglip_vision_model");
+  c.pooling = PicturePooling::kNone;
+  c.projection_width = 0;
+  c.trained_patches_a_side = c.image_size / std::max<int64_t>(c.patch_size, 1);
+  if (!r.status().ok()) return r.status();
+  return c;
+}
+
+WeightSource vision_tower_source(const WeightFile& file, const VisionTransformerConfig& config) {
+  constexpr std::string_view kTower = "vision_tower.", kLayer = "encoder.layers.";
+  WeightSource tower;
+  const WeightSource all = WeightSource::all_of(file);
+  for (const auto& [name, tensor] : all.tensors()) {
+    std::string_view own = name;
+    for (const std::string_view outer :
+         {std::string_view("model."), kTower, std::string_view("vision_model.")})
+      if (own.starts_with(outer)) own.remove_prefix(outer.size());
+    const bool is_layer = own.starts_with(kLayer);
+    const bool is_read =
+        name.find(kTower) != std::string::npos && !own.starts_with("head.") &&
+        (config.norms_hidden || !own.starts_with("post_layernorm.")) &&
+        (!is_layer || std::atoll(std::string(own.substr(kLayer.size())).c_str()) < config.n_layers);
+    if (is_read) tower.add(std::string(own), tensor);
+  }
+  return tower;
 }
 
 WeightSource vision_transformer_source(const WeightFile& file) {

@@ -19,6 +19,12 @@ namespace weft {
 Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& metadata,
                                                                std::optional<int64_t> image_size = {});
 
+/// The tower of a model that has more: CLIP's or SigLIP's, under "vision_config". States alone, without pooling. Errors: as above.
+Result<VisionTransformerConfig> read_vision_tower_config(const Metadata& metadata);
+
+/// The tensors of such a tower, those that `config` does not read left out: layers from n_layers on, norms and heads behind them.
+WeightSource vision_tower_source(const WeightFile& file, const VisionTransformerConfig& config);
+
 /// The encoder's tensors; a text tower's are left out. DINOv2's layer scales are multiplied into the products before them.
 WeightSource vision_transformer_source(const WeightFile& file);
 

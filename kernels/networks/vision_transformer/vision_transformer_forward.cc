@@ -37,7 +37,7 @@ class Walker {
     }
     if (!out_ || out_->pooled) {
       if (c_.pooling == PicturePooling::kAttention) pool_by_attention();
-      else pool_class_token();
+      if (c_.pooling == PicturePooling::kClassToken) pool_class_token();
     }
     if (s_.classifier.present() && (!out_ || out_->classes)) classify();
     pass_.give(x_);
