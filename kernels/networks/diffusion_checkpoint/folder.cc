@@ -1,4 +1,5 @@
 // diffusers folders: model_index.json names the parts, each a folder with config.json and weights.
+#include <optional>
 #include <system_error>
 
 #include "kernels/networks/clip_text/clip_text_checkpoint.h"
@@ -9,6 +10,15 @@ namespace weft {
 namespace fs = std::filesystem;
 namespace {
 
+Result<Metadata> read_keys(const fs::path& path) {
+  const Result<rapidjson::Document> json = read_json_file(path, kMaxConfigBytes);
+  if (!json.ok()) return json.status();
+  Metadata keys(path.string());
+  if (Status flat = flatten_json(*json, keys); !flat.ok()) return std::move(flat).at(keys.source());
+  return keys;
+}
+
+// Whether its weights are safetensors or GGUF, a part's configuration is the config.json beside them.
 template <typename Config>
 Status read_part(const fs::path& folder, Result<Config> (*read_config)(const Metadata&),
                  std::vector<std::unique_ptr<WeightFile>>* files, CheckpointPart<Config>* part) {
@@ -16,7 +26,13 @@ Status read_part(const fs::path& folder, Result<Config> (*read_config)(const Met
   if (!opened.ok()) return opened.status();
   files->push_back(std::make_unique<WeightFile>(std::move(*opened)));
   const WeightFile& file = *files->back();
-  Result<Config> config = read_config(file.metadata());
+  std::optional<Metadata> beside;
+  if (file.container() == WeightContainer::kGguf) {
+    Result<Metadata> keys = read_keys(folder / "config.json");
+    if (!keys.ok()) return keys.status();
+    beside.emplace(*std::move(keys));
+  }
+  Result<Config> config = read_config(beside ? *beside : file.metadata());
   if (!config.ok()) return config.status();
   part->config = std::move(*config);
   part->source = WeightSource::all_of(file);
@@ -32,16 +48,16 @@ bool is_folder(const fs::path& path) {
 }  // namespace
 
 Status DiffusionCheckpoint::read_folder(const fs::path& folder) {
-  Result<rapidjson::Document> index = read_json_file(folder / "model_index.json", kMaxConfigBytes);
-  if (!index.ok()) return index.status();
-  Metadata parts((folder / "model_index.json").string());
-  if (Status flat = flatten_json(*index, parts); !flat.ok()) return std::move(flat).at(parts.source());
-  Result<bool> zeros = parts.boolean_or("force_zeros_for_empty_prompt", false);
+  const Result<Metadata> parts = read_keys(folder / "model_index.json");
+  if (!parts.ok()) return parts.status();
+  Result<bool> zeros = parts->boolean_or("force_zeros_for_empty_prompt", false);
   if (!zeros.ok()) return zeros.status();
   zeros_for_empty_prompt_ = *zeros;
 
   if (Status s = read_part(folder / "unet", &read_unet_config, &files_, &unet_); !s.ok()) return s;
-  Result<bool> linear = files_.back()->metadata().boolean_or("use_linear_projection", false);
+  const Result<Metadata> unet_keys = read_keys(folder / "unet" / "config.json");
+  if (!unet_keys.ok()) return unet_keys.status();
+  const Result<bool> linear = unet_keys->boolean_or("use_linear_projection", false);
   if (!linear.ok()) return linear.status();
   if (Status s = read_part(folder / "vae", &read_vae_config, &files_, &vae_); !s.ok()) return s;
   const bool first = is_folder(folder / "text_encoder"), second = is_folder(folder / "text_encoder_2");

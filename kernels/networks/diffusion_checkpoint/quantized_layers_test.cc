@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
+#include "kernels/networks/diffusion_checkpoint/testing/diffusion_golden.h"
 #include "kernels/networks/diffusion_checkpoint/testing/quantized_file.h"
 #include "kernels/testing/demand.h"
 #include "kernels/testing/threads.h"
@@ -79,6 +80,20 @@ TEST(QuantizedLayers, MayHaveAnyFormatsSideBySide) {
                                   WeightFormat::kQ4_1, WeightFormat::kQ5_K, WeightFormat::kQ2_K,
                                   WeightFormat::kQ5_0};
   expect_near_dequantized("mixed", formats);
+}
+
+// As stable-diffusion.cpp writes whole checkpoints: original names, and nothing but tensors that says what they are.
+TEST(QuantizedLayers, MayComeInASingleFileWithOriginalNames) {
+  Threads threads(2);
+  const WeightFile original = take(WeightFile::open(folder("sd15/ldm.safetensors")));
+  const auto place = fresh_folder("quantized_single_file");
+  const WeightFormat formats[] = {WeightFormat::kQ4_K};  // too wide for most of these reduced layers
+  write_quantized(WeightSource::all_of(original), formats, place / "blocks.gguf", place / "values.gguf",
+                  threads.executor());
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(place / "blocks.gguf", kReduced));
+  EXPECT_EQ(checkpoint.kind(), DiffusionKind::kSd1);
+  const UNet unet = take(UNet::open(checkpoint.unet().source, checkpoint.unet().config, DType::kF32));
+  EXPECT_GT(unet.packed_weights_bytes(), 0);
 }
 
 }  // namespace
