@@ -73,6 +73,10 @@ class QueueTest : public testing::BatchFixture {
     EXPECT_TRUE(counts.ok()) << (counts.ok() ? "" : to_string(counts.error()));
     return counts.ok() ? *counts : QueueCounts();
   }
+  /// Until a server that was started again answers this connection.
+  void wait_for_server() {
+    for (int i = 0; i < 1000 && !queue_->counts().ok(); ++i) std::this_thread::sleep_for(milliseconds(20));
+  }
   /// What the queue says of each item: "done" or the reason.
   std::map<std::string, std::string> ends() {
     std::map<std::string, std::string> ends;
@@ -305,6 +309,51 @@ TEST_F(QueueTest, AWorkerWithAnotherPipelineIsRefused) {
   EXPECT_EQ(counts().done, 1u);
 }
 
+constexpr const char* kModelPipeline =
+    R"("inputs": {"ms": {"type": "int"}}, "models": {"m": {"path": "number.txt"}},
+  "nodes": {"w": {"uses": "test.sleep", "with": {"ms": "${inputs.ms}"}}, "a": {"uses": "test.model", "with": {"model": "m"}}},
+  "outputs": {"y": "a.y"})";
+
+TEST_F(QueueTest, AWorkerWithAnotherModelIsRefused) {
+  use(kModelPipeline);
+  write("number.txt", "17");
+  submit("{\"ms\": 0}\n");
+  write("number.txt", "18 ");
+  const Result<WorkerCounts> worked = work();
+  ASSERT_EQ(worked.code(), StatusCode::kVersionMismatch);
+  EXPECT_THAT(to_string(worked.error()), HasSubstr("different here: model m (number.txt) (was "));
+  EXPECT_EQ(counts().waiting(), 1u);
+  write("number.txt", "17");
+  work_all();
+  EXPECT_EQ(counts().done, 1u);
+}
+
+TEST_F(QueueTest, AModelThatIsReplacedWhileAWorkerRunsSpoilsNoRecord) {
+  use(kModelPipeline);
+  write("number.txt", "17");
+  std::string lines;
+  for (int i = 0; i < 20; ++i) lines += "{\"ms\": 10}\n";
+  submit(lines);
+  worker_.concurrency = 1;
+  bool replaced = false;
+  callbacks_.on_recorded = [&](std::span<const NamedOutcome>) {
+    if (!std::exchange(replaced, true)) write("number.txt", "18 ");
+  };
+  const Result<WorkerCounts> worked = work();
+  ASSERT_EQ(worked.code(), StatusCode::kVersionMismatch);
+  EXPECT_THAT(to_string(worked.error()), HasSubstr("number.txt"));
+  EXPECT_EQ(work().code(), StatusCode::kVersionMismatch) << "and goes on with the first one only";
+  write("number.txt", "17");
+  work_all();
+  EXPECT_EQ(counts().done, 20u);
+  EXPECT_EQ(ends().size(), 20u);
+  const Status right = queue_->for_each_record([](const QueueRecord& record) {
+    EXPECT_THAT(record.outcome.outputs_json, ElementsAre(Pair("y", "17"))) << record.name;
+    return Status();
+  });
+  EXPECT_TRUE(right.ok());
+}
+
 TEST_F(QueueTest, LargeInputsAreRefused) {
   items("{\"topic\": \"" + std::string(kMaxContentBytes, 'x') + "\"}\n{\"topic\": \"a\"}\n");
   const Result<SubmittedItems> submitted = submit();
@@ -343,6 +392,8 @@ TEST_F(QueueTest, AFileThatIsNotWhatWasSubmittedFailsItsItem) {
 
 TEST_F(QueueTest, AServerThatComesBackFindsItsWorkerWaiting) {
   use(kSlowPipeline);
+  // An item that the server hands out with its last breath comes again after this.
+  submission_.silence = milliseconds(2000);
   std::string lines;
   for (int i = 0; i < 12; ++i) lines += "{\"topic\": \"t\", \"ms\": 100}\n";
   submit(lines);
@@ -359,6 +410,32 @@ TEST_F(QueueTest, AServerThatComesBackFindsItsWorkerWaiting) {
   EXPECT_EQ(counts().done, 12u);
   EXPECT_EQ(ends().size(), 12u);
   EXPECT_EQ(files_below(out() / "items").size(), 12u);
+}
+
+TEST_F(QueueTest, ItemsWhoseRecordsTheServerLostRunAgain) {
+  submission_.tries = 1;
+  submit("{\"topic\": \"a\"}\n{\"topic\": \"b\"}\n{\"topic\": \"bad\"}\n");
+  const fs::path records = server_.stream_folder("weft-test-records"), synced = folder() / "synced";
+  fs::copy(records, synced, fs::copy_options::recursive);
+  work_all();
+  EXPECT_EQ(counts().done, 2u);
+  // A loss of power after which what became of the items is gone, and that they were acknowledged is not.
+  server_.stop();
+  fs::remove_all(records);
+  fs::copy(synced, records, fs::copy_options::recursive);
+  server_.start();
+  wait_for_server();
+  EXPECT_EQ(ends().size(), 0u);
+  std::vector<std::string> notes;
+  callbacks_.on_note = [&](const std::string& note) { notes.push_back(note); };
+  const Result<WorkerCounts> worked = work();
+  ASSERT_TRUE(worked.ok()) << to_string(worked.error());
+  EXPECT_EQ(worked->done, 2u);
+  EXPECT_EQ(worked->failed, 1u);
+  EXPECT_THAT(notes, ::testing::Contains(HasSubstr("has lost what became of 3 items; they run again")));
+  EXPECT_THAT(ends(), UnorderedElementsAre(Pair("000001", "done"), Pair("000002", "done"),
+                                           Pair("000003", HasSubstr("made to fail"))));
+  EXPECT_EQ(files_below(out() / "items").size(), 2u);
 }
 
 TEST_F(QueueTest, AServerThatIsAwayIsNotedOnce) {

@@ -18,6 +18,7 @@
 #include "pipeline/batch/item_inputs.h"
 #include "pipeline/batch/run_items.h"
 #include "pipeline/queue/files_read.h"
+#include "pipeline/queue/lost_items.h"
 #include "pipeline/queue/queue_identity.h"
 #include "pipeline/queue/taken_items.h"
 #include "pipeline/run/host.h"
@@ -91,7 +92,8 @@ class QueueFeed final : public ItemFeed {
         folder_(batch_folder(options.folder)),
         name_(worker_name()),
         answering_(callbacks.on_note),
-        taken_(queue, milliseconds(what.silence_ms), cancel) {}
+        taken_(queue, milliseconds(what.silence_ms), cancel),
+        lost_(queue) {}
 
   ~QueueFeed() override {
     if (held_) taken_.give_back(held_->name, {});
@@ -115,7 +117,8 @@ class QueueFeed final : public ItemFeed {
         return start(*std::exchange(held_, std::nullopt), Company::kNone);
       }
       if (Clock::now() < look_again_) break;
-      Result<std::unique_ptr<Delivery>> delivery = queue_.take();
+      Result<std::unique_ptr<Delivery>> delivery = lost_.take();
+      if (!*delivery) delivery = queue_.take();
       if (delivery.code() == StatusCode::kTimedOut) {
         answering_.away();
         return later(kAwayDelay);
@@ -169,7 +172,12 @@ class QueueFeed final : public ItemFeed {
     if (!drained.ok() || !*drained) return later(idle);
     const Result<bool> submitted = queue_.is_submitted();
     if (!submitted.ok() || !*submitted) return later(idle);
-    return Next{};
+    const Result<size_t> lost = lost_.look();
+    if (!lost.ok()) return later(idle);
+    if (*lost == 0) return Next{};
+    note("the queue's server has lost what became of " + std::to_string(*lost) +
+         (*lost == 1 ? " item; it runs again" : " items; they run again"));
+    return later(idle);
   }
 
   /// What was handed out, if it is to be run now.
@@ -294,6 +302,7 @@ class QueueFeed final : public ItemFeed {
   const std::string name_;
   Answering answering_;
   TakenItems taken_;
+  LostItems lost_;
   std::optional<Item> held_;  // whose earlier try did not end: it runs when nothing else does
   uint32_t n_running_ = 0;
   uint64_t n_attempts_ = 0;
