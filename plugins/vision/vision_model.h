@@ -17,8 +17,8 @@
 
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/networks/vision_transformer/vision_transformer.h"
+#include "modalities/image/processor/picture_processor.h"
 #include "modalities/weights/weight_file.h"
-#include "plugins/vision/picture_processor.h"
 #include "plugins/vision/text_tower.h"
 
 namespace weft::vision {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "kernels/testing/tolerance.h"
+#include "modalities/image/processor/testing/golden_pictures.h"
 #include "modalities/weights/testing/model_file_writer.h"
 #include "plugins/vision/encode_nodes.h"
 #include "plugins/vision/match_nodes.h"
-#include "plugins/vision/testing/golden_pictures.h"
 #include "plugins/vision/testing/vision_nodes.h"
 
 namespace weft::vision {
@@ -19,8 +19,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
-using testing::golden_picture;
 using ::testing::HasSubstr;
+using ::weft::testing::golden_picture;
 
 const std::string kModels = "assets/golden/vision/models/";
 const std::vector<std::string> kTexts = {"a red cat", "cat", "the red, red cat on a mat"};
@@ -58,7 +58,7 @@ class VisionModels : public VisionNodes, public ::testing::WithParamInterface<Go
  protected:
   std::string folder() const { return kModels + GetParam().name; }
   std::vector<float> expected(const char* name) const {
-    return testing::golden_tensor(folder() + "/expected.safetensors", name);
+    return ::weft::testing::golden_tensor(folder() + "/expected.safetensors", name);
   }
 };
 

@@ -1,4 +1,4 @@
-#include "plugins/vision/picture_processor.h"
+#include "modalities/image/processor/picture_processor.h"
 
 #include <algorithm>
 #include <optional>
@@ -10,7 +10,7 @@
 #include "modalities/weights/json_file.h"
 #include "modalities/weights/metadata_reader.h"
 
-namespace weft::vision {
+namespace weft {
 namespace {
 
 // What a processor does where its file says nothing; names without ImageProcessor, ImageProcessorFast, FeatureExtractor.
@@ -19,10 +19,8 @@ struct Kind {
   bool square;  // of a size that is one number: both sides, instead of the shorter one
   bool crops;
 };
-constexpr Kind kKinds[] = {{"CLIP", false, true},
-                           {"Siglip", true, false},
-                           {"ViT", true, false},
-                           {"DeiT", true, true},
+constexpr Kind kKinds[] = {{"CLIP", false, true}, {"Siglip", true, false}, {"ViT", true, false},
+                           {"DeiT", true, true},  {"Gemma3", true, false}, {"Llava", false, true},
                            {"Bit", false, true}};
 
 const Kind* kind_named(std::string_view name) {
@@ -58,7 +56,7 @@ class Config {
     const Kind* kind = kind_named(type);
     if (kind == nullptr) {
       reader_.unsupported("image_processor_type", type,
-                          "CLIP, Siglip, ViT, DeiT or Bit, and ImageProcessor behind it");
+                          "CLIP, Siglip, ViT, DeiT, Bit, Gemma3 or Llava, and ImageProcessor behind it");
       return reader_.status();
     }
     read_size(*kind);
@@ -111,12 +109,13 @@ class Config {
     if (reader_.flag_or("do_rescale", true))
       out_.scale = static_cast<float>(reader_.positive_or("rescale_factor", 1.0 / 255));
     else out_.scale = 1;
+    for (const char* unknown : {"do_pad", "do_pan_and_scan"})
+      if (reader_.flag_or(unknown, false)) reader_.unsupported(unknown, "true", "false");
     if (!reader_.flag_or("do_normalize", true)) return;
     read_channels("image_mean", out_.mean);
     read_channels("image_std", out_.deviation);
     for (const float deviation : out_.deviation)
       if (!(deviation > 0)) reader_.unsupported("image_std", std::to_string(deviation), "numbers above 0");
-    if (reader_.flag_or("do_pad", false)) reader_.unsupported("do_pad", "true", "false");
   }
 
   void read_channels(const char* key, std::array<float, 3>& out) {
@@ -187,4 +186,4 @@ void PictureProcessor::run(const Picture& picture, int64_t index, float* pixels,
   }
 }
 
-}  // namespace weft::vision
+}  // namespace weft

@@ -1,5 +1,5 @@
 // Preprocessing against transformers' processors and Pillow, on the pictures of scripts/make_golden/vision.py.
-#include "plugins/vision/picture_processor.h"
+#include "modalities/image/processor/picture_processor.h"
 
 #include <gmock/gmock.h>
 
@@ -8,10 +8,10 @@
 #include <string>
 #include <tuple>
 
+#include "modalities/image/processor/testing/golden_pictures.h"
 #include "modalities/weights/testing/model_file_writer.h"
-#include "plugins/vision/testing/golden_pictures.h"
 
-namespace weft::vision {
+namespace weft {
 namespace {
 
 using ::testing::AllOf;
@@ -144,4 +144,4 @@ TEST(PictureProcessor, NamesWhatItCannotDo) {
 }
 
 }  // namespace
-}  // namespace weft::vision
+}  // namespace weft

@@ -1,6 +1,6 @@
 /// The pictures of scripts/make_golden/vision.py, made here from their sizes alone, and its tensors.
-#ifndef WEFT_PLUGINS_VISION_TESTING_GOLDEN_PICTURES_H
-#define WEFT_PLUGINS_VISION_TESTING_GOLDEN_PICTURES_H
+#ifndef WEFT_MODALITIES_IMAGE_PROCESSOR_TESTING_GOLDEN_PICTURES_H
+#define WEFT_MODALITIES_IMAGE_PROCESSOR_TESTING_GOLDEN_PICTURES_H
 
 #include <cstdint>
 #include <stdexcept>
@@ -11,7 +11,7 @@
 #include "modalities/image/image.h"
 #include "modalities/weights/weight_file.h"
 
-namespace weft::vision::testing {
+namespace weft::testing {
 
 /// Bytes that change smoothly in one half and abruptly in the other.
 inline std::vector<uint8_t> golden_picture(int width, int height, int channels = 3, int salt = 0) {
@@ -37,5 +37,5 @@ inline std::vector<float> golden_tensor(const std::string& path, const std::stri
   return values;
 }
 
-}  // namespace weft::vision::testing
+}  // namespace weft::testing
 #endif

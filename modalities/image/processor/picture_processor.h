@@ -7,8 +7,8 @@
 ///
 ///   Result<PictureProcessor> processor = PictureProcessor::read(folder / "preprocessor_config.json");
 ///   processor->run(picture, 0, pixels, [] { return false; });   // pixels: [height, width, 3]
-#ifndef WEFT_PLUGINS_VISION_PICTURE_PROCESSOR_H
-#define WEFT_PLUGINS_VISION_PICTURE_PROCESSOR_H
+#ifndef WEFT_MODALITIES_IMAGE_PROCESSOR_PICTURE_PROCESSOR_H
+#define WEFT_MODALITIES_IMAGE_PROCESSOR_PICTURE_PROCESSOR_H
 
 #include <weft/sdk/status.h>
 
@@ -20,7 +20,7 @@
 #include "modalities/image/picture_value.h"
 #include "modalities/image/resize.h"
 
-namespace weft::vision {
+namespace weft {
 
 struct PictureProcessor {
   enum class Fit : uint8_t { kNone, kShortestEdge, kStretch };
@@ -42,5 +42,5 @@ struct PictureProcessor {
            const std::function<bool()>& cancelled) const;
 };
 
-}  // namespace weft::vision
+}  // namespace weft
 #endif
