@@ -134,13 +134,14 @@ Status CpuPass::forward(DecoderBatch batch, const PassOutputs& outputs, const St
 }
 
 void plan_pass(const LanguageModel& model, const KvLayout& layout, const PassLimits& limits,
-               const sdk::Plan& plan) {
-  plan.set_state_bytes(cache_bytes(layout, limits));
+               const sdk::Plan& plan, const BesidePass& beside) {
+  plan.set_state_bytes(cache_bytes(layout, limits) + static_cast<uint64_t>(beside.state_bytes));
   const ModelDevice* device = model.device();
   if (device != nullptr) plan.set_device(device->id);
-  plan.set_workspace_bytes(static_cast<uint64_t>(
-      device != nullptr ? model.device_decoder().scratch_bytes(device_limits(limits))
-                        : CpuPass::workspace_bytes(model.decoder(), model.adapter_rank(), limits)));
+  const int64_t of_pass = device != nullptr
+                              ? model.device_decoder().scratch_bytes(device_limits(limits))
+                              : CpuPass::workspace_bytes(model.decoder(), model.adapter_rank(), limits);
+  plan.set_workspace_bytes(static_cast<uint64_t>(std::max(of_pass, beside.workspace_bytes)));
 }
 
 Result<std::unique_ptr<DecoderPass>> begin_pass(const LanguageModel& model, const KvLayout& layout,

@@ -72,9 +72,14 @@ class CpuPass final : public DecoderPass {
   Executor executor_;
 };
 
+/// What a node needs beside its pass: state_bytes for the length of an execute; workspace_bytes never while a pass computes, so that
+/// both are in one place.
+struct BesidePass {
+  int64_t workspace_bytes = 0, state_bytes = 0;
+};
 /// Tells the plan of workspace, cache and device.
 void plan_pass(const LanguageModel& model, const KvLayout& layout, const PassLimits& limits,
-               const sdk::Plan& plan);
+               const sdk::Plan& plan, const BesidePass& beside = {});
 /// limits: those of plan_pass(), or fewer pages. Errors: kOutOfMemory, those of a lost device.
 Result<std::unique_ptr<DecoderPass>> begin_pass(const LanguageModel& model, const KvLayout& layout,
                                                 const PassLimits& limits, const sdk::Host& host,

@@ -15,8 +15,23 @@ namespace {
 /// Shorter common beginnings are computed again: forking would copy a page to save less than one.
 constexpr int64_t kLeastSharedTokens = kPageTokens;
 
-int64_t common_beginning(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+/// Tokens that both begin with, at most `most`. A picture belongs to them whole, or not at all.
+int64_t common_beginning(const Job& a, std::span<const TokenId> b, std::span<const PromptPicture> of_b,
+                         int64_t most) {
+  const int64_t alike =
+      std::mismatch(a.prompt.begin(), a.prompt.end(), b.begin(), b.end()).first - a.prompt.begin();
+  const int64_t common = std::min(most, alike);
+  for (size_t i = 0; i < std::max(a.pictures.size(), of_b.size()); ++i) {
+    const PromptPicture* first = i < a.pictures.size() ? &a.pictures[i] : nullptr;
+    const PromptPicture* second = i < of_b.size() ? &of_b[i] : nullptr;
+    const bool equal = first && second && *first == *second;
+    if (equal && first->begin + first->count <= common) continue;
+    int64_t end = common;
+    for (const PromptPicture* picture : {first, second})
+      if (picture) end = std::min(end, picture->begin);
+    return end;
+  }
+  return common;
 }
 
 }  // namespace
@@ -41,12 +56,33 @@ struct Engine::Active {
   int64_t total_tokens() const { return static_cast<int64_t>(job->prompt.size()) + job->max_tokens; }
   /// Tokens that are known and not yet in the cache: the rest of the prompt, or the one drawn last.
   std::span<const TokenId> pending() const { return std::span(history).subspan(sequence.length()); }
+  /// So many of them, or fewer where that would cut a picture.
+  int64_t without_cut_picture(int64_t n) const {
+    const int64_t end = sequence.length() + n;
+    for (const PromptPicture& picture : job->pictures)
+      if (picture.begin < end && end < picture.begin + picture.count)
+        return std::max<int64_t>(picture.begin - sequence.length(), 0);
+    return n;
+  }
+  /// The rows among the next n of them, until asked again.
+  std::span<const EmbeddedRows> embedded_rows(int64_t n, int64_t width) {
+    const int64_t begin = sequence.length();
+    embedded.clear();
+    for (const PromptPicture& picture : job->pictures) {
+      const int64_t first = std::max(begin, picture.begin),
+                    last = std::min(begin + n, picture.begin + picture.count);
+      if (first < last)
+        embedded.push_back({first - begin, last - first, picture.rows + (first - picture.begin) * width});
+    }
+    return embedded;
+  }
   /// Free pages that this job may still take until its end.
   int64_t pages_to_come() const { return sequence.pages_to_append(total_tokens() - sequence.length()); }
 
   Job* job;
   KvSequence sequence;
   std::vector<TokenId> history;  // prompt and drawn tokens
+  std::vector<EmbeddedRows> embedded;
   StreamDecoder decoder;
   StopText stop;
   JobResult result;
@@ -143,7 +179,7 @@ class Engine::Schedule {
     Active* donor = nullptr;
     int64_t best = kLeastSharedTokens - 1;
     for (const auto& active : active_) {
-      const int64_t common = std::min(usable, common_beginning(job.prompt, active->history));
+      const int64_t common = common_beginning(job, active->history, active->job->pictures, usable);
       if (common > best) {
         best = common;
         donor = active.get();
@@ -169,11 +205,14 @@ class Engine::Schedule {
     step_ = Step();
     int64_t budget = engine_.limits_.max_step_tokens;
     int64_t row = 0;
+    const DecoderConfig& config = engine_.pass_.config();
     const auto add = [&](Active& active) {
       const std::span<const TokenId> pending = active.pending();
-      const std::span<const TokenId> tokens = pending.first(std::min<size_t>(pending.size(), budget));
-      if (tokens.empty()) return;
-      step_.chunks.push_back({&active.sequence, tokens});
+      int64_t n = std::min(static_cast<int64_t>(pending.size()), budget);
+      if (config.pictures_see_themselves) n = active.without_cut_picture(n);
+      if (n == 0) return;
+      const std::span<const TokenId> tokens = pending.first(static_cast<size_t>(n));
+      step_.chunks.push_back({&active.sequence, tokens, active.embedded_rows(n, config.width)});
       budget -= static_cast<int64_t>(tokens.size());
       row += static_cast<int64_t>(tokens.size());
       if (tokens.size() < pending.size()) return;
@@ -187,7 +226,7 @@ class Engine::Schedule {
     for (const auto& active : active_) {
       if (active->pending().size() > 1) add(*active);
     }
-    const int64_t vocabulary = engine_.pass_.config().vocabulary;
+    const int64_t vocabulary = config.vocabulary;
     for (size_t i = 0; i < step_.rows.size(); ++i) {
       step_.rows[i].logits = {engine_.pass_.rows() + static_cast<int64_t>(i) * vocabulary,
                               static_cast<size_t>(vocabulary)};

@@ -2,7 +2,7 @@
 ///
 /// Each step runs the decoder once over one token of every decoding job and a chunk of the prompts that still wait; jobs
 /// join when pages for their whole length are free and leave as they finish. Jobs whose prompts begin alike share those
-/// pages. A job's result depends on itself alone: the decoder gives the same bits in every batch, and the random stream
+/// pages, pictures included. A job's result depends on itself alone: the decoder gives the same bits in every batch, and the random stream
 /// is the job's own.
 ///
 /// Ownership: the engine borrows pass and tokenizer for the length of run(); jobs belong to the caller.
@@ -52,8 +52,18 @@ struct JobResult {
   FinishReason reason = FinishReason::kStop;
 };
 
+/// A picture in a prompt: `count` tokens from `begin` on stand for its rows. Pictures are equal where their rows are at one place: who
+/// makes them encodes equal pixels once.
+struct PromptPicture {
+  int64_t begin = 0, count = 0;
+  const float* rows = nullptr;  // [count, width of the embeddings]; the caller's, until the job is over
+
+  friend bool operator==(const PromptPicture&, const PromptPicture&) = default;
+};
+
 struct Job {
-  std::vector<TokenId> prompt;  // at least one
+  std::vector<TokenId> prompt;          // at least one
+  std::vector<PromptPicture> pictures;  // ascending, apart
   SamplingParameters sampling;
   int64_t max_tokens = 0;  // at least 1; prompt.size() + max_tokens fits the cache
   std::vector<std::string> stop;
@@ -68,8 +78,9 @@ struct Job {
 
 /// Bounds of one step; they size the workspace and never change results.
 struct EngineLimits {
-  int64_t max_sequences = 1;      // that decode together
-  int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
+  int64_t max_sequences = 1;  // that decode together
+  /// Prompt and decode tokens of one step. Where the decoder's pictures see themselves: at least max_sequences and a picture's.
+  int64_t max_step_tokens = 512;
 
   friend bool operator==(const EngineLimits&, const EngineLimits&) = default;
 };

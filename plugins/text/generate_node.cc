@@ -12,6 +12,7 @@
 #include "plugins/text/decoder_pass.h"
 #include "plugins/text/generation_parameter_table.h"
 #include "plugins/text/generation_parameters.h"
+#include "plugins/text/picture_prompt.h"
 #include "plugins/text/reading_node.h"
 
 namespace weft::text {
@@ -21,13 +22,18 @@ using sdk::optional_port;
 using sdk::parameter;
 using sdk::port;
 
-enum Input : size_t { kPrompt, kMessages, kSystem, kTools };
+enum Input : size_t { kPrompt, kMessages, kSystem, kTools, kImage, kImages };
 constexpr weft_port kInputs[] = {
     optional_port("prompt", "text", "What to answer or continue; in a conversation the user's last turn."),
     optional_port("messages", "json", "A conversation: [{\"role\": \"user\", \"content\": \"...\"}, ...]."),
     optional_port("system", "text", "Instructions that stand before the conversation."),
     optional_port("tools", "json",
-                  "Functions that the model may call, as JSON schemas; the chat template shows them.")};
+                  "Functions that the model may call, as JSON schemas; the chat template shows them."),
+    optional_port(
+        "image", "image",
+        "A picture, or several of one size, for a model that sees; shown before the prompt, or where "
+        "messages have {\"type\": \"image\"}."),
+    optional_port("images", "list<image>", "Many, of any sizes; after the image, if both are there.")};
 
 enum Output : size_t { kText, kTokens, kLogprobs, kFinishReason, kTexts, kConversation };
 constexpr weft_port kOutputs[] = {
@@ -147,6 +153,8 @@ struct GenerationNode::Pending {
   sdk::Request* request = nullptr;
   GenerationParameters parameters;
   std::vector<TokenId> prompt;
+  std::vector<std::shared_ptr<const PictureRows>> rows;  // of each picture
+  std::vector<PromptPicture> pictures;
   std::vector<Job> jobs;  // one a text
   std::vector<std::optional<JobResult>> results;
   size_t waiting = 0;
@@ -156,13 +164,14 @@ struct GenerationNode::Pending {
 /// The requests that an execute has and has not completed, as the engine takes them.
 class GenerationNode::Batch {
  public:
-  explicit Batch(const GenerationNode& node) : node_(node) {}
+  /// encoded: null for a model that sees no pictures.
+  Batch(const GenerationNode& node, EncodedPictures* encoded) : node_(node), encoded_(encoded) {}
 
   /// Reads a request; one that cannot be read is completed with the reason.
   void add(sdk::Request& request) {
     Pending& pending = pending_.emplace_back();
     pending.request = &request;
-    Status status = sdk::guarded([&] { return node_.start(pending); });
+    Status status = sdk::guarded([&] { return node_.start(pending, encoded_); });
     if (!status.ok()) {
       request.complete(status);
       pending_.pop_back();
@@ -179,6 +188,7 @@ class GenerationNode::Batch {
 
  private:
   const GenerationNode& node_;
+  EncodedPictures* encoded_;
   std::list<Pending> pending_;  // jobs refer to theirs
   std::vector<Job*> ready_;
 };
@@ -206,25 +216,39 @@ GenerationNode::GenerationNode(const sdk::NodeConfig& config, PromptFormat forma
       n_(parameters_.get_int("n")),
       max_requests_(config.max_requests()),
       truncation_(truncation(parameters_.get_text("truncate"))),
+      sees_(model_->pictures() != nullptr &&
+            (config.input_connected(kImage) || config.input_connected(kImages))),
       today_seconds_(format != PromptFormat::kRaw && model_->template_tells_date() ? config.today_seconds()
                                                                                    : 0) {
   const int64_t trained = model_->config().context_length;
   if (context_ == 0) context_ = trained;
 }
 
-Result<int64_t> GenerationNode::prompt_bound(const sdk::Specs& inputs) const {
+int64_t GenerationNode::pictures_bound(const sdk::Specs& inputs) const {
+  if (!sees_) return 0;
+  const weft_spec& image = inputs[kImage];
+  // As many as the context has room for, where it is not known: each element of a list may be several.
+  const int64_t room = std::max<int64_t>(1, context_ / model_->pictures()->network.n_rows());
+  if (inputs[kImages].kind != 0 || image.kind != WEFT_KIND_TENSOR || image.rank != 4) return room;
+  return image.shape[0] == WEFT_UNBOUNDED ? room : std::min(room, image.shape[0]);
+}
+
+int64_t GenerationNode::prompt_bound(const sdk::Specs& inputs) const {
   int64_t bytes = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].kind == 0) continue;  // not connected
-    if (inputs[i].max_bytes == WEFT_UNBOUNDED) return context_;
-    bytes += inputs[i].max_bytes;
+  for (const Input port : {kPrompt, kMessages, kSystem, kTools}) {
+    if (inputs[port].kind == 0) continue;  // not connected
+    if (inputs[port].max_bytes == WEFT_UNBOUNDED) return context_;
+    bytes += inputs[port].max_bytes;
   }
-  return std::min(context_, bytes + kTemplateTokens);  // a token is at least one byte
+  const int64_t pictures = sees_ ? pictures_bound(inputs) * model_->pictures()->tokens_of_picture() : 0;
+  return std::min(context_, bytes + pictures + kTemplateTokens);  // a token is at least one byte
 }
 
 Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   if (context_ < 2)
     return Status(StatusCode::kInvalidArgument, "n_ctx leaves no room").expected("at least 2 tokens");
+  const bool shown = inputs[kImage].kind != 0 || inputs[kImages].kind != 0;
+  if (shown && model_->pictures() == nullptr) return sees_no_pictures(*model_);
   // Known before anything is loaded.
   if (format_ == PromptFormat::kChat && model_->chat_template().code() == StatusCode::kNotFound) {
     return no_chat_template(*model_);
@@ -235,14 +259,22 @@ Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
         .expected("at most " + std::to_string(config.context_length))
         .got(std::to_string(context_));
   }
-  Result<int64_t> prompt_tokens = prompt_bound(inputs);
-  if (!prompt_tokens.ok()) return prompt_tokens.status();
-  const int64_t text_tokens = std::min(context_, *prompt_tokens + max_tokens_);
+  const int64_t prompt_tokens = prompt_bound(inputs);
+  const int64_t text_tokens = std::min(context_, prompt_tokens + max_tokens_);
   const int64_t max_batch = parameters_.get_int("max_batch");
   const int64_t texts = max_requests_ == 0 ? max_batch : std::min<int64_t>(max_batch, max_requests_ * n_);
   limits_.max_sequences = std::max<int64_t>(texts, 1);
   limits_.max_step_tokens =
-      std::max<int64_t>(limits_.max_sequences, std::min<int64_t>(kStepTokens, *prompt_tokens * texts));
+      std::max<int64_t>(limits_.max_sequences, std::min<int64_t>(kStepTokens, prompt_tokens * texts));
+  BesidePass beside;
+  if (sees_) {
+    const PictureReader& reader = *model_->pictures();
+    if (config.pictures_see_themselves)
+      limits_.max_step_tokens =
+          std::max(limits_.max_step_tokens, limits_.max_sequences + reader.network.n_rows());
+    beside.workspace_bytes = reader.workspace_bytes(host_.executor().max_threads());
+    beside.state_bytes = pictures_bound(inputs) * limits_.max_sequences * reader.rows_bytes();
+  }
   n_pages_ = kv_pages(text_tokens) * limits_.max_sequences;
 
   const int64_t text_bytes =
@@ -255,14 +287,14 @@ Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   plan.set_output(kConversation, sdk::bytes_spec(WEFT_UNBOUNDED));
   plan.set_max_batch(std::numeric_limits<uint32_t>::max());  // the engine takes them in turns
   plan.set_useful_batch(static_cast<uint32_t>((max_batch + n_ - 1) / n_));
-  plan_pass(*model_, kv_layout_, Engine::pass_limits(limits_, n_pages_), plan);
+  plan_pass(*model_, kv_layout_, Engine::pass_limits(limits_, n_pages_), plan, beside);
   const double weights = static_cast<double>(model_->weights_bytes());
   plan.set_cost_seconds(weights / 20e9 *
                         static_cast<double>(max_tokens_ * n_));  // decoding reads all weights a token
   return {};
 }
 
-Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request) const {
+Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request, int64_t n_pictures) const {
   const sdk::Value prompt = request.input(kPrompt), messages = request.input(kMessages);
   const sdk::Value system = request.input(kSystem), tools = request.input(kTools);
   const auto text = [](const sdk::Value& value) { return value ? value.as_text() : std::string_view(); };
@@ -273,29 +305,60 @@ Result<std::vector<TokenId>> GenerationNode::prompt(const sdk::Request& request)
        .system = text(system),
        .tools_json = text(tools),
        .template_variables_json = parameters_.get_text("template_variables"),
+       .n_pictures = n_pictures,
        .format = format_,
        .control_text = parameters_.get_bool("parse_special") ? ControlText::kIsToken : ControlText::kIsText,
        .now_seconds = today_seconds_,
        .cancelled = [&request] { return request.cancelled(); }});
   if (!tokens.ok()) return tokens;
   if (tokens->empty()) return Status(StatusCode::kInvalidArgument, "the prompt has no tokens");
-  // Without truncation the answer may be cut short; with it, there is room for all of it.
-  const int64_t room = truncation_ == Truncation::kError ? 1 : std::min(max_tokens_, context_ / 2);
-  Status status = fit_prompt(*tokens, context_ - room, truncation_, model_->tokenizer());
+  // Without truncation the answer may be cut short; with it, there is room for all of it. Pictures are not cut.
+  const Truncation truncation = n_pictures > 0 ? Truncation::kError : truncation_;
+  const int64_t room = truncation == Truncation::kError ? 1 : std::min(max_tokens_, context_ / 2);
+  Status status = fit_prompt(*tokens, context_ - room, truncation, model_->tokenizer());
+  if (!status.ok() && n_pictures > 0)
+    return std::move(status).hint("raise n_ctx if the model allows it, or give fewer pictures: each takes " +
+                                  std::to_string(model_->pictures()->network.n_rows()) +
+                                  " tokens, and a prompt with pictures is not truncated");
   if (!status.ok()) return status;
   return tokens;
 }
 
+/// A request's prompt, and the rows of its pictures.
+Status GenerationNode::read_pictures(Pending& pending, EncodedPictures* encoded) const {
+  const sdk::Request& request = *pending.request;
+  std::vector<Picture> pictures;
+  if (Status read = append_pictures(request.input(kImage), "image", &pictures); !read.ok()) return read;
+  if (Status read = append_pictures(request.input(kImages), "images", &pictures); !read.ok()) return read;
+  int64_t n_pictures = 0;
+  for (const Picture& picture : pictures) n_pictures += picture.shape().count;
+  Result<std::vector<TokenId>> tokens = prompt(request, n_pictures);
+  if (!tokens.ok()) return tokens.status();
+  pending.prompt = *std::move(tokens);
+  if (n_pictures == 0) return {};
+  const PictureReader& reader = *model_->pictures();
+  const Result<std::vector<int64_t>> places = picture_places(pending.prompt, reader, n_pictures);
+  if (!places.ok()) return places.status();
+  const std::function<bool()> cancelled = [&request] { return request.cancelled(); };
+  for (const Picture& picture : pictures)
+    for (int64_t i = 0; i < picture.shape().count; ++i) {
+      request.progress(static_cast<int64_t>(pending.rows.size()), n_pictures, "pictures");
+      Result<std::shared_ptr<const PictureRows>> rows = encoded->of(picture, i, cancelled);
+      if (!rows.ok()) return rows.status();
+      pending.pictures.push_back({(*places)[pending.rows.size()], reader.network.n_rows(), (*rows)->rows()});
+      pending.rows.push_back(*std::move(rows));
+    }
+  return {};
+}
+
 /// Reads a request and makes its jobs.
-Status GenerationNode::start(Pending& pending) const {
+Status GenerationNode::start(Pending& pending, EncodedPictures* encoded) const {
   sdk::Request& request = *pending.request;
   Result<GenerationParameters> parameters =
       read_generation_parameters(request.parameters(), model_->tokenizer());
   if (!parameters.ok()) return parameters.status();
   pending.parameters = *std::move(parameters);
-  Result<std::vector<TokenId>> tokens = prompt(request);
-  if (!tokens.ok()) return tokens.status();
-  pending.prompt = *std::move(tokens);
+  if (Status status = read_pictures(pending, encoded); !status.ok()) return status;
   std::shared_ptr<const TokenTrie> trie;
   if (pending.parameters.grammar) {
     Result<std::shared_ptr<const TokenTrie>> built = model_->token_trie();
@@ -308,6 +371,7 @@ Status GenerationNode::start(Pending& pending) const {
   for (int64_t i = 0; i < n_; ++i) {
     Job job;
     job.prompt = pending.prompt;
+    job.pictures = pending.pictures;
     job.sampling = pending.parameters.sampling;
     job.sampling.seed += static_cast<uint64_t>(i);
     job.max_tokens = max_tokens;
@@ -355,6 +419,7 @@ Status GenerationNode::set_outputs(Pending& pending) const {
   source.prompt = text(prompt);
   source.messages_json = text(messages);
   source.system = text(system);
+  source.n_pictures = static_cast<int64_t>(pending.rows.size());
   Result<std::string> conversation = conversation_json(source);
   if (!conversation.ok()) return conversation.status();
   nlohmann::ordered_json all = nlohmann::ordered_json::parse(*conversation);
@@ -381,7 +446,12 @@ void GenerationNode::finish(Pending& pending) const {
 }
 
 Status GenerationNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
-  Batch batch(*this);
+  std::optional<EncodedPictures> encoded;
+  if (sees_)
+    encoded.emplace(*model_->pictures(), host_,
+                    std::span(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()),
+                    execution.stream());
+  Batch batch(*this, encoded ? &*encoded : nullptr);
   for (sdk::Request& request : requests) batch.add(request);
   if (batch.ready().empty()) return {};
   int64_t n_pages = n_pages_;   // room for whoever may join

@@ -14,6 +14,7 @@
 
 #include "plugins/text/engine.h"
 #include "plugins/text/language_model.h"
+#include "plugins/text/picture_reader.h"
 #include "plugins/text/prompt.h"
 
 namespace weft::text {
@@ -30,10 +31,12 @@ class GenerationNode {
   struct Pending;
   class Batch;
 
-  /// Most tokens that a prompt may have, from the bounds of the inputs.
-  Result<int64_t> prompt_bound(const sdk::Specs& inputs) const;
-  Result<std::vector<TokenId>> prompt(const sdk::Request& request) const;
-  Status start(Pending& pending) const;
+  /// Most tokens that a prompt may have, and pictures, from the bounds of the inputs.
+  int64_t prompt_bound(const sdk::Specs& inputs) const;
+  int64_t pictures_bound(const sdk::Specs& inputs) const;
+  Result<std::vector<TokenId>> prompt(const sdk::Request& request, int64_t n_pictures) const;
+  Status read_pictures(Pending& pending, EncodedPictures* encoded) const;
+  Status start(Pending& pending, EncodedPictures* encoded) const;
   void finish(Pending& pending) const;
   Status set_outputs(Pending& pending) const;
 
@@ -47,6 +50,7 @@ class GenerationNode {
   int64_t n_;  // texts a request
   uint32_t max_requests_;
   Truncation truncation_;
+  bool sees_;              // a port for pictures is connected, and the model has a vision tower
   int64_t today_seconds_;  // 0 where the chat template does not ask
   EngineLimits limits_;
   int64_t n_pages_ = 0;  // of the KV cache, at most

@@ -30,8 +30,9 @@ constexpr weft_parameter kParameters[] = {
                     .type = "choice",
                     .default_json = "\"auto\"",
                     .choices = kPrecisions,
-                    .help = "What an encoder computes in. auto: bf16 where the processor multiplies it, else "
-                            "f32. Decoders compute as their weights are stored."})};
+                    .help =
+                        "What an encoder of texts or pictures computes in. auto: bf16 where the processor "
+                        "multiplies it, else f32. Decoders compute as their weights are stored."})};
 
 Result<std::vector<AdapterSource>> read_adapters(std::string_view json, const std::filesystem::path& folder) {
   constexpr const char* kExpected = "a list of objects with \"path\" and, if wanted, \"scale\"";
@@ -104,6 +105,8 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   if (Status status = model->open_device(source.parameters()); !status.ok()) return status;
   if (Status status = model->open_network(source.parameters()); !status.ok()) return status;
   if (Status status = model->open_tokenizer(); !status.ok()) return status;
+  const DType compute = compute_type(source.parameters().get_text("precision"));
+  if (Status status = model->open_pictures(compute); !status.ok()) return status;
   if (Status noted = model->note_files(source); !noted.ok()) return noted;
   if (Status opened = model->open_adapters(source); !opened.ok()) return opened;
   return model;
@@ -156,6 +159,15 @@ Status LanguageModel::open_tokenizer() {
   return {};
 }
 
+Status LanguageModel::open_pictures(DType compute) {
+  if (encoder_ || device_) return {};
+  Result<std::optional<PictureReader>> pictures =
+      PictureReader::open(*file_, *tokenizer_, config().width, compute);
+  if (!pictures.ok()) return pictures.status();
+  pictures_ = *std::move(pictures);
+  return {};
+}
+
 Status LanguageModel::note_files(const sdk::ModelSource& source) {
   std::vector<std::string> files = model_files(*file_);
   if (encoder_)
@@ -193,8 +205,10 @@ Result<weft_model_estimate> LanguageModel::estimate() const {
                                static_cast<uint64_t>(encoder_->network.mapped_bytes()));
   if (device_)
     return sdk::model_estimate(static_cast<uint64_t>(device_decoder_->weights_bytes()), 0, device_->id);
-  return sdk::model_estimate(static_cast<uint64_t>(decoder_->packed_weights_bytes()) + adapter_bytes_,
-                             static_cast<uint64_t>(decoder_->mapped_bytes()));
+  const int64_t of_tower = pictures_ ? pictures_->network.packed_weights_bytes() : 0;
+  return sdk::model_estimate(
+      static_cast<uint64_t>(decoder_->packed_weights_bytes() + of_tower) + adapter_bytes_,
+      static_cast<uint64_t>(decoder_->mapped_bytes()));
 }
 
 int64_t LanguageModel::weights_bytes() const {
@@ -230,6 +244,7 @@ Status LanguageModel::load_on_cpu() {
   store_ = packed_weight_store(host_, weights_key_);
   Status loaded = encoder_ ? encoder_->network.load(*store_, weights_key_ + ".bert", executor)
                            : decoder_->load(*store_, weights_key_, executor);
+  if (loaded.ok() && pictures_) loaded = pictures_->network.load(*store_, weights_key_, executor);
   if (!loaded.ok()) return std::move(loaded).at(path_);
   file_
       ->drop_all_pages();  // packed, or read by the tokenizer; rows of embeddings are read as they are wanted
@@ -249,6 +264,7 @@ void LanguageModel::evict() {
   adapter_terms_.clear();
   adapters_.clear();
   if (encoder_) encoder_->network.unload();
+  if (pictures_) pictures_->network.unload();
   store_.reset();  // load() makes a new decoder: this one still points into the store
 }
 

@@ -1,5 +1,5 @@
-/// The model type "text.language_model": a decoder with its tokenizer and chat template, or an encoder with its tokenizer,
-/// shared by every node that names it. Which one it is, the files tell.
+/// The model type "text.language_model": a decoder with its tokenizer and chat template, and with a vision tower where it has one, or an
+/// encoder with its tokenizer, shared by every node that names it. Which one it is, the files tell.
 ///
 /// open() maps the files, the adapters' too, and reads headers, vocabulary and template; load() packs the weights, or
 /// maps them from the host's packed-weight cache, and packs the adapters. Ownership: the host's residency owns it; nodes borrow it.
@@ -23,6 +23,7 @@
 #include "modalities/text/constraint/constraint.h"
 #include "modalities/text/tokenizer/tokenizer.h"
 #include "modalities/weights/weight_file.h"
+#include "plugins/text/picture_reader.h"
 #include "plugins/text/sentence_encoder.h"
 
 namespace weft::text {
@@ -71,6 +72,8 @@ class LanguageModel {
   const DeviceDecoder& device_decoder() const { return *device_decoder_; }  // on a device
   /// Null: the model is a decoder.
   const SentenceEncoder* encoder() const { return encoder_ ? &*encoder_ : nullptr; }
+  /// Null: the model sees no pictures.
+  const PictureReader* pictures() const { return pictures_ ? &*pictures_ : nullptr; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// kNotFound if the model has none; another error if it has one that this language does not cover, which hinders
   /// chat and nothing else.
@@ -92,6 +95,7 @@ class LanguageModel {
   Status open_device(const sdk::Parameters& parameters);
   Status open_network(const sdk::Parameters& parameters);
   Status open_tokenizer();
+  Status open_pictures(DType compute);
   Status note_files(const sdk::ModelSource& source);
   Status open_adapters(const sdk::ModelSource& source);
   Status load_on_cpu();
@@ -109,6 +113,7 @@ class LanguageModel {
   std::optional<Decoder> decoder_;  // one of these three
   std::optional<DeviceDecoder> device_decoder_;
   std::optional<SentenceEncoder> encoder_;
+  std::optional<PictureReader> pictures_;  // on the CPU
   sdk::Buffer device_weights_;
   std::optional<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = Status(StatusCode::kNotFound, "this model has no chat template");

@@ -6,9 +6,12 @@
 #include <utility>
 
 #include "plugins/text/language_model.h"
+#include "plugins/text/picture_prompt.h"
 
 namespace weft::text {
 namespace {
+
+using Json = nlohmann::ordered_json;  // templates print arguments of tool calls in their order
 
 std::string_view spelling(const Tokenizer& tokenizer, const std::optional<TokenId>& id) {
   return id ? tokenizer.token_piece(*id) : std::string_view();
@@ -37,37 +40,7 @@ int nesting(std::string_view json) {
   return deepest;
 }
 
-Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const PromptSource& source) {
-  Result<std::string> messages = conversation_json(source);
-  if (!messages.ok()) return messages.status();
-  const Tokenizer& tokenizer = model.tokenizer();
-  const SpecialTokens& special = tokenizer.special();
-  Result<RenderedChat> chat =
-      model.chat_template()->render({.messages_json = *messages,
-                                     .tools_json = source.tools_json,
-                                     .documents_json = {},
-                                     .extra_json = source.template_variables_json,
-                                     .generation_prompt = GenerationPrompt::kAdd,
-                                     .bos_token = spelling(tokenizer, special.bos),
-                                     .eos_token = spelling(tokenizer, special.eos),
-                                     .pad_token = spelling(tokenizer, special.padding),
-                                     .now_seconds = source.now_seconds});
-  if (!chat.ok()) return chat.status();
-  std::vector<TextRange> template_text;
-  for (const RenderedChat::Run& run : chat->runs) {
-    const bool trusted = run.origin == TextOrigin::kTemplate || source.control_text == ControlText::kIsToken;
-    if (trusted) template_text.push_back({run.begin, run.end});
-  }
-  // An empty list would mean that control tokens may stand anywhere.
-  const ControlText control_text = template_text.empty() ? ControlText::kIsText : ControlText::kIsToken;
-  return tokenizer.encode(
-      chat->text, {.control_text = control_text, .control_ranges = template_text, .stop = source.cancelled});
-}
-
-}  // namespace
-
-Result<std::string> conversation_json(const PromptSource& source) {
-  using Json = nlohmann::ordered_json;  // templates print arguments of tool calls in their order
+Result<Json> conversation(const PromptSource& source) {
   Json messages = Json::array();
   if (!source.messages_json.empty()) {
     if (nesting(source.messages_json) > kMaxNesting) {
@@ -86,8 +59,72 @@ Result<std::string> conversation_json(const PromptSource& source) {
     messages.insert(messages.begin(), Json{{"role", "system"}, {"content", source.system}});
   }
   if (!source.prompt.empty()) messages.push_back({{"role", "user"}, {"content", source.prompt}});
-  // A prompt may hold any bytes; JSON may not, and the template works on characters.
+  if (source.n_pictures > 0)
+    if (Status shown = show_pictures(messages, source.n_pictures); !shown.ok()) return shown;
+  return messages;
+}
+
+// A prompt may hold any bytes; JSON may not, and the template works on characters.
+std::string to_text(const Json& messages) {
   return messages.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// The messages as the model's template reads them.
+Result<std::string> template_messages(const LanguageModel& model, const PromptSource& source) {
+  Result<Json> messages = conversation(source);
+  if (!messages.ok()) return messages.status();
+  if (model.pictures() && source.n_pictures == 0)  // which says when messages show some
+    if (Status none = show_pictures(*messages, 0); !none.ok()) return none;
+  // Templates that show pictures go through lists of parts; others print what they find.
+  const bool shows = model.tokenizer().chat_template().find("image") != std::string_view::npos;
+  if (model.pictures() && shows) contents_to_parts(*messages);
+  return to_text(*messages);
+}
+
+Result<std::vector<TokenId>> chat_prompt(const LanguageModel& model, const PromptSource& source) {
+  Result<std::string> messages = template_messages(model, source);
+  if (!messages.ok()) return messages.status();
+  const Tokenizer& tokenizer = model.tokenizer();
+  const SpecialTokens& special = tokenizer.special();
+  Result<RenderedChat> chat =
+      model.chat_template()->render({.messages_json = *messages,
+                                     .tools_json = source.tools_json,
+                                     .documents_json = {},
+                                     .extra_json = source.template_variables_json,
+                                     .generation_prompt = GenerationPrompt::kAdd,
+                                     .bos_token = spelling(tokenizer, special.bos),
+                                     .eos_token = spelling(tokenizer, special.eos),
+                                     .pad_token = spelling(tokenizer, special.padding),
+                                     .now_seconds = source.now_seconds});
+  if (!chat.ok()) return chat.status();
+  Result<TrustedText> prompt =
+      place_pictures(*chat, source.control_text, model.pictures(), source.n_pictures);
+  if (!prompt.ok()) return prompt.status().at(model.path());
+  // An empty list would mean that control tokens may stand anywhere.
+  const ControlText control_text = prompt->ranges.empty() ? ControlText::kIsText : ControlText::kIsToken;
+  // Processors of pictures and texts add the tokens that a template leaves to them.
+  const std::string_view bos = spelling(tokenizer, special.bos);
+  const bool adds = model.pictures() && !(!bos.empty() && prompt->text.starts_with(bos));
+  return tokenizer.encode(prompt->text,
+                          {.add_special = adds ? AddSpecial::kAsModelDeclares : AddSpecial::kNone,
+                           .control_text = control_text,
+                           .control_ranges = prompt->ranges,
+                           .stop = source.cancelled});
+}
+
+}  // namespace
+
+Result<std::string> conversation_json(const PromptSource& source) {
+  Result<Json> messages = conversation(source);
+  if (!messages.ok()) return messages.status();
+  return to_text(*messages);
+}
+
+Status sees_no_pictures(const LanguageModel& model) {
+  if (model.device() != nullptr) return model.device()->lacks("pictures for language models");
+  return Status(StatusCode::kUnsupported, "this model sees no pictures")
+      .at(model.path())
+      .expected("a language model with a vision tower (LLaVA, Gemma 3), as a Hugging Face folder");
 }
 
 Status no_chat_template(const LanguageModel& model) {
@@ -103,6 +140,7 @@ Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const Promp
         .expected("a prompt or messages")
         .got("neither, or empty ones");
   }
+  if (source.n_pictures > 0 && model.pictures() == nullptr) return sees_no_pictures(model);
   const Result<ChatTemplate>& chat_template = model.chat_template();
   // A template that cannot be read is an error, not a reason to do without one.
   const bool chat = source.format == PromptFormat::kChat ||
@@ -116,8 +154,9 @@ Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const Promp
         .hint("describe them in the system message, or use a model that was trained to call functions");
   }
   if (chat) return chat_prompt(model, source);
-  if (!source.messages_json.empty() || !source.system.empty() || !source.tools_json.empty()) {
-    return Status(StatusCode::kInvalidArgument, "messages, system and tools need a chat template")
+  if (!source.messages_json.empty() || !source.system.empty() || !source.tools_json.empty() ||
+      source.n_pictures > 0) {
+    return Status(StatusCode::kInvalidArgument, "messages, system, tools and pictures need a chat template")
         .expected("a prompt alone, since the format is raw or the model has no chat template")
         .hint("use \"format\": \"chat\" with a model that has one");
   }

@@ -31,22 +31,25 @@ struct PromptSource {
   std::string_view system;                   // a system turn before everything else; empty: none
   std::string_view tools_json;               // array of function schemas; empty: none
   std::string_view template_variables_json;  // object; empty: none
+  int64_t n_pictures = 0;  // shown by parts {"type": "image"} of messages; see picture_prompt.h
   PromptFormat format = PromptFormat::kAuto;
   ControlText control_text = ControlText::kIsText;
   int64_t now_seconds = 0;               // what the template takes for now, see ChatInput
   std::function<bool()> cancelled = {};  // polled while a long text is encoded
 };
 
+/// The error for pictures where the model has no vision tower, or none on its device: kUnsupported.
+Status sees_no_pictures(const LanguageModel& model);
 /// The error for a model that was not made to chat: kNotFound.
 Status no_chat_template(const LanguageModel& model);
 
 /// The prompt's ids, with the tokens that the model expects around it.
-/// Errors: kInvalidArgument (nothing given, messages without a chat template, malformed JSON), those of template and
-/// tokenizer, kCancelled among them.
+/// Errors: kInvalidArgument (nothing given, messages without a chat template, malformed JSON), kUnsupported (pictures for a model
+/// that sees none), those of pictures' places, of template and tokenizer, kCancelled among them.
 Result<std::vector<TokenId>> make_prompt(const LanguageModel& model, const PromptSource& source);
 
 /// The conversation as JSON messages: system, messages, prompt as the user's turn.
-/// Errors: kInvalidArgument if messages_json is not an array of objects with a "role".
+/// Errors: kInvalidArgument if messages_json is not an array of objects with a "role"; those of show_pictures(), with pictures.
 Result<std::string> conversation_json(const PromptSource& source);
 
 enum class Truncation : uint8_t {

@@ -327,6 +327,14 @@ class FolderReader {
         }
       }
     }
+    if (has("chat_template.json")) {  // as processors of pictures kept it before
+      const Result<rapidjson::Document> json =
+          read_json_file(folder_ / "chat_template.json", kMaxConfigBytes);
+      if (!json.ok()) return json.status();
+      const Value* value = json->IsObject() ? member(*json, "chat_template") : nullptr;
+      if (!value || !value->IsString()) return corrupt("chat_template.json", "'chat_template' is no text");
+      v_->chat_templates[""] = std::string(text_of(*value));
+    }
     if (!has("chat_template.jinja")) return {};
     Result<std::string> text = read_small_file(folder_ / "chat_template.jinja", kMaxConfigBytes);
     if (!text.ok()) return text.status();
