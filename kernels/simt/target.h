@@ -115,20 +115,58 @@ __device__ __forceinline__ void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/// Starts a kernel; the status is that of the start, not of the run.
+/// In a kernel that launch_early() starts. wait_for_previous(): returns when the stream's earlier work is done and seen; comes before
+/// the thread touches anything that other kernels write, or writes what they read. let_next_start(): the next launch's blocks may
+/// start where this one's leave room, once all of its blocks have said so.
+__device__ __forceinline__ void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void let_next_start() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+/// What the current device has for a kernel.
+struct Limits {
+  int multiprocessors = 0;
+  size_t shared_bytes = 0;  // a block, dynamic
+  bool starts_early = false;
+};
+inline Limits limits() {
+  int device = 0, multiprocessors = 0, shared_bytes = 0, major = 0;
+  cudaGetDevice(&device);
+  cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  return {multiprocessors, static_cast<size_t>(shared_bytes), major >= 9};
+}
+
+/// When a kernel may start: after the stream's earlier work, or as soon as the kernel before it lets it.
+enum class LaunchTime : uint8_t { kInOrder, kEarly };
+
 template <typename... Parameters, typename... Arguments>
-Status launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
-              void (*kernel)(Parameters...), Arguments... arguments) {
+Status launch_at(LaunchTime time, cudaStream_t stream, const char* name, dim3 grid, dim3 block,
+                 size_t dynamic_shared_bytes, void (*kernel)(Parameters...), Arguments... arguments) {
   constexpr size_t kUnasked = 48 << 10;  // what a kernel gets of shared memory without asking
   cudaError_t error = cudaSuccess;
   if (dynamic_shared_bytes > kUnasked)
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                  static_cast<int>(dynamic_shared_bytes));
   if (error == cudaSuccess) {
-    kernel<<<grid, block, dynamic_shared_bytes, stream>>>(arguments...);
-    error = cudaGetLastError();
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid, config.blockDim = block;
+    config.dynamicSmemBytes = dynamic_shared_bytes, config.stream = stream;
+    if (time == LaunchTime::kEarly && limits().starts_early) config.attrs = &early, config.numAttrs = 1;
+    error = cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
   }
   if (error == cudaSuccess) return {};
+  cudaGetLastError();  // which would come back at the next call
   return Status(StatusCode::kInternal,
                 std::string("kernel ") + name + " did not start: " + cudaGetErrorString(error));
 }
@@ -205,9 +243,23 @@ inline void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
   simt::mma_16832(d, a, b, here);
 }
 
+__forceinline__ void wait_for_previous() {}
+__forceinline__ void let_next_start() {}
+
+struct Limits {
+  int multiprocessors = 0;
+  size_t shared_bytes = 0;
+  bool starts_early = false;
+};
+inline Limits limits() {
+  return {132, 163 << 10, false};
+}  // multiprocessors of an H100, shared memory of an A100
+
+enum class LaunchTime : uint8_t { kInOrder, kEarly };
+
 template <typename... Parameters, typename... Arguments>
-Status launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
-              void (*kernel)(Parameters...), Arguments... arguments) {
+Status launch_at(LaunchTime, cudaStream_t stream, const char* name, dim3 grid, dim3 block,
+                 size_t dynamic_shared_bytes, void (*kernel)(Parameters...), Arguments... arguments) {
   const std::tuple<void (*)(Parameters...), Parameters...> call(kernel, arguments...);
   return std::apply(
       [&](const auto&, const Parameters&... given) {
@@ -228,6 +280,20 @@ Status launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size
 
 // From here on one body for both targets.
 namespace weft::device {
+
+/// Starts a kernel; the status is that of the start, not of the run.
+template <typename... Parameters, typename... Arguments>
+Status launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
+              void (*kernel)(Parameters...), Arguments... arguments) {
+  return launch_at(LaunchTime::kInOrder, stream, name, grid, block, dynamic_shared_bytes, kernel,
+                   arguments...);
+}
+/// The same for a kernel whose threads call wait_for_previous().
+template <typename... Parameters, typename... Arguments>
+Status launch_early(cudaStream_t stream, const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes,
+                    void (*kernel)(Parameters...), Arguments... arguments) {
+  return launch_at(LaunchTime::kEarly, stream, name, grid, block, dynamic_shared_bytes, kernel, arguments...);
+}
 
 using BF16 = __nv_bfloat16;
 using F16 = __half;

@@ -258,6 +258,8 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 2 : kDecodeAttentio
   static_assert(kGroup * kWarps * P::kSlots * P::kJoinRow * sizeof(float) <= kRingBytes);
   WEFT_SHARED(float, largest_of, kGroup* kWarps);
   WEFT_SHARED(float, sum_of, kGroup* kWarps);
+  device::let_next_start();
+  device::wait_for_previous();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int split = static_cast<int>(blockIdx.z);
   const int groups = (work.heads_per_kv + kGroup - 1) / kGroup;
@@ -349,6 +351,8 @@ __global__ void __launch_bounds__(kJoinThreads) join_splits(Work work) {
   constexpr int kSplitsOfLane = static_cast<int>(kMostDecodeAttentionSplits) / 32;
   constexpr int kSplitsOfWarp = 32 / kJoinWarps;  // of 32
   WEFT_SHARED(float, joined, kJoinWarps* kMaxHeadDim);
+  device::let_next_start();
+  device::wait_for_previous();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int64_t at = blockIdx.x;
   const float* values = work.workspace + at * work.splits * work.head_dim;
@@ -420,7 +424,7 @@ Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(a.rows), static_cast<unsigned>(decode_attention_blocks(shape)),
                   static_cast<unsigned>(a.splits));
   const auto run = [&](auto kernel) {
-    return device::launch(stream, "decode_attention", grid, kThreads, kRingBytes, kernel, work);
+    return device::launch_early(stream, "decode_attention", grid, kThreads, kRingBytes, kernel, work);
   };
   Status status;
   if (shape.head_dim <= 64) status = run(decode_attention<T, 64>);
@@ -428,8 +432,8 @@ Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
   else if (shape.head_dim <= 128) status = run(decode_attention<T, 128>);
   else status = run(decode_attention<T, 256>);
   if (!status.ok() || a.splits == 1) return status;
-  return device::launch(stream, "join_splits", dim3(static_cast<unsigned>(a.rows * shape.n_heads)),
-                        kJoinThreads, 0, join_splits, work);
+  return device::launch_early(stream, "join_splits", dim3(static_cast<unsigned>(a.rows * shape.n_heads)),
+                              kJoinThreads, 0, join_splits, work);
 }
 
 }  // namespace

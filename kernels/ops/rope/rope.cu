@@ -40,6 +40,8 @@ __device__ __forceinline__ RotatedPair rotated(const Work& work, const float* co
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) rope_store(Work work) {
+  device::let_next_start();
+  device::wait_for_previous();
   const int64_t token = blockIdx.x;
   const int first = static_cast<int>(blockIdx.y * kThreads + threadIdx.x),
             step = static_cast<int>(gridDim.y) * kThreads;
@@ -90,9 +92,9 @@ Status start(const RopeStoreCuda& r, cudaStream_t stream) {
   // A pair of a query a thread, as long as the blocks are few waves of a device.
   const int64_t most = (shape.n_heads * (shape.head_dim / 2) + kThreads - 1) / kThreads,
                 blocks = std::clamp<int64_t>(kBlocks / r.tokens, 1, most);
-  return device::launch(stream, "rope_store",
-                        dim3(static_cast<unsigned>(r.tokens), static_cast<unsigned>(blocks)), kThreads, 0,
-                        rope_store<T>, work);
+  return device::launch_early(stream, "rope_store",
+                              dim3(static_cast<unsigned>(r.tokens), static_cast<unsigned>(blocks)), kThreads,
+                              0, rope_store<T>, work);
 }
 
 }  // namespace

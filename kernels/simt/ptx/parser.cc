@@ -113,6 +113,8 @@ constexpr ModifierName kModifiers[] = {
     {"v4", kHint},
     {"m8n8", kHint},
     {"row", kHint},
+    {"launch_dependents", kHint},
+    {"wait", kHint},
     {"col", kHint},
 };
 

@@ -115,6 +115,7 @@ constexpr Operation kControl[] = {
     {"barrier", kSync | kRed | kAnd | kOr | kPopc, nullptr, barrier},
     {"membar", 0, nullptr, nothing},  // one block's threads see each other's writes at once
     {"fence", 0, nullptr, nothing},
+    {"griddepcontrol", 0, nullptr, nothing},  // here, a launch begins when the one before it has ended
 };
 constexpr Operation kWarpOperations[] = {
     {"shfl", kSync | kIdx | kBfly | kUp | kDown, nullptr, shuffle},

@@ -32,6 +32,7 @@ TEST(PtxParser, RefusesWhatItDoesNotKnowByNameAndLine) {
   EXPECT_THAT(refusal("bra $L__BB0_1;"), HasSubstr("no label $L__BB0_1"));
   EXPECT_THAT(refusal("mov.u32 %r1, 1"), HasSubstr("the kernel does not end"));
   EXPECT_EQ(refusal("mov.u32 %r1, 1;"), "");
+  EXPECT_EQ(refusal("griddepcontrol.launch_dependents;\ngriddepcontrol.wait;"), "");
 }
 
 TEST(PtxParser, RefusesAFileThatIsNotPtx) {
