@@ -6,8 +6,6 @@
 namespace weft {
 namespace {
 
-using device::launch;
-
 struct Row {
   const void* x;
   const void* residual;
@@ -20,127 +18,159 @@ struct Row {
   float epsilon;
 };
 
-/// kVector: four adjacent elements an access; else one, so that any alignment will do.
-template <bool kVector, int kThreads>
-__device__ __forceinline__ int column(int quad, int j) {
-  const int thread = static_cast<int>(threadIdx.x);
-  return kVector ? (quad * kThreads + thread) * 4 + j : (quad * 4 + j) * kThreads + thread;
-}
+/// How rows are read and written: single elements, so that any alignment will do; four or eight adjacent ones an access.
+enum class Access : uint8_t { kSingle, kFour, kEight };
 
-template <bool kVector, int kThreads, typename T>
-__device__ __forceinline__ device::Quad load_elements(const T* row, int quad, int cols) {
-  device::Quad x = {};
-  if constexpr (kVector) {
-    const int at = column<true, kThreads>(quad, 0);
-    if (at < cols) x = device::load_quad(row + at);
-  } else {
+/// What a thread takes of a row at a time: adjacent elements, or four that are a block's threads apart.
+template <Access kAccess, int kThreads>
+struct Part {
+  static constexpr int kElements = kAccess == Access::kEight ? 8 : 4;
+  float v[kElements] = {};
+
+  static __device__ __forceinline__ int column(int part, int j) {
+    const int thread = static_cast<int>(threadIdx.x);
+    return kAccess == Access::kSingle ? (part * kElements + j) * kThreads + thread
+                                      : (part * kThreads + thread) * kElements + j;
+  }
+  template <typename T>
+  __device__ __forceinline__ void load(const T* row, int part, int cols) {
+    if constexpr (kAccess == Access::kSingle) {
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int at = column<false, kThreads>(quad, j);
-      if (at < cols) x.v[j] = device::to_f32(row[at]);
+      for (int j = 0; j < kElements; ++j)
+        if (const int at = column(part, j); at < cols) v[j] = device::to_f32(row[at]);
+    } else if (const int at = column(part, 0); at < cols) {
+      if constexpr (kElements * sizeof(T) == 16 && sizeof(T) == 2) {
+        const device::Words4 w = device::load16(row + at);
+        for (int j = 0; j < 8; ++j)
+          v[j] = device::to_f32(device::from_bits<T>(w.w[j / 2] >> 16 * (j % 2) & 0xffff));
+      } else {
+#pragma unroll
+        for (int j = 0; j < kElements; j += 4) {
+          const device::Quad q = device::load_quad(row + at + j);
+          for (int i = 0; i < 4; ++i) v[j + i] = q.v[i];
+        }
+      }
     }
   }
-  return x;
-}
-
-template <bool kVector, int kThreads, typename T>
-__device__ __forceinline__ void store_elements(T* row, int quad, int cols, device::Quad x) {
-  if constexpr (kVector) {
-    const int at = column<true, kThreads>(quad, 0);
-    if (at < cols) device::store_quad(row + at, x);
-  } else {
+  template <typename T>
+  __device__ __forceinline__ void store(T* row, int part, int cols) const {
+    if constexpr (kAccess == Access::kSingle) {
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int at = column<false, kThreads>(quad, j);
-      if (at < cols) row[at] = device::from_f32<T>(x.v[j]);
+      for (int j = 0; j < kElements; ++j)
+        if (const int at = column(part, j); at < cols) row[at] = device::from_f32<T>(v[j]);
+    } else if (const int at = column(part, 0); at < cols) {
+      if constexpr (kElements == 8) {
+        device::Words4 w;
+        for (int i = 0; i < 4; ++i)
+          w.w[i] = device::bits_of(device::from_f32<T>(v[2 * i])) |
+                   device::bits_of(device::from_f32<T>(v[2 * i + 1])) << 16;
+        device::store16(row + at, w);
+      } else {
+        device::store_quad(row + at, {{v[0], v[1], v[2], v[3]}});
+      }
     }
   }
-}
+};
 
 /// The sum over a block of the squares of elements less `mean`.
-template <bool kVector, int kThreads, int kQuads>
-__device__ __forceinline__ float sum_of_squares(const device::Quad (&x)[kQuads], float mean, int cols,
-                                                float* partial) {
+template <Access kAccess, int kThreads, int kParts>
+__device__ __forceinline__ float sum_of_squares(const Part<kAccess, kThreads> (&x)[kParts], float mean,
+                                                int cols, float* partial) {
   float sum = 0;
 #pragma unroll
-  for (int quad = 0; quad < kQuads; ++quad) {
+  for (int part = 0; part < kParts; ++part) {
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const float d = column<kVector, kThreads>(quad, j) < cols ? x[quad].v[j] - mean : 0.0f;
+    for (int j = 0; j < x[part].kElements; ++j) {
+      const float d = x[part].column(part, j) < cols ? x[part].v[j] - mean : 0.0f;
       sum += d * d;
     }
   }
   return device::block_sum<kThreads>(sum, partial);
 }
 
-template <typename T, NormKind kKind, bool kVector, int kThreads, int kQuads>
+template <typename T, NormKind kKind, Access kAccess, int kThreads, int kParts>
 __global__ void __launch_bounds__(kThreads) norm_rows_kernel(Row row) {
   WEFT_SHARED(float, partial_sum, kThreads / 32);
   WEFT_SHARED(float, partial_squares, kThreads / 32);
+  using P = Part<kAccess, kThreads>;
+  device::let_next_start();
+  device::wait_for_previous();
   const T* from = static_cast<const T*>(row.x) + blockIdx.x * row.x_stride;
-  device::Quad x[kQuads];
+  P x[kParts];
 #pragma unroll
-  for (int quad = 0; quad < kQuads; ++quad) {
-    x[quad] = load_elements<kVector, kThreads>(from, quad, row.cols);
+  for (int part = 0; part < kParts; ++part) {
+    x[part].load(from, part, row.cols);
     if (row.residual != nullptr) {
-      const T* added = static_cast<const T*>(row.residual) + blockIdx.x * row.x_stride;
-      const device::Quad r = load_elements<kVector, kThreads>(added, quad, row.cols);
-      for (int j = 0; j < 4; ++j) x[quad].v[j] += r.v[j];
+      P r;
+      r.load(static_cast<const T*>(row.residual) + blockIdx.x * row.x_stride, part, row.cols);
+      for (int j = 0; j < P::kElements; ++j) x[part].v[j] += r.v[j];
     }
     if (row.sum != nullptr)
-      store_elements<kVector, kThreads>(static_cast<T*>(row.sum) + blockIdx.x * row.x_stride, quad, row.cols,
-                                        x[quad]);
+      x[part].store(static_cast<T*>(row.sum) + blockIdx.x * row.x_stride, part, row.cols);
   }
   const float n = static_cast<float>(row.cols);
   float mean = 0;
   if constexpr (kKind == NormKind::kLayer) {
     float sum = 0;
-    for (int quad = 0; quad < kQuads; ++quad)
-      for (int j = 0; j < 4; ++j) sum += x[quad].v[j];
+    for (int part = 0; part < kParts; ++part)
+      for (int j = 0; j < P::kElements; ++j) sum += x[part].v[j];
     mean = device::block_sum<kThreads>(sum, partial_sum) / n;
   }
-  const float squares = sum_of_squares<kVector, kThreads>(x, mean, row.cols, partial_squares);
+  const float squares = sum_of_squares(x, mean, row.cols, partial_squares);
   const float scale = rsqrtf(squares / n + row.epsilon);
   T* to = static_cast<T*>(row.y) + blockIdx.x * row.y_stride;
 #pragma unroll
-  for (int quad = 0; quad < kQuads; ++quad) {
-    const device::Quad w = load_elements<kVector, kThreads>(row.weight, quad, row.cols);
-    device::Quad y;
-    for (int j = 0; j < 4; ++j) y.v[j] = (x[quad].v[j] - mean) * scale * w.v[j];
+  for (int part = 0; part < kParts; ++part) {
+    P w;
+    w.load(row.weight, part, row.cols);
+    P y;
+    for (int j = 0; j < P::kElements; ++j) y.v[j] = (x[part].v[j] - mean) * scale * w.v[j];
     if (kKind == NormKind::kLayer && row.bias != nullptr) {
-      const device::Quad b = load_elements<kVector, kThreads>(row.bias, quad, row.cols);
-      for (int j = 0; j < 4; ++j) y.v[j] += b.v[j];
+      P b;
+      b.load(row.bias, part, row.cols);
+      for (int j = 0; j < P::kElements; ++j) y.v[j] += b.v[j];
     }
-    store_elements<kVector, kThreads>(to, quad, row.cols, y);
+    y.store(to, part, row.cols);
   }
 }
 
-template <typename T, NormKind kKind, bool kVector>
+template <typename T, NormKind kKind, Access kAccess>
 Status start(const NormCuda& n, cudaStream_t stream) {
   const Row row = {n.x,           n.residual,    n.sum,
                    n.y,           n.norm.weight, n.norm.bias,
                    n.x_stride,    n.y_stride,    static_cast<int>(n.cols),
                    n.norm.epsilon};
   const auto run = [&](int threads, auto kernel) {
-    return launch(stream, "norm_rows", dim3(static_cast<unsigned>(n.rows)),
-                  dim3(static_cast<unsigned>(threads)), 0, kernel, row);
+    return device::launch_early(stream, "norm_rows", dim3(static_cast<unsigned>(n.rows)),
+                                dim3(static_cast<unsigned>(threads)), 0, kernel, row);
   };
-  if (n.cols <= 128 * 4) return run(128, norm_rows_kernel<T, kKind, kVector, 128, 1>);
-  if (n.cols <= 128 * 16) return run(128, norm_rows_kernel<T, kKind, kVector, 128, 4>);
-  if (n.cols <= 256 * 16) return run(256, norm_rows_kernel<T, kKind, kVector, 256, 4>);
-  return run(1024, norm_rows_kernel<T, kKind, kVector, 1024, 8>);
+  constexpr int kPart = Part<kAccess, 128>::kElements;
+  if constexpr (kAccess != Access::kEight)
+    if (n.cols <= 128 * 4) return run(128, norm_rows_kernel<T, kKind, kAccess, 128, 1>);
+  if (n.cols <= 128 * 16) return run(128, norm_rows_kernel<T, kKind, kAccess, 128, 16 / kPart>);
+  if (n.cols <= 256 * 16) return run(256, norm_rows_kernel<T, kKind, kAccess, 256, 16 / kPart>);
+  return run(1024, norm_rows_kernel<T, kKind, kAccess, 1024, 32 / kPart>);
 }
 
+template <typename T, Access kAccess>
+Status start_kind(const NormCuda& n, cudaStream_t stream) {
+  return n.norm.kind == NormKind::kRms ? start<T, NormKind::kRms, kAccess>(n, stream)
+                                       : start<T, NormKind::kLayer, kAccess>(n, stream);
+}
+
+/// Accesses of 16 bytes where all rows are aligned to them and long, else of four elements where they are to those, else of one.
 template <typename T>
 Status start_typed(const NormCuda& n, cudaStream_t stream) {
-  const size_t quad = 4 * sizeof(T);
-  const bool vector = n.cols % 4 == 0 && n.x_stride % 4 == 0 && n.y_stride % 4 == 0 &&
-                      device::aligned_to(n.x, quad) && device::aligned_to(n.y, quad) &&
-                      device::aligned_to(n.residual, quad) && device::aligned_to(n.sum, quad) &&
-                      device::aligned_to(n.norm.weight, 16) && device::aligned_to(n.norm.bias, 16);
-  if (n.norm.kind == NormKind::kRms)
-    return vector ? start<T, NormKind::kRms, true>(n, stream) : start<T, NormKind::kRms, false>(n, stream);
-  return vector ? start<T, NormKind::kLayer, true>(n, stream) : start<T, NormKind::kLayer, false>(n, stream);
+  const auto fits = [&](int64_t elements) {
+    const size_t bytes = static_cast<size_t>(elements) * sizeof(T);
+    return n.cols % elements == 0 && n.x_stride % elements == 0 && n.y_stride % elements == 0 &&
+           device::aligned_to(n.x, bytes) && device::aligned_to(n.y, bytes) &&
+           device::aligned_to(n.residual, bytes) && device::aligned_to(n.sum, bytes) &&
+           device::aligned_to(n.norm.weight, 16) && device::aligned_to(n.norm.bias, 16);
+  };
+  if constexpr (sizeof(T) == 2)
+    if (n.cols > 128 * 4 && fits(8)) return start_kind<T, Access::kEight>(n, stream);
+  return fits(4) ? start_kind<T, Access::kFour>(n, stream) : start_kind<T, Access::kSingle>(n, stream);
 }
 
 Status check(const NormCuda& n) {

@@ -3,8 +3,9 @@
 ///   sum = x + residual;  y = norm(sum)      as norm.h defines kRms and kLayer
 ///
 /// Stream-ordered; no allocation, no synchronization. One block a row, which is read once and stays in registers.
-/// Bounds that tests hold it to: no 32-byte sectors beyond those of the data where rows are aligned to four elements, no
-/// bank conflicts, no spills, five eighths of a multiprocessor's threads (half of them for rows beyond 4096 columns).
+/// Bounds that tests hold it to: no 32-byte sectors beyond those of the data where rows are aligned to four elements (where they are
+/// read by eight, weights take two accesses, each with every second 16 bytes of a sector), no bank conflicts, no spills, half of a
+/// multiprocessor's threads.
 #ifndef WEFT_KERNELS_OPS_NORM_NORM_CUDA_H
 #define WEFT_KERNELS_OPS_NORM_NORM_CUDA_H
 

@@ -28,6 +28,9 @@ const Case kCases[] = {
     {NormKind::kRms, DType::kF32, 2, 576, 576, false, false, 0},
     {NormKind::kRms, DType::kBF16, 3, 512, 512, true, false, 0},
     {NormKind::kRms, DType::kF16, 1, 4096, 4096, false, false, 0},
+    {NormKind::kLayer, DType::kBF16, 5, 1280, 1288, true, true, 0},
+    {NormKind::kRms, DType::kBF16, 2, 1028, 1028, false, false, 4},
+    {NormKind::kRms, DType::kF32, 1, 2048, 2048, false, false, 0},
     {NormKind::kRms, DType::kBF16, 1, 4100, 4100, true, false, 0},
     {NormKind::kLayer, DType::kF32, 2, 768, 800, true, true, 0},
     {NormKind::kLayer, DType::kBF16, 1, 8192, 8192, false, false, 0},
@@ -92,7 +95,9 @@ TEST_P(NormCudaCases, GivesWhatTheReferenceGives) {
       }
     }
     const bool vectors = c.shift == 0 && c.cols % 4 == 0;
-    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = vectors ? 0.0 : 1.0}), "");
+    // Eight elements of x are two accesses of the weights, each of every second 16 bytes.
+    const bool eight = vectors && c.dtype != DType::kF32 && c.cols % 8 == 0 && c.cols > 512;
+    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = eight ? 16.0 : vectors ? 0.0 : 1.0}), "");
   }
 }
 
@@ -152,8 +157,8 @@ TEST(NormCuda, RefusesWhatItCannotDo) {
 TEST(NormCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("norm")) GTEST_SKIP() << simt::kNoNvcc;
   // Long rows keep 32 elements a thread.
-  const simt::StaticBounds bounds[] = {{.kernel = "Li1024ELi8E", .registers = 64, .occupancy = 0.5},
-                                       {.kernel = "norm_rows_kernel", .registers = 48, .occupancy = 0.62}};
+  const simt::StaticBounds bounds[] = {{.kernel = "Li1024E", .registers = 64, .occupancy = 0.5},
+                                       {.kernel = "norm_rows_kernel", .registers = 56, .occupancy = 0.5}};
   EXPECT_EQ(simt::beyond_static_bounds("norm", bounds), "");
 }
 
