@@ -17,6 +17,7 @@ DeviceOps cuda_kernel_ops() {
   ops.scale_shift.set(scale_shift_cuda);
   ops.matmul.set(matmul_cuda);
   ops.gemv.set(gemv_cuda);
+  ops.tile_weights.set(tile_weights_cuda);
   ops.unpack.set(unpack_cuda);
   ops.norm.set(norm_cuda);
   ops.rope.set(rope_store_cuda);

@@ -21,6 +21,7 @@
 #include "kernels/ops/group_norm/group_norm_cuda.h"
 #include "kernels/ops/matmul/gemv_cuda.h"
 #include "kernels/ops/matmul/matmul_cuda.h"
+#include "kernels/ops/matmul/tile_weights_cuda.h"
 #include "kernels/ops/matmul/unpack_cuda.h"
 #include "kernels/ops/norm/norm_cuda.h"
 #include "kernels/ops/rope/rope_cuda.h"
@@ -71,6 +72,7 @@ struct DeviceOps {
   DeviceOp<ScaleShiftCuda> scale_shift{"group_norm/scale_shift"};
   DeviceOp<MatmulCuda> matmul{"matmul"};
   DeviceOp<GemvCuda> gemv{"matmul/gemv"};
+  DeviceOp<TileWeightsCuda> tile_weights{"matmul/tile_weights"};
   DeviceOp<UnpackCuda> unpack{"matmul/unpack"};
   DeviceOp<NormCuda> norm{"norm"};
   DeviceOp<RopeStoreCuda> rope{"rope"};
@@ -82,8 +84,8 @@ struct DeviceOps {
   template <typename Visitor>
   void for_each(const Visitor& with) const {
     with(activation), with(add), with(soft_cap), with(attention), with(convolution), with(dense_attention);
-    with(embedding), with(gemm), with(group_norm), with(scale_shift), with(matmul), with(gemv), with(unpack),
-        with(norm);
+    with(embedding), with(gemm), with(group_norm), with(scale_shift), with(matmul), with(gemv);
+    with(tile_weights), with(unpack), with(norm);
     with(rope), with(sampling), with(softmax), with(top_k);
   }
 };

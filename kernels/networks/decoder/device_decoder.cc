@@ -9,6 +9,7 @@
 
 #include "kernels/networks/decoder/device_pass.h"
 #include "kernels/quant/dequantize.h"
+#include "kernels/quant/weight_tiles.h"
 #include "modalities/weights/weight_file.h"
 
 namespace weft {
@@ -81,6 +82,41 @@ Result<DeviceBuffer> given_or_allocated(DeviceBuffer given, const DeviceStream& 
       .got(std::to_string(given.size_bytes()));
 }
 
+/// Puts matrices on a device in the order in which its products read them.
+class WeightUpload {
+ public:
+  explicit WeightUpload(const DeviceStream& stream) : stream_(stream) {}
+
+  /// from: [n, k] as rows of blocks or elements, which stay until the stream has passed.
+  Status matrix(WeightFormat format, const std::byte* from, int64_t n, int64_t k, std::byte* to) {
+    const int64_t row_bytes = weights_bytes(format, k);
+    if (!lies_in_tiles(format)) return stream_.copy_to_device(to, from, static_cast<uint64_t>(n * row_bytes));
+    const int64_t most = std::max<int64_t>(kPieceBytes / row_bytes / kTileRows, 1) * kTileRows;
+    const int64_t piece = std::min(most, n);
+    if (piece_.size_bytes() < static_cast<uint64_t>(piece * row_bytes)) {
+      auto memory =
+          DeviceBuffer::allocate(stream_, static_cast<uint64_t>(piece * row_bytes), "weights on their way");
+      if (!memory.ok()) return memory.status();
+      piece_ = *std::move(memory);
+    }
+    for (int64_t row = 0; row < n; row += piece) {
+      const int64_t rows = std::min(piece, n - row);
+      Status done = stream_.copy_to_device(piece_.data(), from + row * row_bytes,
+                                           static_cast<uint64_t>(rows * row_bytes));
+      if (done.ok())
+        done = stream_.device()->ops().tile_weights(
+            {format, piece_.data(), to + row / kTileRows * tile_bytes(format, k), rows, k}, stream_);
+      if (!done.ok()) return done;
+    }
+    return {};
+  }
+
+ private:
+  static constexpr int64_t kPieceBytes = 32 << 20;
+  const DeviceStream& stream_;
+  DeviceBuffer piece_;
+};
+
 Status unsupported(const WeightFile& file, const WeightTensor& tensor, const char* why) {
   return Status(StatusCode::kUnsupported, why)
       .at(file.where(tensor))
@@ -113,10 +149,9 @@ Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
   const Decoder::State& decoder = *state->decoder;
   for (const PackStep& step : decoder.steps) {
     state->offsets.push_back(state->weights_bytes);
-    const int64_t bytes = step.vector
-                              ? step.count * 4
-                              : step.matrix->n * weft::weights_bytes(step.matrix->format, step.matrix->k);
-    state->weights_bytes += device_aligned(bytes);
+    state->weights_bytes += device_aligned(
+        step.vector ? step.count * 4
+                    : device_matrix_bytes(step.matrix->format, step.matrix->n, step.matrix->k));
     if (step.matrix && step.tensor == decoder.token_embedding && lies_as_multiplied(step))
       state->table_offset = state->offsets.back();
   }
@@ -125,15 +160,21 @@ Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
     return unsupported(file, table, "embeddings of this format are not read on devices");
   if (state->table_offset < 0) {
     state->table_offset = state->weights_bytes;
-    state->own_table_bytes = static_cast<int64_t>(table.size_bytes);
+    state->own_table_bytes =
+        device_matrix_bytes(table.format, decoder.config.vocabulary, decoder.config.width);
     state->weights_bytes += device_aligned(state->own_table_bytes);
   }
   state->embedding = {table.format, nullptr, decoder.config.vocabulary, decoder.config.width};
   for (const DecoderLayer& layer : decoder.layers) {
     if (!layer.qkv.present()) continue;
-    const int64_t row_bytes = weft::weights_bytes(layer.qkv.w.format, layer.qkv.w.k);
-    if (decoder.config.query_width() * row_bytes % 16 != 0 || decoder.config.kv_width() * row_bytes % 16 != 0)
-      return Status(StatusCode::kUnsupported, "keys and values of a joint matrix do not begin at 16 bytes")
+    const PackedMatrix& w = layer.qkv.w;
+    const auto begins_at = [&](int64_t row) {
+      return lies_in_tiles(w.format) ? row % kTileRows == 0
+                                     : row * weft::weights_bytes(w.format, w.k) % 16 == 0;
+    };
+    if (!begins_at(decoder.config.query_width()) || !begins_at(decoder.config.kv_width()))
+      return Status(StatusCode::kUnsupported,
+                    "keys and values of a joint matrix do not begin at a tile of 16 rows or at 16 bytes")
           .at(file.path().string())
           .hint("run it on the CPU");
   }
@@ -146,31 +187,31 @@ Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer given) {
   auto memory = given_or_allocated(std::move(given), stream, state.weights_bytes, "weights");
   if (!memory.ok()) return memory.status();
   state.weights = *std::move(memory);
-  const auto upload = [&](int64_t offset, const std::byte* from, int64_t bytes) {
-    return stream.copy_to_device(state.weights.data() + offset, from, static_cast<uint64_t>(bytes));
-  };
+  WeightUpload upload(stream);
   for (size_t i = 0; i < decoder.steps.size(); ++i) {
     const PackStep& step = decoder.steps[i];
     std::byte* const there = state.weights.data() + state.offsets[i];
     std::vector<std::byte> made;  // where the file does not have it as the device wants it
-    int64_t bytes = 0;
+    Status copied;
     if (step.vector) {
-      bytes = step.count * 4;
-      made.resize(static_cast<size_t>(bytes));
+      made.resize(static_cast<size_t>(step.count) * 4);
       fill_vector(decoder, step, reinterpret_cast<float*>(made.data()));
       *step.vector = reinterpret_cast<const float*>(there);
+      copied = stream.copy_to_device(there, made.data(), made.size());
     } else {
-      bytes = step.matrix->n * weft::weights_bytes(step.matrix->format, step.matrix->k);
       if (!lies_as_multiplied(step)) made = rows_as_multiplied(decoder, step);
+      copied = upload.matrix(step.matrix->format, made.empty() ? step.tensor->data : made.data(),
+                             step.matrix->n, step.matrix->k, there);
       step.matrix->data = there;
     }
-    Status copied = upload(state.offsets[i], made.empty() ? step.tensor->data : made.data(), bytes);
     if (Status passed = made.empty() ? Status() : stream.synchronize(); copied.ok())
       copied = std::move(passed);
     if (!copied.ok()) return copied;
   }
   if (state.own_table_bytes > 0) {
-    Status copied = upload(state.table_offset, decoder.token_embedding->data, state.own_table_bytes);
+    const WeightTensor& table = *decoder.token_embedding;
+    Status copied = upload.matrix(table.format, table.data, decoder.config.vocabulary, decoder.config.width,
+                                  state.weights.data() + state.table_offset);
     if (!copied.ok()) return copied;
   }
   state.embedding.data = state.weights.data() + state.table_offset;

@@ -1,8 +1,8 @@
 /// A decoder on a device: what decoder.h computes, as launches of the device's ops (kernels/device/ops.h).
 ///
-/// Weights are uploaded as the file holds them and stay quantised; activations are f32. Products of up to 16 rows take activations
-/// in 16 bits a run of 32 (5e-5); those of more go over tensor cores in f16 or bf16, with weights unpacked for them; with weights
-/// in f32 all is f32. The bits of a row may depend on how many rows go together.
+/// Weights stay quantised, in tiles (weight_tiles.h) that are made when they are uploaded; activations are f32. Products of up to 16
+/// rows take activations in 16 bits a run of 32 (5e-5); those of more go over tensor cores in f16 or bf16, with weights unpacked for
+/// them; with weights in f32 all is f32. The bits of a row may depend on how many rows go together.
 ///
 /// Ownership: a DeviceDecoder refers to the WeightFile until load() returns, and keeps its device and weights. Keys and values are
 /// the caller's: a KvCache over the device's memory, see device_kv_cache(). Thread safety: after load() const members may be

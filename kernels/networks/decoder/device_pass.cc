@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/quant/dequantize.h"
+#include "kernels/quant/weight_tiles.h"
 
 namespace weft {
 
@@ -120,15 +121,14 @@ Status DevicePass::norm(const Norm& of, const float* x, float* y, int64_t rows, 
 
 Status DevicePass::product(const Linear& linear, int64_t first, int64_t count, const ProductInput& x,
                            float* y, const float* added, int64_t m) {
-  const auto* w =
-      static_cast<const std::byte*>(linear.w.data) + first * weights_bytes(linear.w.format, linear.w.k);
+  const std::byte* const w = rows_from(linear.w, first);
   const float* bias = linear.bias ? linear.bias + first : nullptr;
   if (m <= kFewRows) {
     GemvCuda g = gemv(linear, x, m);
     g.w = w, g.y = y, g.bias = bias, g.added = added, g.n = count;
     return ops_.gemv(g, stream_);
   }
-  if (goes_dense(linear.w)) return dense_product(linear.w, w, count, x.x, y, bias, added, m);
+  if (goes_dense(linear.w)) return dense_product(linear.w, first, count, x.x, y, bias, added, m);
   return ops_.matmul({.format = linear.w.format,
                       .w = w,
                       .x = x.x,
@@ -141,19 +141,24 @@ Status DevicePass::product(const Linear& linear, int64_t first, int64_t count, c
                      stream_);
 }
 
-Status DevicePass::dense_product(const PackedMatrix& matrix, const std::byte* w, int64_t n, const float* x,
+const std::byte* DevicePass::rows_from(const PackedMatrix& matrix, int64_t row) {
+  const int64_t before = lies_in_tiles(matrix.format) ? row / kTileRows * tile_bytes(matrix.format, matrix.k)
+                                                      : row * weights_bytes(matrix.format, matrix.k);
+  return static_cast<const std::byte*>(matrix.data) + before;
+}
+
+Status DevicePass::dense_product(const PackedMatrix& matrix, int64_t first, int64_t n, const float* x,
                                  float* y, const float* bias, const float* added, int64_t m) {
   const DType dtype = matrix.format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF16;
-  if (Status status = ops_.unpack({WeightFormat::kF32, x, dtype, w_.narrow, m * matrix.k}, stream_);
+  if (Status status = ops_.unpack({WeightFormat::kF32, x, dtype, w_.narrow, m, matrix.k}, stream_);
       !status.ok())
     return status;
-  const int64_t most = unpacked_elements(c_) / matrix.k / 8 * 8;
+  const int64_t most = unpacked_elements(c_) / matrix.k / kTileRows * kTileRows;
   for (int64_t at = 0; at < n; at += most) {
     const int64_t rows = std::min(most, n - at);
-    const void* unpacked = w + at * weights_bytes(matrix.format, matrix.k);
-    if (block_layout(matrix.format).elements > 1) {
-      if (Status status =
-              ops_.unpack({matrix.format, unpacked, dtype, w_.unpacked, rows * matrix.k}, stream_);
+    const void* unpacked = rows_from(matrix, first + at);
+    if (lies_in_tiles(matrix.format)) {
+      if (Status status = ops_.unpack({matrix.format, unpacked, dtype, w_.unpacked, rows, matrix.k}, stream_);
           !status.ok())
         return status;
       unpacked = w_.unpacked;
@@ -207,9 +212,8 @@ Status DevicePass::queries_keys_values(const DecoderLayer& layer, const ProductI
     GemvCuda g = gemv(parts[i].linear, x, n_);
     for (size_t j = 0; j < together; ++j, ++i) {
       const auto& [linear, first, count, y] = parts[i];
-      const GemvMatrix matrix{
-          static_cast<const std::byte*>(linear.w.data) + first * weights_bytes(linear.w.format, linear.w.k),
-          y, linear.bias ? linear.bias + first : nullptr, count};
+      const GemvMatrix matrix{rows_from(linear.w, first), y, linear.bias ? linear.bias + first : nullptr,
+                              count};
       if (j == 0) g.w = matrix.w, g.y = matrix.y, g.bias = matrix.bias, g.n = matrix.n;
       else g.more[j - 1] = matrix;
     }

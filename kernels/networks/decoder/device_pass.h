@@ -61,7 +61,9 @@ class DevicePass {
                  const float* added, int64_t m);
 
   /// On tensor cores: x and W in 16 bits, so many rows of W at a time as there is room for.
-  Status dense_product(const PackedMatrix& matrix, const std::byte* w, int64_t n, const float* x, float* y,
+  /// Where a matrix's row begins; in tiles, a row that is a multiple of kTileRows.
+  static const std::byte* rows_from(const PackedMatrix& matrix, int64_t row);
+  Status dense_product(const PackedMatrix& matrix, int64_t first, int64_t n, const float* x, float* y,
                        const float* bias, const float* added, int64_t m);
 
   static GemvCuda gemv(const Linear& linear, const ProductInput& x, int64_t m);

@@ -9,6 +9,7 @@
 #include "kernels/device/ops.h"
 #include "kernels/networks/decoder/decoder_state.h"
 #include "kernels/networks/decoder/device_decoder.h"
+#include "kernels/quant/weight_tiles.h"
 
 namespace weft {
 
@@ -41,7 +42,8 @@ inline int64_t unpacked_elements(const DecoderConfig& c) {
   constexpr int64_t kMost = 64 << 20;
   const int64_t largest =
       std::max({c.query_width() * c.width, c.mlp_width * c.width, c.vocabulary * c.width});
-  return std::clamp(largest, 8 * widest_input(c), std::max(kMost, 8 * widest_input(c)));
+  const int64_t least = kTileRows * widest_input(c);
+  return std::clamp(largest, least, std::max(kMost, least));
 }
 /// Floats for the sums of products whose depth is split among blocks.
 inline int64_t split_sums_floats(const DecoderConfig& c, int64_t n) {

@@ -1,7 +1,7 @@
-// Four elements a thread and turn, so that lanes beside each other read the codes of one block.
+// Four elements a thread and turn.
 
 #include "kernels/ops/embedding/embedding_cuda.h"
-#include "kernels/quant/weight_blocks_device.h"
+#include "kernels/quant/weight_tiles_device.h"
 
 namespace weft {
 namespace {
@@ -18,20 +18,43 @@ struct Work {
   float scale;
 };
 
+/// Four weights from element `at` of a row on.
+template <WeightFormat kFormat>
+__device__ __forceinline__ device::Quad weights(const Work& work, int64_t row, int64_t at) {
+  if constexpr (!device::Block<kFormat>::kQuantised) {
+    using Block = device::Block<kFormat>;
+    return Block::weights(work.table + (row * work.width + at) / Block::kElements * Block::kBytes, 0);
+  } else {
+    using Unit = device::TileUnit<kFormat>;
+    const int64_t units = (work.width + Unit::kElements - 1) / Unit::kElements;
+    const uint8_t* const unit = work.table + (row / kTileRows * units + at / Unit::kElements) * Unit::kBytes;
+    const int e = static_cast<int>(at % Unit::kElements), second = static_cast<int>(row % kTileRows / 8),
+              g = static_cast<int>(row % 8);
+    uint32_t codes[4];
+    Unit::codes(unit, e / 32, g * 4 + e % 16 / 4, codes);
+    const uint32_t of_row[2] = {second == 0 ? codes[0] : codes[1], second == 0 ? codes[2] : codes[3]};
+    const uint32_t four = e / 16 % 2 == 0 ? of_row[0] : of_row[1];
+    const device::RowScales s = Unit::scales(unit, e / Unit::kRun, g);
+    device::Quad w;
+    for (int j = 0; j < 4; ++j) {
+      w.v[j] = (second == 0 ? s.scale[0] : s.scale[1]) *
+               static_cast<float>(static_cast<int8_t>(four >> 8 * j & 255));
+      if constexpr (Unit::kShifts) w.v[j] += second == 0 ? s.shift[0] : s.shift[1];
+    }
+    return w;
+  }
+}
+
 template <WeightFormat kFormat>
 __global__ void __launch_bounds__(kThreads) embedding_rows(Work work) {
-  using Block = device::Block<kFormat>;
   const int64_t token = work.tokens[blockIdx.x];
   const bool known = token >= 0 && token < work.rows;
-  const uint8_t* row = work.table + (known ? token : 0) * (work.width / Block::kElements) * Block::kBytes;
   const float* position = work.positions;
   if (position != nullptr) position += work.position_of[blockIdx.x] * work.width;
   float* y = work.y + blockIdx.x * work.width;
   for (int64_t at = threadIdx.x * 4; at < work.width; at += kThreads * 4) {
     device::Quad x = {{NAN, NAN, NAN, NAN}};
-    if (known)
-      x = Block::weights(row + at / Block::kElements * Block::kBytes,
-                         static_cast<int>(at % Block::kElements));
+    if (known) x = weights<kFormat>(work, token, at);
     for (int j = 0; j < 4; ++j) x.v[j] *= work.scale;
     if (position != nullptr) {
       const device::Quad p = device::load_quad(position + at);

@@ -3,7 +3,7 @@
 ///   y[i] = scale * table[tokens[i]] [+ positions[position_of[i]]]
 ///
 /// One block a row of y. Stream-ordered; no allocation, no synchronization.
-/// Bounds that tests hold it to: at most 8 sectors a request beyond those of the bytes, which are scales between codes; no
+/// Bounds that tests hold it to: at most 32 sectors a request beyond those of the bytes, since a row of a tile lies in pieces; no
 /// spills, three quarters of a multiprocessor's threads.
 #ifndef WEFT_KERNELS_OPS_EMBEDDING_EMBEDDING_CUDA_H
 #define WEFT_KERNELS_OPS_EMBEDDING_EMBEDDING_CUDA_H
@@ -20,7 +20,7 @@ namespace weft {
 
 /// All pointers, the table's too, are into the device's memory.
 struct EmbeddingCuda {
-  EmbeddingTable table;             // data: 16-byte aligned
+  EmbeddingTable table;             // data: its tiles (weight_tiles.h) if quantised; 16-byte aligned
   const int32_t* tokens = nullptr;  // [count]; one outside of the table gives a row of NaN
   float scale = 1;
   const float* positions = nullptr;      // [n_positions, width], 16-byte aligned; or null

@@ -9,6 +9,7 @@
 #include "kernels/simt/static_bounds.h"
 #include "kernels/simt/targets.h"
 #include "kernels/testing/device_data.h"
+#include "kernels/testing/device_matrix.h"
 #include "kernels/testing/random.h"
 #include "kernels/testing/tolerance.h"
 
@@ -19,15 +20,15 @@ class EmbeddingOfEachFormat : public ::testing::TestWithParam<WeightFormat> {};
 
 TEST_P(EmbeddingOfEachFormat, GivesWhatTheReferenceGives) {
   const WeightFormat format = GetParam();
-  const int64_t rows = 3, width = block_layout(format).elements == 256 ? 768 : 608;
+  const int64_t rows = 19, width = block_layout(format).elements == 256 ? 768 : 608;
   const std::vector<uint8_t> table = testing::random_weights(format, rows * width, 1);
-  const std::vector<int32_t> tokens = {2, 0};
+  const std::vector<int32_t> tokens = {17, 6};
   std::vector<float> want(static_cast<size_t>(2 * width));
   embedding_reference({format, table.data(), rows, width}, tokens, 3, want.data());
   for (const simt::Target& target : simt::targets("embedding")) {
     SCOPED_TRACE(target.name);
     simt::Device device(target.options);
-    simt::Buffer<uint8_t> t(device, "table", table);
+    simt::Buffer<uint8_t> t(device, "table", testing::device_matrix(format, table, rows, width));
     simt::Buffer<int32_t> ids(device, "tokens", tokens);
     simt::Buffer<float> y(device, "y", std::vector<float>(want.size()));
     ASSERT_TRUE(embedding_cuda({.table = {format, t.data(), rows, width},
@@ -40,7 +41,7 @@ TEST_P(EmbeddingOfEachFormat, GivesWhatTheReferenceGives) {
         << device.report().text();
     EXPECT_LT(testing::relative_error(y.values().data(), want.data(), 2 * width),
               testing::tolerance(DType::kF32));
-    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 8}), "");
+    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 32}), "");
   }
 }
 

@@ -2,14 +2,14 @@
 ///
 ///   x' = x, or RMS norm of x;   y = f(W x' + bias) [* (U x')] [+ added];   and further matrices: y2 = W2 x' + bias2, ...
 ///
-/// W and U lie as a GGUF file holds them: rows of blocks, no packing. This serves decoding (one row, or a few), where the reading
-/// of W is the time.
-/// Quantised formats: 16 rows of W a block, on tensor cores in integers, x in 16 bits a run of 32 (quantised_tile.h): W is read
-/// once for up to four rows of x. Others: one warp a row of W, once for each row of x, in f32.
-/// Stream-ordered; no allocation, no synchronization.
-/// Bounds that tests hold it to: at most 16 sectors a request beyond those of the bytes (16 rows are read together, a part of a
-/// block of each; the sectors that one request leaves are those that the next one finds in the cache); at most two-way bank
-/// conflicts, no spills, a quarter of a multiprocessor's threads, half of them without blocks.
+/// W and U lie in tiles where they are quantised (weight_tiles.h; tile_weights_cuda.h makes them), else as rows. This serves decoding
+/// (one row, or a few), where the reading of W is the time.
+/// Quantised formats: on tensor cores in integers, x in 16 bits a run of 32 (quantised_rows.h): W is read once for one, four or eight
+/// rows of x. Others: one warp a row of W, once for each row of x, in f32.
+/// Stream-ordered; no allocation, no synchronization. On devices that can, a launch begins to read W before the stream's earlier
+/// kernel has ended: W and U are written before that one starts.
+/// Bounds that tests hold it to: at most 16 sectors a request beyond those of the bytes, at most two-way bank conflicts, no spills; of a
+/// multiprocessor's threads half for one row of x, a quarter for more, three eighths for plain formats.
 #ifndef WEFT_KERNELS_OPS_MATMUL_GEMV_CUDA_H
 #define WEFT_KERNELS_OPS_MATMUL_GEMV_CUDA_H
 
@@ -28,17 +28,23 @@ namespace weft {
 
 /// A further product of the same launch: its own y, W and bias, of the same format, with the same x'.
 struct GemvMatrix {
-  const void* w = nullptr;  // [n, k], 16-byte aligned
+  const void* w = nullptr;  // [n, k], or its tiles; 16-byte aligned
   float* y = nullptr;       // [m, n], adjacent rows
   const float* bias = nullptr;
   int64_t n = 0;
 };
 
+/// How a product of quantised weights shares its work: warps a block (4, 8 or 16), steps of k that each has ahead (2, 3, 4 or 6),
+/// blocks.
+struct GemvTiling {
+  int warps = 16, stages = 2, blocks = 0;
+};
+
 /// Everything is in the device's memory; a null pointer leaves its part out.
 struct GemvCuda {
   WeightFormat format = WeightFormat::kF32;  // of w and up
-  const void* w = nullptr;                   // [n, k], 16-byte aligned
-  const void* up = nullptr;                  // U: [n, k], 16-byte aligned
+  const void* w = nullptr;                   // [n, k], or its tiles; 16-byte aligned
+  const void* up = nullptr;                  // U: [n, k], or its tiles; 16-byte aligned
   const float* x = nullptr;                  // [m, k], adjacent rows, 16-byte aligned
   float* y = nullptr;                        // [m, n], adjacent rows
   const float* norm_weight =
@@ -48,10 +54,12 @@ struct GemvCuda {
   const float* added = nullptr;  // [m, n]; may be y
   std::optional<Activation> f = {};
   int64_t m = 0, n = 0, k = 0;
-  std::array<GemvMatrix, 2> more = {};  // n of 0: none; without up, f and added
+  std::array<GemvMatrix, 2> more = {};    // n of 0: none; without up, f and added
+  std::optional<GemvTiling> tiling = {};  // for measurements; else the kernel's own
 };
 
-inline constexpr int64_t kMaxGemvCudaDepth = 65536;  // k of quantised formats
+inline constexpr int64_t kMaxGemvCudaDepth = 65536;            // k of quantised formats
+inline constexpr int64_t kMaxGemvCudaRows = int64_t{1} << 30;  // n
 
 /// Errors: kUnsupported (a format that matmul_serves() does not), kInvalidShape (negative extents, m above 65535, k no multiple
 /// of the block's elements or of 4, beyond kMaxGemvCudaDepth), kInvalidArgument (a null or misaligned pointer, an epsilon that is not positive, more beside up, f or added).

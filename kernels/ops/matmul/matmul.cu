@@ -2,7 +2,7 @@
 // memory k goes down the rows, whose odd length keeps both the writes and the reads of a warp in different banks.
 
 #include "kernels/ops/matmul/matmul_cuda.h"
-#include "kernels/quant/weight_blocks_device.h"
+#include "kernels/simt/target.h"
 
 namespace weft {
 namespace {
@@ -12,7 +12,7 @@ constexpr int kRows = 32, kCols = 64, kDepth = 32;  // of x, of W, of k
 constexpr int kXStride = kRows + 1, kWStride = kCols + 1;
 
 struct Work {
-  const uint8_t* w;
+  const void* w;
   const float* x;
   float* y;
   const float* bias;
@@ -26,9 +26,8 @@ __device__ __forceinline__ void put_down(float* tile, int stride, device::Quad q
   for (int j = 0; j < 4; ++j) tile[j * stride] = q.v[j];
 }
 
-template <WeightFormat kFormat>
+template <typename T>
 __global__ void __launch_bounds__(kThreads) matmul_tiles(Work work) {
-  using Block = device::Block<kFormat>;
   WEFT_SHARED(float, x_tile, kDepth* kXStride);
   WEFT_SHARED(float, w_tile, kDepth* kWStride);
   const int thread = static_cast<int>(threadIdx.x);
@@ -36,7 +35,7 @@ __global__ void __launch_bounds__(kThreads) matmul_tiles(Work work) {
   const int across = thread % 16, down = thread / 16;  // when multiplying
   const int first_row = static_cast<int>(blockIdx.y) * kRows,
             first_col = static_cast<int>(blockIdx.x) * kCols;
-  const int64_t w_row_bytes = static_cast<int64_t>(work.k / Block::kElements) * Block::kBytes;
+  const T* const w = static_cast<const T*>(work.w);
   float sum[4][4] = {};
   for (int k = 0; k < work.k; k += kDepth) {
     const int at = k + quad;
@@ -49,8 +48,7 @@ __global__ void __launch_bounds__(kThreads) matmul_tiles(Work work) {
     for (int c = line; c < kCols; c += kThreads / 8) {
       device::Quad q = {};
       if (first_col + c < work.n && at < work.k)
-        q = Block::weights(work.w + (first_col + c) * w_row_bytes + at / Block::kElements * Block::kBytes,
-                           at % Block::kElements);
+        q = device::load_quad(w + static_cast<int64_t>(first_col + c) * work.k + at);
       put_down(w_tile + quad * kWStride + c, kWStride, q);
     }
     __syncthreads();
@@ -86,12 +84,9 @@ __global__ void __launch_bounds__(kThreads) matmul_tiles(Work work) {
 
 Status check(const MatmulCuda& p) {
   constexpr int64_t kMost = 1 << 30;
-  const int elements = block_layout(p.format).elements;
-  if (p.m < 0 || p.m > 1 << 20 || p.n < 0 || p.n > kMost || p.k < 1 || p.k > kMost || p.k % elements != 0 ||
-      p.k % 4 != 0)
+  if (p.m < 0 || p.m > 1 << 20 || p.n < 0 || p.n > kMost || p.k < 1 || p.k > kMost || p.k % 4 != 0)
     return Status(StatusCode::kInvalidShape, "a matrix product on a device: an impossible shape")
-        .expected("m in [0, 2^20], n in [0, 2^30], k a multiple of 4 and of the block's " +
-                  std::to_string(elements))
+        .expected("m in [0, 2^20], n in [0, 2^30], k a multiple of 4")
         .got("m " + std::to_string(p.m) + ", n " + std::to_string(p.n) + ", k " + std::to_string(p.k));
   if (p.m == 0 || p.n == 0) return {};
   if (!p.w || !p.x || !p.y)
@@ -106,19 +101,21 @@ Status check(const MatmulCuda& p) {
 
 Status matmul_cuda(const MatmulCuda& p, cudaStream_t stream) {
   if (Status status = check(p); !status.ok() || p.m == 0 || p.n == 0) return status;
-  const Work work = {static_cast<const uint8_t*>(p.w),
-                     p.x,
-                     p.y,
-                     p.bias,
-                     p.added,
-                     static_cast<int>(p.m),
-                     static_cast<int>(p.n),
-                     static_cast<int>(p.k)};
+  const Work work = {
+      p.w, p.x, p.y, p.bias, p.added, static_cast<int>(p.m), static_cast<int>(p.n), static_cast<int>(p.k)};
   const dim3 grid(static_cast<unsigned>((p.n + kCols - 1) / kCols),
                   static_cast<unsigned>((p.m + kRows - 1) / kRows));
-  return device::start_for_format(p.format, "matrix products", [&](auto format) {
-    return device::launch(stream, "matmul_tiles", grid, kThreads, 0, matmul_tiles<format()>, work);
-  });
+  const auto start = [&](auto kernel) {
+    return device::launch(stream, "matmul_tiles", grid, kThreads, 0, kernel, work);
+  };
+  switch (p.format) {
+    case WeightFormat::kF32: return start(matmul_tiles<float>);
+    case WeightFormat::kF16: return start(matmul_tiles<device::F16>);
+    case WeightFormat::kBF16: return start(matmul_tiles<device::BF16>);
+    default: break;
+  }
+  return Status(StatusCode::kUnsupported, "matrix products on a device of many rows do not read " +
+                                              std::string(block_layout(p.format).name));
 }
 
 }  // namespace weft

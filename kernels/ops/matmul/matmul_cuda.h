@@ -2,8 +2,8 @@
 ///
 ///   y = W x + bias [+ added]
 ///
-/// W lies as a GGUF file holds it. Tiles of 32 rows of x and 64 of W go through shared memory, W dequantised on its way: a weight
-/// is read once for 32 rows. Products and sums are in f32, without tensor cores.
+/// W is plain: quantised weights are unpacked for a dense product (unpack_cuda.h, gemm_cuda.h). Tiles of 32 rows of x and 64 of W go
+/// through shared memory, so that a weight is read once for 32 rows. Products and sums are in f32, without tensor cores.
 /// Stream-ordered; no allocation, no synchronization.
 /// Bounds that tests hold it to: at most 8 sectors a request beyond those of the bytes, no bank conflicts, no spills, half of a
 /// multiprocessor's threads.
@@ -22,17 +22,17 @@ namespace weft {
 
 /// Everything is in the device's memory; a null pointer leaves its part out.
 struct MatmulCuda {
-  WeightFormat format = WeightFormat::kF32;
-  const void* w = nullptr;       // [n, k], 16-byte aligned
-  const float* x = nullptr;      // [m, k], adjacent rows, 16-byte aligned
-  float* y = nullptr;            // [m, n], adjacent rows
-  const float* bias = nullptr;   // [n]
-  const float* added = nullptr;  // [m, n]; may be y
+  WeightFormat format = WeightFormat::kF32;  // f32, f16 or bf16
+  const void* w = nullptr;                   // [n, k], 16-byte aligned
+  const float* x = nullptr;                  // [m, k], adjacent rows, 16-byte aligned
+  float* y = nullptr;                        // [m, n], adjacent rows
+  const float* bias = nullptr;               // [n]
+  const float* added = nullptr;              // [m, n]; may be y
   int64_t m = 0, n = 0, k = 0;
 };
 
-/// Errors: kUnsupported (a format that matmul_serves() does not), kInvalidShape (negative extents, m above 2^20, k no multiple of
-/// the block's elements or of 4), kInvalidArgument (a null or misaligned pointer).
+/// Errors: kUnsupported (a quantised format), kInvalidShape (negative extents, m above 2^20, k no multiple of
+/// 4), kInvalidArgument (a null or misaligned pointer).
 Status matmul_cuda(const MatmulCuda& p, CUstream_st* stream);
 
 }  // namespace weft
