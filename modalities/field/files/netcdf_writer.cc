@@ -101,8 +101,9 @@ Result<std::string> encode_netcdf(const FieldType& type, const void* data) {
   const int64_t bytes = type.elements() * sdk::element_size_bytes(type.dtype);
   const int format = bytes < kLargestClassicVariable ? NC_64BIT_OFFSET : NC_64BIT_DATA;
   int id = -1;
-  Status status = netcdf_status(nc_create_mem("field.nc", format, 1 << 16, &id),
-                                "a NetCDF file cannot be made", StatusCode::kInternal);
+  // Begins empty: the size that is asked for here is the least that the file will have, and nothing clears its end.
+  Status status = netcdf_status(nc_create_mem("field.nc", format, 0, &id), "a NetCDF file cannot be made",
+                                StatusCode::kInternal);
   if (!status.ok()) return status;
   status = Writer(id).write(type, data);
   NC_memio memory{};
