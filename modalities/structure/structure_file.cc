@@ -10,8 +10,6 @@
 #include <set>
 #include <utility>
 
-#include "modalities/weights/mapped_file.h"
-
 namespace weft {
 namespace {
 
@@ -148,13 +146,6 @@ std::string mmcif_atom_line(int serial, const std::string& chain, size_t place, 
 }
 
 }  // namespace
-
-Result<Structure> read_structure(const std::filesystem::path& path) {
-  const Result<MappedFile> file = MappedFile::open(path);
-  if (!file.ok()) return file.status();
-  const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
-  return parse_structure(text, path.string());
-}
 
 Result<Structure> parse_structure(std::string_view text, const std::string& name) {
   if (text.size() > kStructureMaxBytes)
