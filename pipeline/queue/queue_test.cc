@@ -73,10 +73,6 @@ class QueueTest : public testing::BatchFixture {
     EXPECT_TRUE(counts.ok()) << (counts.ok() ? "" : to_string(counts.error()));
     return counts.ok() ? *counts : QueueCounts();
   }
-  /// Until a server that was started again answers this connection.
-  void wait_for_server() {
-    for (int i = 0; i < 1000 && !queue_->counts().ok(); ++i) std::this_thread::sleep_for(milliseconds(20));
-  }
   /// What the queue says of each item: "done" or the reason.
   std::map<std::string, std::string> ends() {
     std::map<std::string, std::string> ends;
@@ -415,24 +411,16 @@ TEST_F(QueueTest, AServerThatComesBackFindsItsWorkerWaiting) {
 TEST_F(QueueTest, ItemsWhoseRecordsTheServerLostRunAgain) {
   submission_.tries = 1;
   submit("{\"topic\": \"a\"}\n{\"topic\": \"b\"}\n{\"topic\": \"bad\"}\n");
-  const fs::path records = server_.stream_folder("weft-test-records"), synced = folder() / "synced";
-  fs::copy(records, synced, fs::copy_options::recursive);
-  work_all();
-  EXPECT_EQ(counts().done, 2u);
-  // A loss of power after which what became of the items is gone, and that they were acknowledged is not.
-  server_.stop();
-  fs::remove_all(records);
-  fs::copy(synced, records, fs::copy_options::recursive);
-  server_.start();
-  wait_for_server();
-  EXPECT_EQ(ends().size(), 0u);
+  // As a loss of power may leave it: what became of the items is gone, that they were acknowledged is not.
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take()->acknowledge().ok());
+  ASSERT_TRUE(queue_->flush().ok());
   std::vector<std::string> notes;
   callbacks_.on_note = [&](const std::string& note) { notes.push_back(note); };
   const Result<WorkerCounts> worked = work();
   ASSERT_TRUE(worked.ok()) << to_string(worked.error());
   EXPECT_EQ(worked->done, 2u);
   EXPECT_EQ(worked->failed, 1u);
-  EXPECT_THAT(notes, ::testing::Contains(HasSubstr("has lost what became of 3 items; they run again")));
+  EXPECT_THAT(notes, ElementsAre(HasSubstr("has lost what became of 3 items; they run again")));
   EXPECT_THAT(ends(), UnorderedElementsAre(Pair("000001", "done"), Pair("000002", "done"),
                                            Pair("000003", HasSubstr("made to fail"))));
   EXPECT_EQ(files_below(out() / "items").size(), 2u);

@@ -69,10 +69,6 @@ NatsServer::~NatsServer() {
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
-std::filesystem::path NatsServer::stream_folder(const std::string& stream) const {
-  return folder_ / "store/jetstream/$G/streams" / stream;
-}
-
 std::string NatsServer::queue(const std::string& name) const {
   return "nats://127.0.0.1:" + std::to_string(port_) + "/" + name;
 }
@@ -106,12 +102,9 @@ void NatsServer::start() {
   }
 }
 
-void NatsServer::kill() { end_with(SIGKILL); }
-void NatsServer::stop() { end_with(SIGTERM); }
-
-void NatsServer::end_with(int signal) {
+void NatsServer::kill() {
   if (process_ < 0) return;
-  ::kill(process_, signal);
+  ::kill(process_, SIGKILL);
   ::waitpid(process_, nullptr, 0);
   process_ = -1;
 }

@@ -20,19 +20,14 @@ class NatsServer {
 
   /// Why it does not run: empty if it does. A test that gets a reason skips itself with it.
   const std::string& problem() const { return problem_; }
-  /// Where it keeps what the stream holds.
-  std::filesystem::path stream_folder(const std::string& stream) const;
   /// "nats://127.0.0.1:PORT/NAME"
   std::string queue(const std::string& name) const;
   /// Ends the process without any ceremony, as a power cut of its machine would.
   void kill();
-  /// Lets it write what it knows and end.
-  void stop();
   /// Starts it on the same port with what its files hold.
   void start();
 
  private:
-  void end_with(int signal);
   std::filesystem::path folder_;
   int port_ = 0;
   pid_t process_ = -1;
