@@ -212,7 +212,8 @@ Status WeightFile::open_torch(const fs::path& archive, const fs::path& config) {
       !status.ok())
     return status;
   for (const auto& [key, value] : header->metadata)
-    if (Status status = std::visit([&](const auto& v) { return insert_scalar(metadata_, key, v); }, value);
+    if (Status status =
+            std::visit([&, &key = key](const auto& v) { return insert_scalar(metadata_, key, v); }, value);
         !status.ok())
       return status;
   files_.push_back(std::move(*mapped));
