@@ -1,5 +1,6 @@
 // Any bytes as a picture file: an error with a message, or pixels that can be written and read again.
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "modalities/image/files/image_file.h"
@@ -28,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const ImageView view = packed_image_view(pixels.data(), WEFT_DTYPE_F32, header->shape());
   Result<ColorTransform> colors = read_color_transform(file, *header);
   check(colors.status());
-  const Status decoded = decode_image(file, *header, view, {}, colors.ok() ? *colors : ColorTransform());
+  const Status decoded =
+      decode_image(file, *header, view, {}, colors.ok() ? std::move(*colors) : ColorTransform());
   check(decoded);
   if (!decoded.ok()) return 0;
   const Result<std::string> again = encode_image(view, 0, {}, {});
