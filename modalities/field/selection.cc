@@ -191,6 +191,7 @@ Result<Selection> select(const FieldType& type, std::span<const AxisRange> range
 }
 
 void gather(const void* data, const FieldType& type, const Selection& selection, void* to) {
+  if (selection.type.elements() == 0) return;
   const size_t rank = type.axes.size(), bytes = static_cast<size_t>(sdk::element_size_bytes(type.dtype));
   const auto* from = static_cast<const std::byte*>(data);
   auto* out = static_cast<std::byte*>(to);

@@ -68,6 +68,19 @@ TEST(Select, ByPositionCountsFromTheEndToo) {
   EXPECT_THAT(part->type.axes[1].coordinates, ElementsAre(270, 315));
 }
 
+TEST(Gather, CopiesNothingOfAFieldWithoutElements) {
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{0}, {0, 3}, {3, 0}}) {
+    FieldType type;
+    for (const int64_t size : shape)
+      type.axes.push_back({.name = "d" + std::to_string(type.axes.size()), .size = size});
+    const Result<Selection> whole = select(type, {});
+    ASSERT_TRUE(whole.ok()) << to_string(whole.error());
+    float untouched = 7;
+    gather(nullptr, type, *whole, &untouched);
+    EXPECT_EQ(untouched, 7);
+  }
+}
+
 TEST(Select, SaysWhatThereIsInstead) {
   const auto message = [](const Result<Selection>& part) {
     return part.ok() ? "ok" : to_string(part.error());
