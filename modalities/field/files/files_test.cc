@@ -196,6 +196,22 @@ TEST(Netcdf, HasWhatNetcdf4Wrote) {
   }
 }
 
+TEST(Netcdf, GivesAxesNamesOfTheirOwnAndTakesLatin1) {
+  std::string file = read_file("offset64.nc");
+  file.replace(file.find("hPa"), 3,
+               "h\xb0"
+               "a");
+  const size_t bounds = file.find("lat_bnds"), variable = file.find("lat_bnds", bounds + 8);
+  file[bounds + 7] = 'z';   // so that it is nobody's bounds
+  file[variable + 15] = 4;  // its first dimension becomes its second one
+  const Result<Loaded> twice = load(file, "lat_bnds");
+  ASSERT_TRUE(twice.ok()) << to_string(twice.error());
+  EXPECT_EQ(to_string(twice->type), "lat_bnds [bounds 2, bounds_2 2]");
+  const Result<Loaded> t = load(file, "t");
+  ASSERT_TRUE(t.ok()) << to_string(t.error());
+  EXPECT_EQ(t->type.axes[1].units, "h\u00b0a");
+}
+
 TEST(Netcdf, IsRefusedWhereverItsHeaderIsCut) {
   const std::string file = read_file("classic.nc");
   for (size_t size = 4; size < file.size(); ++size) {

@@ -8,6 +8,7 @@
 #include "modalities/field/files/netcdf_header.h"
 #include "modalities/field/files/netcdf_library.h"
 #include "modalities/field/files/readers.h"
+#include "modalities/unicode/utf8.h"
 
 namespace weft::files {
 namespace {
@@ -31,6 +32,23 @@ struct Dimension {
 bool is_number(nc_type type) { return type >= NC_BYTE && type <= NC_UINT64 && type != NC_CHAR; }
 bool is_narrow(nc_type type) {
   return type == NC_BYTE || type == NC_UBYTE || type == NC_SHORT || type == NC_USHORT || type == NC_FLOAT;
+}
+
+// Names and units as UTF-8: what is not is taken as Latin-1, which older files use for degrees.
+std::string as_utf8(const std::string& text) {
+  if (is_utf8(text)) return text;
+  std::string result;
+  for (const char byte : text) append_utf8(result, static_cast<unsigned char>(byte));
+  return result;
+}
+
+// A dimension may be there twice, as in a matrix of covariances; axes have names of their own: "site", "site_2".
+void give_own_name(std::span<const Axis> others, Axis* axis) {
+  const std::string name = axis->name;
+  const auto is_taken = [axis](const Axis& other) { return other.name == axis->name; };
+  for (int number = 2; std::any_of(others.begin(), others.end(), is_taken); ++number) {
+    axis->name = name + "_" + std::to_string(number);
+  }
 }
 
 /// How stored numbers become values: CF's packing and missing values.
@@ -68,13 +86,13 @@ class Attributes {
       if (nc_get_att_string(file_, variable, name, &string) != NC_NOERR || string == nullptr) return {};
       std::string text(string, std::min(std::strlen(string), kMaxTextBytes));
       nc_free_string(1, &string);
-      return text;
+      return as_utf8(text);
     }
     if (type != NC_CHAR || length > kMaxTextBytes) return {};
     std::string text(length, '\0');
     if (nc_get_att_text(file_, variable, name, text.data()) != NC_NOERR) return {};
     text.resize(std::min(text.size(), text.find('\0')));
-    return text;
+    return as_utf8(text);
   }
   std::vector<double> numbers(int variable, const char* name) const {
     nc_type type = NC_NAT;
@@ -170,7 +188,7 @@ class NetcdfFields : public FieldFile {
     Status status = netcdf_status(nc_inq_var(file_.id(), id, name, &variable.type, &rank, nullptr, nullptr),
                                   "a variable");
     if (!status.ok()) return status;
-    variable.name = name;
+    variable.name = as_utf8(name);
     if (rank > WEFT_MAX_RANK) return {};  // not a field
     variable.dimensions.resize(static_cast<size_t>(rank));
     status = netcdf_status(nc_inq_vardimid(file_.id(), id, variable.dimensions.data()), "a variable");
@@ -185,7 +203,7 @@ class NetcdfFields : public FieldFile {
     if (!status.ok()) return status;
     if (result.length > static_cast<size_t>(INT64_MAX))
       return Status(StatusCode::kCorruptData, "a dimension is too long");
-    result.name = name;
+    result.name = as_utf8(name);
     return result;
   }
 
@@ -214,6 +232,7 @@ class NetcdfFields : public FieldFile {
     for (const int id : variable.dimensions) {
       Result<Axis> axis = read_axis(id);
       if (!axis.ok()) return axis.status();
+      give_own_name(type.axes, &*axis);
       type.axes.push_back(*std::move(axis));
     }
     if (Status status = add_scalars(attributes.text(variable.id, "coordinates"), &type); !status.ok())
