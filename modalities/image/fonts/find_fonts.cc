@@ -15,9 +15,16 @@ struct Destroy {
     destroy(object);
   }
 };
+using Configuration = std::unique_ptr<FcConfig, Destroy<FcConfigDestroy>>;
 using Characters = std::unique_ptr<FcCharSet, Destroy<FcCharSetDestroy>>;
 using Pattern = std::unique_ptr<FcPattern, Destroy<FcPatternDestroy>>;
 using FontSet = std::unique_ptr<FcFontSet, Destroy<FcFontSetDestroy>>;
+
+/// The fonts of this system, read once. Not fontconfig's own default: that one is freed by FcFini alone, which no library can call.
+FcConfig* configuration() {
+  static const Configuration fonts(FcInitLoadConfigAndFonts());
+  return fonts.get();
+}
 
 Characters characters_of(std::string_view text) {
   Characters set(FcCharSetCreate());
@@ -41,12 +48,13 @@ bool is_drawn(FcPattern* font) {
 Result<std::vector<FontFile>> find_fonts(std::string_view text) {
   Characters missing = characters_of(text);
   const Pattern wanted(FcPatternCreate());
-  if (!missing || !wanted) return Status(StatusCode::kOutOfMemory, "out of memory");
+  FcConfig* const config = configuration();
+  if (!config || !missing || !wanted) return Status(StatusCode::kOutOfMemory, "out of memory");
   FcPatternAddString(wanted.get(), FC_FAMILY, reinterpret_cast<const FcChar8*>("sans-serif"));
-  FcConfigSubstitute(nullptr, wanted.get(), FcMatchPattern);
+  FcConfigSubstitute(config, wanted.get(), FcMatchPattern);
   FcDefaultSubstitute(wanted.get());
   FcResult found = FcResultMatch;
-  const FontSet all(FcFontSort(nullptr, wanted.get(), FcFalse, nullptr, &found));
+  const FontSet all(FcFontSort(config, wanted.get(), FcFalse, nullptr, &found));
   std::vector<FontFile> fonts;
   for (int i = 0; all && i < all->nfont; ++i) {
     FcPattern* font = all->fonts[i];
