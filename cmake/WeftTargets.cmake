@@ -51,6 +51,10 @@ function(weft_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE weft_build_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  if(WEFT_SANITIZE)
+    # What is instrumented costs most of its compile time to optimise. What tests call in libraries is optimised all the same.
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" SKIP_REGULAR_EXPRESSION "skipped:"
