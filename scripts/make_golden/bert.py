@@ -7,7 +7,8 @@ needs: torch, transformers, safetensors (made with torch 2.15, transformers 5.23
 Each model is a Hugging Face folder of f16 weights, drawn from seed 17 by numpy; expected.safetensors beside them holds texts
 of different lengths, one behind the other (starts: where each begins), with the hidden states of all tokens, computed in
 float32 from the rounded weights, in one padded batch with an attention mask.
-  bert     heads of 8, two types of tokens, gelu; saved as BertForMaskedLM: a prefix before the names, and a head
+  bert     heads of 8, two types of tokens, gelu; saved as BertForMaskedLM: a prefix before the names, and a head, whose logits
+           are there as "words"
   roberta  heads of 20, positions from 2, one type, gelu_new; the bare model
 """
 import os
@@ -52,6 +53,7 @@ def make(folder, model, encoder, first_id, n_types):
         mask[row, :length] = 1
     with torch.no_grad():
         hidden = encoder(input_ids=tokens, attention_mask=mask, token_type_ids=types).last_hidden_state
+        words = model(input_ids=tokens, attention_mask=mask, token_type_ids=types).logits if model is not encoder else None
     kept = mask.bool()
     starts = torch.tensor([sum(LENGTHS[:i]) for i in range(len(LENGTHS) + 1)], dtype=torch.int32)
     shutil.rmtree(folder, ignore_errors=True)
@@ -59,8 +61,11 @@ def make(folder, model, encoder, first_id, n_types):
     generation = f"{folder}/generation_config.json"
     if os.path.exists(generation):
         os.remove(generation)
-    save_file({"tokens": tokens[kept].int().contiguous(), "types": types[kept].int().contiguous(), "starts": starts,
-               "hidden": hidden[kept].contiguous()}, f"{folder}/expected.safetensors")
+    expected = {"tokens": tokens[kept].int().contiguous(), "types": types[kept].int().contiguous(), "starts": starts,
+                "hidden": hidden[kept].contiguous()}
+    if words is not None:
+        expected["words"] = words[kept].contiguous()
+    save_file(expected, f"{folder}/expected.safetensors")
 
 
 def main():

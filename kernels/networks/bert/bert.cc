@@ -51,6 +51,12 @@ void plan_bert(Bert::State& s) {
                                      .mlp_norm = name + ".output.LayerNorm"};
     plan_encoder_layer(plan, names, s.shape, &s.layers[i]);
   }
+  if (c.head == BertHead::kWords) {
+    plan.dense({"cls.predictions.transform.dense"}, c.width, c.width, BiasTensor::kRequired,
+               &s.word_transform);
+    plan.layer_norm("cls.predictions.transform.LayerNorm", c.width, c.epsilon, &s.word_norm);
+    plan.dense({"cls.predictions.decoder"}, c.vocabulary, c.width, BiasTensor::kRequired, &s.word_decoder);
+  }
 }
 
 }  // namespace

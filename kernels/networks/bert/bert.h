@@ -1,4 +1,4 @@
-/// BERT and RoBERTa: encoders of texts, such as sentence-transformers are made of.
+/// BERT and RoBERTa: encoders of texts, such as sentence-transformers are made of; with BERT's head for masked words if asked for.
 ///
 /// Three stages: open() reads headers only, load() packs, then forward() encodes sequences of any lengths, one behind the
 /// other. Numerics: a sequence's bits depend on its tokens, the compute type and the ISA level, not on its neighbours or
@@ -32,6 +32,9 @@
 
 namespace weft {
 
+/// What a checkpoint has behind the encoder, and is read.
+enum class BertHead : uint8_t { kNone, kWords };
+
 struct BertConfig {
   int64_t vocabulary = 30522;
   int64_t width = 768;
@@ -44,6 +47,7 @@ struct BertConfig {
   int64_t n_types = 2;
   Activation activation = Activation::kGelu;
   float epsilon = 1e-12f;
+  BertHead head = BertHead::kNone;  // no file says which is wanted
 
   /// Tokens of the longest text.
   int64_t longest_text() const { return n_positions - first_position; }
@@ -62,6 +66,7 @@ struct BertOutputs {
   float* hidden = nullptr;  // [tokens, width], or null
   float* pooled = nullptr;  // [sequences, width], or null
   Pooling pooling = Pooling::kMean;
+  float* words = nullptr;  // [tokens, vocabulary]: logits of the token at each place, or null; of BertHead::kWords
 };
 
 class Bert {
@@ -90,7 +95,7 @@ class Bert {
   void unload();
 
   /// No allocation. workspace: workspace_bytes(), aligned to 64. Errors: kInvalidArgument (not loaded, a token or type out of
-  /// range), kInvalidShape (sequences that are empty, too long, or do not follow one another), kOutOfMemory (the workspace),
+  /// range, words of an encoder without their head), kInvalidShape (sequences that are empty, too long, or do not follow one another), kOutOfMemory (the workspace),
   /// kCancelled.
   Status forward(const BertInputs& inputs, const BertOutputs& outputs, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;

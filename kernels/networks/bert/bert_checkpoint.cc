@@ -24,6 +24,19 @@ std::string todays_name(std::string name) {
   return name;
 }
 
+// The transform, and the decoder with its bias under one name; tied to the table of tokens, it may be left out of the file.
+void add_word_head(const WeightSource& all, WeightSource& encoder) {
+  const std::string transform = "cls.predictions.transform.", decoder = "cls.predictions.decoder";
+  for (const auto& [name, tensor] : all.tensors())
+    if (name.starts_with(transform)) encoder.add(todays_name(name), tensor);
+  const auto first_of = [&](const std::string& own, const SourceTensor* of_file, const SourceTensor* other) {
+    if (of_file || other) encoder.add(own, of_file ? *of_file : *other);
+  };
+  first_of(decoder + ".weight", all.find(decoder + ".weight"),
+           encoder.find("embeddings.word_embeddings.weight"));
+  first_of(decoder + ".bias", all.find(decoder + ".bias"), all.find("cls.predictions.bias"));
+}
+
 }  // namespace
 
 bool is_bert(const Metadata& metadata) {
@@ -54,8 +67,9 @@ Result<BertConfig> read_bert_config(const Metadata& metadata) {
   return c;
 }
 
-WeightSource bert_source(const WeightFile& file) {
-  WeightSource all = WeightSource::all_of(file), encoder;
+WeightSource bert_source(const WeightFile& file, BertHead head) {
+  const WeightSource all = WeightSource::all_of(file);
+  WeightSource encoder;
   std::string prefix;
   for (const std::string_view type : kTypes)
     if (all.contains(std::string(type) + ".embeddings.word_embeddings.weight"))
@@ -66,6 +80,7 @@ WeightSource bert_source(const WeightFile& file) {
     const bool is_encoders = own.starts_with("embeddings.") || own.starts_with("encoder.");
     if (is_encoders) encoder.add(todays_name(std::move(own)), tensor);
   }
+  if (head == BertHead::kWords) add_word_head(all, encoder);
   return encoder;
 }
 

@@ -17,9 +17,10 @@ bool is_bert(const Metadata& metadata);
 /// Errors: kUnsupported (another model_type, or a switch that is not there), kNotFound, kCorruptData: naming file and key.
 Result<BertConfig> read_bert_config(const Metadata& metadata);
 
-/// The encoder's tensors without the model's prefix ("bert.", "roberta."), whatever head the checkpoint was saved with; old
-/// names of norms (gamma, beta) are today's. Left out: poolers and heads, which nothing here reads.
-WeightSource bert_source(const WeightFile& file);
+/// The encoder's tensors without the model's prefix ("bert.", "roberta."), whatever heads the checkpoint was saved with; old
+/// names of norms (gamma, beta) are today's. Left out: poolers, and heads other than the one asked for, which is BERT's
+/// "cls.predictions": its decoder is the table of tokens where the file has no other.
+WeightSource bert_source(const WeightFile& file, BertHead head = BertHead::kNone);
 
 }  // namespace weft
 #endif

@@ -39,6 +39,7 @@ class Walker {
       encoder_layer(pass_, layer, s_.shape, x, sequences, s_.compute);
     }
     if (out_) write(x.as<float>());
+    if (s_.config.head == BertHead::kWords && (!out_ || out_->words)) predict(x);
     pass_.give(x);
   }
 
@@ -77,6 +78,19 @@ class Walker {
              pass_.level());
       }
     pass_.barrier();
+  }
+
+  void predict(const TensorView& x) {
+    const TensorView y = pass_.take(DType::kF32, {tokens_, width_});
+    pass_.dense(s_.word_transform, x, y, {.activation = s_.config.activation});
+    pass_.barrier();
+    pass_.layer_norm(s_.word_norm, y, y);
+    pass_.barrier();
+    const float* words = out_ ? out_->words : nullptr;
+    pass_.dense(s_.word_decoder, y,
+                TensorView::contiguous(words, DType::kF32, {tokens_, s_.config.vocabulary}));
+    pass_.barrier();
+    pass_.give(y);
   }
 
   const Bert::State& s_;
@@ -135,6 +149,8 @@ Status Bert::forward(const BertInputs& inputs, const BertOutputs& outputs, std::
                      Executor executor, const StopRequest& stop, LayerTimes* times) const {
   if (!state_->loaded) return Status(StatusCode::kInvalidArgument, "the encoder's weights are not loaded");
   if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
+  if (outputs.words && state_->config.head != BertHead::kWords)
+    return Status(StatusCode::kInvalidArgument, "the encoder was opened without its head for words");
   const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size());
   const int64_t needed = workspace_bytes(n_tokens, executor.max_threads());
   return LayerPass::run(workspace, needed, "the encoder's", executor, stop, times,

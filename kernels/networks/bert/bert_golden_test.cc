@@ -87,6 +87,37 @@ TEST_P(BertGolden, AgreesWithTransformers) {
   EXPECT_GT(of_bf16, 1e-4) << "bf16 was asked for";
 }
 
+TEST(BertWords, AgreeWithTransformers) {
+  const std::string folder = "assets/golden/bert/bert";
+  const WeightFile file = take(WeightFile::open(folder));
+  const WeightFile expected = take(WeightFile::open(folder + "/expected.safetensors"));
+  const std::vector<float> want = read<float>(expected, "words");
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    const Golden golden("bert", compute);  // for its inputs
+    BertConfig config = golden.bert.config();
+    config.head = BertHead::kWords;
+    Bert bert = take(Bert::open(bert_source(file, config.head), config, compute));
+    HeapWeightStore store;
+    demand(bert.load(store, "golden", golden.threads.executor()));
+    std::vector<float> words(want.size(), NAN);
+    Workspace workspace(bert.workspace_bytes(static_cast<int64_t>(golden.tokens.size()), 2));
+    demand(bert.forward(golden.inputs(), {.words = words.data()}, workspace.span(),
+                        golden.threads.executor()));
+    EXPECT_LT(error(words, want), compute == DType::kF32 ? 1e-4 : 2e-2);
+  }
+}
+
+TEST(BertWords, AreRefusedWithoutTheirHead) {
+  const Golden golden("bert");
+  std::vector<float> words(golden.tokens.size() * 70);
+  Workspace workspace(golden.bert.workspace_bytes(static_cast<int64_t>(golden.tokens.size()), 2));
+  EXPECT_EQ(golden.bert
+                .forward(golden.inputs(), {.words = words.data()}, workspace.span(),
+                         golden.threads.executor())
+                .code(),
+            StatusCode::kInvalidArgument);
+}
+
 TEST_P(BertGolden, BitsOfATextDoNotDependOnItsNeighboursOrTheThreads) {
   for (const DType compute : {DType::kF32, DType::kBF16}) {
     const Golden golden(GetParam(), compute);

@@ -24,6 +24,8 @@ struct Bert::State {
   const float* type_embedding = nullptr;          // [n_types, width]
   Norm embedding_norm;
   std::vector<EncoderLayer> layers;
+  DenseLayer word_transform, word_decoder;  // of BertHead::kWords
+  Norm word_norm;
 };
 
 }  // namespace weft
