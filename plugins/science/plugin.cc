@@ -3,6 +3,8 @@
 
 #include "plugins/science/bench_node.h"
 #include "plugins/science/design_node.h"
+#include "plugins/science/embed_protein_node.h"
+#include "plugins/science/protein_bert_model.h"
 #include "plugins/science/protein_mpnn_model.h"
 #include "plugins/science/score_node.h"
 #include "plugins/science/structure_nodes.h"
@@ -10,11 +12,14 @@
 namespace weft::science {
 namespace {
 
-const weft_model_type kModels[] = {sdk::model<ProteinMpnnModel>(
-    {.name = "science.protein_mpnn", .help = "ProteinMPNN: a .pt file of any of its families."})};
+const weft_model_type kModels[] = {
+    sdk::model<ProteinMpnnModel>(
+        {.name = "science.protein_mpnn", .help = "ProteinMPNN: a .pt file of any of its families."}),
+    sdk::model<ProteinBertModel>({.name = "science.protein_bert",
+                                  .help = "A BERT of proteins with its vocab.txt: AntiBERTy's folder."})};
 
 const weft_node_type kNodes[] = {kLoadStructureNode, kSaveStructureNode, kDesignSequenceNode,
-                                 kScoreSequenceNode, kBenchNode};
+                                 kScoreSequenceNode, kEmbedProteinNode,  kBenchNode};
 
 const weft_plugin kPlugin = sdk::plugin({.name = "science",
                                          .version = "0.1.0",

@@ -66,7 +66,8 @@ struct BertOutputs {
   float* hidden = nullptr;  // [tokens, width], or null
   float* pooled = nullptr;  // [sequences, width], or null
   Pooling pooling = Pooling::kMean;
-  float* words = nullptr;  // [tokens, vocabulary]: logits of the token at each place, or null; of BertHead::kWords
+  float* words =
+      nullptr;  // [tokens, vocabulary]: logits of the token at each place, or null; of BertHead::kWords
 };
 
 class Bert {

@@ -101,8 +101,8 @@ TEST(BertWords, AgreeWithTransformers) {
     demand(bert.load(store, "golden", golden.threads.executor()));
     std::vector<float> words(want.size(), NAN);
     Workspace workspace(bert.workspace_bytes(static_cast<int64_t>(golden.tokens.size()), 2));
-    demand(bert.forward(golden.inputs(), {.words = words.data()}, workspace.span(),
-                        golden.threads.executor()));
+    demand(
+        bert.forward(golden.inputs(), {.words = words.data()}, workspace.span(), golden.threads.executor()));
     EXPECT_LT(error(words, want), compute == DType::kF32 ? 1e-4 : 2e-2);
   }
 }
@@ -111,11 +111,11 @@ TEST(BertWords, AreRefusedWithoutTheirHead) {
   const Golden golden("bert");
   std::vector<float> words(golden.tokens.size() * 70);
   Workspace workspace(golden.bert.workspace_bytes(static_cast<int64_t>(golden.tokens.size()), 2));
-  EXPECT_EQ(golden.bert
-                .forward(golden.inputs(), {.words = words.data()}, workspace.span(),
-                         golden.threads.executor())
-                .code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      golden.bert
+          .forward(golden.inputs(), {.words = words.data()}, workspace.span(), golden.threads.executor())
+          .code(),
+      StatusCode::kInvalidArgument);
 }
 
 TEST_P(BertGolden, BitsOfATextDoNotDependOnItsNeighboursOrTheThreads) {

@@ -79,7 +79,7 @@ bool has_space_prefix(const Tokenizer::Vocabulary& vocabulary) {
 Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary) : vocabulary_(std::move(vocabulary)) {}
 
 Result<Tokenizer> Tokenizer::from_weights(const WeightFile& file) {
-  if (file.container() == WeightContainer::kSafetensors) return from_folder(file.folder());
+  if (file.container() != WeightContainer::kGguf) return from_folder(file.folder());
   Result<std::shared_ptr<const Vocabulary>> vocabulary = read_gguf_vocabulary(file.metadata());
   if (!vocabulary.ok()) return vocabulary.status();
   return Tokenizer(std::move(*vocabulary));

@@ -1,0 +1,56 @@
+#include "plugins/science/protein_bert_pass.h"
+
+#include <algorithm>
+
+namespace weft::science {
+namespace {
+
+// Long enough for matrix products at full speed, short enough to stay in caches and to be cancelled between two.
+constexpr int64_t kPassTokens = 1024;
+
+int64_t pass_tokens(const Bert& network) { return std::max(kPassTokens, network.config().longest_text()); }
+
+int64_t states_bytes(int64_t tokens, int64_t each) { return (tokens * each * 4 + 63) / 64 * 64; }
+
+}  // namespace
+
+int64_t ProteinBertPass::workspace_bytes(const Bert& network, uint32_t n_threads) {
+  const int64_t tokens = pass_tokens(network);
+  return states_bytes(tokens, network.config().width) + states_bytes(tokens, network.config().vocabulary) +
+         network.workspace_bytes(tokens, n_threads);
+}
+
+ProteinBertPass::ProteinBertPass(const Bert& network, std::span<std::byte> workspace, Executor executor,
+                                 const StopRequest& stop)
+    : network_(network),
+      executor_(executor),
+      stop_(stop),
+      width_(network.config().width),
+      vocabulary_(network.config().vocabulary) {
+  const int64_t tokens = pass_tokens(network);
+  const int64_t of_hidden = states_bytes(tokens, width_), of_words = states_bytes(tokens, vocabulary_);
+  hidden_ = reinterpret_cast<float*>(workspace.data());
+  words_ = reinterpret_cast<float*>(workspace.data() + of_hidden);
+  network_workspace_ = workspace.subspan(static_cast<size_t>(of_hidden + of_words));
+}
+
+bool ProteinBertPass::has_room(size_t n_tokens) const {
+  return tokens_.size() + n_tokens <= static_cast<size_t>(pass_tokens(network_));
+}
+
+void ProteinBertPass::add(std::span<const int32_t> tokens) {
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  starts_.push_back(static_cast<int64_t>(tokens_.size()));
+}
+
+void ProteinBertPass::clear() {
+  tokens_.clear();
+  starts_ = {0};
+}
+
+Status ProteinBertPass::run() {
+  return network_.forward({.tokens = tokens_, .starts = starts_}, {.hidden = hidden_, .words = words_},
+                          network_workspace_, executor_, stop_);
+}
+
+}  // namespace weft::science
