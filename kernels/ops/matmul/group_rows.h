@@ -77,12 +77,12 @@ WEFT_LANE_FN F32x16 load_row(const GroupTask& task, int64_t row) {
   return task.lanes == kLanes ? f32_load(y) : f32_load_n(y, task.lanes);
 }
 
-#if defined(WEFT_ISA_AVX512)
-constexpr int kRowTile = 8;  // 8 sums, 8 partial sums, 8 codes and temporaries fill the 32 registers
-#elif defined(WEFT_ISA_AVX2)
-constexpr int kRowTile = 2;
-#else
+#if defined(WEFT_ISA_SCALAR)
 constexpr int kRowTile = 1;
+#else
+// AVX-512: 8 sums, 8 partial sums, 8 codes and temporaries fill the 32 registers. AVX2 keeps some of them in memory, and is
+// faster for it: more rows are more chains of dependent operations, and fewer loads of codes.
+constexpr int kRowTile = 8;
 #endif
 
 // How far ahead of its use a packed byte is asked for. The hardware's prefetcher stops at every 4 KiB page and sees too
