@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -73,6 +74,15 @@ class WorkQueue {
     --waiting_;
     return std::exchange(queue_, {});
   }
+  /// At most `most` of those that were pushed last.
+  std::deque<std::unique_ptr<Work>> pop_last(size_t most) {
+    const std::lock_guard lock(mutex_);
+    const auto from = queue_.end() - static_cast<ptrdiff_t>(std::min(most, queue_.size()));
+    std::deque<std::unique_ptr<Work>> last(std::make_move_iterator(from),
+                                           std::make_move_iterator(queue_.end()));
+    queue_.erase(from, queue_.end());
+    return last;
+  }
 
  private:
   std::mutex mutex_;
@@ -124,7 +134,8 @@ class ItemRuns {
     const auto fail = [&](Status status) {
       if (!status.ok() && ended.ok()) ended = std::move(status);
     };
-    const auto stopping = [&] { return !ended.ok() || is_set(options_.drain) || is_set(options_.cancel); };
+    const auto broken_off = [&] { return !ended.ok() || is_set(options_.cancel); };
+    const auto stopping = [&] { return broken_off() || is_set(options_.drain); };
     Clock::time_point gathered;
     for (;;) {
       bool later = false;
@@ -139,7 +150,8 @@ class ItemRuns {
           open = later;
         }
       }
-      if (stopping()) give_up_waiting(begun);
+      // A drain leaves those that a worker is free for: the feed has handed them out to be run now.
+      if (stopping()) give_up_waiting(begun, broken_off() ? 0 : n_workers);
       if (held_ && begun == 0) start(std::move(held_), begun);
       if (begun == 0 && (!open || stopping())) return ended;
       // Nobody is short of work: a little later there are several outcomes to take at once.
@@ -178,9 +190,9 @@ class ItemRuns {
     return most < n_workers ? most : n_workers + options_.ahead;
   }
 
-  /// Items that no worker has taken yet.
-  void give_up_waiting(uint32_t& begun) {
-    std::deque<std::unique_ptr<Work>> waiting = to_do_.pop_all(std::chrono::milliseconds(0));
+  /// Items that no worker has taken yet, down to `n_kept` of all that were begun.
+  void give_up_waiting(uint32_t& begun, uint32_t n_kept) {
+    std::deque<std::unique_ptr<Work>> waiting = to_do_.pop_last(begun - std::min(begun, n_kept));
     begun -= static_cast<uint32_t>(waiting.size());
     if (held_) waiting.push_back(std::move(held_));
     for (const std::unique_ptr<Work>& work : waiting) feed_.given_up(work->item);

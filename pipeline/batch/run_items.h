@@ -53,7 +53,7 @@ struct RunItemsOptions {
   std::function<Status(const Item&, const PreparedRun&)> check;
   /// What happens within an item, from the thread that executes it. May be empty.
   std::function<void(const Item&, const Event&)> on_event;
-  const CancelToken* drain = nullptr;   // begin no further item
+  const CancelToken* drain = nullptr;   // take no further item; up to `concurrency` that were taken are run
   const CancelToken* cancel = nullptr;  // and give up those at work
 };
 

@@ -27,7 +27,8 @@ namespace weft {
 
 struct QueueCounts {
   uint64_t items = 0, done = 0, failed = 0;
-  uint64_t running = 0;  // handed to a worker; one that died counts until its item goes to another
+  uint64_t running =
+      0;  // handed to a worker; one that died, or gave its item back, counts until another takes it
   uint64_t waiting() const { return items - done - failed - running; }
 };
 
