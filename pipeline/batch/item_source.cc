@@ -9,6 +9,7 @@
 #include "pipeline/files/durable_file.h"
 #include "pipeline/graph/find_input.h"
 #include "pipeline/graph/json_tree.h"
+#include "pipeline/graph/literal.h"
 
 namespace weft {
 namespace {
@@ -16,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr JsonLimits kItemLimits{LineReader::kMaxLineBytes, 64, LineReader::kMaxLineBytes, 2'000'000};
+
+constexpr const char* kNoArray =
+    "each line holds one item, without a list around them: jq -c '.[]' FILE makes such lines";
 
 /// A path as the item's file means it.
 std::string resolve_path(const std::string& given, const fs::path& folder) {
@@ -49,13 +53,14 @@ class JsonLinesSource final : public ItemSource {
       item.place += ":" + std::to_string(broken->offset + 1);
       return Status(StatusCode::kInvalidArgument, "the line is no JSON: " + broken->message)
           .expected(broken->expected)
-          .hint(broken->hint);
+          .hint(line.starts_with('[') ? kNoArray : broken->hint);
     }
     const JsonTree& tree = std::get<JsonTree>(parsed);
     if (tree.kind(0) != JsonKind::kObject) {
       return Status(StatusCode::kInvalidArgument, "an item is a JSON object with the inputs as members")
           .expected("{\"topic\": \"the sea\"}, say")
-          .got(describe(tree.kind(0)));
+          .got(describe(tree.kind(0)))
+          .hint(tree.kind(0) == JsonKind::kArray ? kNoArray : "");
     }
     if (!tree.duplicates().empty()) {
       return Status(StatusCode::kInvalidArgument,
@@ -69,11 +74,24 @@ class JsonLinesSource final : public ItemSource {
         item.id = tree[member].text;
       } else if (input && input->type == "path" && is_text) {
         item.inputs[name] = {resolve_path(std::string(tree[member].text), folder_), {}};
+      } else if (input && input->type == "list<path>" && tree.kind(member) == JsonKind::kArray) {
+        item.inputs[name] = {{}, resolved_paths(tree, member)};
       } else {
         item.inputs[name] = {{}, tree.compact(member)};
       }
     }
     return {};
+  }
+
+  std::string resolved_paths(const JsonTree& tree, JsonId list) const {
+    std::string json = "[";
+    for (const JsonId element : tree.children(list)) {
+      const bool is_text = tree.kind(element) == JsonKind::kString;
+      json += json.size() > 1 ? "," : "";
+      json += is_text ? json_string(resolve_path(std::string(tree[element].text), folder_))
+                      : tree.compact(element);
+    }
+    return json + "]";
   }
 
   LineReader reader_;
@@ -103,7 +121,10 @@ class CsvSource final : public ItemSource {
         return Status(StatusCode::kInvalidArgument, "two columns are named '" + columns_[i] + "'").at(place);
       }
       if (columns_[i] != "id" && !find_input(graph_, columns_[i])) {
-        return unknown_input(graph_, columns_[i], place);
+        Error unknown = unknown_input(graph_, columns_[i], place);
+        if (columns_[i].find_first_of(";\t") != std::string::npos)
+          unknown.hint = "columns are separated by commas";
+        return unknown;
       }
     }
     return {};

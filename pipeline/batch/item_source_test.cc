@@ -77,6 +77,13 @@ TEST_F(ItemSources, ABrokenLineIsOneBadItem) {
   EXPECT_EQ(items[4], "|");
 }
 
+TEST_F(ItemSources, AListOfItemsIsSaidToBeOne) {
+  auto source = open_items(file("a.json", "[{\"topic\": \"a\"},\n {\"topic\": \"b\"}]\n"), graph_);
+  EXPECT_THAT((*(*source)->next())->error->hint, HasSubstr("without a list around them"));
+  source = open_items(file("a.json", "[{\"topic\": \"a\"}]"), graph_);
+  EXPECT_THAT((*(*source)->next())->error->hint, HasSubstr("without a list around them"));
+}
+
 TEST_F(ItemSources, CsvFollowsRfc4180) {
   const std::string path = file("a.csv",
                                 "id,topic,seed\n"
@@ -97,6 +104,7 @@ TEST_F(ItemSources, CsvNamesWhatIsWrong) {
   } cases[] = {
       {"", "the CSV file is empty"},
       {"topc\nx\n", "has no input 'topc'"},
+      {"topic;seed\nx;1\n", "columns are separated by commas"},
       {"topic,topic\nx,y\n", "two columns are named 'topic'"},
       {"topic\n\"a\"b\"\n", "a.csv:2:4: a quote stands where none may"},
       {"topic\nx\n\"never closed\nand more\n", "the row that it belongs to begins on line 3"},
@@ -127,6 +135,9 @@ TEST_F(ItemSources, PathsStartAtTheFolderOfTheItems) {
   const std::string path = file("a.jsonl", "{\"photo\": \"a.png\"}\n{\"photo\": \"elsewhere.png\"}\n");
   EXPECT_THAT(read(path),
               ElementsAre("|photo=" + (folder_ / "a.png").string() + " ", "|photo=elsewhere.png "));
+  graph_.inputs = {{"photos", "list<path>", {}, "", false, {}}};
+  EXPECT_THAT(read(file("b.jsonl", "{\"photos\": [\"a.png\", \"elsewhere.png\", 1]}\n")),
+              ElementsAre("|photos=[\"" + (folder_ / "a.png").string() + "\",\"elsewhere.png\",1] "));
 }
 
 TEST_F(ItemSources, AGridHasEveryCombination) {
