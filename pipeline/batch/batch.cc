@@ -317,6 +317,7 @@ Result<BatchCounts> Batch::run(const BatchCallbacks& callbacks, const CancelToke
   items.drain = drain;
   items.cancel = cancel;
   items.on_event = callbacks.on_event;
+  items.on_end = callbacks.on_end;
   items.check = [&](const Item&, const PreparedRun& prepared) { return state.check_models(prepared); };
   Status status;
   {

@@ -67,8 +67,9 @@ struct InvalidItem {
 struct BatchCallbacks {
   /// Outcomes that are durable, from a thread of the batch.
   GroupCommit::OnRecorded on_recorded;
-  /// From the threads that run the items.
+  /// From the threads that run the items; on_end: the item executes no more, whatever comes of it.
   std::function<void(const Item&, const Event&)> on_event;
+  std::function<void(const Item&)> on_end;
 };
 
 class Batch {

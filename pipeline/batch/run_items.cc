@@ -267,6 +267,7 @@ class ItemRuns {
     while (std::unique_ptr<Work> work = to_do_.pop()) {
       work->begin = Clock::now();
       const Status status = sdk::guarded([&] { return execute_item(*work); });
+      if (options_.on_end) options_.on_end(work->item);
       if (!status.ok()) {
         work->given_up = status.code() == StatusCode::kCancelled && is_set(options_.cancel);
         (void)remove_leftovers(work->item);

@@ -53,6 +53,8 @@ struct RunItemsOptions {
   std::function<Status(const Item&, const PreparedRun&)> check;
   /// What happens within an item, from the thread that executes it. May be empty.
   std::function<void(const Item&, const Event&)> on_event;
+  /// The item executes no more, whatever comes of it; from the same thread. May be empty.
+  std::function<void(const Item&)> on_end;
   const CancelToken* drain = nullptr;   // take no further item; up to `concurrency` that were taken are run
   const CancelToken* cancel = nullptr;  // and give up those at work
 };

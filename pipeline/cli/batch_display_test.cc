@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "pipeline/cli/batch_estimate.h"
 #include "pipeline/cli/batch_json.h"
 
@@ -22,6 +25,65 @@ TEST(BatchProgress, FitsItsWidth) {
       {{1000, 118, 2, 3.14}, 30, "items  120/1000, 2 failed, 3.1"},
   };
   for (const auto& c : cases) EXPECT_EQ(batch_progress_line(c.progress, c.width), c.line);
+}
+
+TEST(ItemsAtWork, AreTheEndOfWhatTheyWrite) {
+  ItemsAtWork at_work;
+  at_work.on_event("sea", NodeStarted{"idea", 1});
+  at_work.on_event("sea", TextPart{"idea", "text", 0, "The sea\n", {}});
+  at_work.on_event("sea", Progress{"idea", 0, 3, 40, "tokens", {}});
+  at_work.on_event("sea", TextPart{"idea", "text", 0, "is \x1b[2Jblue", {}});
+  at_work.on_event("fox", Progress{"paint", 0, 12, 20, "steps", {}});
+  const std::vector<ItemAtWork> items = at_work.list();
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(item_at_work_line(items[0], 79), "  sea  The sea is ^[[2Jblue");
+  EXPECT_EQ(item_at_work_line(items[0], 14), "  sea  [2Jblue");
+  EXPECT_EQ(item_at_work_line(items[1], 79), "  fox  paint 12/20 steps");
+  at_work.on_event("sea", PartsDiscarded{"idea", 0, 1, {}, {}});
+  EXPECT_EQ(item_at_work_line(at_work.list()[0], 79), "  sea  idea 3/40 tokens") << "the attempt is void";
+  at_work.on_event("sea", NodeStarted{"save", 1});
+  EXPECT_EQ(item_at_work_line(at_work.list()[0], 79), "  sea  save");
+  at_work.ended("sea");
+  EXPECT_EQ(at_work.count(), 1u);
+  EXPECT_EQ(at_work.list(1)[0].name, "fox");
+}
+
+TEST(ItemsAtWork, FitTheScreen) {
+  const std::string wide = "\u4f60\u597d and a name that goes on and on and on and on and on and on";
+  ItemsAtWork at_work;
+  for (int i = 10; i < 30; ++i) {
+    at_work.on_event(wide + std::to_string(i),
+                     TextPart{"a", "text", 0, wide + wide + wide + wide + wide, {}});
+  }
+  for (size_t width = 20; width < 200; ++width) {
+    const std::vector<std::string> lines = items_at_work_lines(at_work.list(), at_work.count(), width);
+    ASSERT_EQ(lines.size(), kItemsShown + 1);
+    for (const std::string& line : lines) EXPECT_LE(display_width(line), width) << line;
+    EXPECT_EQ(lines.back(), clip_to_width("  and 12 more at work", width));
+  }
+  EXPECT_TRUE(items_at_work_lines({}, 0, 80).empty());
+}
+
+TEST(ItemsAtWork, AreReadFromTheirFile) {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "weft-items-at-work";
+  std::filesystem::create_directories(folder);
+  FileSystem file_system;
+  TemporaryFiles temporaries(file_system);
+  ItemsAtWork at_work;
+  at_work.on_event("a/b", TextPart{"idea", "text", 0, "\"sea\"", {}});
+  const std::filesystem::path file = items_at_work_file(folder / "journal-1-of-2.sqlite");
+  EXPECT_EQ(file.filename(), "journal-1-of-2.at_work.json");
+  ASSERT_TRUE(write_items_at_work(at_work.list(), temporaries, file).ok());
+  const std::vector<ItemAtWork> read = read_items_at_work(file);
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_EQ(read[0].name, "a/b");
+  EXPECT_EQ(read[0].text, "\"sea\"");
+  std::ofstream(file) << "[{\"name\": 3}]";
+  EXPECT_TRUE(read_items_at_work(file).empty());
+  std::ofstream(file) << "no JSON";
+  EXPECT_TRUE(read_items_at_work(file).empty());
+  EXPECT_TRUE(read_items_at_work(folder / "none").empty());
+  std::filesystem::remove_all(folder);
 }
 
 TEST(BatchJson, SaysWhatBecameOfAnItem) {

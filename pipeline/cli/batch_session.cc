@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <utility>
 
 #include "pipeline/cli/event_json.h"
 #include "pipeline/cli/report.h"
@@ -43,11 +44,19 @@ int fail(const Error& error, int code, Messages messages) {
 Draining::Draining()
     : temporaries_(file_system_), interrupt_(temporaries_, [this](int signal) { return stop(signal); }) {}
 
+void Draining::tell_by(std::function<void(const std::string&)> tell) {
+  const std::lock_guard lock(telling_);
+  tell_ = std::move(tell);
+}
+
 Interrupt::Then Draining::stop(int signal) {
   const bool first = signal_.exchange(signal) == 0;
   drain_.cancel();
   if (first) {
-    write_all(STDERR_FILENO, "\nfinishing the items at work; once more stops at once\n");
+    const std::string text = "finishing the items at work; once more stops at once";
+    const std::lock_guard lock(telling_);
+    if (tell_) tell_(text);
+    else write_all(STDERR_FILENO, "\n" + text + "\n");
     return Interrupt::Then::kGoOn;
   }
   cancel_.cancel();

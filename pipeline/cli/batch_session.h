@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,8 @@ class Draining {
   const CancelToken& drain() const { return drain_; }
   CancelToken& cancel() { return cancel_; }
   void stop_items() { drain_.cancel(); }
+  /// Who tells what the first Ctrl-C does, while there is something on the screen; empty: a line on standard error.
+  void tell_by(std::function<void(const std::string&)> tell);
   TemporaryFiles& temporaries() { return temporaries_; }
   /// 128 + the signal that asked for the end; 0 if none did.
   int exit_code() const { return signal_.load() == 0 ? 0 : 128 + signal_.load(); }
@@ -49,6 +53,8 @@ class Draining {
 
   CancelToken drain_, cancel_;
   std::atomic<int> signal_{0};
+  std::mutex telling_;
+  std::function<void(const std::string&)> tell_;
   FileSystem file_system_;
   TemporaryFiles temporaries_;
   Interrupt interrupt_;

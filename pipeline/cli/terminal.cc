@@ -72,6 +72,15 @@ std::string_view clip_to_width(std::string_view text, size_t columns) {
   return text.substr(0, end);
 }
 
+std::string_view clip_front_to_width(std::string_view text, size_t columns) {
+  for (size_t left = display_width(text); left > columns;) {
+    size_t length = 0;
+    left -= next_width(text, length);
+    text.remove_prefix(length);
+  }
+  return text;
+}
+
 std::string wrap(std::string_view text, size_t width, size_t indent) {
   std::string out;
   size_t column = 0;

@@ -36,6 +36,8 @@ class Terminal {
 size_t display_width(std::string_view text);
 /// The longest prefix of at most `columns` columns.
 std::string_view clip_to_width(std::string_view text, size_t columns);
+/// The longest suffix of at most `columns` columns.
+std::string_view clip_front_to_width(std::string_view text, size_t columns);
 /// Breaks at blanks so that no line is wider than `width`; further lines begin with `indent` blanks. Longer words stay
 /// whole. Line feeds in the text are kept. No line feed at the end.
 std::string wrap(std::string_view text, size_t width, size_t indent);

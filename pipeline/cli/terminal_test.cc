@@ -17,6 +17,10 @@ TEST(ClipToWidth, NeverCutsACharacter) {
   EXPECT_EQ(clip_to_width("\u4f60\u597d", 3), "\u4f60");
   EXPECT_EQ(clip_to_width("abc", 0), "");
   EXPECT_EQ(clip_to_width("abc", 9), "abc");
+  EXPECT_EQ(clip_front_to_width("abc", 2), "bc");
+  EXPECT_EQ(clip_front_to_width("\u4f60\u597d", 3), "\u597d");
+  EXPECT_EQ(clip_front_to_width("abc", 0), "");
+  EXPECT_EQ(clip_front_to_width("abc", 9), "abc");
 }
 
 TEST(Wrap, BreaksAtBlanksAndIndents) {

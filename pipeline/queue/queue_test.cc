@@ -155,8 +155,11 @@ TEST_F(QueueTest, AFailedItemIsTriedAgainAndThenADeadLetter) {
   submission_.tries = 2;
   std::vector<std::string> notes;
   callbacks_.on_note = [&](const std::string& note) { notes.push_back(note); };
+  std::atomic<int> n_ends = 0;
+  callbacks_.on_end = [&](const Item&) { ++n_ends; };
   submit("{\"topic\": \"bad\"}\n{\"topic\": \"good\"}\n");
   work_all();
+  EXPECT_EQ(n_ends, 3) << "a try that goes back is at work no more, either";
   EXPECT_THAT(
       notes,
       ElementsAre(HasSubstr("item '000001' failed and goes back, try 1 of 2: node 'check': made to fail")));

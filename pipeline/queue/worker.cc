@@ -349,6 +349,7 @@ Result<WorkerCounts> run_worker(const BatchSetup& setup, Queue& queue, const Que
     items.seed = static_cast<uint64_t>(fact_number(what.facts, "seed"));
     items.today = fact_number(what.facts, "today");
     items.on_event = callbacks.on_event;
+    items.on_end = callbacks.on_end;
     items.drain = drain;
     items.cancel = &cancel;
     items.check = [&](const Item&, const PreparedRun& prepared) {

@@ -34,6 +34,7 @@ struct WorkerOptions {
 struct WorkerCallbacks {
   GroupCommit::OnRecorded on_recorded;  // an item whose record is this worker's
   std::function<void(const Item&, const Event&)> on_event;
+  std::function<void(const Item&)> on_end;          // it executes no more, whatever comes of it
   std::function<void(const std::string&)> on_note;  // what a person should know; any may be empty
 };
 

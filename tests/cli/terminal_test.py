@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """weft on a terminal: width, colours, progress, Ctrl-C, chat. Skips what needs the model where it is not there."""
 import fcntl
+import json
 import os
 import pathlib
 import pty
@@ -140,6 +141,30 @@ class Terminal(unittest.TestCase):
         self.assertEqual(screen.finish(), 130)
         out = self.workspace.path / "result"
         self.assertEqual([p.name for p in out.rglob("*")] if out.exists() else [], [])
+
+    @unittest.skipUnless(has_model(), "skipped: the model is not there")
+    def test_a_batch_shows_what_its_items_write(self):
+        pipeline = LONG_PIPELINE.replace('"weft": 1,', '"weft": 1, "inputs": { "n": { "type": "int" } },').replace("long story.", "long story, the ${inputs.n}th.")
+        (self.workspace.path / "long.json").write_text(pipeline)
+        screen = Screen(self.workspace, ["weft", "batch", "long.json", "--matrix", "n=1..20", "--out", "result", "--concurrency", "10"])
+        shown = re.compile(r"^  \d{6}  \S.{5,}$", re.MULTILINE)
+        self.assertTrue(screen.read_until(lambda _: len(shown.findall(screen.visible())) > 8), screen.visible()[-2000:])
+        self.assertIn("  and 2 more at work", screen.visible())
+        self.assert_fits(screen, "batch")
+        end = time.monotonic() + PATIENCE_S  # it is told once a second
+        while True:
+            status = json.loads(self.workspace.bash("weft status result --json").stdout)
+            if len(status["at_work"]) == 10 and any(item.get("text") for item in status["at_work"]):
+                break
+            self.assertLess(time.monotonic(), end, status)
+        lines = self.workspace.bash("weft status result").stdout.decode().splitlines()
+        self.assertEqual(sum(line.startswith("    0000") for line in lines), 8, lines)
+        self.assertLessEqual(max(map(len, lines)), 80, lines)
+        screen.type("\x03")
+        self.assertTrue(screen.read_until(lambda text: "finishing the items at work" in text))
+        screen.type("\x03")
+        self.assertEqual(screen.finish(), 130)
+        self.assertIn("stopped; the same weft batch command goes on", self.workspace.bash("weft status result").stdout.decode())
 
     @unittest.skipUnless(has_model(), "skipped: the model is not there")
     def test_sigterm_ends_a_run_with_143(self):

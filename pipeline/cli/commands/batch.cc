@@ -94,7 +94,13 @@ int run_batch(const Options& options) {
   if (const std::optional<int> code = load_pipeline(options.pipeline, messages, file)) return *code;
   Result<BatchOptions> batch_or = batch_options(options);
   if (!batch_or.ok()) return fail(batch_or.error(), exit_code_before_run(batch_or.code()), messages);
-  BatchDisplay display(options.out, messages, parse_log_level(options.host.log_level));
+  const std::filesystem::path folder = batch_folder(options.out);
+  BatchDisplay display(
+      {.folder = folder,
+       .messages = messages,
+       .level = parse_log_level(options.host.log_level),
+       .at_work_file = items_at_work_file(folder / (batch_or->shard.journal_name() + ".sqlite"))},
+      draining.temporaries());
   RunOptions run = run_options(options.host);
   Result<std::map<std::string, InputValue>> inputs = read_settings(*file.graph, options.items.settings);
   if (!inputs.ok()) return fail(inputs.error(), exit_code_before_run(inputs.code()), messages);
@@ -113,11 +119,15 @@ int run_batch(const Options& options) {
   if (!counts.ok()) return fail(counts.error(), exit_code_for(counts.code()), messages);
   display.begin(*counts);
   BatchCallbacks callbacks;
+  callbacks.on_event = [&](const Item& item, const Event& event) { display.event(item, event); };
+  callbacks.on_end = [&](const Item& item) { display.ended(item); };
   callbacks.on_recorded = [&](std::span<const NamedOutcome> outcomes) {
     display.recorded(outcomes);
     if (printing_failed()) draining.stop_items();  // nobody reads: begin no more
   };
+  draining.tell_by([&](const std::string& text) { display.note(text); });
   const Result<BatchCounts> result = batch->run(callbacks, &draining.drain(), &draining.cancel());
+  draining.tell_by({});
   return conclude(options, display, *batch, result, draining);
 }
 
@@ -140,7 +150,8 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option("--shard-count", options->shard_count, 1, 1'000'000, "N",
                    "Take the shard from JOB_COMPLETION_INDEX; a Slurm job array needs no option");
   options->host.declare(arguments);
-  arguments.flag("--json", options->as_json, "One item a line, as it is recorded");
+  arguments.flag("--json", options->as_json,
+                 "One item a line, as it is recorded; once a second those at work");
   return [options] { return run_batch(*options); };
 }
 

@@ -29,14 +29,15 @@ struct JournalStatus {
   BatchCounts counts;
   double items_per_second = 0;  // lately; 0 while no process runs it
   std::vector<std::string> failures;
+  std::vector<ItemAtWork> at_work;
 };
 
-constexpr size_t kFailuresShown = 5;
+constexpr size_t kFailuresShown = 5, kWidth = 79;
 
 Result<JournalStatus> read_status(const fs::path& file) {
   Result<Journal> journal = Journal::open_to_read(file);
   if (!journal.ok()) return journal.status();
-  JournalStatus status{file.stem().string(), {}, 0, {}};
+  JournalStatus status{file.stem().string(), {}, 0, {}, {}};
   Result<BatchCounts> counts = journal->counts();
   if (!counts.ok()) return counts.status();
   status.counts = *counts;
@@ -44,6 +45,7 @@ Result<JournalStatus> read_status(const fs::path& file) {
     const Result<double> rate = journal->recent_rate();
     if (!rate.ok()) return rate.status();
     status.items_per_second = *rate;
+    status.at_work = read_items_at_work(items_at_work_file(file));
   }
   const Status read = journal->for_each_failure(kFailuresShown, [&](const RecordedItem& item) {
     status.failures.push_back("item '" + item.item.name + "': " + to_string(item.error));
@@ -63,8 +65,12 @@ void print_status(const JournalStatus& status, const fs::path& file) {
                       : counts.pending() > 0 ? "stopped; the same weft batch command goes on"
                                              : "complete";
   print(status.name + ": " + state + "\n");
-  print("  " + batch_progress_line({counts.items, counts.done, counts.failed, status.items_per_second}, 77) +
+  print("  " +
+        batch_progress_line({counts.items, counts.done, counts.failed, status.items_per_second}, kWidth - 2) +
         "\n");
+  for (const std::string& line : items_at_work_lines(status.at_work, status.at_work.size(), kWidth - 2)) {
+    print("  " + line + "\n");
+  }
   for (const std::string& failure : status.failures) print_wrapped("  failed: " + failure, 4);
   print_further(counts.failed, status.failures.size());
 }
@@ -76,7 +82,8 @@ Json status_json(const JournalStatus& status, const fs::path& file) {
           {"done", status.counts.done},
           {"failed", status.counts.failed},
           {"pending", status.counts.pending()},
-          {"items_per_second", status.items_per_second}};
+          {"items_per_second", status.items_per_second},
+          {"at_work", Json::parse(items_at_work_json(status.at_work))}};
 }
 
 int show_status(const Options& options) {

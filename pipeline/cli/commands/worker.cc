@@ -77,7 +77,11 @@ int work(const Options& options) {
   PipelineFile file;
   const std::string& pipeline = options.pipeline.empty() ? what->pipeline : options.pipeline;
   if (const std::optional<int> code = load_pipeline(pipeline, messages, file)) return *code;
-  BatchDisplay display(options.out, messages, parse_log_level(options.host.log_level));
+  BatchDisplay display({.folder = options.out,
+                        .messages = messages,
+                        .level = parse_log_level(options.host.log_level),
+                        .at_work_file = {}},
+                       draining.temporaries());
   RunOptions run = run_options(options.host);
   apply_file(file, {}, run);
   const std::unique_ptr<Host> host = make_host(
@@ -96,9 +100,13 @@ int work(const Options& options) {
     display.recorded(outcomes);
     if (printing_failed()) draining.stop_items();  // nobody reads: begin no more
   };
+  callbacks.on_event = [&](const Item& item, const Event& event) { display.event(item, event); };
+  callbacks.on_end = [&](const Item& item) { display.ended(item); };
   callbacks.on_note = [&](const std::string& text) { display.note(text); };
+  draining.tell_by([&](const std::string& text) { display.note(text); });
   const Result<WorkerCounts> counts = run_worker({*file.graph, plugins, *host, std::move(run)}, *queue, *what,
                                                  worker, callbacks, &draining.drain(), draining.cancel());
+  draining.tell_by({});
   return conclude(options, counts, *queue, display, draining);
 }
 
@@ -116,7 +124,8 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.flag("--accept-changes", options->accept_changes,
                  "Work though pipeline, plugins or models are not those that were submitted");
   options->host.declare(arguments);
-  arguments.flag("--json", options->as_json, "One item a line, as it is recorded");
+  arguments.flag("--json", options->as_json,
+                 "One item a line, as it is recorded; once a second those at work");
   return [options] { return work(*options); };
 }
 
