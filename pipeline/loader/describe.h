@@ -17,8 +17,9 @@
 namespace weft {
 
 struct DescribeOptions {
-  std::string program;                         // absolute path of weft-describe-plugin
-  std::chrono::milliseconds time_limit{5000};  // after that the child is killed
+  std::string program;  // absolute path of weft-describe-plugin
+  /// After that the child is killed. It takes milliseconds; on a machine that is overloaded, with large libraries, seconds.
+  std::chrono::milliseconds time_limit{20'000};
 };
 
 struct Description {
