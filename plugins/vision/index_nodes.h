@@ -22,22 +22,31 @@ class IndexNode : public EncodingNode {
                      std::span<const std::string> names, const std::string& folder, Made& made) const;
   Status decode(const sdk::Request& request, const std::string& path, Decoded& out) const;
 
+  static constexpr int64_t kUsualGroups = -1;
+
   bool skips_unreadable_;
   int64_t max_side_;
+  int64_t n_groups_;
 };
 
 class SearchNode : public EncodingNode {
  public:
   static Result<std::unique_ptr<SearchNode>> create(const sdk::NodeConfig& config);
   explicit SearchNode(const sdk::NodeConfig& config)
-      : EncodingNode(config), most_(config.parameters().get_int("top")) {}
+      : EncodingNode(config),
+        most_(config.parameters().get_int("top")),
+        probes_(config.parameters().is_set("probes") ? config.parameters().get_int("probes") : kUsualProbes) {
+  }
   Status prepare(sdk::Specs inputs, sdk::Plan plan);
   Status run(sdk::Request& request, const sdk::Execution& execution);
 
  private:
   Result<std::vector<float>> query_vector(sdk::Request& request, const sdk::Execution& execution) const;
 
+  static constexpr int64_t kUsualProbes = -1;
+
   int64_t most_;
+  int64_t probes_;
 };
 
 extern const weft_node_type kIndexNode, kSearchNode;
