@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/device/loader.h"
+#include "kernels/device/pinned_buffer.h"
 
 namespace weft {
 
@@ -77,10 +78,29 @@ DeviceBuffer DeviceBuffer::borrow(void* data, uint64_t size_bytes) {
   return memory;
 }
 
+Result<DeviceBuffer> DeviceBuffer::given_or_allocate(DeviceBuffer given, const DeviceStream& stream,
+                                                     uint64_t size_bytes, const char* tag) {
+  if (!given.data()) return allocate(stream, size_bytes, tag);
+  if (given.size_bytes() >= size_bytes) return given;
+  return Status(StatusCode::kOutOfMemory, std::string("the memory for the ") + tag + " is too small")
+      .expected(std::to_string(size_bytes) + " bytes")
+      .got(std::to_string(given.size_bytes()));
+}
+
 DeviceBuffer::~DeviceBuffer() {
   if (!data_ || !stream_) return;
   [[maybe_unused]] const Status told_by_the_next_call =
       stream_->device->driver().release(data_, stream_->native);
+}
+
+Result<PinnedBuffer> PinnedBuffer::allocate(std::shared_ptr<ComputeDevice> device, uint64_t size_bytes) {
+  auto data = device->driver().allocate_pinned(size_bytes);
+  if (!data.ok()) return data.status();
+  PinnedBuffer memory;
+  memory.device_ = std::move(device);
+  memory.data_ = *data;
+  memory.size_bytes_ = size_bytes;
+  return memory;
 }
 
 /// A copy out of [begin, end) that the stream has not passed for certain.
@@ -90,10 +110,7 @@ struct StagingRing::State {
     DeviceEvent passed;
   };
   explicit State(DeviceStream used) : stream(std::move(used)) {}
-  ~State() {
-    [[maybe_unused]] const Status lost = stream.synchronize();
-    if (memory) stream.device()->driver().release_pinned(memory);
-  }
+  ~State() { [[maybe_unused]] const Status lost = stream.synchronize(); }
 
   /// Until nothing pending lies in [begin, end).
   Status wait_for(uint64_t begin, uint64_t end) {
@@ -109,8 +126,8 @@ struct StagingRing::State {
   }
 
   DeviceStream stream;
-  std::byte* memory = nullptr;
-  uint64_t size_bytes = 0, next = 0;
+  PinnedBuffer memory;
+  uint64_t next = 0;
   std::deque<Pending> pending;  // oldest first, as they lie in the ring
 };
 
@@ -121,31 +138,32 @@ StagingRing::~StagingRing() = default;
 
 Result<StagingRing> StagingRing::create(const DeviceStream& stream, uint64_t size_bytes) {
   auto state = std::make_unique<State>(stream);
-  auto memory = stream.device()->driver().allocate_pinned(size_bytes);
+  auto memory = PinnedBuffer::allocate(stream.device(), size_bytes);
   if (!memory.ok()) return memory.status();
-  state->memory = static_cast<std::byte*>(*memory);
-  state->size_bytes = size_bytes;
+  state->memory = *std::move(memory);
   return StagingRing(std::move(state));
 }
 
 Status StagingRing::copy_to_device(void* to, std::span<const std::byte> from) {
   State& s = *state_;
   if (from.empty()) return {};
-  if (from.size() > s.size_bytes)
+  if (from.size() > s.memory.size_bytes())
     return Status(StatusCode::kOutOfMemory, "more is staged at once than the ring holds")
-        .expected("at most " + std::to_string(s.size_bytes) + " bytes")
+        .expected("at most " + std::to_string(s.memory.size_bytes()) + " bytes")
         .got(std::to_string(from.size()));
   uint64_t begin = s.next;
-  if (begin + from.size() > s.size_bytes) {
-    if (Status status = s.wait_for(begin, s.size_bytes); !status.ok()) return status;  // what is skipped
+  if (begin + from.size() > s.memory.size_bytes()) {
+    if (Status status = s.wait_for(begin, s.memory.size_bytes()); !status.ok())
+      return status;  // what is skipped
     begin = 0;
   }
   const uint64_t end = begin + from.size();
   if (Status status = s.wait_for(begin, end); !status.ok()) return status;
   auto passed = DeviceEvent::create(s.stream.device());
   if (!passed.ok()) return passed.status();
-  std::memcpy(s.memory + begin, from.data(), from.size());
-  if (Status status = s.stream.copy_to_device(to, s.memory + begin, from.size()); !status.ok()) return status;
+  std::memcpy(s.memory.data() + begin, from.data(), from.size());
+  if (Status status = s.stream.copy_to_device(to, s.memory.data() + begin, from.size()); !status.ok())
+    return status;
   if (Status status = s.stream.record(*passed); !status.ok()) return status;
   s.pending.push_back({begin, end, *std::move(passed)});
   s.next = end;

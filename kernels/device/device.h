@@ -113,6 +113,9 @@ class DeviceBuffer {
   static Result<DeviceBuffer> allocate(const DeviceStream& stream, uint64_t size_bytes, const char* tag);
   /// Somebody else's memory, who keeps it longer.
   static DeviceBuffer borrow(void* data, uint64_t size_bytes);
+  /// `given`, or allocated memory if that is empty. Errors: kOutOfMemory (`given` is too small, too).
+  static Result<DeviceBuffer> given_or_allocate(DeviceBuffer given, const DeviceStream& stream,
+                                                uint64_t size_bytes, const char* tag);
   DeviceBuffer(DeviceBuffer&& other) noexcept
       : stream_(std::move(other.stream_)),
         data_(std::exchange(other.data_, nullptr)),

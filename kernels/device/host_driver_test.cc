@@ -13,6 +13,7 @@
 
 #include "kernels/device/device.h"
 #include "kernels/device/ops.h"
+#include "kernels/device/pinned_buffer.h"
 
 namespace weft {
 namespace {
@@ -144,6 +145,39 @@ TEST(DeviceBuffer, StagesManySmallCopiesThroughARing) {
   EXPECT_EQ(got, sent);
   EXPECT_EQ(ring->copy_to_device(memory->data(), std::as_bytes(std::span(sent))).code(),
             StatusCode::kOutOfMemory);
+}
+
+TEST(DeviceBuffer, IsWhatWasGivenIfThatIsLargeEnough) {
+  const auto device = open({"host:0", 1 << 20, 1, 0});
+  const auto stream = DeviceStream::create(device);
+  auto own = DeviceBuffer::allocate(*stream, 4096, "own");
+  ASSERT_TRUE(own.ok());
+  const auto lent = [&] { return DeviceBuffer::borrow(own->data(), own->size_bytes()); };
+  auto given = DeviceBuffer::given_or_allocate(lent(), *stream, 4096, "weights");
+  ASSERT_TRUE(given.ok());
+  EXPECT_EQ(given->data(), own->data());
+  auto allocated = DeviceBuffer::given_or_allocate({}, *stream, 4097, "weights");
+  ASSERT_TRUE(allocated.ok());
+  EXPECT_NE(allocated->data(), own->data());
+  EXPECT_EQ(allocated->size_bytes(), 4097u);
+  const auto small = DeviceBuffer::given_or_allocate(lent(), *stream, 4097, "weights");
+  ASSERT_EQ(small.code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(small.error().got, "4096");
+}
+
+TEST(PinnedBuffer, IsWrittenByTheDeviceWhoeverOwnsIt) {
+  const auto device = open({"host:0", 1 << 20, 1, 0});
+  const auto stream = DeviceStream::create(device);
+  auto memory = DeviceBuffer::allocate(*stream, 256, "x");
+  auto pinned = PinnedBuffer::allocate(device, 256);
+  ASSERT_TRUE(memory.ok() && pinned.ok());
+  ASSERT_TRUE(device->driver().fill(memory->data(), 7, 256, stream->native()).ok());
+  ASSERT_TRUE(stream->copy_to_host(pinned->data(), memory->data(), 256).ok());
+  PinnedBuffer owner;
+  owner = *std::move(pinned);
+  ASSERT_TRUE(stream->synchronize().ok());
+  EXPECT_EQ(pinned->data(), nullptr);
+  EXPECT_TRUE(std::all_of(owner.data(), owner.data() + 256, [](std::byte b) { return b == std::byte{7}; }));
 }
 
 TEST(LostDevice, TellsWhatHappenedAtEveryCallAndGivesEverythingBack) {

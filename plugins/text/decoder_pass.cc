@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/device/pinned_buffer.h"
 #include "kernels/networks/decoder/device_decoder.h"
 
 namespace weft::text {
@@ -22,38 +23,16 @@ DeviceDecoder::Limits device_limits(const PassLimits& limits) {
   return {.tokens = limits.tokens, .logits_rows = limits.logits_rows, .page_entries = limits.pages, .k = 1};
 }
 
-/// Pinned, so that a device writes into it by itself.
-class PinnedRows {
- public:
-  static Result<PinnedRows> allocate(const std::shared_ptr<ComputeDevice>& device, int64_t size_bytes) {
-    Result<void*> data = device->driver().allocate_pinned(static_cast<uint64_t>(size_bytes));
-    if (!data.ok()) return data.status();
-    return PinnedRows(device, *data);
-  }
-  PinnedRows(PinnedRows&& other) noexcept
-      : device_(std::move(other.device_)), data_(std::exchange(other.data_, nullptr)) {}
-  PinnedRows& operator=(PinnedRows&&) = delete;
-  ~PinnedRows() {
-    if (data_) device_->driver().release_pinned(data_);
-  }
-  float* data() const { return static_cast<float*>(data_); }
-
- private:
-  PinnedRows(std::shared_ptr<ComputeDevice> device, void* data) : device_(std::move(device)), data_(data) {}
-  std::shared_ptr<ComputeDevice> device_;
-  void* data_;
-};
-
 /// Its forward() waits for the device, so that nothing is at work on its memory when it goes.
 class DevicePass final : public DecoderPass {
  public:
-  DevicePass(const DeviceDecoder& decoder, DeviceDecoder::Scratch scratch, PinnedRows rows,
+  DevicePass(const DeviceDecoder& decoder, DeviceDecoder::Scratch scratch, PinnedBuffer rows,
              sdk::Buffer cache_memory, KvCache cache)
       : DecoderPass(decoder.config(), std::move(cache_memory), std::move(cache)),
         decoder_(decoder),
         rows_memory_(std::move(rows)),
         scratch_(std::move(scratch)) {
-    rows_ = rows_memory_.data();
+    rows_ = reinterpret_cast<float*>(rows_memory_.data());
   }
 
   Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) override {
@@ -67,7 +46,7 @@ class DevicePass final : public DecoderPass {
 
  private:
   const DeviceDecoder& decoder_;
-  PinnedRows rows_memory_;
+  PinnedBuffer rows_memory_;  // that the device writes into by itself
   DeviceDecoder::Scratch scratch_;
 };
 
@@ -82,7 +61,8 @@ Result<std::unique_ptr<DecoderPass>> begin_on_device(const LanguageModel& model,
   Result<KvCache> cache =
       device_kv_cache(layout, DeviceBuffer::borrow(memory->data(), memory->size_bytes()), stream);
   if (!cache.ok()) return cache.status();
-  Result<PinnedRows> rows = PinnedRows::allocate(device.compute, row_bytes(model.config(), limits));
+  Result<PinnedBuffer> rows =
+      PinnedBuffer::allocate(device.compute, static_cast<uint64_t>(row_bytes(model.config(), limits)));
   if (!rows.ok()) return rows.status();
   // A text that is longer than the plan could know takes memory of its own.
   const DeviceDecoder& decoder = model.device_decoder();

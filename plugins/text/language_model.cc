@@ -1,7 +1,5 @@
 #include "plugins/text/language_model.h"
 
-#include <weft/sdk/device.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -21,11 +19,7 @@ constexpr weft_parameter kParameters[] = {
                     .help = "Adapters (LoRA) to apply: [{\"path\": \"style.gguf\", \"scale\": 1.0}]. GGUF or "
                             "safetensors (PEFT); "
                             "relative paths start at the model's folder."}),
-    sdk::parameter({.name = "device",
-                    .type = "device",
-                    .help = "Where the weights are and nodes compute: cpu, cuda:0. What the node or the "
-                            "pipeline says, if it is not given.",
-                    .flags = WEFT_PARAMETER_OPTIONAL}),
+    kDeviceParameter,
     sdk::parameter({.name = "precision",
                     .type = "choice",
                     .default_json = "\"auto\"",
@@ -82,15 +76,6 @@ Status corrupt(const WeightFile& file, const Status& status) {
 
 }  // namespace
 
-DeviceStream ModelDevice::stream(const sdk::Host& host, weft_stream* stream) const {
-  return DeviceStream::borrow(compute, static_cast<NativeStream>(host.get()->memory->native_stream(stream)));
-}
-
-Status ModelDevice::lacks(const std::string& what) const {
-  return Status(StatusCode::kUnsupported, what + " are not on " + name() + "; they run on the CPU")
-      .hint("give the model \"device\": \"cpu\"");
-}
-
 std::span<const weft_parameter> LanguageModel::parameters() { return kParameters; }
 
 LanguageModel::LanguageModel(sdk::Host host, std::string path) : host_(host), path_(std::move(path)) {}
@@ -102,7 +87,9 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   Result<WeightFile> file = WeightFile::open(model->path_);
   if (!file.ok()) return file.status();
   model->file_.emplace(*std::move(file));
-  if (Status status = model->open_device(source.parameters()); !status.ok()) return status;
+  Result<std::optional<ModelDevice>> device = ModelDevice::open(source.parameters());
+  if (!device.ok()) return device.status();
+  model->device_ = *std::move(device);
   if (Status status = model->open_network(source.parameters()); !status.ok()) return status;
   if (Status status = model->open_tokenizer(); !status.ok()) return status;
   const DType compute = compute_type(source.parameters().get_text("precision"));
@@ -110,15 +97,6 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   if (Status noted = model->note_files(source); !noted.ok()) return noted;
   if (Status opened = model->open_adapters(source); !opened.ok()) return opened;
   return model;
-}
-
-Status LanguageModel::open_device(const sdk::Parameters& parameters) {
-  const std::optional<weft_device> device = sdk::device_named(parameters.get_text("device"));
-  if (!device || device->kind == WEFT_DEVICE_CPU) return {};
-  Result<std::shared_ptr<ComputeDevice>> compute = ComputeDevice::open(sdk::device_name(*device));
-  if (!compute.ok()) return compute.status();
-  device_ = ModelDevice{*device, *std::move(compute)};
-  return {};
 }
 
 Status LanguageModel::open_network(const sdk::Parameters& parameters) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/layers/model_device.h"
 #include "kernels/networks/decoder/decoder.h"
 #include "kernels/networks/decoder/device_decoder.h"
 #include "kernels/networks/decoder/lora.h"
@@ -33,18 +34,6 @@ struct AdapterSource {
   std::string path;  // absolute
   float scale = 1;
   std::optional<WeightFile> file;  // from open() on: what was hashed is what is loaded
-};
-
-/// A device other than the CPU, with a model on it.
-struct ModelDevice {
-  weft_device id{};
-  std::shared_ptr<ComputeDevice> compute;
-
-  const std::string& name() const { return compute->facts().name; }
-  /// A stream of the host's, which keeps it.
-  DeviceStream stream(const sdk::Host& host, weft_stream* stream) const;
-  /// That something is not on this device.
-  Status lacks(const std::string& what) const;
 };
 
 class LanguageModel {
@@ -92,7 +81,6 @@ class LanguageModel {
 
  private:
   LanguageModel(sdk::Host host, std::string path);
-  Status open_device(const sdk::Parameters& parameters);
   Status open_network(const sdk::Parameters& parameters);
   Status open_tokenizer();
   Status open_pictures(DType compute);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/device/recent_passes.h"
 #include "kernels/networks/decoder/device_pass.h"
 #include "kernels/quant/dequantize.h"
 #include "kernels/quant/weight_tiles.h"
@@ -17,6 +18,7 @@ namespace {
 
 /// Rows of a pass that is worth a graph: with more, the host's calls are a small part of its time.
 constexpr int64_t kMostGraphRows = 64;
+constexpr size_t kMostGraphs = 16;
 
 }  // namespace
 
@@ -38,28 +40,6 @@ struct PassShape {
   bool operator==(const PassShape&) const = default;
 };
 
-/// Graphs of the shapes that came lately, the latest last. A shape is captured when it comes again.
-struct PassGraphs {
-  struct Entry {
-    PassShape shape;
-    std::optional<DeviceGraph> graph;
-  };
-  static constexpr size_t kMost = 16;
-  std::vector<Entry> entries;
-
-  /// The shape's entry, and whether it was there.
-  std::pair<Entry*, bool> find(const PassShape& shape) {
-    const auto found = std::ranges::find(entries, shape, &Entry::shape);
-    const bool known = found != entries.end();
-    if (known) std::rotate(found, found + 1, entries.end());
-    if (!known) {
-      if (entries.size() == kMost) entries.erase(entries.begin());
-      entries.push_back({shape, std::nullopt});
-    }
-    return {&entries.back(), known};
-  }
-};
-
 struct DeviceDecoder::Scratch::State {
   DeviceStream stream;
   Limits limits;
@@ -67,20 +47,11 @@ struct DeviceDecoder::Scratch::State {
   DeviceWorkspace w;
   StagingRing staging;
   std::vector<std::byte> inputs;  // assembled here
-  PassGraphs graphs;              // over all of the above
+  /// Over all of the above.
+  RecentPasses<PassShape, std::optional<DeviceGraph>> graphs{kMostGraphs};
 };
 
 namespace {
-
-Result<DeviceBuffer> given_or_allocated(DeviceBuffer given, const DeviceStream& stream, int64_t size_bytes,
-                                        const char* tag) {
-  const auto needed = static_cast<uint64_t>(size_bytes);
-  if (!given.data()) return DeviceBuffer::allocate(stream, needed, tag);
-  if (given.size_bytes() >= needed) return given;
-  return Status(StatusCode::kOutOfMemory, std::string("the memory for the ") + tag + " is too small")
-      .expected(std::to_string(needed) + " bytes")
-      .got(std::to_string(given.size_bytes()));
-}
 
 /// Puts matrices on a device in the order in which its products read them.
 class WeightUpload {
@@ -184,7 +155,8 @@ Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
 Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer given) {
   State& state = *state_;
   Decoder::State& decoder = *state.decoder;
-  auto memory = given_or_allocated(std::move(given), stream, state.weights_bytes, "weights");
+  auto memory = DeviceBuffer::given_or_allocate(std::move(given), stream,
+                                                static_cast<uint64_t>(state.weights_bytes), "weights");
   if (!memory.ok()) return memory.status();
   state.weights = *std::move(memory);
   WeightUpload upload(stream);
@@ -227,12 +199,17 @@ int64_t DeviceDecoder::scratch_bytes(const Limits& limits) const {
 Result<DeviceDecoder::Scratch> DeviceDecoder::make_scratch(const DeviceStream& stream, const Limits& limits,
                                                            DeviceBuffer given) const {
   const int64_t input_bytes = DevicePassInputs().place(nullptr, config(), limits.tokens, limits.page_entries);
-  auto memory = given_or_allocated(std::move(given), stream, scratch_bytes(limits), "decoder workspace");
+  auto memory = DeviceBuffer::given_or_allocate(
+      std::move(given), stream, static_cast<uint64_t>(scratch_bytes(limits)), "decoder workspace");
   if (!memory.ok()) return memory.status();
   auto staging = StagingRing::create(stream, static_cast<uint64_t>(2 * input_bytes));  // one step ahead
   if (!staging.ok()) return staging.status();
-  std::unique_ptr<Scratch::State> state(
-      new Scratch::State{stream, limits, *std::move(memory), {}, *std::move(staging), {}, {}});
+  std::unique_ptr<Scratch::State> state(new Scratch::State{.stream = stream,
+                                                           .limits = limits,
+                                                           .memory = *std::move(memory),
+                                                           .w = {},
+                                                           .staging = *std::move(staging),
+                                                           .inputs = {}});
   state->w.place(state->memory.data(), config(), limits);
   state->inputs.resize(static_cast<size_t>(input_bytes));
   return Scratch(std::move(state));
@@ -276,18 +253,18 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
   const auto run_pass = [&]() -> Status {
     const auto queue = [&] { return pass.tokens_to_logits(batch.logits_rows, k, stop); };
     if (*n > kMostGraphRows) return queue();
-    const auto [entry, known] = s.graphs.find({*n,
+    const auto [graph, known] = s.graphs.find({*n,
                                                pass.depth(),
                                                k,
                                                batch.chunks.front().sequence->layout().format,
                                                {batch.logits_rows.begin(), batch.logits_rows.end()}});
     if (!known) return queue();
-    if (!entry->graph) {
-      auto graph = DeviceGraph::capture(s.stream, queue);
-      if (!graph.ok()) return graph.status();
-      entry->graph.emplace(*std::move(graph));
+    if (!*graph) {
+      auto captured = DeviceGraph::capture(s.stream, queue);
+      if (!captured.ok()) return captured.status();
+      graph->emplace(*std::move(captured));
     }
-    return entry->graph->launch();
+    return (*graph)->launch();
   };
   const auto run = [&]() -> Status {
     const auto input_bytes = static_cast<size_t>(DevicePassInputs().place(nullptr, c, *n, page_entries));
