@@ -9,7 +9,8 @@
 
 namespace weft {
 
-Status LayerPass::check_workspace(std::span<const std::byte> workspace, int64_t needed, const char* whose) {
+Status LayerPass::check_workspace(std::span<const std::byte> workspace, int64_t needed,
+                                  std::string_view whose) {
   if (static_cast<int64_t>(workspace.size()) >= needed &&
       reinterpret_cast<uintptr_t>(workspace.data()) % 64 == 0)
     return Status();

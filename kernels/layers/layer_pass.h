@@ -9,8 +9,8 @@
 ///   LayerPass::Shared shared{.workspace = workspace, .max_threads = executor.max_threads(), .stop = stop};
 ///   executor.run([&](Team team) { LayerPass pass(team, shared); network(pass); });
 ///
-/// The same on a device: one thread queues each layer's ops on a stream, buffers are the device's, barriers are nothing. What a
-/// network reads from and gives to the host goes through input(), fill() and result().
+/// The same on a device (device_passes.h): one thread queues each layer's ops on a stream, buffers are the device's, barriers are
+/// nothing. What a network reads from and gives to the host goes through input(), fill(), fill_rows(), result() and copy_result().
 #ifndef WEFT_KERNELS_LAYERS_LAYER_PASS_H
 #define WEFT_KERNELS_LAYERS_LAYER_PASS_H
 
@@ -21,10 +21,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <cstring>
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,12 @@ struct ConvolutionOptions {
   const float* image_bias = nullptr;
   std::optional<Activation> activation = {};
   TensorView residual = {};
+};
+
+/// What a pass on a device takes.
+struct DevicePassMemory {
+  int64_t workspace_bytes = 0;  // of the device
+  int64_t staging_bytes = 0;    // of the host, for what crosses
 };
 
 /// A group norm as one scale and shift per (image, channel).
@@ -113,7 +120,7 @@ class LayerPass {
   }
 
   /// whose: "the UNet's", for the message. Errors: kOutOfMemory below `needed` bytes or not aligned to 64.
-  static Status check_workspace(std::span<const std::byte> workspace, int64_t needed, const char* whose);
+  static Status check_workspace(std::span<const std::byte> workspace, int64_t needed, std::string_view whose);
 
   /// Bytes of workspace of a pass by a team of up to n_threads.
   template <typename Network>
@@ -128,23 +135,12 @@ class LayerPass {
   uint32_t thread() const { return thread_; }
   uint32_t n_threads() const { return n_threads_; }
 
-  /// A pass on a device that loaded the network's weights, which it waits for. workspace: the device's memory. Errors: those of
-  /// check_workspace(), of ops and of the device, kCancelled.
-  template <typename Walk>
-  static Status run_on(const DeviceStream& stream, std::span<std::byte> workspace, int64_t needed,
-                       const char* whose, const StopRequest& stop, Walk&& walk) {
-    if (Status fits = check_workspace(workspace, needed, whose); !fits.ok()) return fits;
-    OnDevice device{&stream, workspace.data(), stop, {}, false, {}};
-    LayerPass pass(&device);
-    walk(pass);
-    return device.finish();
-  }
-  /// Bytes of the device's memory that a pass on it takes.
+  /// What a pass on a device takes.
   template <typename Network>
-  static int64_t measure_on_device(Network&& network) {
+  static DevicePassMemory measure_on_device(Network&& network) {
     LayerPass pass(static_cast<OnDevice*>(nullptr));
     network(pass);
-    return pass.arena_.peak_bytes();
+    return {pass.arena_.peak_bytes(), pass.staged_bytes_};
   }
   bool on_device() const { return on_device_; }
 
@@ -158,18 +154,37 @@ class LayerPass {
   /// view's f32 values become what write(float*) puts there, on the host and by one thread. Ends with a barrier.
   template <typename Write>
   void fill(const TensorView& view, Write&& write) {
-    if (measures()) return;
     if (on_device_) {
-      write(staged(view));
-      copy_staged(view);
-    } else if (thread_ == 0) {
-      write(view.as<float>());
+      std::byte* const staging = staged(view);
+      if (measures()) return;
+      write(reinterpret_cast<float*>(staging));
+      return copy_from(staging, view);
     }
+    if (measures()) return;
+    if (thread_ == 0) write(view.as<float>());
+    barrier();
+  }
+  /// The same for each row of view: write(row, float*), by all threads.
+  template <typename Write>
+  void fill_rows(const TensorView& view, Write&& write) {
+    const int64_t rows = view.shape[0], width = view.count() / rows;
+    const auto write_rows = [&](float* to, int64_t first, int64_t last) {
+      for (int64_t row = first; row < last; ++row) write(row, to + row * width);
+    };
+    if (on_device_) return fill(view, [&](float* to) { write_rows(to, 0, rows); });
+    if (measures()) return;
+    write_rows(view.as<float>(), begin(rows), end(rows));
     barrier();
   }
   /// A view that layers can write to in the place of one of the host's; give it back with give_result(), behind a barrier.
   TensorView result(const TensorView& of_host);
-  void give_result(const TensorView& view, const TensorView& of_host);
+  void give_result(const TensorView& view, const TensorView& of_host) {
+    if (!on_device_) return;
+    copy_result(view, of_host);
+    give(view);
+  }
+  /// The host gets view's values of now, complete when the pass ends. Behind a barrier; ends with one.
+  void copy_result(const TensorView& view, const TensorView& of_host);
 
   // Buffers, uninitialised.
   TensorView take(DType dtype, std::initializer_list<int64_t> shape);
@@ -216,16 +231,24 @@ class LayerPass {
   int64_t end(int64_t count) const { return count * (int64_t{thread_} + 1) / n_threads_; }
 
  private:
+  friend class DevicePasses;
   /// What a pass on a device shares with its caller.
   struct OnDevice {
-    const DeviceStream* stream;
+    /// Whether a graph has the layers already: then the pass only puts what crosses into place.
+    enum class Layers : uint8_t { kQueued, kInGraph };
+    struct Crossing {
+      void* to;
+      const std::byte* from;
+      size_t size_bytes;
+    };
+    const DeviceStream& stream;
     std::byte* workspace;
+    std::byte* staging;  // of the host, pinned
     StopRequest stop;
-    Status status;  // the first error; nothing is queued after it
-    bool stopped;
-    std::deque<std::vector<float>> staged;  // until the stream has passed the copies
-    /// Waits for the stream.
-    Status finish();
+    Layers layers = Layers::kQueued;
+    Status status = {};  // the first error; nothing is queued after it
+    bool stopped = false;
+    std::vector<Crossing> results = {};  // to be copied when the stream has passed
   };
 
   explicit LayerPass(uint32_t n_threads);
@@ -240,8 +263,9 @@ class LayerPass {
   // Layers on a device, in layer_pass_device.cc.
   bool queues() const;  // neither measures nor has failed
   void queued(Status status);
-  float* staged(const TensorView& view);
-  void copy_staged(const TensorView& view);
+  /// The pass's next place for what crosses.
+  std::byte* staged(const TensorView& view);
+  void copy_from(const std::byte* staging, const TensorView& view);
   TensorView prepared(const TensorView& x, const ConvolutionOptions& options, DType compute,
                       int64_t channels);
   void give_prepared(const TensorView& prepared, const TensorView& x);
@@ -259,6 +283,7 @@ class LayerPass {
   uint32_t max_threads_ = 1;  // what scratch is sized by, so that places do not depend on the team
   bool on_device_ = false;
   OnDevice* device_ = nullptr;
+  int64_t staged_bytes_ = 0;
   ScratchArena arena_;
   void* products_scratch_ = nullptr;
   size_t n_norms_ = 0;  // group norms so far

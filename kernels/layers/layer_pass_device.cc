@@ -20,6 +20,8 @@ bool lies_closely(const TensorView& view) {
   return true;
 }
 
+int64_t bytes_of(const TensorView& view) { return view.count() * size_bytes(view.dtype); }
+
 /// x and its skip connection: images, or rows as images of one pixel row.
 JoinedImages joined(const TensorView& x, const TensorView& skip) {
   JoinedImages in{.x = x.data, .skip = skip.rank > 0 ? skip.data : nullptr, .dtype = x.dtype};
@@ -32,54 +34,60 @@ JoinedImages joined(const TensorView& x, const TensorView& skip) {
 
 }  // namespace
 
-Status LayerPass::OnDevice::finish() {
-  const Status passed = stream->synchronize();
-  if (!status.ok()) return status;
-  if (!passed.ok()) return passed;
-  if (stopped) return Status(StatusCode::kCancelled, "stopped on request");
-  return {};
+bool LayerPass::queues() const {
+  return device_ != nullptr && device_->status.ok() && device_->layers == OnDevice::Layers::kQueued;
 }
-
-bool LayerPass::queues() const { return device_ != nullptr && device_->status.ok(); }
 
 void LayerPass::queued(Status status) {
   if (!status.ok() && device_->status.ok()) device_->status = std::move(status);
 }
 
+std::byte* LayerPass::staged(const TensorView& view) {
+  constexpr int64_t kAlignment = 64;
+  std::byte* const staging = device_ ? device_->staging + staged_bytes_ : nullptr;
+  staged_bytes_ += (bytes_of(view) + kAlignment - 1) / kAlignment * kAlignment;
+  return staging;
+}
+
+void LayerPass::copy_from(const std::byte* staging, const TensorView& view) {
+  if (queues())
+    queued(device_->stream.copy_to_device(view.data, staging, static_cast<uint64_t>(bytes_of(view))));
+}
+
 TensorView LayerPass::input(const TensorView& of_host) {
   if (!on_device_) return of_host;
-  TensorView view = of_host;
-  view.data = arena_.take(of_host.count() * size_bytes(of_host.dtype));
   assert(lies_closely(of_host));
-  if (queues())
-    queued(device_->stream->copy_to_device(
-        view.data, of_host.data, static_cast<uint64_t>(of_host.count() * size_bytes(of_host.dtype))));
+  TensorView view = of_host;
+  view.data = arena_.take(bytes_of(of_host));
+  std::byte* const staging = staged(of_host);
+  if (measures()) return view;
+  std::memcpy(staging, of_host.data, static_cast<size_t>(bytes_of(of_host)));
+  copy_from(staging, view);
   return view;
 }
 
 TensorView LayerPass::result(const TensorView& of_host) {
   if (!on_device_) return of_host;
   TensorView view = of_host;
-  view.data = arena_.take(of_host.count() * size_bytes(of_host.dtype));
+  view.data = arena_.take(bytes_of(of_host));
   return view;
 }
 
-void LayerPass::give_result(const TensorView& view, const TensorView& of_host) {
-  if (!on_device_) return;
-  if (queues())
-    queued(device_->stream->copy_to_host(of_host.data, view.data,
-                                         static_cast<uint64_t>(view.count() * size_bytes(view.dtype))));
-  give(view);
-}
-
-float* LayerPass::staged(const TensorView& view) {
-  return device_->staged.emplace_back(static_cast<size_t>(view.count())).data();
-}
-
-void LayerPass::copy_staged(const TensorView& view) {
-  const std::vector<float>& values = device_->staged.back();
-  if (queues())
-    queued(device_->stream->copy_to_device(view.data, values.data(), values.size() * sizeof(float)));
+void LayerPass::copy_result(const TensorView& view, const TensorView& of_host) {
+  const int64_t count = view.count(), size = size_bytes(view.dtype);
+  assert(lies_closely(view) && lies_closely(of_host));
+  if (on_device_) {
+    std::byte* const staging = staged(view);
+    if (measures()) return;
+    device_->results.push_back({of_host.data, staging, static_cast<size_t>(count * size)});
+    if (queues())
+      queued(device_->stream.copy_to_host(staging, view.data, static_cast<uint64_t>(count * size)));
+    return;
+  }
+  if (measures()) return;
+  std::memcpy(of_host.as<char>() + begin(count) * size, view.as<char>() + begin(count) * size,
+              static_cast<size_t>((end(count) - begin(count)) * size));
+  barrier();
 }
 
 /// What a product reads: x with its skip connection, scaled, activated, rounded and filled up to `channels`; x itself, where it
@@ -104,7 +112,7 @@ TensorView LayerPass::prepared(const TensorView& x, const ConvolutionOptions& op
   else if (!lies_closely(x) || (in.skip_channels > 0 && options.skip.dtype != x.dtype))
     queued(unsupported("an input with rows apart, or a skip connection of another type,"));
   else
-    queued(device_->stream->device()->ops().scale_shift(
+    queued(device_->stream.device()->ops().scale_shift(
         {.in = in,
          .scale = options.in_scale,
          .shift = options.in_shift,
@@ -112,7 +120,7 @@ TensorView LayerPass::prepared(const TensorView& x, const ConvolutionOptions& op
          .y = y.data,
          .y_dtype = compute,
          .y_channels = channels},
-        *device_->stream));
+        device_->stream));
   return y;
 }
 
@@ -141,10 +149,9 @@ void LayerPass::device_dense(const DenseLayer& layer, const TensorView& x, const
              .c_stride = y.strides[0]};
   g.workspace = take_floats(gemm_cuda_workspace(g));
   if (queues()) {
-    if (layer.is_quantized()) queued(unsupported("a dense layer with quantised weights"));
-    else if (options.residual.rank > 0 && options.residual.dtype != y.dtype)
+    if (options.residual.rank > 0 && options.residual.dtype != y.dtype)
       queued(unsupported("a residual of another type"));
-    else queued(device_->stream->device()->ops().gemm(g, *device_->stream));
+    else queued(device_->stream.device()->ops().gemm(g, device_->stream));
   }
   give(g.workspace);
   give_prepared(a, x);
@@ -185,7 +192,7 @@ void LayerPass::device_convolution(const ConvolutionLayer& layer, const TensorVi
   if (queues()) {
     if (options.residual.rank > 0 && options.residual.dtype != y.dtype)
       queued(unsupported("a residual of another type"));
-    else queued(device_->stream->device()->ops().convolution(c, *device_->stream));
+    else queued(device_->stream.device()->ops().convolution(c, device_->stream));
   }
   give(c.workspace);
   give_prepared(u, x);
@@ -195,15 +202,15 @@ void LayerPass::device_group_norm(const GroupNorm& g) {
   const JoinedImages in = joined(g.x, g.skip);
   float* workspace = take_floats(group_norm_cuda_workspace(in));
   if (queues())
-    queued(device_->stream->device()->ops().group_norm({.in = in,
-                                                        .groups = g.groups,
-                                                        .epsilon = g.epsilon,
-                                                        .weight = g.weight,
-                                                        .bias = g.bias,
-                                                        .workspace = workspace,
-                                                        .scale = g.scale,
-                                                        .shift = g.shift},
-                                                       *device_->stream));
+    queued(device_->stream.device()->ops().group_norm({.in = in,
+                                                       .groups = g.groups,
+                                                       .epsilon = g.epsilon,
+                                                       .weight = g.weight,
+                                                       .bias = g.bias,
+                                                       .workspace = workspace,
+                                                       .scale = g.scale,
+                                                       .shift = g.shift},
+                                                      device_->stream));
   give(workspace);
 }
 
@@ -211,20 +218,20 @@ void LayerPass::device_layer_norm(const Norm& layer, const TensorView& x, const 
   // The kernel gives the type that it reads.
   const TensorView normed = x.dtype == y.dtype ? y : take(x.dtype, {x.shape[0], x.shape[1]});
   if (queues())
-    queued(device_->stream->device()->ops().norm({.norm = layer,
-                                                  .dtype = x.dtype,
-                                                  .x = x.data,
-                                                  .y = normed.data,
-                                                  .rows = x.shape[0],
-                                                  .cols = x.shape[1],
-                                                  .x_stride = x.strides[0],
-                                                  .y_stride = normed.strides[0]},
-                                                 *device_->stream));
+    queued(device_->stream.device()->ops().norm({.norm = layer,
+                                                 .dtype = x.dtype,
+                                                 .x = x.data,
+                                                 .y = normed.data,
+                                                 .rows = x.shape[0],
+                                                 .cols = x.shape[1],
+                                                 .x_stride = x.strides[0],
+                                                 .y_stride = normed.strides[0]},
+                                                device_->stream));
   if (x.dtype == y.dtype) return;
   if (queues())
-    queued(device_->stream->device()->ops().scale_shift(
+    queued(device_->stream.device()->ops().scale_shift(
         {.in = joined(normed, {}), .y = y.data, .y_dtype = y.dtype, .y_channels = y.shape[1]},
-        *device_->stream));
+        device_->stream));
   give(normed);
 }
 
@@ -237,7 +244,7 @@ void LayerPass::device_attention(const DenseAttention& a) {
   d.q = a.q, d.k = a.k, d.v = a.v, d.y = a.y;
   d.bias = a.bias, d.bias_query_stride = a.bias_query_stride, d.bias_head_stride = a.bias_head_stride;
   d.bias_batch_stride = a.bias_batch_stride;
-  queued(device_->stream->device()->ops().dense_attention(d, *device_->stream));
+  queued(device_->stream.device()->ops().dense_attention(d, device_->stream));
 }
 
 void LayerPass::activation(Activation f, const TensorView& x) {
@@ -248,15 +255,15 @@ void LayerPass::activation(Activation f, const TensorView& x) {
   }
   const int64_t count = x.count();
   if (queues())
-    queued(device_->stream->device()->ops().activation({.f = f,
-                                                        .gate = x.data,
-                                                        .y = x.data,
-                                                        .rows = 1,
-                                                        .cols = count,
-                                                        .gate_stride = count,
-                                                        .up_stride = count,
-                                                        .y_stride = count},
-                                                       *device_->stream));
+    queued(device_->stream.device()->ops().activation({.f = f,
+                                                       .gate = x.data,
+                                                       .y = x.data,
+                                                       .rows = 1,
+                                                       .cols = count,
+                                                       .gate_stride = count,
+                                                       .up_stride = count,
+                                                       .y_stride = count},
+                                                      device_->stream));
 }
 
 void LayerPass::add_values(const TensorView& x, const float* y) {
@@ -265,7 +272,7 @@ void LayerPass::add_values(const TensorView& x, const float* y) {
     if (thread_ == 0) add(x.as<float>(), y, x.count(), level());
     return barrier();
   }
-  if (queues()) queued(device_->stream->device()->ops().add({x.as<float>(), y, x.count()}, *device_->stream));
+  if (queues()) queued(device_->stream.device()->ops().add({x.as<float>(), y, x.count()}, device_->stream));
 }
 
 }  // namespace weft

@@ -10,6 +10,8 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr size_t kMostListed = 6;
 
+constexpr int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
 // Without extents of 1 that say nothing: in front of a table or a vector, and behind a matrix that comes as a 1x1 convolution.
 std::vector<int64_t> without_ones(std::vector<int64_t> shape) {
   while (shape.size() > 2 && shape.back() == 1) shape.pop_back();
@@ -50,7 +52,7 @@ const SourceTensor* WeightPlan::require(const std::string& name, const std::vect
 
 void WeightPlan::place(Step step, int64_t bytes) {
   step.offset = packed_bytes_;
-  packed_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  packed_bytes_ += aligned(bytes);
   steps_.push_back(std::move(step));
 }
 
@@ -66,24 +68,22 @@ bool WeightPlan::stays_quantized(const std::vector<std::string>& names, int64_t 
   return true;
 }
 
-void WeightPlan::quantized(const std::vector<std::string>& names, int64_t n_each, int64_t k,
-                           DenseLayer* out) {
+// Its parts follow one another.
+void WeightPlan::quantized(Step step, int64_t n_each, int64_t k, DenseLayer* out) {
   has_quantized_ = true;
-  for (const std::string& name : names) {
+  int64_t bytes = 0;
+  for (const std::string& name : step.names) {
     const WeightFormat format = source_.find(name)->tensor->format;
-    Result<int64_t> bytes = packed_size_bytes(format, n_each, k);
-    if (!bytes.ok()) {
-      unreadable_.push_back("'" + name + "': " + to_string(bytes.error()));
+    Result<int64_t> packed = packed_size_bytes(format, n_each, k);
+    if (!packed.ok()) {
+      unreadable_.push_back("'" + name + "': " + to_string(packed.error()));
       return;
     }
-    PackedMatrix& part = out->parts[out->n_parts++];
-    part = {.format = format, .n = n_each, .k = k, .data = nullptr};
-    Step step;
-    step.names = {name};
-    step.quantized = &part;
-    step.count = n_each * k;
-    place(std::move(step), *bytes);
+    out->parts[out->n_parts++] = {.format = format, .n = n_each, .k = k, .data = nullptr};
+    bytes += aligned(*packed);
   }
+  step.quantized = out;
+  place(std::move(step), bytes);
 }
 
 void WeightPlan::biases(std::initializer_list<std::string> names, int64_t n_each, const float** out,
@@ -110,14 +110,14 @@ void WeightPlan::dense(std::initializer_list<std::string> names, int64_t n_each,
   }
   out->w.shape = {
       .n = n_each * static_cast<int64_t>(names.size()), .k = k, .compute = compute_, .pairing = pairing};
+  step.count = n_each * k;
+  step.paired = pairing == GemmPairing::kValueGate;
   if (complete && stays_quantized(step.names, k)) {
-    quantized(step.names, n_each, k, out);
+    quantized(std::move(step), n_each, k, out);
   } else if (complete) {
     Result<int64_t> bytes = gemm_packed_bytes(out->w.shape);
     if (bytes.ok()) {
       step.dense = &out->w;
-      step.count = n_each * k;
-      step.paired = pairing == GemmPairing::kValueGate;
       place(std::move(step), *bytes);
     } else {
       unreadable_.push_back("'" + step.names[0] + "': " + to_string(bytes.error()));
@@ -227,6 +227,21 @@ Status WeightPlan::check(std::string_view network) const {
   return std::move(status).at(source_.tensors().begin()->second.file->path().string());
 }
 
+int64_t WeightPlan::part_bytes(const PackedMatrix& part) {
+  return aligned(*packed_size_bytes(part.format, part.n, part.k));  // which quantized() has asked for
+}
+
+Status WeightPlan::fill_parts(const Step& step, std::byte* destination, Executor executor) const {
+  const PackedMatrix* part = step.quantized->parts;
+  for (const std::string& name : step.names) {
+    Status packed =
+        pack_matrix(part->format, part->n, part->k, source_.find(name)->data(), destination, executor);
+    if (!packed.ok()) return std::move(packed).at(source_.where(name));
+    destination += part_bytes(*part++);
+  }
+  return {};
+}
+
 Status WeightPlan::fill(const Step& step, std::byte* destination, Executor executor) const {
   if (step.values) {
     float* at = reinterpret_cast<float*>(destination);
@@ -237,11 +252,7 @@ Status WeightPlan::fill(const Step& step, std::byte* destination, Executor execu
     return Status();
   }
   const SourceTensor& first = *source_.find(step.names[0]);
-  if (step.quantized) {
-    const PackedMatrix& m = *step.quantized;
-    Status packed = pack_matrix(m.format, m.n, m.k, first.data(), destination, executor);
-    return packed.ok() ? Status() : std::move(packed).at(source_.where(step.names[0]));
-  }
+  if (step.quantized) return fill_parts(step, destination, executor);
   const bool in_place = step.names.size() == 1 && !first.transposed && !source_.has_delta(step.names[0]) &&
                         is_plain(first.tensor->format);
   std::vector<float> copied;
@@ -288,7 +299,9 @@ Status WeightPlan::load(PackedWeightStore& store, std::string_view source_key, E
   for (const Step& step : steps_) {
     const std::byte* at = *packed + step.offset;
     if (step.dense) step.dense->data = at;
-    else if (step.quantized) step.quantized->data = at;
+    else if (step.quantized)
+      for (int i = 0; i < step.quantized->n_parts; at += part_bytes(step.quantized->parts[i++]))
+        step.quantized->parts[i].data = at;
     else if (step.convolution) step.convolution->data = at;
     else *step.values = reinterpret_cast<const float*>(at);
   }

@@ -35,7 +35,7 @@
 namespace weft {
 
 /// y = W x + bias. Block-quantised weights stay so: as many parts, one below the other, as the file has matrices; then w has
-/// a shape and no data.
+/// a shape and no data, but on a device, where they are unpacked.
 struct DenseLayer {
   GemmWeights w;
   PackedMatrix parts[kMostQuantizedParts];
@@ -110,16 +110,17 @@ class WeightPlan {
   /// Exact bytes of load_on()'s memory.
   int64_t device_bytes() const;
   /// The same weights in a device's memory, which the layers refer to from now on; waits for them. Rows of values and their gates
-  /// alternate there. Errors: kUnsupported (block-quantised matrices), kOutOfMemory, kCancelled, those of the device.
-  Result<DeviceBuffer> load_on(const DeviceStream& stream, Executor executor,
-                               const StopRequest& stop = {}) const;
+  /// alternate there, and block-quantised matrices are unpacked. memory: device_bytes(), or empty: it is allocated. Errors:
+  /// kOutOfMemory, kCancelled, those of the device.
+  Result<DeviceBuffer> load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                               DeviceBuffer memory = {}) const;
 
  private:
   struct Step {
     std::vector<std::string> names;
     int64_t offset = 0;
     GemmWeights* dense = nullptr;  // one of these is set
-    PackedMatrix* quantized = nullptr;
+    DenseLayer* quantized = nullptr;
     ConvolutionWeights* convolution = nullptr;
     const float** values = nullptr;
     int64_t count = 0;    // elements of each named tensor
@@ -132,8 +133,10 @@ class WeightPlan {
               GemmPairing pairing = GemmPairing::kNone);
   void place(Step step, int64_t bytes);
   bool stays_quantized(const std::vector<std::string>& names, int64_t k) const;
-  void quantized(const std::vector<std::string>& names, int64_t n_each, int64_t k, DenseLayer* out);
+  void quantized(Step step, int64_t n_each, int64_t k, DenseLayer* out);
   Status fill(const Step& step, std::byte* destination, Executor executor) const;
+  static int64_t part_bytes(const PackedMatrix& part);
+  Status fill_parts(const Step& step, std::byte* destination, Executor executor) const;
   struct DeviceShape;
   static DeviceShape device_shape(const Step& step);
   Status fill_for_device(const Step& step, std::byte* destination, Executor executor) const;

@@ -18,8 +18,8 @@ struct WeightPlan::DeviceShape {
 };
 
 WeightPlan::DeviceShape WeightPlan::device_shape(const Step& step) {
-  if (step.dense) {
-    const GemmShape& s = step.dense->shape;
+  if (step.dense || step.quantized) {
+    const GemmShape& s = step.dense ? step.dense->shape : step.quantized->w.shape;
     return {s.n, 1, s.k, device_depth(s.compute, s.k), s.compute};
   }
   if (step.convolution) {
@@ -64,12 +64,9 @@ Status WeightPlan::fill_for_device(const Step& step, std::byte* destination, Exe
 }
 
 Result<DeviceBuffer> WeightPlan::load_on(const DeviceStream& stream, Executor executor,
-                                         const StopRequest& stop) const {
-  if (has_quantized_)
-    return Status(StatusCode::kUnsupported, "a network with block-quantised matrices is not on devices")
-        .at(source_.tensors().begin()->second.file->path().string())
-        .hint("run it on the CPU");
-  auto memory = DeviceBuffer::allocate(stream, static_cast<uint64_t>(device_bytes()), "weights");
+                                         const StopRequest& stop, DeviceBuffer given) const {
+  auto memory = DeviceBuffer::given_or_allocate(std::move(given), stream,
+                                                static_cast<uint64_t>(device_bytes()), "weights");
   if (!memory.ok()) return memory.status();
   std::byte* at = memory->data();
   std::vector<std::byte> made;
@@ -79,10 +76,15 @@ Result<DeviceBuffer> WeightPlan::load_on(const DeviceStream& stream, Executor ex
     const auto bytes = static_cast<size_t>(device_shape(step).bytes());
     made.assign(bytes, std::byte{0});
     if (Status filled = fill_for_device(step, made.data(), executor); !filled.ok()) return filled;
+    for (const std::string& name : step.names) {
+      const SourceTensor& source = *source_.find(name);
+      if (source.n_rows < 0) source.file->drop_pages(*source.tensor);  // else its other rows come soon
+    }
     Status copied = stream.copy_to_device(at, made.data(), bytes);
     if (Status passed = stream.synchronize(); copied.ok()) copied = std::move(passed);
     if (!copied.ok()) return copied;
     if (step.dense) step.dense->data = at;
+    else if (step.quantized) step.quantized->w.data = at;
     else if (step.convolution) step.convolution->data = at;
     else *step.values = reinterpret_cast<const float*>(at);
     at += bytes;

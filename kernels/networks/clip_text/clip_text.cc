@@ -73,18 +73,22 @@ Result<ClipText> ClipText::open(WeightSource source, const ClipTextConfig& confi
 const ClipTextConfig& ClipText::config() const { return state_->config; }
 DType ClipText::compute() const { return state_->compute; }
 int64_t ClipText::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
+int64_t ClipText::device_weights_bytes() const { return state_->plan->device_bytes(); }
 int64_t ClipText::mapped_bytes() const {
   return static_cast<int64_t>(state_->token_embedding->tensor->size_bytes);
 }
 int64_t ClipText::parameters() const { return state_->plan->parameters(); }
-bool ClipText::loaded() const { return state_->loaded; }
-void ClipText::unload() { state_->loaded = false; }
+bool ClipText::loaded() const { return state_->weights.loaded(); }
+void ClipText::unload() { state_->weights.unload(); }
 
 Status ClipText::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                       const StopRequest& stop) {
-  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
-  state_->loaded = true;
-  return Status();
+  return state_->weights.load(*state_->plan, store, source_key, executor, stop);
+}
+
+Status ClipText::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                         DeviceBuffer memory) {
+  return state_->weights.load_on(*state_->plan, stream, executor, stop, std::move(memory));
 }
 
 }  // namespace weft

@@ -23,6 +23,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/layer_pass.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
@@ -98,6 +99,18 @@ class ClipText {
   /// kOutOfMemory (the workspace), kCancelled.
   Status forward(const ClipTextInputs& inputs, const ClipTextOutputs& outputs, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  /// In the place of load(): the weights in a device's memory, for forward_on(); the token table stays in its file. memory:
+  /// device_weights_bytes(), or empty: it is allocated. Errors: kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  /// Exact bytes of forward_on()'s workspace; less may do where nothing is pooled.
+  int64_t device_workspace_bytes(int64_t n_sequences, int64_t n_tokens) const;
+  /// forward() on the device that holds the weights. workspace: the device's memory. Inputs and outputs are the host's. Errors: as
+  /// forward(), those of the device.
+  Status forward_on(DevicePasses& passes, const ClipTextInputs& inputs, const ClipTextOutputs& outputs,
+                    std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 
   struct State;
 

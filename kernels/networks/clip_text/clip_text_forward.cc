@@ -20,6 +20,10 @@ int64_t pooled_place(const ClipTextConfig& c, const int32_t* tokens, int64_t n_t
   return place;
 }
 
+TensorView rows_of(const TensorView& x, int64_t first, int64_t count) {
+  return TensorView::contiguous(x.as<float>() + first * x.shape[1], DType::kF32, {count, x.shape[1]});
+}
+
 // One thread's way through the pass, or the measure of its memory.
 class Walker {
  public:
@@ -50,52 +54,52 @@ class Walker {
   }
 
  private:
+  // Token rows come from their file. On a device, which has the places' rows, those are added there.
   void embed() {
-    if (pass_.measures()) return;
-    for (int64_t r = pass_.begin(n_ * tokens_); r < pass_.end(n_ * tokens_); ++r) {
+    const bool on_host = !pass_.on_device();
+    pass_.fill_rows(x_, [&](int64_t r, float* x) {
       const int64_t id = in_->tokens[static_cast<size_t>(r)];
-      float* x = x_.as<float>() + r * c_.width;
       if (id < c_.vocabulary) read_embedding_row(*s_.token_embedding, id, c_.width, x, pass_.level());
       else
         std::memcpy(x, in_->extra_embeddings + (id - c_.vocabulary) * c_.width,
                     static_cast<size_t>(c_.width) * 4);
-      add(x, s_.position_embedding + r % tokens_ * c_.width, c_.width, pass_.level());
-    }
-    pass_.barrier();
+      if (on_host) add(x, s_.position_embedding + r % tokens_ * c_.width, c_.width, pass_.level());
+    });
+    for (int64_t i = 0; !on_host && i < n_; ++i)
+      pass_.add_values(rows_of(x_, i * tokens_, tokens_), s_.position_embedding);
   }
 
   void write_hidden() {
-    if (pass_.measures() || !out_->hidden) return;
-    const int64_t rows = n_ * tokens_, begin = pass_.begin(rows), end = pass_.end(rows);
-    if (in_->final_norm)
-      pass_.layer_norm(s_.final_norm, x_,
-                       TensorView::contiguous(out_->hidden, DType::kF32, {rows, c_.width}));
-    else
-      std::memcpy(out_->hidden + begin * c_.width, x_.as<float>() + begin * c_.width,
-                  static_cast<size_t>((end - begin) * c_.width) * 4);
+    if (out_ && !out_->hidden) return;
+    const TensorView of_host =
+        TensorView::contiguous(out_ ? out_->hidden : nullptr, DType::kF32, {n_ * tokens_, c_.width});
+    if (in_ && !in_->final_norm) return pass_.copy_result(x_, of_host);
+    const TensorView hidden = pass_.result(of_host);
+    pass_.layer_norm(s_.final_norm, x_, hidden);
     pass_.barrier();
+    pass_.give_result(hidden, of_host);
   }
 
   void write_pooled() {
+    const bool projects = s_.projection.present();
     const TensorView ends = pass_.take(DType::kF32, {n_, c_.width});
-    float* pooled = out_ ? out_->pooled : nullptr;
-    norm_ends(s_.projection.present() ? ends.as<float>() : pooled);
-    if (s_.projection.present())
-      pass_.dense(s_.projection, ends,
-                  TensorView::contiguous(pooled, DType::kF32, {n_, c_.projection_width}));
+    const TensorView of_host = TensorView::contiguous(out_ ? out_->pooled : nullptr, DType::kF32,
+                                                      {n_, projects ? c_.projection_width : c_.width});
+    const TensorView pooled = pass_.result(of_host);
+    norm_ends(projects ? ends : pooled);
+    if (projects) pass_.dense(s_.projection, ends, pooled);
     pass_.barrier();
+    pass_.give_result(pooled, of_host);
     pass_.give(ends);
   }
 
   // The final norm of each sequence's end.
-  void norm_ends(float* y) {
+  void norm_ends(const TensorView& y) {
     if (pass_.measures()) return;
-    if (pass_.thread() == 0)
-      for (int64_t i = 0; i < n_; ++i) {
-        const int64_t row = i * tokens_ + pooled_place(c_, in_->tokens.data() + i * tokens_, tokens_);
-        norm_rows(s_.final_norm, x_.as<float>() + row * c_.width, c_.width, y + i * c_.width, c_.width, 1,
-                  c_.width, pass_.level());
-      }
+    for (int64_t i = 0; i < n_; ++i) {
+      const int64_t end = pooled_place(c_, in_->tokens.data() + i * tokens_, tokens_);
+      pass_.layer_norm(s_.final_norm, rows_of(x_, i * tokens_ + end, 1), rows_of(y, i, 1));
+    }
     pass_.barrier();
   }
 
@@ -144,13 +148,35 @@ int64_t ClipText::workspace_bytes(int64_t n_sequences, int64_t n_tokens, uint32_
 Status ClipText::forward(const ClipTextInputs& inputs, const ClipTextOutputs& outputs,
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
-  if (!state_->loaded) return invalid("the text encoder's weights are not loaded");
+  if (!state_->weights.on_host()) return invalid("the text encoder's weights are not loaded");
   if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
   const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size()) / inputs.n_sequences;
   const int64_t needed = workspace_bytes(inputs.n_sequences, n_tokens, executor.max_threads());
   return LayerPass::run(workspace, needed, "the text encoder's", executor, stop, times, [&](LayerPass& pass) {
     Walker(*state_, pass, inputs.n_sequences, n_tokens, &inputs, &outputs).walk();
   });
+}
+
+int64_t ClipText::device_workspace_bytes(int64_t n_sequences, int64_t n_tokens) const {
+  return LayerPass::measure_on_device(
+             [&](LayerPass& pass) { Walker(*state_, pass, n_sequences, n_tokens, nullptr, nullptr).walk(); })
+      .workspace_bytes;
+}
+
+Status ClipText::forward_on(DevicePasses& passes, const ClipTextInputs& inputs,
+                            const ClipTextOutputs& outputs, std::span<std::byte> workspace,
+                            const StopRequest& stop) const {
+  if (!state_->weights.on_device()) return invalid("the text encoder's weights are not loaded on a device");
+  if (Status valid = check_inputs(state_->config, inputs); !valid.ok()) return valid;
+  const int64_t n_tokens = static_cast<int64_t>(inputs.tokens.size()) / inputs.n_sequences;
+  std::vector<int64_t> numbers = {inputs.n_sequences, n_tokens, inputs.skipped_layers, inputs.final_norm,
+                                  outputs.hidden != nullptr};
+  for (int64_t i = 0; outputs.pooled && i < inputs.n_sequences; ++i)
+    numbers.push_back(pooled_place(state_->config, inputs.tokens.data() + i * n_tokens, n_tokens));
+  return passes.run(state_->weights.pass_shape("the text encoder's", std::move(numbers)), workspace, stop,
+                    [&](LayerPass& pass) {
+                      Walker(*state_, pass, inputs.n_sequences, n_tokens, &inputs, &outputs).walk();
+                    });
 }
 
 }  // namespace weft

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/layers/encoder_layer.h"
+#include "kernels/layers/network_weights.h"
 #include "kernels/layers/weight_plan.h"
 #include "kernels/networks/clip_text/clip_text.h"
 
@@ -18,7 +19,7 @@ struct ClipText::State {
   DType inner = DType::kF32;  // of what lives within a layer; the residual connection is f32
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
-  bool loaded = false;
+  NetworkWeights weights;
 
   const SourceTensor* token_embedding = nullptr;  // [vocabulary, width], in its file
   const float* position_embedding = nullptr;      // [n_positions, width]

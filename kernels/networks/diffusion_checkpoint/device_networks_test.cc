@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "kernels/networks/diffusion_checkpoint/testing/diffusion_golden.h"
+#include "kernels/networks/diffusion_checkpoint/testing/quantized_file.h"
 #include "kernels/testing/device_name.h"
+#include "modalities/weights/testing/model_file_writer.h"
 
 namespace weft::testing {
 namespace {
@@ -18,6 +20,7 @@ struct OnDevice {
   OnDevice(const Part& part, DType compute)
       : threads(2),
         stream(take(DeviceStream::create(take(ComputeDevice::open(device_name()))))),
+        passes(stream),
         network(take(Network::open(part.source, part.config, compute))) {
     demand(network.load_on(stream, threads.executor()));
   }
@@ -26,6 +29,7 @@ struct OnDevice {
   }
   Threads threads;
   DeviceStream stream;
+  DevicePasses passes;
   Network network;
 };
 
@@ -33,13 +37,20 @@ std::span<std::byte> all_of(const DeviceBuffer& buffer) {
   return {buffer.data(), static_cast<size_t>(buffer.size_bytes())};
 }
 
-std::vector<float> predict(OnDevice<UNet>& u, const UNetInputs& in, const TensorView& like) {
+DeviceBuffer workspace_for(const OnDevice<UNet>& u, const UNetInputs& in) {
+  return u.workspace(u.network.device_workspace_bytes(
+      {in.sample.shape[0], in.sample.shape[1], in.sample.shape[2], in.context.shape[1]}));
+}
+
+std::vector<float> predict(OnDevice<UNet>& u, const UNetInputs& in, const TensorView& like,
+                           const DeviceBuffer& workspace) {
   std::vector<float> noise;
   const TensorView out = view_of(noise, like);
-  const DeviceBuffer workspace = u.workspace(u.network.device_workspace_bytes(
-      {in.sample.shape[0], in.sample.shape[1], in.sample.shape[2], in.context.shape[1]}));
-  demand(u.network.forward_on(u.stream, in, out, all_of(workspace)));
+  demand(u.network.forward_on(u.passes, in, out, all_of(workspace)));
   return noise;
+}
+std::vector<float> predict(OnDevice<UNet>& u, const UNetInputs& in, const TensorView& like) {
+  return predict(u, in, like, workspace_for(u, in));
 }
 
 class DeviceDiffusionGolden : public ::testing::TestWithParam<const char*> {
@@ -69,10 +80,44 @@ TEST_P(DeviceDiffusionGolden, VaeAgreesWithDiffusers) {
                            latents.shape[0], latents.shape[1], latents.shape[2])),
                        to_encode = vae.workspace(vae.network.device_encode_workspace_bytes(
                            moments.shape[0], moments.shape[1], moments.shape[2]));
-    demand(vae.network.decode_on(vae.stream, latents, pictures, all_of(to_decode)));
+    demand(vae.network.decode_on(vae.passes, latents, pictures, all_of(to_decode)));
     EXPECT_LT(error(decoded, e.span<float>("decoded")), allowed(compute));
-    demand(vae.network.encode_on(vae.stream, e.view("pictures"), made, all_of(to_encode)));
+    demand(vae.network.encode_on(vae.passes, e.view("pictures"), made, all_of(to_encode)));
     EXPECT_LT(error(encoded, e.span<float>("moments")), allowed(compute));
+  }
+}
+
+struct TextStates {
+  std::vector<float> hidden, pooled;
+};
+TextStates encode_on(OnDevice<ClipText>& t, const GoldenTensors& e, int64_t skipped_layers, bool final_norm) {
+  const TensorView tokens = e.view("tokens");
+  const ClipTextInputs in{.tokens = e.span<int32_t>("tokens"),
+                          .n_sequences = tokens.shape[0],
+                          .skipped_layers = skipped_layers,
+                          .final_norm = final_norm};
+  TextStates out;
+  view_of(out.hidden, e.view("hidden"));
+  view_of(out.pooled, e.view("pooled"));
+  const DeviceBuffer workspace =
+      t.workspace(t.network.device_workspace_bytes(tokens.shape[0], tokens.shape[1]));
+  demand(t.network.forward_on(t.passes, in, {out.hidden.data(), out.pooled.data()}, all_of(workspace)));
+  return out;
+}
+
+TEST_P(DeviceDiffusionGolden, TextEncodersAgreeWithTransformers) {
+  const size_t n = checkpoint_.text_encoders().size();
+  for (size_t i = 0; i < n; ++i) {
+    const GoldenTensors e(path_ + text_folder(GetParam(), i, n));
+    for (DType compute : {DType::kF32, DType::kBF16}) {
+      OnDevice<ClipText> text(checkpoint_.text_encoders()[i], compute);
+      const TextStates last = encode_on(text, e, 0, true), penultimate = encode_on(text, e, 1, false);
+      EXPECT_LT(error(last.hidden, e.span<float>("hidden")), allowed(compute)) << i;
+      EXPECT_LT(error(last.pooled, e.span<float>("pooled")), allowed(compute)) << i;
+      EXPECT_LT(error(penultimate.hidden, e.span<float>("penultimate")), allowed(compute)) << i;
+      EXPECT_LT(error(penultimate.pooled, e.span<float>("pooled")), allowed(compute)) << i;
+      EXPECT_LT(error(encode_on(text, e, 1, true).hidden, e.span<float>("skipped")), allowed(compute)) << i;
+    }
   }
 }
 
@@ -92,6 +137,72 @@ TEST(DeviceUNet, TakesTheSwitchesOfPublishedModels) {
   }
 }
 
+// The second pass of a shape is captured, further ones are launched.
+TEST(DeviceUNet, PassesThatComeAgainReadTheirOwnInputs) {
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd21")));
+  const GoldenTensors e(folder("sd21/unet"));
+  OnDevice<UNet> unet(checkpoint.unet(), DType::kF32);
+  const UNetInputs in = unet_inputs(e);
+  const TensorView like = e.view("noise");
+  UNetInputs other = in;
+  std::vector<float> times(in.timesteps.size(), 7),
+      sample(in.sample.as<float>(), in.sample.as<float>() + in.sample.count());
+  for (float& value : sample) value = -value;
+  other.timesteps = times;
+  other.sample.data = sample.data();
+  const std::vector<float> first = predict(unet, in, like), second = predict(unet, other, like);
+  ASSERT_NE(first, second);
+  unet.passes = DevicePasses(unet.stream);
+  const DeviceBuffer workspace = workspace_for(unet, in);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(predict(unet, in, like, workspace), first) << i;
+    EXPECT_EQ(predict(unet, other, like, workspace), second) << i;
+  }
+  // Other weights' graph is another one, wherever they are.
+  unet.network.unload();
+  const DeviceBuffer elsewhere = unet.workspace(4096);
+  demand(unet.network.load_on(unet.stream, unet.threads.executor()));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(predict(unet, in, like, workspace), first) << i;
+}
+
+TEST(DeviceUNet, StopsBetweenPassesThatAreGraphs) {
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd21")));
+  const GoldenTensors e(folder("sd21/unet"));
+  OnDevice<UNet> unet(checkpoint.unet(), DType::kF32);
+  const UNetInputs in = unet_inputs(e);
+  const DeviceBuffer workspace = workspace_for(unet, in);
+  std::vector<float> noise;
+  const TensorView out = view_of(noise, e.view("noise"));
+  int asked = 0;
+  const StopRequest later{[](void* count) { return ++*static_cast<int*>(count) > 3; }, &asked};
+  const std::vector<float> want = predict(unet, in, out, workspace);
+  for (int i = 0; i < 2; ++i) {  // while it would be captured, and before it would be launched
+    asked = 0;
+    EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all_of(workspace), later).code(),
+              StatusCode::kCancelled);
+    EXPECT_EQ(predict(unet, in, out, workspace), want);
+  }
+}
+
+TEST(DeviceUNet, UnpacksQuantizedMatrices) {
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd15")));
+  const GoldenTensors e(folder("sd15/unet"));
+  Threads threads(2);
+  const auto made_in = fresh_folder("device_quantized_matrices");
+  const WeightFormat formats[] = {WeightFormat::kQ8_0};
+  const QuantizedFile made = write_quantized(checkpoint.unet().source, formats, made_in / "blocks.gguf",
+                                             made_in / "values.gguf", threads.executor());
+  ASSERT_GT(made.n_quantized, 0);
+  std::vector<std::vector<float>> predicted;
+  for (const char* name : {"blocks.gguf", "values.gguf"}) {
+    const WeightFile file = take(WeightFile::open(made_in / name));
+    const CheckpointPart<UNetConfig> part{checkpoint.unet().config, WeightSource::all_of(file), {}};
+    OnDevice<UNet> unet(part, DType::kF32);
+    predicted.push_back(predict(unet, unet_inputs(e), e.view("noise")));
+  }
+  EXPECT_EQ(predicted[0], predicted[1]);
+}
+
 TEST(DeviceUNet, RefusesWhatItCannotDo) {
   const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd21")));
   const GoldenTensors e(folder("sd21/unet"));
@@ -99,17 +210,16 @@ TEST(DeviceUNet, RefusesWhatItCannotDo) {
   std::vector<float> noise;
   const TensorView out = view_of(noise, e.view("noise"));
   UNetInputs in = unet_inputs(e);
-  const DeviceBuffer workspace = unet.workspace(unet.network.device_workspace_bytes(
-      {in.sample.shape[0], in.sample.shape[1], in.sample.shape[2], in.context.shape[1]}));
+  const DeviceBuffer workspace = workspace_for(unet, in);
   const std::span<std::byte> all = all_of(workspace);
-  EXPECT_EQ(unet.network.forward_on(unet.stream, in, out, all.first(all.size() - 64)).code(),
+  EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all.first(all.size() - 64)).code(),
             StatusCode::kOutOfMemory);
   const StopRequest stop{[](void*) { return true; }, nullptr};
-  EXPECT_EQ(unet.network.forward_on(unet.stream, in, out, all, stop).code(), StatusCode::kCancelled);
+  EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all, stop).code(), StatusCode::kCancelled);
   // On the host its weights are not.
   EXPECT_EQ(unet.network.forward(in, out, {}, unet.threads.executor()).code(), StatusCode::kInvalidArgument);
   in.mid_residual = out;
-  EXPECT_EQ(unet.network.forward_on(unet.stream, in, out, all).code(), StatusCode::kUnsupported);
+  EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all).code(), StatusCode::kUnsupported);
 }
 
 }  // namespace

@@ -70,11 +70,8 @@ const UNetConfig& UNet::config() const { return state_->config; }
 DType UNet::compute() const { return state_->compute; }
 int64_t UNet::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t UNet::parameters() const { return state_->plan->parameters(); }
-bool UNet::loaded() const { return state_->loaded; }
-void UNet::unload() {
-  state_->loaded = false;
-  state_->device_weights = DeviceBuffer();
-}
+bool UNet::loaded() const { return state_->weights.loaded(); }
+void UNet::unload() { state_->weights.unload(); }
 int64_t UNet::device_weights_bytes() const { return state_->plan->device_bytes(); }
 
 int64_t UNet::n_skips() const {
@@ -85,18 +82,12 @@ int64_t UNet::n_skips() const {
 
 Status UNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                   const StopRequest& stop) {
-  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
-  state_->device_weights = DeviceBuffer();
-  state_->loaded = true;
-  return Status();
+  return state_->weights.load(*state_->plan, store, source_key, executor, stop);
 }
 
-Status UNet::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop) {
-  auto weights = state_->plan->load_on(stream, executor, stop);
-  if (!weights.ok()) return weights.status();
-  state_->device_weights = *std::move(weights);
-  state_->loaded = true;
-  return Status();
+Status UNet::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                     DeviceBuffer memory) {
+  return state_->weights.load_on(*state_->plan, stream, executor, stop, std::move(memory));
 }
 
 }  // namespace weft

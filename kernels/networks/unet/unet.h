@@ -31,7 +31,7 @@
 #include <span>
 #include <string_view>
 
-#include "kernels/device/device.h"
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/layer_pass.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
@@ -96,10 +96,10 @@ class UNet {
   /// Forgets the weights, whose store may be destroyed then; load() gets them again.
   void unload();
 
-  /// In the place of load(): the weights in a device's memory, for forward_on(). Errors: kUnsupported (block-quantised matrices),
-  /// kOutOfMemory, kCancelled, those of the device.
-  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {});
-  /// Exact bytes that load_on() takes.
+  /// In the place of load(): the weights in a device's memory, for forward_on(). memory: device_weights_bytes(), or empty: it is
+  /// allocated. Errors: kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
   int64_t device_weights_bytes() const;
   /// Exact bytes of forward_on()'s workspace.
   int64_t device_workspace_bytes(const UNetExtent& extent) const;
@@ -110,10 +110,10 @@ class UNet {
   Status forward(const UNetInputs& inputs, const TensorView& output, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
 
-  /// The same on a device, whose results may differ in the last bits with the number of images. stream: of the device that holds
-  /// the weights; the call waits for it. workspace: the device's memory, device_workspace_bytes(). Inputs and output are the host's.
-  /// Errors: as forward(), kUnsupported (residuals of a control network), those of the device.
-  Status forward_on(const DeviceStream& stream, const UNetInputs& inputs, const TensorView& output,
+  /// The same on a device, whose results may differ in the last bits with the number of images. passes: on the device that holds
+  /// the weights. workspace: the device's memory, device_workspace_bytes(). Inputs and output are the host's. Errors: as
+  /// forward(), kUnsupported (residuals of a control network), those of the device.
+  Status forward_on(DevicePasses& passes, const UNetInputs& inputs, const TensorView& output,
                     std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 
   struct State;

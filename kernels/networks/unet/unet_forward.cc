@@ -126,12 +126,14 @@ int64_t UNet::workspace_bytes(const UNetExtent& extent, uint32_t n_threads) cons
 
 int64_t UNet::device_workspace_bytes(const UNetExtent& extent) const {
   return LayerPass::measure_on_device(
-      [&](LayerPass& pass) { Walker(*state_, pass, extent, nullptr, nullptr).walk(); });
+             [&](LayerPass& pass) { Walker(*state_, pass, extent, nullptr, nullptr).walk(); })
+      .workspace_bytes;
 }
 
 Status UNet::forward(const UNetInputs& inputs, const TensorView& output, std::span<std::byte> workspace,
                      Executor executor, const StopRequest& stop, LayerTimes* times) const {
-  if (!state_->on_host()) return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded");
+  if (!state_->weights.on_host())
+    return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded");
   UNetExtent extent;
   if (Status valid = check_call(state_->config, inputs, output, &extent); !valid.ok()) return valid;
   if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
@@ -143,17 +145,22 @@ Status UNet::forward(const UNetInputs& inputs, const TensorView& output, std::sp
                         [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
 }
 
-Status UNet::forward_on(const DeviceStream& stream, const UNetInputs& inputs, const TensorView& output,
+Status UNet::forward_on(DevicePasses& passes, const UNetInputs& inputs, const TensorView& output,
                         std::span<std::byte> workspace, const StopRequest& stop) const {
-  if (!state_->on_device())
+  if (!state_->weights.on_device())
     return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded on a device");
   UNetExtent extent;
   if (Status valid = check_call(state_->config, inputs, output, &extent); !valid.ok()) return valid;
   if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
     return Status(StatusCode::kUnsupported, "residuals of a control network are not on " +
-                                                stream.device()->facts().name + "; run it on the CPU");
-  return LayerPass::run_on(stream, workspace, device_workspace_bytes(extent), "the UNet's", stop,
-                           [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
+                                                passes.stream().device()->facts().name +
+                                                "; run it on the CPU");
+  std::vector<int64_t> numbers = {extent.images, extent.height, extent.width, extent.n_context,
+                                  inputs.guidance.rank};
+  numbers.insert(numbers.end(), inputs.classes.begin(),
+                 inputs.classes.end());  // rows of a table on the device
+  return passes.run(state_->weights.pass_shape("the UNet's", std::move(numbers)), workspace, stop,
+                    [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
 }
 
 }  // namespace weft

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/layers/network_weights.h"
 #include "kernels/layers/resnet_block.h"
 #include "kernels/layers/spatial_transformer.h"
 #include "kernels/networks/unet/unet.h"
@@ -30,10 +31,7 @@ struct UNet::State {
   DType inner = DType::kF32;   // of what lives within a block
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
-  bool loaded = false;
-  DeviceBuffer device_weights;  // empty: they are the store's
-  bool on_host() const { return loaded && !device_weights.data(); }
-  bool on_device() const { return loaded && device_weights.data(); }
+  NetworkWeights weights;
 
   EmbeddingMlp time_embedding;
   DenseLayer guidance_projection;      // absent without guidance_width

@@ -55,27 +55,18 @@ const VaeConfig& Vae::config() const { return state_->config; }
 DType Vae::compute() const { return state_->compute; }
 int64_t Vae::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t Vae::parameters() const { return state_->plan->parameters(); }
-bool Vae::loaded() const { return state_->loaded; }
-void Vae::unload() {
-  state_->loaded = false;
-  state_->device_weights = DeviceBuffer();
-}
+bool Vae::loaded() const { return state_->weights.loaded(); }
+void Vae::unload() { state_->weights.unload(); }
 int64_t Vae::device_weights_bytes() const { return state_->plan->device_bytes(); }
 
 Status Vae::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                  const StopRequest& stop) {
-  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
-  state_->device_weights = DeviceBuffer();
-  state_->loaded = true;
-  return Status();
+  return state_->weights.load(*state_->plan, store, source_key, executor, stop);
 }
 
-Status Vae::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop) {
-  auto weights = state_->plan->load_on(stream, executor, stop);
-  if (!weights.ok()) return weights.status();
-  state_->device_weights = *std::move(weights);
-  state_->loaded = true;
-  return Status();
+Status Vae::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                    DeviceBuffer memory) {
+  return state_->weights.load_on(*state_->plan, stream, executor, stop, std::move(memory));
 }
 
 }  // namespace weft

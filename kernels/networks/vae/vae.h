@@ -25,7 +25,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/device/device.h"
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/layer_pass.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
@@ -98,17 +98,17 @@ class Vae {
                       std::span<std::byte> workspace, Executor executor, const StopRequest& stop = {},
                       LayerTimes* times = nullptr) const;
 
-  /// In the place of load(): the weights in a device's memory, for the calls below. Errors: kOutOfMemory, kCancelled, those of the
-  /// device.
-  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {});
-  /// Exact bytes that load_on() takes.
+  /// In the place of load(): the weights in a device's memory, for the calls below. memory: device_weights_bytes(), or empty: it is
+  /// allocated. Errors: kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
   int64_t device_weights_bytes() const;
-  /// encode() and decode() on the device that holds the weights, for which they wait. Pictures, moments and latents are the host's,
+  /// encode() and decode() on the device that holds the weights. Pictures, moments and latents are the host's,
   /// workspace is the device's: device_encode_workspace_bytes(), device_decode_workspace_bytes(), exact. Errors: as there, those
   /// of the device.
-  Status encode_on(const DeviceStream& stream, const TensorView& pictures, const TensorView& moments,
+  Status encode_on(DevicePasses& passes, const TensorView& pictures, const TensorView& moments,
                    std::span<std::byte> workspace, const StopRequest& stop = {}) const;
-  Status decode_on(const DeviceStream& stream, const TensorView& latents, const TensorView& pictures,
+  Status decode_on(DevicePasses& passes, const TensorView& latents, const TensorView& pictures,
                    std::span<std::byte> workspace, const StopRequest& stop = {}) const;
   int64_t device_encode_workspace_bytes(int64_t images, int64_t height, int64_t width) const;
   int64_t device_decode_workspace_bytes(int64_t images, int64_t height, int64_t width) const;

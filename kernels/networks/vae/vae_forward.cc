@@ -66,16 +66,16 @@ int64_t Vae::decode_workspace_bytes(int64_t images, int64_t height, int64_t widt
   return LayerPass::measure(n_threads, decode_measure(*state_, {images, height, width}));
 }
 int64_t Vae::device_encode_workspace_bytes(int64_t images, int64_t height, int64_t width) const {
-  return LayerPass::measure_on_device(encode_measure(*state_, {images, height, width}));
+  return LayerPass::measure_on_device(encode_measure(*state_, {images, height, width})).workspace_bytes;
 }
 int64_t Vae::device_decode_workspace_bytes(int64_t images, int64_t height, int64_t width) const {
-  return LayerPass::measure_on_device(decode_measure(*state_, {images, height, width}));
+  return LayerPass::measure_on_device(decode_measure(*state_, {images, height, width})).workspace_bytes;
 }
 
 Status Vae::encode(const TensorView& pictures, const TensorView& moments, std::span<std::byte> workspace,
                    Executor executor, const StopRequest& stop, LayerTimes* times) const {
   VaeExtent e;
-  if (Status valid = check_encode(*state_, state_->on_host(), pictures, moments, &e); !valid.ok())
+  if (Status valid = check_encode(*state_, state_->weights.on_host(), pictures, moments, &e); !valid.ok())
     return valid;
   const int64_t needed = encode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
   if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
@@ -86,7 +86,7 @@ Status Vae::encode(const TensorView& pictures, const TensorView& moments, std::s
 Status Vae::decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
                    Executor executor, const StopRequest& stop, LayerTimes* times) const {
   VaeExtent e;
-  if (Status valid = check_decode(*state_, state_->on_host(), latents, pictures, &e); !valid.ok())
+  if (Status valid = check_decode(*state_, state_->weights.on_host(), latents, pictures, &e); !valid.ok())
     return valid;
   const int64_t needed = decode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
   if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
@@ -94,24 +94,22 @@ Status Vae::decode(const TensorView& latents, const TensorView& pictures, std::s
                   [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
 }
 
-Status Vae::encode_on(const DeviceStream& stream, const TensorView& pictures, const TensorView& moments,
+Status Vae::encode_on(DevicePasses& passes, const TensorView& pictures, const TensorView& moments,
                       std::span<std::byte> workspace, const StopRequest& stop) const {
   VaeExtent e;
-  if (Status valid = check_encode(*state_, state_->on_device(), pictures, moments, &e); !valid.ok())
+  if (Status valid = check_encode(*state_, state_->weights.on_device(), pictures, moments, &e); !valid.ok())
     return valid;
-  return LayerPass::run_on(stream, workspace, device_encode_workspace_bytes(e.images, e.height, e.width),
-                           "the VAE's", stop,
-                           [&](LayerPass& pass) { encode_whole(*state_, pass, pictures, moments); });
+  return passes.run(state_->weights.pass_shape("the VAE encoder's", {e.images, e.height, e.width}), workspace,
+                    stop, [&](LayerPass& pass) { encode_whole(*state_, pass, pictures, moments); });
 }
 
-Status Vae::decode_on(const DeviceStream& stream, const TensorView& latents, const TensorView& pictures,
+Status Vae::decode_on(DevicePasses& passes, const TensorView& latents, const TensorView& pictures,
                       std::span<std::byte> workspace, const StopRequest& stop) const {
   VaeExtent e;
-  if (Status valid = check_decode(*state_, state_->on_device(), latents, pictures, &e); !valid.ok())
+  if (Status valid = check_decode(*state_, state_->weights.on_device(), latents, pictures, &e); !valid.ok())
     return valid;
-  return LayerPass::run_on(stream, workspace, device_decode_workspace_bytes(e.images, e.height, e.width),
-                           "the VAE's", stop,
-                           [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
+  return passes.run(state_->weights.pass_shape("the VAE decoder's", {e.images, e.height, e.width}), workspace,
+                    stop, [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
 }
 
 }  // namespace weft

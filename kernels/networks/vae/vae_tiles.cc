@@ -249,7 +249,8 @@ Status Vae::encode_tiled(const TensorView& picture, const TensorView& moments, i
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
   const State& s = *state_;
-  if (Status ready = check_half(s.on_host(), s.config.has_encoder, "encoder"); !ready.ok()) return ready;
+  if (Status ready = check_half(s.weights.on_host(), s.config.has_encoder, "encoder"); !ready.ok())
+    return ready;
   const VaeExtent e = {moments.shape[0], moments.shape[1], moments.shape[2]};
   if (Status fits = check_view(moments, "moments", latents_of(e, 2 * s.config.latent_channels)); !fits.ok())
     return fits;
@@ -271,7 +272,8 @@ Status Vae::decode_tiled(const TensorView& latents, const TensorView& picture, i
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
   const State& s = *state_;
-  if (Status ready = check_half(s.on_host(), s.config.has_decoder, "decoder"); !ready.ok()) return ready;
+  if (Status ready = check_half(s.weights.on_host(), s.config.has_decoder, "decoder"); !ready.ok())
+    return ready;
   const VaeExtent e = {latents.shape[0], latents.shape[1], latents.shape[2]};
   if (Status fits = check_view(latents, "latents", latents_of(e, s.config.latent_channels)); !fits.ok())
     return fits;
