@@ -14,6 +14,8 @@ class Conversation {
  public:
   /// "" for none; replaces an earlier one.
   void set_system(std::string text) { system_ = std::move(text); }
+  /// So many are shown before the first turn's text, whatever is forgotten: [{"type": "image"}, ..., {"type": "text", ...}].
+  void set_pictures(size_t n) { n_pictures_ = n; }
   void add_user(std::string text) { turns_.emplace_back("user", std::move(text)); }
   /// An answer that is empty takes the user's turn back, as if it had not been said.
   void add_answer(std::string text);
@@ -25,6 +27,7 @@ class Conversation {
 
  private:
   std::string system_;
+  size_t n_pictures_ = 0;
   std::vector<std::pair<std::string, std::string>> turns_;  // role, content
 };
 

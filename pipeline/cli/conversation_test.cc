@@ -33,6 +33,23 @@ TEST(Conversation, ClearKeepsTheSystemMessage) {
   EXPECT_EQ(conversation.to_json(), R"([{"role":"system","content":"S"}])");
 }
 
+TEST(Conversation, ShowsPicturesBeforeItsFirstTurn) {
+  Conversation conversation;
+  conversation.set_pictures(2);
+  EXPECT_EQ(conversation.to_json(), "[]");
+  conversation.set_system("S");
+  conversation.add_user("x");
+  conversation.add_answer("y");
+  conversation.add_user("z");
+  EXPECT_EQ(
+      conversation.to_json(),
+      R"([{"role":"system","content":"S"},{"role":"user","content":[{"type":"image"},{"type":"image"},)"
+      R"({"type":"text","text":"x"}]},{"role":"assistant","content":"y"},{"role":"user","content":"z"}])");
+  conversation.clear();
+  conversation.add_user("w");
+  EXPECT_NE(conversation.to_json().find("image"), std::string::npos);
+}
+
 TEST(Conversation, SurvivesInvalidUtf8) {
   Conversation conversation;
   conversation.add_user("\xff");

@@ -48,7 +48,8 @@ Error without_pipeline_places(Error error) {
     const size_t last = part.find_last_not_of("0123456789");
     const bool line_and_column =
         last != part.npos && last + 1 < part.size() && part[last] == ':' && part.find('/') == part.npos;
-    return line_and_column || part.starts_with("node '") || part.starts_with("model '");
+    const bool element = part.starts_with("element ") && last + 1 == std::string_view("element ").size();
+    return line_and_column || element || part.starts_with("node '") || part.starts_with("model '");
   };
   for (size_t end = 0; !error.where.empty(); error.where.erase(0, end + 2)) {
     end = error.where.find(", ");

@@ -40,6 +40,8 @@ TEST(Report, LeavesOutPlacesInAPipelineThatTheUserHasNotSeen) {
   EXPECT_EQ(where("chat:1:102, node 'chat', model 'model' (chat:1:67), /m/bad.gguf, offset 8"),
             "/m/bad.gguf, offset 8");
   EXPECT_EQ(where("node 'chat', /m/a:1:2, offset 8"), "/m/a:1:2, offset 8");
+  EXPECT_EQ(where("node 'load', element 12, /m/a.png"), "/m/a.png");
+  EXPECT_EQ(where("node 'load', element a, b"), "element a, b");
   EXPECT_EQ(where("node 'chat'"), "");
   EXPECT_EQ(where(""), "");
 }

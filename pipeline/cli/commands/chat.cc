@@ -28,7 +28,8 @@ struct Options {
   std::string model, system;
   int64_t max_tokens = 512;
   double temperature = 0.7;
-  int64_t seed = -1;  // below 0: another one each turn
+  int64_t seed = -1;                  // below 0: another one each turn
+  std::vector<std::string> pictures;  // files
   std::vector<std::string> parameters;
   HostSettings host;
 };
@@ -60,13 +61,22 @@ Result<std::string> chat_pipeline(const Options& options) {
     const Json value = Json::parse(text, nullptr, false);
     with[setting.substr(0, equals)] = value.is_discarded() ? Json(text) : value;
   }
-  const Json pipeline{
+  Json pipeline{
       {"weft", 1},
       {"inputs", {{"messages", {{"type", "json"}}}}},
       {"models", {{"model", {{"path", path}}}}},
       {"nodes",
        {{"chat", {{"uses", "text.chat"}, {"in", {{"messages", "inputs.messages"}}}, {"with", with}}}}},
       {"outputs", {{"text", "chat.text"}}}};
+  if (!options.pictures.empty()) {
+    Json files = Json::array();
+    for (const std::string& file : options.pictures)
+      files.push_back(std::filesystem::absolute(file, error).string());
+    pipeline["inputs"]["pictures"] = {{"type", "list<text>"}, {"default", std::move(files)}};
+    pipeline["nodes"]["load"] = {
+        {"uses", "image.load"}, {"for_each", "inputs.pictures"}, {"with", {{"path", "${inputs.pictures}"}}}};
+    pipeline["nodes"]["chat"]["in"]["images"] = "load.image";
+  }
   return pipeline.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -77,6 +87,7 @@ class Chat {
         temporaries_(file_system_),
         interrupt_(temporaries_, [this](int signal) { return on_signal(signal); }) {
     conversation_.set_system(options.system);
+    conversation_.set_pictures(options.pictures.size());
   }
 
   int talk() {
@@ -101,8 +112,13 @@ class Chat {
  private:
   std::string prompt() const { return out_.bold("> "); }
 
-  /// Checks and prepares, so that a wrong model is reported before the first question.
+  /// Checks and prepares, so that a wrong model or file is reported before the first question.
   int open() {
+    for (const std::string& file : options_.pictures) {
+      std::error_code error;
+      if (!std::filesystem::is_regular_file(file, error))
+        return report_error(Status(StatusCode::kNotFound, "there is no such file").at(file));
+    }
     const Result<std::string> pipeline = chat_pipeline(options_);
     if (!pipeline.ok()) return report_error(pipeline.status()), kUsage;
     catalog_ = find_plugins();
@@ -212,6 +228,8 @@ std::function<int()> declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.positional("MODEL", options->model, "A model file, or its name in a model folder (weft models)");
   arguments.option("--system", options->system, "TEXT", "Instructions that stand before the conversation");
+  arguments.option("--image", options->pictures, "FILE",
+                   "A picture to talk about, for a model that sees; may be given again");
   arguments.option("--max-tokens", options->max_tokens, 1, 1 << 24, "N",
                    "Most tokens of an answer; default: 512");
   arguments.option("--temperature", options->temperature, 0, 100, "T",
@@ -234,6 +252,7 @@ const Command kChatCommand = {
     "input is a turn.",
     "weft chat SmolLM2-135M-Instruct.Q4_1.gguf\n"
     "weft chat SmolLM2-135M-Instruct.Q4_1.gguf --system \"Answer briefly.\" --seed 7\n"
+    "weft chat llava-1.5-7b-hf --image photo.jpg\n"
     "echo \"Hello\" | weft chat SmolLM2-135M-Instruct.Q4_1.gguf --temperature 0",
     declare};
 
