@@ -1,7 +1,8 @@
 #include "kernels/bench/device_case.h"
 
+#include <weft/sdk/measure.h>
+
 #include <algorithm>
-#include <chrono>
 
 #include "kernels/testing/random.h"
 
@@ -37,16 +38,14 @@ Result<double> median_seconds(const DeviceStream& stream, const DeviceGraph& gra
   constexpr size_t kFewest = 5;
   std::vector<double> times;
   for (double sum = 0; sum < least_seconds || times.size() <= kFewest; sum += times.back()) {
-    const auto start = std::chrono::steady_clock::now();
+    const sdk::Stopwatch watch;
     Status status = graph.launch();
     if (status.ok()) status = stream.synchronize();
     if (!status.ok()) return status;
-    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    times.push_back(watch.seconds());
   }
   times.erase(times.begin());
-  const auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return *middle;
+  return sdk::median(std::move(times));
 }
 
 }  // namespace

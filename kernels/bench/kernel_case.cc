@@ -1,7 +1,8 @@
 #include "kernels/bench/kernel_case.h"
 
-#include <algorithm>
-#include <chrono>
+#include <weft/sdk/measure.h>
+
+#include <utility>
 
 #include "kernels/testing/peaks.h"
 
@@ -9,9 +10,9 @@ namespace weft {
 namespace {
 
 double seconds_of(const KernelRun& run, Executor executor) {
-  const auto start = std::chrono::steady_clock::now();
+  const sdk::Stopwatch watch;
   run(executor);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return watch.seconds();
 }
 
 }  // namespace
@@ -31,8 +32,7 @@ double measure_seconds(const KernelRun& run, Executor executor, double least_sec
   std::vector<double> times;
   for (double sum = 0; sum < least_seconds || times.size() < kFewest; sum += times.back())
     times.push_back(seconds_of(run, executor));
-  std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
+  return sdk::median(std::move(times));
 }
 
 KernelPeaks measure_peaks(Executor executor, IsaLevel level, int64_t buffer_bytes) {

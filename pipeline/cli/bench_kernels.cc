@@ -1,6 +1,7 @@
 #include "pipeline/cli/bench_kernels.h"
 
-#include <algorithm>
+#include <weft/sdk/measure.h>
+
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -31,12 +32,6 @@ Json peaks_json(const KernelPeaks& peaks) {
   return json;
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 /// Both sides in turn, so that a neighbour at work meets both; the peer's seconds are 0 where it has no such operation.
 struct Seconds {
   double weft = 0, peer = 0;
@@ -53,7 +48,7 @@ Result<Seconds> measure_in_turn(const KernelCase& kernel_case, KernelPeer* peer,
     theirs.push_back(*answer);
     if (*answer == 0) break;
   }
-  return Seconds{median(ours), median(theirs)};
+  return Seconds{sdk::median(ours), sdk::median(theirs)};
 }
 
 Json row_json(const KernelOp& op, const KernelCase& kernel_case, const Seconds& seconds) {

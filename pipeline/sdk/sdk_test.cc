@@ -1,4 +1,5 @@
 // The C++ SDK against a host of a few lines: what crosses the C boundary, and what must not.
+#include <weft/sdk/measure.h>
 #include <weft/sdk/plugin.h>
 
 #include <gmock/gmock.h>
@@ -18,6 +19,7 @@ struct weft_request {
   int completions = 0;
   weft_status status = WEFT_OK;
   std::string message = {};
+  std::vector<int64_t> progress = {};
 };
 
 namespace weft::sdk {
@@ -54,6 +56,10 @@ void complete(weft_request* request, weft_status status, const weft_error* error
   if (error != nullptr) request->message = error->message;
 }
 
+void progress(weft_request* request, int64_t done, int64_t, const char*) {
+  request->progress.push_back(done);
+}
+
 struct TestHost {
   weft_value_api values{};
   weft_request_api requests{};
@@ -68,6 +74,7 @@ struct TestHost {
     requests.input = input;
     requests.set_output = set_output;
     requests.complete = complete;
+    requests.progress = progress;
     host.struct_size = sizeof host;
     host.abi_version = WEFT_ABI_VERSION;
     host.values = &values;
@@ -328,6 +335,45 @@ TEST(Specs, StepByTheSizeThatTheHostKnows) {
   }
   const Specs specs(&longer[0].spec, longer.size());
   EXPECT_EQ(specs[2].max_bytes, 2);
+}
+
+TEST(Measure, TheMedianOfAnEvenNumberIsTheMeanOfTheMiddleTwo) {
+  EXPECT_EQ(median({3}), 3);
+  EXPECT_EQ(median({4, 1}), 2.5);
+  EXPECT_EQ(median({9, 1, 5}), 5);
+  EXPECT_EQ(median({7, 1, 9, 3}), 5);
+}
+
+TEST(Measure, EachRoundRunsAllWorkInTurnAfterOneThatDoesNotCount) {
+  const TestHost host;
+  weft_request handle{"go"};
+  std::string calls;
+  const auto seconds = median_seconds(
+      Request(Host(&host.host), &handle), 2,
+      [&] {
+        calls += 'a';
+        return Status();
+      },
+      [&] {
+        calls += 'b';
+        return Status();
+      });
+  ASSERT_TRUE(seconds.ok());
+  EXPECT_GE((*seconds)[1], 0);
+  EXPECT_EQ(calls, "ababab");
+  EXPECT_THAT(handle.progress, ::testing::ElementsAre(0, 1, 2));
+}
+
+TEST(Measure, EndsWithTheFirstError) {
+  const TestHost host;
+  weft_request handle{"go"};
+  int calls = 0;
+  const auto seconds = median_seconds(Request(Host(&host.host), &handle), 5, [&] {
+    return ++calls == 2 ? Status(StatusCode::kCancelled, "cancelled") : Status();
+  });
+  EXPECT_EQ(seconds.status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(calls, 2);
+  EXPECT_THAT(handle.progress, ::testing::ElementsAre(0));
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 #include "plugins/image/bench_node.h"
 
+#include <weft/sdk/measure.h>
+
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -12,18 +13,6 @@
 
 namespace weft::image {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 constexpr weft_port kOutputs[] = {sdk::port(
     "report", "json", "text_encode_s, step_s, vae_decode_s: medians, in seconds; load_ms; parameters.")};
@@ -39,13 +28,7 @@ constexpr weft_parameter kParameters[] = {
                     .maximum = 100,
                     .unit = "steps",
                     .help = "Measured calls of the UNet; one more goes before."}),
-    kCountParameter,
-    sdk::parameter({.name = "repetitions",
-                    .type = "int",
-                    .default_json = "1",
-                    .minimum = 1,
-                    .maximum = 100,
-                    .help = "Measurements of text encoding and decoding."})};
+    kCountParameter, sdk::repetitions_parameter("1", "Measurements of text encoding and decoding.")};
 
 }  // namespace
 
@@ -98,16 +81,13 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const StopRequest stop = stop_request(request);
   const Executor executor = host_.executor();
 
-  std::vector<double> text_s, step_s, decode_s;
   const std::array<PromptText, 2> texts = {PromptText{"", true},
                                            PromptText{"a photograph of an apple", true}};
   const PromptOptions options{.max_chunks = 1};
-  for (int64_t i = 0; i < repetitions_ + 1; ++i) {
-    const Clock::time_point start = Clock::now();
-    Status status = encode_prompts(*model_, texts, options, prompts, scratch, executor, stop);
-    if (!status.ok()) return status;
-    if (i > 0) text_s.push_back(seconds_since(start));  // the first one reads weights from disk
-  }
+  const auto text_s = sdk::median_seconds(request, repetitions_, [&] {
+    return encode_prompts(*model_, texts, options, prompts, scratch, executor, stop);
+  });
+  if (!text_s.ok()) return text_s.status();
 
   Result<diffusion::SamplerConfig> config = model_->sampler_config(diffusion::Sampler::kEuler);
   if (!config.ok()) return config.status();
@@ -118,7 +98,8 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
     generators.emplace_back(diffusion::NoiseSource::kTorchCpu, static_cast<uint64_t>(i));
   }
   draw_first_noise(generators, model_->latent_channels(), scratch, first_noise);
-  Clock::time_point before = Clock::now();
+  std::vector<double> step_s, decode_s;
+  sdk::Stopwatch step;
   const DenoisingInputs inputs{.plan = &*plan,
                                .guidance = 7.5,
                                .guidance_rescale = 0,
@@ -134,8 +115,8 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
                                .previews = nullptr,
                                .progress =
                                    [&](int64_t done, int64_t total) {
-                                     if (done > 1) step_s.push_back(seconds_since(before));
-                                     before = Clock::now();
+                                     if (done > 1) step_s.push_back(step.seconds());
+                                     step = {};
                                      request.progress(done, total, "steps");
                                    },
                                .stop = stop};
@@ -144,16 +125,16 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
 
   const std::span<const float> first = latents.first(latents.size() / static_cast<size_t>(images_));
   for (int64_t i = 0; i < repetitions_; ++i) {
-    const Clock::time_point start = Clock::now();
+    const sdk::Stopwatch watch;
     Status status = decode_picture(*model_, first, shape_.height, shape_.width, 0, pixels.data(), scratch,
                                    executor, stop);
     if (!status.ok()) return status;
-    decode_s.push_back(seconds_since(start));
+    decode_s.push_back(watch.seconds());
   }
   const nlohmann::ordered_json report = {
-      {"text_encode_s", median(text_s)},
-      {"step_s", median(step_s)},
-      {"vae_decode_s", median(decode_s)},
+      {"text_encode_s", text_s->front()},
+      {"step_s", sdk::median(step_s)},
+      {"vae_decode_s", sdk::median(decode_s)},
       {"load_ms", model_->load_seconds() * 1e3},
       {"precision", model_->unet().compute() == DType::kBF16 ? "bf16" : "f32"},
       {"size", size_},

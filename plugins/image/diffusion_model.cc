@@ -1,9 +1,9 @@
 #include "plugins/image/diffusion_model.h"
 
 #include <weft/abi/draft/loading.h>
+#include <weft/sdk/measure.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -356,9 +356,9 @@ Result<weft_model_estimate> DiffusionModel::estimate() const {
 }
 
 Status DiffusionModel::load(weft_stream* /*stream*/) {
-  const auto start = std::chrono::steady_clock::now();
+  const sdk::Stopwatch watch;
   if (Status status = stages_->load_all(load_stop_request(host_)); !status.ok()) return status;
-  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  load_seconds_ = watch.seconds();
   return {};
 }
 

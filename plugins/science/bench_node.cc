@@ -1,7 +1,7 @@
 #include "plugins/science/bench_node.h"
 
-#include <algorithm>
-#include <chrono>
+#include <weft/sdk/measure.h>
+
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -11,31 +11,17 @@
 namespace weft::science {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr weft_port kInputs[] = {sdk::port("structure", kStructureType, "The backbone.")};
 constexpr weft_port kOutputs[] = {
     sdk::port("report", "json", "forward_s, sample_s, batch_s: medians; encode_s: what each begins with.")};
-constexpr weft_parameter kParameters[] = {
-    kModelParameter,
-    sdk::parameter({.name = "batch",
-                    .type = "int",
-                    .default_json = "8",
-                    .minimum = 1,
-                    .maximum = 64,
-                    .help = "Sequences of the batch."}),
-    sdk::parameter({.name = "repetitions",
-                    .type = "int",
-                    .default_json = "5",
-                    .minimum = 1,
-                    .maximum = 1000,
-                    .help = "The median of so many measurements is reported."})};
-
-double median(std::vector<double> seconds) {
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  return *middle;
-}
+constexpr weft_parameter kParameters[] = {kModelParameter,
+                                          sdk::parameter({.name = "batch",
+                                                          .type = "int",
+                                                          .default_json = "8",
+                                                          .minimum = 1,
+                                                          .maximum = 64,
+                                                          .help = "Sequences of the batch."}),
+                                          sdk::repetitions_parameter("5")};
 
 class Bench {
  public:
@@ -87,24 +73,14 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const int64_t batch = request.parameters().get_int("batch"),
                 repetitions = request.parameters().get_int("repetitions");
   Bench bench(request, execution, model_);
-  std::vector<double> seconds[4];
-  for (int64_t i = 0; i <= repetitions; ++i) {  // the first one fills the caches
-    for (size_t what = 0; what < 4; ++what) {
-      const Clock::time_point start = Clock::now();
-      const Status done = what == 0   ? bench.encode()
-                          : what == 1 ? bench.forward()
-                                      : bench.sample(what == 2 ? 1 : batch);
-      if (!done.ok()) return done;
-      if (i > 0) seconds[what].push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    }
-    request.progress(i, repetitions, "repetitions");
-  }
-  const nlohmann::ordered_json report = {{"encode_s", median(seconds[0])},
-                                         {"forward_s", median(seconds[1])},
-                                         {"sample_s", median(seconds[2])},
-                                         {"batch_s", median(seconds[3])},
-                                         {"batch", batch},
-                                         {"repetitions", repetitions}};
+  const auto seconds = sdk::median_seconds(
+      request, repetitions, [&] { return bench.encode(); }, [&] { return bench.forward(); },
+      [&] { return bench.sample(1); }, [&] { return bench.sample(batch); });
+  if (!seconds.ok()) return seconds.status();
+  const auto [encode_s, forward_s, sample_s, batch_s] = *seconds;
+  const nlohmann::ordered_json report = {{"encode_s", encode_s}, {"forward_s", forward_s},
+                                         {"sample_s", sample_s}, {"batch_s", batch_s},
+                                         {"batch", batch},       {"repetitions", repetitions}};
   return request.set_output(0, request.host().make_json(report.dump()));
 }
 

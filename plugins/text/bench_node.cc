@@ -1,5 +1,7 @@
 #include "plugins/text/bench_node.h"
 
+#include <weft/sdk/measure.h>
+
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -9,12 +11,6 @@
 
 namespace weft::text {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 constexpr weft_port kOutputs[] = {
     sdk::port("report", "json",
@@ -50,20 +46,9 @@ constexpr weft_parameter kParameters[] = {
                     .maximum = 1 << 20,
                     .unit = "tokens",
                     .help = "Context that writing starts from."}),
-    sdk::parameter({.name = "repetitions",
-                    .type = "int",
-                    .default_json = "3",
-                    .minimum = 1,
-                    .maximum = 100,
-                    .help = "The median of so many measurements is reported."})};
+    sdk::repetitions_parameter("3")};
 
 }  // namespace
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 TokenId some_token(const Tokenizer& tokenizer, int64_t sequence, int64_t position) {
   return static_cast<TokenId>(
@@ -155,22 +140,22 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
 
   if (Status status = machine.read(1, prompt_tokens_); !status.ok()) return status;
   const int64_t first_token_ns =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
   std::vector<double> prefill_tps, decode_tps;
   for (int64_t i = 0; i < repetitions_; ++i) {
-    const Clock::time_point reading = Clock::now();
+    const sdk::Stopwatch reading;
     if (Status status = machine.read(batch_, prompt_tokens_); !status.ok()) return status;
-    prefill_tps.push_back(static_cast<double>(batch_ * prompt_tokens_) / seconds_since(reading));
+    prefill_tps.push_back(static_cast<double>(batch_ * prompt_tokens_) / reading.seconds());
     if (Status status = machine.read(batch_, depth_); !status.ok()) return status;
-    const Clock::time_point writing = Clock::now();
+    const sdk::Stopwatch writing;
     for (int64_t k = 0; k < gen_tokens_; ++k) {
       if (Status status = machine.step(); !status.ok()) return status;
     }
-    decode_tps.push_back(static_cast<double>(batch_ * gen_tokens_) / seconds_since(writing));
+    decode_tps.push_back(static_cast<double>(batch_ * gen_tokens_) / writing.seconds());
     request.progress(i + 1, repetitions_, "repetitions");
   }
-  const nlohmann::ordered_json report = {{"prefill_tps", median(std::move(prefill_tps))},
-                                         {"decode_tps", median(std::move(decode_tps))},
+  const nlohmann::ordered_json report = {{"prefill_tps", sdk::median(std::move(prefill_tps))},
+                                         {"decode_tps", sdk::median(std::move(decode_tps))},
                                          {"load_ms", model_->load_seconds() * 1e3},
                                          {"first_token_monotonic_ns", first_token_ns},
                                          {"prompt_tokens", prompt_tokens_},

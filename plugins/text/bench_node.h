@@ -18,8 +18,6 @@
 
 namespace weft::text {
 
-/// Precondition: at least one value.
-double median(std::vector<double> values);
 /// Any token will do for timing; sequence and position decide which.
 TokenId some_token(const Tokenizer& tokenizer, int64_t sequence, int64_t position);
 

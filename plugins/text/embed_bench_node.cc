@@ -1,6 +1,7 @@
 #include "plugins/text/embed_bench_node.h"
 
-#include <chrono>
+#include <weft/sdk/measure.h>
+
 #include <string>
 #include <vector>
 
@@ -11,8 +12,6 @@
 
 namespace weft::text {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr weft_port kOutputs[] = {
     sdk::port("report", "json", "texts_per_s and tokens_per_s, medians; batch_s: of one batch; load_ms.")};
@@ -31,12 +30,7 @@ constexpr weft_parameter kParameters[] = {
                     .maximum = 1 << 20,
                     .unit = "tokens",
                     .help = "Of each text, with the tokens around it; at most what the model reads."}),
-    sdk::parameter({.name = "repetitions",
-                    .type = "int",
-                    .default_json = "5",
-                    .minimum = 1,
-                    .maximum = 1000,
-                    .help = "The median of so many measurements is reported."})};
+    sdk::repetitions_parameter("5")};
 
 }  // namespace
 
@@ -79,21 +73,18 @@ Status EmbedBenchNode::run(sdk::Request& request, const sdk::Execution& executio
   TextEmbedder embedder(*model_.encoder(), model_.tokenizer(), {}, limits_,
                         {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
                         host_.executor());
-  std::vector<double> seconds;
-  for (int64_t i = 0; i <= repetitions_; ++i) {  // the first one fills the caches
+  const auto seconds = sdk::median_seconds(request, repetitions_, [&]() -> Status {
     EmbeddingJob job;
     job.tokens = texts;
     job.vectors = vectors.data();
     job.cancelled = [&request] { return request.cancelled(); };
     Status done;
     job.on_finished = [&done](const Status& status) { done = status; };
-    const Clock::time_point start = Clock::now();
     if (Status status = embedder.run({&job}, {}); !status.ok()) return status;
-    if (!done.ok()) return done;
-    if (i > 0) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    request.progress(i, repetitions_, "repetitions");
-  }
-  const double batch_s = median(std::move(seconds));
+    return done;
+  });
+  if (!seconds.ok()) return seconds.status();
+  const double batch_s = seconds->front();
   const auto texts_per_s = static_cast<double>(batch_) / batch_s;
   const nlohmann::ordered_json report = {{"texts_per_s", texts_per_s},
                                          {"tokens_per_s", texts_per_s * static_cast<double>(tokens_)},

@@ -1,7 +1,8 @@
 #include "plugins/text/language_model.h"
 
+#include <weft/sdk/measure.h>
+
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -194,9 +195,9 @@ int64_t LanguageModel::weights_bytes() const {
 }
 
 Status LanguageModel::load(weft_stream* stream) {
-  const auto start = std::chrono::steady_clock::now();
+  const sdk::Stopwatch watch;
   Status loaded = device_ ? load_on_device(stream) : load_on_cpu();
-  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  load_seconds_ = watch.seconds();
   return loaded;
 }
 

@@ -1,31 +1,23 @@
 #include "plugins/vision/bench_node.h"
 
-#include <algorithm>
-#include <chrono>
+#include <weft/sdk/measure.h>
+
 #include <nlohmann/json.hpp>
 #include <vector>
 
 namespace weft::vision {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr weft_port kOutputs[] = {
     sdk::port("report", "json", "images_per_s, the median; batch_s: of one batch; load_ms.")};
-constexpr weft_parameter kParameters[] = {
-    kModelParameter,
-    sdk::parameter({.name = "batch",
-                    .type = "int",
-                    .default_json = "8",
-                    .minimum = 1,
-                    .maximum = 1024,
-                    .help = "Pictures at once."}),
-    sdk::parameter({.name = "repetitions",
-                    .type = "int",
-                    .default_json = "5",
-                    .minimum = 1,
-                    .maximum = 1000,
-                    .help = "The median of so many measurements is reported."})};
+constexpr weft_parameter kParameters[] = {kModelParameter,
+                                          sdk::parameter({.name = "batch",
+                                                          .type = "int",
+                                                          .default_json = "8",
+                                                          .minimum = 1,
+                                                          .maximum = 1024,
+                                                          .help = "Pictures at once."}),
+                                          sdk::repetitions_parameter("5")};
 
 }  // namespace
 
@@ -50,21 +42,16 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   std::vector<float> pooled(static_cast<size_t>(batch_ * config.pooled_width()));
   const TensorView images = TensorView::contiguous(pixels.data(), DType::kF32, {batch_, side, side, 3});
   const StopRequest stop{[](void* of) { return static_cast<sdk::Request*>(of)->cancelled(); }, &request};
-  std::vector<double> seconds;
-  for (int64_t i = 0; i <= repetitions_; ++i) {  // the first one fills the caches
-    const Clock::time_point start = Clock::now();
-    Status status = model_.network().forward(
+  const auto seconds = sdk::median_seconds(request, repetitions_, [&] {
+    return model_.network().forward(
         images, {.hidden = nullptr, .pooled = pooled.data(), .classes = nullptr},
         {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()}, host_.executor(),
         stop);
-    if (!status.ok()) return status;
-    if (i > 0) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    request.progress(i, repetitions_, "repetitions");
-  }
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  const nlohmann::ordered_json report = {{"images_per_s", static_cast<double>(batch_) / *middle},
-                                         {"batch_s", *middle},
+  });
+  if (!seconds.ok()) return seconds.status();
+  const double batch_s = seconds->front();
+  const nlohmann::ordered_json report = {{"images_per_s", static_cast<double>(batch_) / batch_s},
+                                         {"batch_s", batch_s},
                                          {"load_ms", model_.load_seconds() * 1e3},
                                          {"batch", batch_},
                                          {"size", side},

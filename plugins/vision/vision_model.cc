@@ -1,6 +1,7 @@
 #include "plugins/vision/vision_model.h"
 
-#include <chrono>
+#include <weft/sdk/measure.h>
+
 #include <utility>
 
 #include "kernels/layers/model_weights.h"
@@ -85,14 +86,14 @@ Result<weft_model_estimate> VisionModel::estimate() const {
 }
 
 Status VisionModel::load(weft_stream* /*stream*/) {
-  const auto start = std::chrono::steady_clock::now();
+  const sdk::Stopwatch watch;
   store_ = packed_weight_store(host_, weights_key_);
   Status loaded = network_->load(*store_, weights_key_ + ".vision", host_.executor());
   if (loaded.ok() && texts_)
     loaded = texts_->network.load(*store_, weights_key_ + ".vision_text", host_.executor());
   if (!loaded.ok()) return std::move(loaded).at(path_);
   file_->drop_all_pages();  // packed; rows of embeddings are read as they are wanted
-  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  load_seconds_ = watch.seconds();
   return {};
 }
 
