@@ -1,5 +1,6 @@
 // The JetStream adapter over libnats: its C API ends here.
 #include <nats/nats.h>
+#include <weft/sdk/owned.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,22 +18,15 @@ using std::chrono::nanoseconds;
 
 constexpr milliseconds kReconnectWait{200};
 
-template <typename T, auto destroy>
-struct Deleter {
-  void operator()(T* object) const { destroy(object); }
-};
-template <typename T, auto destroy>
-using Handle = std::unique_ptr<T, Deleter<T, destroy>>;
-
-using ConnectionHandle = Handle<natsConnection, natsConnection_Destroy>;
-using ContextHandle = Handle<jsCtx, jsCtx_Destroy>;
-using SubscriptionHandle = Handle<natsSubscription, natsSubscription_Destroy>;
-using MessageHandle = Handle<natsMsg, natsMsg_Destroy>;
-using StreamInfoHandle = Handle<jsStreamInfo, jsStreamInfo_Destroy>;
-using ConsumerInfoHandle = Handle<jsConsumerInfo, jsConsumerInfo_Destroy>;
-using PubAckHandle = Handle<jsPubAck, jsPubAck_Destroy>;
-using MetaDataHandle = Handle<jsMsgMetaData, jsMsgMetaData_Destroy>;
-using OptionsHandle = Handle<natsOptions, natsOptions_Destroy>;
+using ConnectionHandle = Owned<natsConnection, natsConnection_Destroy>;
+using ContextHandle = Owned<jsCtx, jsCtx_Destroy>;
+using SubscriptionHandle = Owned<natsSubscription, natsSubscription_Destroy>;
+using MessageHandle = Owned<natsMsg, natsMsg_Destroy>;
+using StreamInfoHandle = Owned<jsStreamInfo, jsStreamInfo_Destroy>;
+using ConsumerInfoHandle = Owned<jsConsumerInfo, jsConsumerInfo_Destroy>;
+using PubAckHandle = Owned<jsPubAck, jsPubAck_Destroy>;
+using MetaDataHandle = Owned<jsMsgMetaData, jsMsgMetaData_Destroy>;
+using OptionsHandle = Owned<natsOptions, natsOptions_Destroy>;
 
 int64_t in_nanoseconds(milliseconds time) { return nanoseconds(time).count(); }
 

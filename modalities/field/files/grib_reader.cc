@@ -2,6 +2,7 @@
 // axes. Each message is a map of one quantity at one time and level; those of a name and kind of level must form a full
 // time x level rectangle.
 #include <eccodes.h>
+#include <weft/sdk/owned.h>
 
 #include <algorithm>
 #include <array>
@@ -24,10 +25,6 @@ std::mutex& library_mutex() {
   static std::mutex one;
   return one;
 }
-
-struct HandleDelete {
-  void operator()(codes_handle* handle) const { codes_handle_delete(handle); }
-};
 
 /// One message, decoded when asked.
 class Message {
@@ -78,7 +75,7 @@ class Message {
     return Status(StatusCode::kCorruptData, std::string("'") + key + "' of the message cannot be read")
         .got(codes_get_error_message(code));
   }
-  std::unique_ptr<codes_handle, HandleDelete> handle_;
+  Owned<codes_handle, codes_handle_delete> handle_;
 };
 
 struct Grid {

@@ -1,4 +1,6 @@
 // A field as classic NetCDF with CF attributes, written to memory by libnetcdf.
+#include <weft/sdk/owned.h>
+
 #include <cstdlib>
 #include <limits>
 
@@ -108,7 +110,7 @@ Result<std::string> encode_netcdf(const FieldType& type, const void* data) {
   status = Writer(id).write(type, data);
   NC_memio memory{};
   const int closed = nc_close_memio(id, &memory);
-  const std::unique_ptr<void, decltype(&std::free)> owned(memory.memory, &std::free);
+  const Owned<void, std::free> owned(memory.memory);
   if (status.ok()) status = netcdf_status(closed, "a NetCDF file cannot be finished", StatusCode::kInternal);
   if (!status.ok()) return status;
   return std::string(static_cast<const char*>(memory.memory), memory.size);

@@ -1,5 +1,6 @@
 // npz: a zip archive of npy files. libzip reads the archive (it is fuzzed by its project); sizes are checked before anything is
 // unpacked. An archive written here has one more member, weft.json, with the attributes of field.h for its fields.
+#include <weft/sdk/owned.h>
 #include <zip.h>
 
 #include <algorithm>
@@ -23,8 +24,8 @@ struct ZipError {
   ~ZipError() { zip_error_fini(&error); }
 };
 
-using Archive = std::unique_ptr<zip_t, decltype(&zip_discard)>;
-using Member = std::unique_ptr<zip_file_t, decltype(&zip_fclose)>;
+using Archive = Owned<zip_t, zip_discard>;
+using Member = Owned<zip_file_t, zip_fclose>;
 
 Status zip_status(const std::string& what, const char* reason) {
   return Status(StatusCode::kCorruptData, what).got(reason);
@@ -39,7 +40,7 @@ struct Array {
 
 // The first `size` bytes of a member, or fewer where it ends. With `whole`, libzip has checked its check sum.
 Result<std::string> unpack(zip_t* archive, int64_t member, const std::string& name, uint64_t size) {
-  const Member file(zip_fopen_index(archive, static_cast<zip_uint64_t>(member), 0), &zip_fclose);
+  const Member file(zip_fopen_index(archive, static_cast<zip_uint64_t>(member), 0));
   if (!file) return zip_status("member '" + name + "' cannot be read", zip_strerror(archive));
   std::string bytes(size, '\0');
   uint64_t done = 0;
@@ -229,7 +230,7 @@ FieldFileResult open_npz(std::span<const std::byte> file, const FieldFileOptions
   ZipError error;
   zip_source_t* source = zip_source_buffer_create(file.data(), file.size(), 0, &error.error);
   if (source == nullptr) return Status(StatusCode::kOutOfMemory, "zip has no memory");
-  Archive archive(zip_open_from_source(source, ZIP_RDONLY, &error.error), &zip_discard);
+  Archive archive(zip_open_from_source(source, ZIP_RDONLY, &error.error));
   if (!archive) {
     zip_source_free(source);
     return zip_status("the archive is damaged", zip_error_strerror(&error.error));
@@ -245,8 +246,8 @@ Result<std::string> encode_npz(const FieldType& type, const void* data) {
   zip_source_t* target = zip_source_buffer_create(nullptr, 0, 0, &error.error);
   if (target == nullptr) return Status(StatusCode::kOutOfMemory, "zip has no memory");
   zip_source_keep(target);
-  const std::unique_ptr<zip_source_t, decltype(&zip_source_free)> kept(target, &zip_source_free);
-  Archive archive(zip_open_from_source(target, ZIP_TRUNCATE, &error.error), &zip_discard);
+  const Owned<zip_source_t, zip_source_free> kept(target);
+  Archive archive(zip_open_from_source(target, ZIP_TRUNCATE, &error.error));
   if (!archive) {
     zip_source_free(target);
     return Status(StatusCode::kInternal, std::string("zip failed: ") + zip_error_strerror(&error.error));

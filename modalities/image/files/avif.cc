@@ -1,9 +1,9 @@
 // AVIF through libavif 0.11 or later.
 #include <avif/avif.h>
+#include <weft/sdk/owned.h>
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "modalities/image/files/codecs.h"
@@ -12,16 +12,7 @@
 namespace weft::files {
 namespace {
 
-struct DeleteDecoder {
-  void operator()(avifDecoder* decoder) const { avifDecoderDestroy(decoder); }
-};
-using Decoder = std::unique_ptr<avifDecoder, DeleteDecoder>;
-struct DeleteEncoder {
-  void operator()(avifEncoder* encoder) const { avifEncoderDestroy(encoder); }
-};
-struct DeleteImage {
-  void operator()(avifImage* image) const { avifImageDestroy(image); }
-};
+using Decoder = Owned<avifDecoder, avifDecoderDestroy>;
 struct Output {
   avifRWData data = AVIF_DATA_EMPTY;
   ~Output() { avifRWDataFree(&data); }
@@ -157,9 +148,9 @@ Result<std::string> encode_avif(const ImageView& image, int64_t index, const Ima
   const avifPixelFormat format = shape.channels == 1 ? AVIF_PIXEL_FORMAT_YUV400
                                  : full_colour       ? AVIF_PIXEL_FORMAT_YUV444
                                                      : AVIF_PIXEL_FORMAT_YUV420;
-  const std::unique_ptr<avifImage, DeleteImage> picture(
+  const Owned<avifImage, avifImageDestroy> picture(
       avifImageCreate(static_cast<uint32_t>(shape.width), static_cast<uint32_t>(shape.height), 8, format));
-  const std::unique_ptr<avifEncoder, DeleteEncoder> encoder(avifEncoderCreate());
+  const Owned<avifEncoder, avifEncoderDestroy> encoder(avifEncoderCreate());
   if (!picture || !encoder) return Status(StatusCode::kOutOfMemory, "out of memory");
   picture->colorPrimaries = AVIF_COLOR_PRIMARIES_BT709;
   picture->transferCharacteristics = AVIF_TRANSFER_CHARACTERISTICS_SRGB;

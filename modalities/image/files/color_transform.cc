@@ -1,6 +1,7 @@
 #include "modalities/image/files/color_transform.h"
 
 #include <lcms2_plugin.h>
+#include <weft/sdk/owned.h>
 
 #include <array>
 #include <cmath>
@@ -51,14 +52,8 @@ class Context {
   cmsContext context_ = nullptr;
 };
 
-struct CloseProfile {
-  void operator()(void* profile) const { cmsCloseProfile(profile); }
-};
-using Profile = std::unique_ptr<void, CloseProfile>;
-struct DeleteTransform {
-  void operator()(void* transform) const { cmsDeleteTransform(transform); }
-};
-using Transform = std::unique_ptr<void, DeleteTransform>;
+using Profile = Owned<void, cmsCloseProfile>;
+using Transform = Owned<void, cmsDeleteTransform>;
 
 Status damaged(const Context& context) {
   return Status(StatusCode::kCorruptData, "the colour profile is damaged").got(context.message());

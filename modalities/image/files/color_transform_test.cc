@@ -4,12 +4,12 @@
 #include <gmock/gmock.h>
 #include <lcms2.h>
 #include <webp/mux.h>
+#include <weft/sdk/owned.h>
 #include <zlib.h>
 
 #include <array>
 #include <cmath>
 #include <cstdlib>
-#include <memory>
 #include <vector>
 
 #include "modalities/image/files/image_file.h"
@@ -19,12 +19,12 @@ namespace {
 
 using ::testing::HasSubstr;
 using Pixels = ColorTransform::Pixels;
-using Profile = std::unique_ptr<void, decltype(&cmsCloseProfile)>;
+using Profile = Owned<void, cmsCloseProfile>;
 
 std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 std::string saved(cmsHPROFILE owned) {
-  const Profile profile(owned, &cmsCloseProfile);
+  const Profile profile(owned);
   cmsUInt32Number size = 0;
   EXPECT_TRUE(profile && cmsSaveProfileToMem(profile.get(), nullptr, &size));
   std::string out(size, '\0');
@@ -33,8 +33,8 @@ std::string saved(cmsHPROFILE owned) {
 }
 
 cmsToneCurve* gamma(double exponent) {
-  static std::vector<std::unique_ptr<cmsToneCurve, decltype(&cmsFreeToneCurve)>> kept;
-  return kept.emplace_back(cmsBuildGamma(nullptr, exponent), &cmsFreeToneCurve).get();
+  static std::vector<Owned<cmsToneCurve, cmsFreeToneCurve>> kept;
+  return kept.emplace_back(cmsBuildGamma(nullptr, exponent)).get();
 }
 
 // Adobe RGB (1998): its primaries, the white of sRGB, a power of 563 / 256.
@@ -139,7 +139,7 @@ std::string jpeg_with(const std::string& profile, std::string file) {
 std::string webp_with(const std::string& profile, const std::string& file) {
   const WebPData plain{reinterpret_cast<const uint8_t*>(file.data()), file.size()};
   const WebPData icc{reinterpret_cast<const uint8_t*>(profile.data()), profile.size()};
-  const std::unique_ptr<WebPMux, decltype(&WebPMuxDelete)> mux(WebPMuxCreate(&plain, 1), &WebPMuxDelete);
+  const Owned<WebPMux, WebPMuxDelete> mux(WebPMuxCreate(&plain, 1));
   WebPData whole{};
   EXPECT_EQ(WebPMuxSetChunk(mux.get(), "ICCP", &icc, 1), WEBP_MUX_OK);
   EXPECT_EQ(WebPMuxAssemble(mux.get(), &whole), WEBP_MUX_OK);

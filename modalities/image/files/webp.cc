@@ -2,10 +2,10 @@
 #include <webp/decode.h>
 #include <webp/encode.h>
 #include <webp/mux.h>
+#include <weft/sdk/owned.h>
 
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "modalities/image/files/codecs.h"
@@ -45,13 +45,6 @@ Status decode_error(VP8StatusCode code, size_t offset) {
     default: return at_offset(corrupt("the WebP file is damaged"), offset);
   }
 }
-
-struct DeleteDecoder {
-  void operator()(WebPIDecoder* decoder) const { WebPIDelete(decoder); }
-};
-struct DeleteMux {
-  void operator()(WebPMux* mux) const { WebPMuxDelete(mux); }
-};
 
 /// A WebPPicture and the memory that it is written to.
 struct Writer {
@@ -99,7 +92,7 @@ Status fill_picture(Writer& writer, const ImageView& image, int64_t index,
 Result<std::string> with_record(const WebPMemoryWriter& memory, const std::string& record) {
   const WebPData plain{memory.mem, memory.size};
   if (record.empty()) return std::string(reinterpret_cast<const char*>(plain.bytes), plain.size);
-  const std::unique_ptr<WebPMux, DeleteMux> mux(WebPMuxCreate(&plain, 0));
+  const Owned<WebPMux, WebPMuxDelete> mux(WebPMuxCreate(&plain, 0));
   const std::string packet = record_packet(record);
   const WebPData chunk{reinterpret_cast<const uint8_t*>(packet.data()), packet.size()};
   WebPData whole{};
@@ -151,7 +144,7 @@ Status decode_webp(Bytes file, const PixelWriter& writer, const ImageCancelled& 
   const int64_t row_bytes = writer.width() * writer.channels();
   std::vector<uint8_t> pixels(static_cast<size_t>(row_bytes * writer.height()));
   const WEBP_CSP_MODE mode = writer.channels() == 4 ? MODE_RGBA : MODE_RGB;
-  const std::unique_ptr<WebPIDecoder, DeleteDecoder> decoder(
+  const Owned<WebPIDecoder, WebPIDelete> decoder(
       WebPINewRGB(mode, pixels.data(), pixels.size(), static_cast<int>(row_bytes)));
   if (!decoder) return {StatusCode::kOutOfMemory, "out of memory"};
   VP8StatusCode code = VP8_STATUS_SUSPENDED;

@@ -1,6 +1,5 @@
 #include <fontconfig/fontconfig.h>
-
-#include <memory>
+#include <weft/sdk/owned.h>
 
 #include "modalities/image/fonts/font_text.h"
 #include "modalities/unicode/utf8.h"
@@ -8,17 +7,10 @@
 namespace weft {
 namespace {
 
-template <auto destroy>
-struct Destroy {
-  template <typename T>
-  void operator()(T* object) const {
-    destroy(object);
-  }
-};
-using Configuration = std::unique_ptr<FcConfig, Destroy<FcConfigDestroy>>;
-using Characters = std::unique_ptr<FcCharSet, Destroy<FcCharSetDestroy>>;
-using Pattern = std::unique_ptr<FcPattern, Destroy<FcPatternDestroy>>;
-using FontSet = std::unique_ptr<FcFontSet, Destroy<FcFontSetDestroy>>;
+using Configuration = Owned<FcConfig, FcConfigDestroy>;
+using Characters = Owned<FcCharSet, FcCharSetDestroy>;
+using Pattern = Owned<FcPattern, FcPatternDestroy>;
+using FontSet = Owned<FcFontSet, FcFontSetDestroy>;
 
 /// The fonts of this system, read once. Not fontconfig's own default: that one is freed by FcFini alone, which no library can call.
 FcConfig* configuration() {

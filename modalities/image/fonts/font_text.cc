@@ -4,13 +4,13 @@
 #include <hb-ft.h>
 #include <hb.h>
 #include <utf8proc.h>
+#include <weft/sdk/owned.h>
 #include FT_FREETYPE_H
 #include FT_OUTLINE_H
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <memory>
 #include <utility>
 
 #include "modalities/unicode/utf8.h"
@@ -22,17 +22,10 @@ namespace {
 constexpr FT_Int32 kLoadFlags = FT_LOAD_NO_HINTING | FT_LOAD_NO_BITMAP;
 constexpr double kUnit = 64;  // of FreeType's and HarfBuzz's coordinates, in a pixel
 
-template <auto destroy>
-struct Destroy {
-  template <typename T>
-  void operator()(T* object) const {
-    destroy(object);
-  }
-};
-using Library = std::unique_ptr<FT_LibraryRec_, Destroy<FT_Done_FreeType>>;
-using Face = std::unique_ptr<FT_FaceRec_, Destroy<FT_Done_Face>>;
-using ShapingFont = std::unique_ptr<hb_font_t, Destroy<hb_font_destroy>>;
-using Buffer = std::unique_ptr<hb_buffer_t, Destroy<hb_buffer_destroy>>;
+using Library = Owned<FT_LibraryRec_, FT_Done_FreeType>;
+using Face = Owned<FT_FaceRec_, FT_Done_Face>;
+using ShapingFont = Owned<hb_font_t, hb_font_destroy>;
+using Buffer = Owned<hb_buffer_t, hb_buffer_destroy>;
 
 /// A face at one size. Its file is mapped as long as it lives.
 struct Font {
