@@ -32,9 +32,11 @@ class OutputFile {
     const bool written = file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
     const int wrong = errno;
     if ((file == nullptr || std::fclose(file) == 0) && written) return {};
-    return Status(StatusCode::kIoError,
-                  std::string("the file cannot be written: ") + std::strerror(written ? errno : wrong))
-        .at(temporary_);
+    const int reason = written ? errno : wrong;
+    const bool is_full = reason == ENOSPC || reason == EDQUOT;
+    return Status(StatusCode::kIoError, std::string("the file cannot be written: ") + std::strerror(reason))
+        .at(temporary_)
+        .hint(is_full ? "free some space or choose another folder" : "");
   }
   /// Syncs and renames; returns the final path. Errors: kIoError.
   Result<std::string> commit() const {
@@ -115,6 +117,14 @@ class Request {
     });
     if (!temporary.ok()) return temporary.status();
     return OutputFile(api_, request_, *std::move(temporary));
+  }
+  /// Writes a whole file below the output folder; its final path as a value. Errors: those of begin_output, write, commit.
+  Result<Value> save(std::string_view path, std::string_view bytes) const {
+    const Result<OutputFile> file = begin_output(std::string(path));
+    if (!file.ok()) return file.status();
+    if (Status status = file->write(bytes); !status.ok()) return status;
+    const Result<std::string> written = file->commit();
+    return written.ok() ? host_.make_path(*written) : written.status();
   }
 
  private:

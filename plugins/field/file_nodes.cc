@@ -139,11 +139,7 @@ Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
   if (!field.ok()) return field.status().at("port 'field'");
   const Result<std::string> bytes = encode_field(field->type, field->data, *format);
   if (!bytes.ok()) return bytes.status();
-  const Result<sdk::OutputFile> file = request.begin_output(path);
-  if (!file.ok()) return file.status();
-  if (Status status = file->write(*bytes); !status.ok()) return status;
-  const Result<std::string> written = file->commit();
-  return written.ok() ? request.set_output(0, request.host().make_path(*written)) : written.status();
+  return request.set_output(0, request.save(path, *bytes));
 }
 
 constexpr weft_node_type kLoadNode =

@@ -324,14 +324,9 @@ Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
       const Result<std::string> bytes =
           encode_image(picture.view, i, options, [&request] { return request.cancelled(); });
       if (!bytes.ok()) return bytes.status();
-      const Result<sdk::OutputFile> file = request.begin_output(total == 1 ? path : numbered(path, ++number));
-      if (!file.ok()) return file.status();
-      if (Status status = file->write(*bytes); !status.ok()) return status;
-      const Result<std::string> written = file->commit();
+      Result<sdk::Value> written = request.save(total == 1 ? path : numbered(path, ++number), *bytes);
       if (!written.ok()) return written.status();
-      Result<sdk::Value> value = request.host().make_path(*written);
-      if (!value.ok()) return value.status();
-      paths.push_back(*std::move(value));
+      paths.push_back(*std::move(written));
     }
   }
   Status status = request.set_output(0, paths.front());

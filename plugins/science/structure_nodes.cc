@@ -99,12 +99,7 @@ Status SaveStructureNode::run(sdk::Request& request, const sdk::Execution&) {
   const std::string path(request.parameters().get_text("path"));
   const Result<std::string> text = written(*structure, path);
   if (!text.ok()) return text.status();
-  Result<sdk::OutputFile> file = request.begin_output(path);
-  if (!file.ok()) return file.status();
-  if (Status wrote = file->write(*text); !wrote.ok()) return wrote;
-  const Result<std::string> final_path = file->commit();
-  if (!final_path.ok()) return final_path.status();
-  return request.set_output(0, request.host().make_path(*final_path));
+  return request.set_output(0, request.save(path, *text));
 }
 
 constexpr weft_node_type kLoadStructureNode =

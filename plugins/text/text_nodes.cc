@@ -1,8 +1,6 @@
 #include "plugins/text/text_nodes.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <weft/sdk/owned.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,25 +10,19 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "modalities/unicode/utf8.h"
+
 namespace weft::text {
 namespace {
 
 constexpr int64_t kLargestFile = int64_t{1} << 30;
 
 Status io_error(const std::string& what, const std::string& path) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
-  Status status(StatusCode::kIoError, what + ": " + std::strerror(errno));
-  if (full) status = std::move(status).hint("free some space or choose another folder");
-  return std::move(status).at(path);
+  return Status(StatusCode::kIoError, what + ": " + std::strerror(errno)).at(path);
 }
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
 Result<std::string> read_file(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "rbe"));
+  const Owned<std::FILE, std::fclose> file(std::fopen(path.c_str(), "rbe"));
   if (!file) return io_error("the file cannot be opened", path);
   std::string bytes;
   char block[1 << 16];
@@ -46,39 +38,15 @@ Result<std::string> read_file(const std::string& path) {
   return bytes;
 }
 
-Status write_file(const std::string& path, std::string_view bytes) {
-  const File file(std::fopen(path.c_str(), "wbe"));
-  if (!file) return io_error("the file cannot be made", path);
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() ||
-      std::fflush(file.get()) != 0) {
-    return io_error("the file cannot be written", path);
-  }
-  return {};
-}
-
 /// Where the first byte stands that is not part of valid UTF-8; text.size() if all is.
 size_t valid_utf8_bytes(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  size_t i = 0;
-  while (i < text.size()) {
-    const unsigned first = byte(i);
-    const size_t length = first < 0x80   ? 1
-                          : first < 0xC2 ? 0
-                          : first < 0xE0 ? 2
-                          : first < 0xF0 ? 3
-                          : first < 0xF5 ? 4
-                                         : 0;
-    if (length == 0) return i;
-    for (size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xC0) != 0x80) return i;
-    }
-    const bool overlong = (first == 0xE0 && byte(i + 1) < 0xA0) || (first == 0xF0 && byte(i + 1) < 0x90);
-    const bool surrogate = first == 0xED && byte(i + 1) >= 0xA0;
-    const bool beyond = first == 0xF4 && byte(i + 1) >= 0x90;
-    if (overlong || surrogate || beyond) return i;
-    i += length;
+  size_t at = 0;
+  while (at < text.size()) {
+    const Utf8Step step = utf8_step(text.substr(at));
+    if (step.state != Utf8::kValid) break;
+    at += step.size;
   }
-  return i;
+  return at;
 }
 
 nlohmann::json to_json(const sdk::Value& value) {
@@ -145,12 +113,7 @@ Status SaveNode::prepare(sdk::Specs, sdk::Plan plan) {
 
 Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
   const sdk::Value text = request.input(0);
-  Result<sdk::OutputFile> file = request.begin_output(std::string(request.parameters().get_text("path")));
-  if (!file.ok()) return file.status();
-  if (Status status = write_file(file->temporary(), text.as_text()); !status.ok()) return status;
-  Result<std::string> path = file->commit();
-  if (!path.ok()) return path.status();
-  return request.set_output(0, request.host().make_path(*path));
+  return request.set_output(0, request.save(request.parameters().get_text("path"), text.as_text()));
 }
 
 Result<std::unique_ptr<TemplateNode>> TemplateNode::create(const sdk::NodeConfig& config) {

@@ -244,12 +244,7 @@ Status SaveNode::run(sdk::Request& request, const sdk::Execution&) {
   }
   const Result<std::string> video = writer->finish();
   if (!video.ok()) return video.status();
-  const Result<sdk::OutputFile> file = request.begin_output(path);
-  if (!file.ok()) return file.status();
-  if (Status status = file->write(*video); !status.ok()) return status;
-  const Result<std::string> written = file->commit();
-  if (!written.ok()) return written.status();
-  Status status = request.set_output(0, request.host().make_path(*written));
+  Status status = request.set_output(0, request.save(path, *video));
   return status.ok() ? request.set_output(1, request.host().make_int(count)) : status;
 }
 
