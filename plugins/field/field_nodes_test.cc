@@ -7,7 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "plugins/image/testing/picture_values.h"
+#include "pipeline/memory/buffer.h"
+#include "plugins/testing/node_test.h"
 
 namespace weft::field {
 namespace {
@@ -16,7 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-class FieldNodes : public image::testing::NodeTest {
+class FieldNodes : public weft::testing::NodeTest {
  protected:
   FieldNodes() {
     std::string pattern = fs::temp_directory_path() / "weft-field-XXXXXX";

@@ -12,9 +12,8 @@
 #include "kernels/networks/testing/golden.h"
 #include "modalities/weights/testing/fetched_model.h"
 #include "modalities/weights/testing/model_file_writer.h"
-#include "pipeline/plan/parameters.h"
-#include "plugins/image/testing/picture_values.h"
 #include "plugins/science/embed_protein_node.h"
+#include "plugins/testing/node_test.h"
 
 namespace weft::science {
 namespace {
@@ -26,18 +25,10 @@ using ::testing::HasSubstr;
 enum Out : size_t { kEmbedding, kEmbeddings, kPooled, kLogLikelihood, kLogLikelihoods, kByResidue };
 constexpr const char* kLetters = "ACDEFGHIKLMNPQRSTVWY";
 
-class EmbedProtein : public image::testing::NodeTest {
+class EmbedProtein : public weft::testing::NodeTest {
  protected:
   Status open(const fs::path& folder, const char* precision = "f32") {
-    set_parameter(parameters_, "precision", std::string(precision));
-    const std::string path = folder.string();
-    weft_model_source source{};
-    source.struct_size = sizeof source;
-    source.path = path.c_str();
-    source.sha256 = "";
-    source.parameters = &parameters_;
-    Result<std::unique_ptr<ProteinBertModel>> model =
-        ProteinBertModel::open(sdk::ModelSource(host_.table(), &source));
+    auto model = open_model<ProteinBertModel>(folder.string(), {{"precision", precision}});
     if (!model.ok()) return model.status();
     model_ = *std::move(model);
     return model_->load(nullptr);
@@ -80,7 +71,6 @@ class EmbedProtein : public image::testing::NodeTest {
     return result.status.ok() ? "" : to_string(result.status.error());
   }
 
-  weft_parameters parameters_;
   std::unique_ptr<ProteinBertModel> model_;
 };
 

@@ -9,12 +9,11 @@
 
 #include "kernels/networks/protein_mpnn/testing/reduced_file.h"
 #include "modalities/structure/structure_file.h"
-#include "pipeline/plan/parameters.h"
-#include "plugins/image/testing/picture_values.h"
 #include "plugins/science/design_node.h"
 #include "plugins/science/score_node.h"
 #include "plugins/science/structure_nodes.h"
 #include "plugins/science/testing/small_structures.h"
+#include "plugins/testing/node_test.h"
 
 namespace weft::science {
 namespace {
@@ -23,21 +22,11 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using Parameters = std::map<std::string, std::string>;
 
-class ScienceNodes : public image::testing::NodeTest {
+class ScienceNodes : public weft::testing::NodeTest {
  protected:
   ScienceNodes() : folder_(weft::testing::fresh_folder("science_nodes")) {
-    path_ = weft::testing::ReducedFile().save("science_nodes_model");
-    weft_model_source source{};
-    source.struct_size = sizeof source;
-    source.path = path_.c_str();
-    source.sha256 = "";
-    source.parameters = &parameters_;
-    Result<std::unique_ptr<ProteinMpnnModel>> model =
-        ProteinMpnnModel::open(sdk::ModelSource(host_.table(), &source));
-    if (!model.ok()) throw std::runtime_error(to_string(model.error()));
-    model_ = *std::move(model);
-    if (Status loaded = model_->load(nullptr); !loaded.ok())
-      throw std::runtime_error(to_string(loaded.error()));
+    model_ = load_model<ProteinMpnnModel>(weft::testing::ReducedFile().save("science_nodes_model"));
+    models_.clear();  // only some nodes have one
     in_folder_ = out_folder_ = folder_;
     write("two.cif", to_mmcif(testing::two_chains()));
   }
@@ -79,8 +68,6 @@ class ScienceNodes : public image::testing::NodeTest {
   }
 
   std::filesystem::path folder_;
-  std::string path_;
-  weft_parameters parameters_;
   std::unique_ptr<ProteinMpnnModel> model_;
 };
 

@@ -16,7 +16,6 @@
 #include "kernels/networks/testing/golden.h"
 #include "modalities/image/files/image_file.h"
 #include "modalities/weights/testing/model_file_writer.h"
-#include "pipeline/plan/parameters.h"
 #include "plugins/image/testing/picture_values.h"
 #include "plugins/text/generate_node.h"
 
@@ -57,24 +56,10 @@ std::string read_file(const std::filesystem::path& path) {
 class PictureNodes : public image::testing::NodeTest {
  protected:
   void use_model(const std::string& folder, const std::string& precision = "f32") {
-    std::unique_ptr<LanguageModel> model = take(open(folder, precision));
-    ::weft::testing::demand(model->load(nullptr));
-    models_["model"] = model.get();
-    model_ = std::move(model);
+    model_ = load_model<LanguageModel>(folder, parameters(precision));
   }
-  Result<std::unique_ptr<LanguageModel>> open(const std::string& folder,
-                                              const std::string& precision = "f32") {
-    parameters_.items.clear();
-    set_parameter(parameters_, "precision", ParameterValue(precision));
-    set_parameter(parameters_, "lora", ParameterValue(std::string("[]")));
-    set_parameter(parameters_, "device", ParameterValue(std::string("cpu")));
-    path_ = folder;
-    weft_model_source source{};
-    source.struct_size = sizeof source;
-    source.path = path_.c_str();
-    source.sha256 = "";
-    source.parameters = &parameters_;
-    return LanguageModel::open(sdk::ModelSource(host_.table(), &source));
+  static std::map<std::string, ParameterValue> parameters(const std::string& precision = "f32") {
+    return {{"precision", precision}, {"lora", "[]"}, {"device", "cpu"}};
   }
 
   Value file(const std::string& name) {
@@ -120,8 +105,6 @@ class PictureNodes : public image::testing::NodeTest {
   }
 
   std::unique_ptr<LanguageModel> model_;
-  weft_parameters parameters_;
-  std::string path_;
 };
 
 std::vector<int32_t> golden_ids(const GoldenTensors& tensors, const char* name) {
@@ -280,7 +263,8 @@ TEST_F(PictureNodes, OldFoldersKeepTheTemplateOfTheProcessorInJson) {
 
 TEST_F(PictureNodes, WrongFoldersAreRefusedByName) {
   const auto refusal_of = [&](const std::map<std::string, std::string>& files) {
-    const Result<std::unique_ptr<LanguageModel>> model = open(changed("llava", files));
+    const Result<std::unique_ptr<LanguageModel>> model =
+        open_model<LanguageModel>(changed("llava", files), parameters());
     return model.ok() ? std::string("accepted") : to_string(model.error());
   };
   auto config = nlohmann::json::parse(read_file(kGolden + "llava/config.json"));

@@ -232,7 +232,7 @@ TEST_F(VisionNodes, OpenNamesWhatDoesNotFit) {
     return folder;
   };
   const auto refusal = [&](const std::filesystem::path& folder) {
-    const auto model = open_model(folder.string());
+    const auto model = open_model<VisionModel>(folder.string(), {{"precision", "f32"}});
     return model.ok() ? std::string("accepted") : to_string(model.error());
   };
   EXPECT_EQ(refusal(copy("whole")), "accepted");

@@ -1,27 +1,18 @@
-/// Pictures for tests of nodes: made from numbers, and read back.
+/// A test of nodes that take or give pictures: made from numbers, and read back.
 #ifndef WEFT_PLUGINS_IMAGE_TESTING_PICTURE_VALUES_H
 #define WEFT_PLUGINS_IMAGE_TESTING_PICTURE_VALUES_H
 
-#include <gtest/gtest.h>
-#include <weft/sdk/value.h>
-
 #include <cstring>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "modalities/image/image.h"
 #include "pipeline/memory/buffer.h"
-#include "pipeline/run/host.h"
-#include "pipeline/run/node_runner.h"
+#include "plugins/testing/node_test.h"
 
 namespace weft::image::testing {
 
-/// A host with guards around every buffer, and what tests do with it.
-class NodeTest : public ::testing::Test {
+class NodeTest : public weft::testing::NodeTest {
  protected:
-  NodeTest() : host_(options()) {}
-
   /// values: count x height x width x channels of T, uint8_t or float.
   template <typename T>
   Value picture(const ImageShape& shape, const std::vector<T>& values,
@@ -64,36 +55,6 @@ class NodeTest : public ::testing::Test {
     }
     return values;
   }
-
-  static double number(const Value& value) { return value_api()->get_float(value.get()); }
-
-  /// One request; the node must not breach the contract.
-  NodeResult run(const weft_node_type& type, std::vector<Value> inputs,
-                 std::map<std::string, std::string> parameters_json = {}) {
-    NodeRunnerOptions options;
-    options.parameters_json = std::move(parameters_json);
-    options.models = models_;
-    for (const auto& [parameter, model] : models_) options.parameters_json[parameter] = "\"m\"";
-    options.in_folder = in_folder_;
-    options.out_folder = out_folder_;
-    Result<NodeRunner> runner = NodeRunner::create(host_, type, std::move(options));
-    if (!runner.ok()) return {runner.status(), {}, {}, {}, 0, 0};
-    Result<std::vector<NodeResult>> results = runner->run({{std::move(inputs)}});
-    if (!results.ok()) return {results.status(), {}, {}, {}, 0, 0};
-    for (const std::string& violation : runner->violations()) ADD_FAILURE() << violation;
-    return std::move((*results)[0]);
-  }
-
-  static HostOptions options() {
-    HostOptions options;
-    options.threads = 2;
-    options.guards = HostOptions::Guards::kOn;
-    return options;
-  }
-
-  Host host_;
-  std::map<std::string, void*> models_;  // by parameter name
-  std::filesystem::path in_folder_ = ".", out_folder_ = "out";
 };
 
 }  // namespace weft::image::testing

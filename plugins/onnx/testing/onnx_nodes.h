@@ -5,12 +5,10 @@
 #include <cstring>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "pipeline/plan/parameters.h"
 #include "plugins/image/testing/picture_values.h"
 #include "plugins/onnx/network.h"
 #include "plugins/onnx/run_node.h"
@@ -22,24 +20,12 @@ inline const std::string kModels = "assets/golden/onnx/";
 class OnnxNodesTest : public image::testing::NodeTest {
  protected:
   Result<std::unique_ptr<Network>> open(const std::string& path, const std::string& precision = "f32") {
-    parameters_.items.clear();
-    set_parameter(parameters_, "precision", ParameterValue(precision));
-    weft_model_source source{};
-    source.struct_size = sizeof source;
-    source.path = path.c_str();
-    source.sha256 = "";
-    source.parameters = &parameters_;
-    return Network::open(sdk::ModelSource(host_.table(), &source));
+    return open_model<Network>(path, {{"precision", precision}});
   }
   /// The model of the nodes that run from here on, of assets/golden/onnx or a path.
   void use_model(const std::string& name, const std::string& precision = "f32") {
-    Result<std::unique_ptr<Network>> network =
-        open(name.front() == '/' ? name : kModels + name + ".onnx", precision);
-    if (!network.ok()) throw std::runtime_error(to_string(network.error()));
-    if (Status loaded = (*network)->load(nullptr); !loaded.ok())
-      throw std::runtime_error(to_string(loaded.error()));
-    network_ = *std::move(network);
-    models_["model"] = network_.get();
+    network_ = load_model<Network>(name.front() == '/' ? name : kModels + name + ".onnx",
+                                   {{"precision", precision}});
   }
 
   /// One request of onnx.run, which must not breach the contract. inputs: by port; outputs: what parameter "outputs" gets.
@@ -98,9 +84,6 @@ class OnnxNodesTest : public image::testing::NodeTest {
   }
 
   std::unique_ptr<Network> network_;
-
- private:
-  weft_parameters parameters_;
 };
 
 }  // namespace weft::onnx::testing

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "pipeline/plan/parameters.h"
 #include "plugins/image/testing/picture_values.h"
 #include "plugins/vision/vision_model.h"
 
@@ -20,24 +19,7 @@ class VisionNodesTest : public image::testing::NodeTest {
  protected:
   /// The model of the nodes that run from here on. precision: "f32" or "bf16".
   void use_model(const std::string& folder, const std::string& precision = "f32") {
-    Result<std::unique_ptr<VisionModel>> model = open_model(folder, precision);
-    if (!model.ok()) throw std::runtime_error(to_string(model.error()));
-    if (Status loaded = (*model)->load(nullptr); !loaded.ok())
-      throw std::runtime_error(to_string(loaded.error()));
-    models_["model"] = model->get();
-    model_ = *std::move(model);
-  }
-  Result<std::unique_ptr<VisionModel>> open_model(const std::string& folder,
-                                                  const std::string& precision = "f32") {
-    parameters_.items.clear();
-    set_parameter(parameters_, "precision", ParameterValue(precision));
-    path_ = folder;
-    weft_model_source source{};
-    source.struct_size = sizeof source;
-    source.path = path_.c_str();
-    source.sha256 = "";
-    source.parameters = &parameters_;
-    return VisionModel::open(sdk::ModelSource(host_.table(), &source));
+    model_ = load_model<VisionModel>(folder, {{"precision", precision}});
   }
 
   Value text(const std::string& utf8) { return *Value::text(utf8); }
@@ -74,10 +56,6 @@ class VisionNodesTest : public image::testing::NodeTest {
   }
 
   std::unique_ptr<VisionModel> model_;
-
- private:
-  weft_parameters parameters_;
-  std::string path_;
 };
 
 }  // namespace weft::vision::testing
