@@ -1,5 +1,5 @@
 /// Everything that a plugin includes: node and model classes (node.h, model.h), requests and values (request.h, value.h,
-/// host.h), and the descriptor (descriptor.h). Header-only C++20 over the C contract in <weft/abi/>; nothing of the host
+/// host.h), parameters (parameters.h, text_list.h), and the descriptor (descriptor.h). Header-only C++20 over the C contract in <weft/abi/>; nothing of the host
 /// is linked. Start from plugins/template, or read docs/write_a_plugin.md.
 ///
 /// A plugin ends with its one exported symbol:
@@ -15,6 +15,7 @@
 #include <weft/sdk/node.h>
 #include <weft/sdk/parameters.h>
 #include <weft/sdk/request.h>
+#include <weft/sdk/text_list.h>
 #include <weft/sdk/value.h>
 
 #endif

@@ -337,6 +337,24 @@ TEST(Specs, StepByTheSizeThatTheHostKnows) {
   EXPECT_EQ(specs[2].max_bytes, 2);
 }
 
+TEST(TextList, UnescapesWhatTheHostWrites) {
+  TextListReader reader(
+      R"(["plain", "", "\"\\\/\b\f\n\r\t", "\u0001\u00fc\u20ac\ud83d\ude00", "ü€", ", ]"])");
+  std::vector<std::string> texts;
+  for (std::string text; reader.next(&text);) texts.push_back(text);
+  EXPECT_THAT(texts, ::testing::ElementsAre("plain", "", "\"\\/\b\f\n\r\t", "\x01ü€😀", "ü€", ", ]"));
+}
+
+TEST(TextList, EndsWithTheJsonWhateverItIs) {
+  for (const char* json : {"", "[]", "null", R"([")", R"(["\)", R"(["\u)", R"(["\u12)", R"(["\ud800\u)",
+                           R"(["\ud800\u00")", R"(["\udfff")"}) {
+    TextListReader reader(json);
+    int count = 0;
+    for (std::string text; reader.next(&text);) ++count;
+    EXPECT_LE(count, 1) << json;
+  }
+}
+
 TEST(Measure, TheMedianOfAnEvenNumberIsTheMeanOfTheMiddleTwo) {
   EXPECT_EQ(median({3}), 3);
   EXPECT_EQ(median({4, 1}), 2.5);

@@ -1,5 +1,4 @@
 #include "modalities/field/files/field_file.h"
-#include "modalities/field/names.h"
 #include "modalities/weights/mapped_file.h"
 #include "plugins/field/field_nodes.h"
 
@@ -71,7 +70,7 @@ FieldFileOptions options_of(const sdk::Parameters& parameters) {
   FieldFileOptions options;
   options.trust = parameters.get_bool("trusted") ? FieldFileTrust::kTrusted : FieldFileTrust::kNone;
   options.max_bytes = parameters.get_int("max_megabytes") * 1'000'000;
-  options.dimensions = parse_names(parameters.get_text("dimensions"));
+  options.dimensions = sdk::text_list(parameters, "dimensions");
   return options;
 }
 

@@ -149,7 +149,7 @@ Status RunNode::connect(const sdk::NodeConfig& config) {
 
 Status RunNode::choose_outputs(const sdk::Parameters& parameters) {
   const std::span<const NetworkPort> outputs = network_.outputs();
-  const auto names = nlohmann::json::parse(parameters.get_text("outputs"), nullptr, false);
+  const std::vector<std::string> names = sdk::text_list(parameters, "outputs");
   if (names.empty())
     for (size_t output = 0; output < std::min(outputs.size(), std::size(kOutputs)); ++output)
       output_of_port_.push_back(output);
@@ -158,10 +158,10 @@ Status RunNode::choose_outputs(const sdk::Parameters& parameters) {
         .at("parameter 'outputs'")
         .expected("at most " + std::to_string(std::size(kOutputs)))
         .got(std::to_string(names.size()));
-  for (const auto& name : names) {
-    const std::optional<size_t> output = find_port(outputs, name.get<std::string>());
+  for (const std::string& name : names) {
+    const std::optional<size_t> output = find_port(outputs, name);
     if (!output)
-      return Status(StatusCode::kInvalidArgument, "the model has no output '" + name.get<std::string>() + "'")
+      return Status(StatusCode::kInvalidArgument, "the model has no output '" + name + "'")
           .at("parameter 'outputs'")
           .expected(names_of(outputs));
     output_of_port_.push_back(*output);

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "modalities/field/names.h"
 #include "plugins/plot/cell_raster.h"
 #include "plugins/plot/colors.h"
 #include "plugins/plot/plot_nodes.h"
@@ -107,9 +106,8 @@ Status HeatmapNode::run(sdk::Request& request, const sdk::Execution& execution) 
                 .subtitle = scalars_text(field->type),
                 .x = {.label = text_or(parameters, "x_label", axis_label(columns))},
                 .y = {.label = text_or(parameters, "y_label", axis_label(rows))}};
-  Status status = plot_axis(columns, parse_names(parameters.get_text("x_names")), x_borders, &figure.x);
-  if (status.ok())
-    status = plot_axis(rows, parse_names(parameters.get_text("y_names")), y_borders, &figure.y);
+  Status status = plot_axis(columns, sdk::text_list(parameters, "x_names"), x_borders, &figure.x);
+  if (status.ok()) status = plot_axis(rows, sdk::text_list(parameters, "y_names"), y_borders, &figure.y);
   if (!status.ok()) return status;
   if (goes_down(rows)) std::swap(figure.y.from, figure.y.to);
   figure.scale = &colors->scale;

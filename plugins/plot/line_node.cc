@@ -2,7 +2,6 @@
 #include <array>
 #include <cmath>
 
-#include "modalities/field/names.h"
 #include "plugins/plot/plot_nodes.h"
 
 namespace weft::plot {
@@ -223,7 +222,7 @@ void draw_lines(Canvas& canvas, const Lines& lines, const Figure& figure, const 
 }
 
 Status apply_labels(const sdk::Parameters& parameters, Lines* lines) {
-  const std::vector<std::string> labels = parse_names(parameters.get_text("labels"));
+  const std::vector<std::string> labels = sdk::text_list(parameters, "labels");
   if (labels.empty()) return {};
   if (labels.size() != lines->lines.size()) {
     return Status(StatusCode::kInvalidArgument, "there are not as many labels as lines")
@@ -269,7 +268,7 @@ Status LineNode::run(sdk::Request& request, const sdk::Execution& execution) {
   if (status.ok()) status = figure.y.check("the values of the lines");
   if (!status.ok()) return status;
   figure.x.ticks = axis_ticks(lines->x_axis, figure.x.from, figure.x.to);
-  if (std::vector<std::string> names = parse_names(parameters.get_text("x_names")); !names.empty()) {
+  if (std::vector<std::string> names = sdk::text_list(parameters, "x_names"); !names.empty()) {
     if (static_cast<int64_t>(names.size()) != lines->x_axis.size || !lines->x_axis.coordinates.empty()) {
       return Status(StatusCode::kInvalidArgument,
                     "there are not as many names as positions without coordinates")

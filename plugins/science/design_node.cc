@@ -133,19 +133,18 @@ Status DesignSequenceNode::prepare(sdk::Specs, sdk::Plan plan) {
 }
 
 Status DesignSequenceNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  Result<DesignParameters> parameters = DesignParameters::of(request.parameters());
-  if (!parameters.ok()) return parameters.status();
+  DesignParameters parameters = DesignParameters::of(request.parameters());
   Result<BackboneWork> work = BackboneWork::begin(request, execution, model_);
   if (!work.ok()) return work.status();
   const BackbonePositions& positions = work->positions();
-  const Result<SequenceDesign> design = parameters->apply_to(positions);
+  const Result<SequenceDesign> design = parameters.apply_to(positions);
   if (!design.ok()) return design.status();
-  const int64_t shape[] = {parameters->n, positions.count(), kProteinTokens};
+  const int64_t shape[] = {parameters.n, positions.count(), kProteinTokens};
   Result<sdk::NewTensor> probabilities =
       request.host().allocate_tensor(WEFT_DTYPE_F32, shape, execution.stream(), "probabilities");
   if (!probabilities.ok()) return probabilities.status();
   Designs designs;
-  if (Status done = sample_all(*work, *parameters, *design, request, probabilities->data<float>(), &designs);
+  if (Status done = sample_all(*work, parameters, *design, request, probabilities->data<float>(), &designs);
       !done.ok())
     return done;
   return set_outputs(request, positions, designs, *probabilities);

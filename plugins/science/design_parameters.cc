@@ -1,7 +1,6 @@
 #include "plugins/science/design_parameters.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "plugins/science/residue_selection.h"
 
@@ -14,20 +13,6 @@ Status in_parameter(const Status& status, const char* parameter) {
 
 }  // namespace
 
-Result<std::vector<std::string>> texts_of_json(std::string_view json, const char* parameter) {
-  std::vector<std::string> texts;
-  const nlohmann::json parsed = nlohmann::json::parse(json, nullptr, false);
-  bool is_list = parsed.is_array();
-  for (size_t i = 0; is_list && i < parsed.size(); ++i) {
-    is_list = parsed[i].is_string();
-    if (is_list) texts.push_back(parsed[i].get<std::string>());
-  }
-  if (is_list) return texts;
-  return Status(StatusCode::kInvalidArgument, "this is no list of texts")
-      .at(std::string("parameter '") + parameter + "'")
-      .got(std::string(json.substr(0, 100)));
-}
-
 Result<std::vector<uint8_t>> positions_of_chains(const BackbonePositions& positions,
                                                  const std::vector<std::string>& chains) {
   std::vector<uint8_t> marked(static_cast<size_t>(positions.count()), chains.empty() ? 1 : 0);
@@ -39,17 +24,12 @@ Result<std::vector<uint8_t>> positions_of_chains(const BackbonePositions& positi
   return marked;
 }
 
-Result<DesignParameters> DesignParameters::of(const sdk::Parameters& parameters) {
+DesignParameters DesignParameters::of(const sdk::Parameters& parameters) {
   DesignParameters design;
-  const std::pair<const char*, std::vector<std::string>*> lists[] = {{"chains", &design.chains},
-                                                                     {"fixed", &design.fixed},
-                                                                     {"tied", &design.tied},
-                                                                     {"omit_at", &design.omit_at}};
-  for (const auto& [name, list] : lists) {
-    Result<std::vector<std::string>> texts = texts_of_json(parameters.get_text(name), name);
-    if (!texts.ok()) return texts.status();
-    *list = *std::move(texts);
-  }
+  design.chains = sdk::text_list(parameters, "chains");
+  design.fixed = sdk::text_list(parameters, "fixed");
+  design.tied = sdk::text_list(parameters, "tied");
+  design.omit_at = sdk::text_list(parameters, "omit_at");
   design.omit = parameters.get_text("omit");
   design.temperature = static_cast<float>(parameters.get_float("temperature"));
   design.n = parameters.get_int("n");

@@ -65,8 +65,7 @@ struct DesignParameters {
   int64_t n = 1;
   uint64_t seed = 0;
 
-  /// Errors: kInvalidArgument (a list that is none).
-  static Result<DesignParameters> of(const sdk::Parameters& parameters);
+  static DesignParameters of(const sdk::Parameters& parameters);
   /// For the network. Errors: kInvalidArgument, naming the parameter and what the structure does not have.
   Result<SequenceDesign> apply_to(const BackbonePositions& positions);
 
@@ -79,8 +78,6 @@ struct DesignParameters {
   Status forbid(const BackbonePositions& positions);
 };
 
-/// A list of texts in JSON. parameter: named in errors.
-Result<std::vector<std::string>> texts_of_json(std::string_view json, const char* parameter);
 /// 1 at the positions of chains; all chains where there is no name.
 Result<std::vector<uint8_t>> positions_of_chains(const BackbonePositions& positions,
                                                  const std::vector<std::string>& chains);

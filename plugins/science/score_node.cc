@@ -73,12 +73,11 @@ Status ScoreSequenceNode::prepare(sdk::Specs, sdk::Plan plan) {
 
 Status ScoreSequenceNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const sdk::Parameters parameters = request.parameters();
-  const Result<std::vector<std::string>> chains = texts_of_json(parameters.get_text("chains"), "chains");
-  if (!chains.ok()) return chains.status();
+  const std::vector<std::string> chains = sdk::text_list(parameters, "chains");
   Result<BackboneWork> work = BackboneWork::begin(request, execution, model_);
   if (!work.ok()) return work.status();
   const BackbonePositions& positions = work->positions();
-  const Result<std::vector<uint8_t>> counted = positions_of_chains(positions, *chains);
+  const Result<std::vector<uint8_t>> counted = positions_of_chains(positions, chains);
   if (!counted.ok()) return counted.status();
   const Result<std::vector<std::vector<int32_t>>> sequences = sequences_of(request, positions);
   if (!sequences.ok()) return sequences.status();

@@ -96,16 +96,6 @@ Result<std::optional<Grammar>> read_grammar(const sdk::Parameters& parameters) {
 
 }  // namespace
 
-std::vector<std::string> read_text_list(std::string_view json) {
-  std::vector<std::string> texts;
-  const nlohmann::json list = nlohmann::json::parse(json, nullptr, false);
-  if (!list.is_array()) return texts;
-  for (const nlohmann::json& item : list) {
-    if (item.is_string()) texts.push_back(item.get<std::string>());
-  }
-  return texts;
-}
-
 Result<GenerationParameters> read_generation_parameters(const sdk::Parameters& parameters,
                                                         const Tokenizer& tokenizer) {
   GenerationParameters result;
@@ -114,7 +104,7 @@ Result<GenerationParameters> read_generation_parameters(const sdk::Parameters& p
   const auto integer = [&](const char* name) { return static_cast<int32_t>(parameters.get_int(name)); };
   result.max_tokens = parameters.get_int("max_tokens");
   result.n = integer("n");
-  result.stop = read_text_list(parameters.get_text("stop"));
+  result.stop = sdk::text_list(parameters, "stop");
   result.top_logprobs = parameters.is_set("logprobs") ? integer("logprobs") : -1;
   sampling.temperature = number("temperature");
   sampling.top_k = integer("top_k");
@@ -132,7 +122,7 @@ Result<GenerationParameters> read_generation_parameters(const sdk::Parameters& p
   sampling.dry_penalty_last_n = integer("dry_last_n");
   if (sampling.dry_multiplier > 0) {
     Result<std::vector<int32_t>> breakers =
-        breaker_tokens(read_text_list(parameters.get_text("dry_breakers")), tokenizer);
+        breaker_tokens(sdk::text_list(parameters, "dry_breakers"), tokenizer);
     if (!breakers.ok()) return breakers.status();
     sampling.dry_breakers = *std::move(breakers);
   }

@@ -32,8 +32,5 @@ struct GenerationParameters {
 Result<GenerationParameters> read_generation_parameters(const sdk::Parameters& parameters,
                                                         const Tokenizer& tokenizer);
 
-/// A "list<text>" parameter's JSON text, taken apart. Precondition: the host has checked it.
-std::vector<std::string> read_text_list(std::string_view json);
-
 }  // namespace weft::text
 #endif

@@ -194,7 +194,7 @@ Status ChooseNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const std::optional<TokenId> end = special.eot ? special.eot : special.eos;
   std::vector<Option> options;
   size_t longest = 0;
-  for (std::string& text : read_text_list(parameters.get_text("options"))) {
+  for (std::string& text : sdk::text_list(parameters, "options")) {
     Result<std::vector<TokenId>> ids =
         model_->tokenizer().encode(text, {.stop = [&request] { return request.cancelled(); }});
     if (!ids.ok()) return ids.status();
