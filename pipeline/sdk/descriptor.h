@@ -17,6 +17,7 @@
 #include <weft/sdk/model.h>
 #include <weft/sdk/node.h>
 
+#include <array>
 #include <limits>
 #include <span>
 
@@ -45,6 +46,17 @@ struct ParameterFields {
 constexpr weft_parameter parameter(const ParameterFields& fields) {
   return {sizeof(weft_parameter), fields.flags,   fields.name,    fields.type, fields.default_json,
           fields.minimum,         fields.maximum, fields.choices, fields.unit, fields.help};
+}
+/// The parameters of several tables in one, for node types that share some.
+template <size_t... kSizes>
+constexpr auto joined(const weft_parameter (&... parts)[kSizes]) {
+  std::array<weft_parameter, (kSizes + ...)> all{};
+  size_t next = 0;
+  const auto append = [&](const auto& part) {
+    for (const weft_parameter& item : part) all[next++] = item;
+  };
+  (append(parts), ...);
+  return all;
 }
 
 struct NodeFields {

@@ -30,7 +30,7 @@ constexpr weft_parameter kOwnParameters[] = {kModelParameter,
                                              kSeedParameter,
                                              kRngParameter};
 constexpr auto kParameters =
-    joined(kOwnParameters, kSamplingParameters, kPromptParameters, kSecondPassParameters);
+    sdk::joined(kOwnParameters, kSamplingParameters, kPromptParameters, kSecondPassParameters);
 
 /// Whether the UNet sees a mask and a masked picture beside the latents.
 bool paints_into_pictures(const DiffusionModel& model) {

@@ -4,7 +4,6 @@
 
 #include <weft/sdk/plugin.h>
 
-#include <array>
 #include <vector>
 
 #include "kernels/diffusion/noise/noise.h"
@@ -145,17 +144,6 @@ inline constexpr weft_parameter kSamplingParameters[] = {
                     .maximum = 1,
                     .help = "Noise that ddim (default 0) and tcd (default 0.3) add.",
                     .flags = WEFT_PARAMETER_PER_REQUEST | WEFT_PARAMETER_OPTIONAL})};
-
-template <size_t... kSizes>
-constexpr auto joined(const weft_parameter (&... parts)[kSizes]) {
-  std::array<weft_parameter, (kSizes + ...)> all{};
-  size_t next = 0;
-  const auto append = [&](const auto& part) {
-    for (const weft_parameter& item : part) all[next++] = item;
-  };
-  (append(parts), ...);
-  return all;
-}
 
 PromptOptions prompt_options(const sdk::Parameters& parameters);
 /// Errors: those of SamplingPlan::make. strength: of a picture to start from; 1 without one.

@@ -32,7 +32,7 @@ constexpr weft_parameter kTextOwnParameters[] = {
          .maximum = 64,
          .help =
              "Empty chunks are appended up to this number: both prompts of a picture need equally many."})};
-constexpr auto kTextParameters = joined(kTextOwnParameters, kPromptParameters);
+constexpr auto kTextParameters = sdk::joined(kTextOwnParameters, kPromptParameters);
 
 // ---- image.empty_latent ----------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ constexpr weft_port kInputs[] = {
         "With mask, for models made for inpainting: the picture from image.vae_encode with that mask.")};
 constexpr weft_parameter kOwnParameters[] = {kModelParameter, kProfileParameter, kSeedParameter,
                                              kRngParameter};
-constexpr auto kParameters = joined(kOwnParameters, kSamplingParameters);
+constexpr auto kParameters = sdk::joined(kOwnParameters, kSamplingParameters);
 constexpr weft_port kOutputs[] = {sdk::port("latent", kLatent, "The painted latents.")};
 
 /// Of a conditioning of which nothing is known: image.text_encode's default.

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <list>
 #include <optional>
 #include <string>
@@ -94,18 +93,8 @@ constexpr weft_parameter kFormat[] = {parameter(
      .choices = kFormats,
      .help = "auto: the model's chat template where it has one; chat: always; raw: the prompt as it is."})};
 
-template <size_t... kSizes>
-constexpr auto joined(const weft_parameter (&... parts)[kSizes]) {
-  std::array<weft_parameter, (kSizes + ...)> all{};
-  size_t next = 0;
-  const auto append = [&](const auto& part) {
-    for (const weft_parameter& item : part) all[next++] = item;
-  };
-  (append(parts), ...);
-  return all;
-}
-constexpr auto kGenerateParameters = joined(kOwnParameters, kFormat, kGenerationParameters);
-constexpr auto kChatParameters = joined(kOwnParameters, kGenerationParameters);
+constexpr auto kGenerateParameters = sdk::joined(kOwnParameters, kFormat, kGenerationParameters);
+constexpr auto kChatParameters = sdk::joined(kOwnParameters, kGenerationParameters);
 
 Truncation truncation(std::string_view name) {
   return name == "left" ? Truncation::kLeft : name == "middle" ? Truncation::kMiddle : Truncation::kError;
