@@ -28,9 +28,11 @@ constexpr const char* kLetters = "ACDEFGHIKLMNPQRSTVWY";
 class EmbedProtein : public weft::testing::NodeTest {
  protected:
   Status open(const fs::path& folder, const char* precision = "f32") {
-    auto model = open_model<ProteinBertModel>(folder.string(), {{"precision", precision}});
+    Result<std::unique_ptr<ProteinBertModel>> model = open_model<ProteinBertModel>(
+        folder.string(), {{"precision", ParameterValue(std::string(precision))}});
     if (!model.ok()) return model.status();
     model_ = *std::move(model);
+    models_["model"] = model_.get();
     return model_->load(nullptr);
   }
   /// The model of assets/golden/bert with a vocabulary of residues: X has no token, Z and B have.
@@ -51,11 +53,8 @@ class EmbedProtein : public weft::testing::NodeTest {
     for (const Value& value : texts) handles.push_back(value.get());
     weft_value* list = nullptr;
     EXPECT_EQ(value_api()->make_list(handles.data(), handles.size(), "text", &list), WEFT_OK);
-    models_["model"] = model_.get();
-    NodeResult result = run(kEmbedProteinNode, {Value(), Value::adopt(list)},
-                            {{"likelihoods", std::string("\"") + likelihoods + "\""}});
-    models_.clear();
-    return result;
+    return run(kEmbedProteinNode, {Value(), Value::adopt(list)},
+               {{"likelihoods", std::string("\"") + likelihoods + "\""}});
   }
   static std::vector<float> floats(const Value& value) {
     weft_tensor tensor{};
