@@ -55,7 +55,7 @@ Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
             .n_context = model_->chunk_length(),
             .history_slots = 0};
   const uint32_t threads = host_.executor().max_threads();
-  Scratch measure;
+  Scratch measure = measuring_scratch(*model_);
   place_prompts(measure, *model_, 2, 1);
   measure.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
   measure.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
@@ -63,7 +63,7 @@ Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
   measure_encoding(measure, *model_, 2, 1, threads);
   UNetCalls::measure(measure, *model_, shape_, 1, threads);
   measure_decoding(measure, *model_, shape_.height, shape_.width, 0, threads);
-  plan.set_workspace_bytes(measure.peak_bytes());
+  host_bytes_ = plan_memory(*model_, measure, plan);
   plan.set_output(0, sdk::bytes_spec(4096));
   return {};
 }
@@ -72,21 +72,20 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   if (model_->unet().config().in_channels != model_->latent_channels()) {
     return Status(StatusCode::kUnsupported, "an inpainting model is not measured").at(model_->path());
   }
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  Result<ModelCompute> compute = ModelCompute::begin(*model_, host_, execution, host_bytes_);
+  if (!compute.ok()) return compute.status();
+  Scratch& scratch = compute->scratch();
   EncodedPrompts prompts = place_prompts(scratch, *model_, 2, 1);
   const std::span<float> latents =
       scratch.take<float>(images_ * shape_.height * shape_.width * model_->latent_channels());
   const std::span<float> first_noise = scratch.take<float>(static_cast<int64_t>(latents.size()));
   const std::span<uint8_t> pixels = scratch.take<uint8_t>(size_ * size_ * 3);
   const StopRequest stop = stop_request(request);
-  const Executor executor = host_.executor();
 
-  const std::array<PromptText, 2> texts = {PromptText{"", true},
-                                           PromptText{"a photograph of an apple", true}};
+  const std::array<PromptText, 2> texts = {PromptText{"", true}, PromptText{"apple", true}};
   const PromptOptions options{.max_chunks = 1};
-  const auto text_s = sdk::median_seconds(request, repetitions_, [&] {
-    return encode_prompts(*model_, texts, options, prompts, scratch, executor, stop);
-  });
+  const auto text_s = sdk::median_seconds(
+      request, repetitions_, [&] { return encode_prompts(*compute, texts, options, prompts, stop); });
   if (!text_s.ok()) return text_s.status();
 
   Result<diffusion::SamplerConfig> config = model_->sampler_config(diffusion::Sampler::kEuler);
@@ -120,14 +119,12 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
                                      request.progress(done, total, "steps");
                                    },
                                .stop = stop};
-  if (Status status = denoise(*model_, shape_, inputs, latents, scratch, executor); !status.ok())
-    return status;
+  if (Status status = denoise(*compute, shape_, inputs, latents); !status.ok()) return status;
 
   const std::span<const float> first = latents.first(latents.size() / static_cast<size_t>(images_));
   for (int64_t i = 0; i < repetitions_; ++i) {
     const sdk::Stopwatch watch;
-    Status status = decode_picture(*model_, first, shape_.height, shape_.width, 0, pixels.data(), scratch,
-                                   executor, stop);
+    Status status = decode_picture(*compute, first, shape_.height, shape_.width, 0, pixels.data(), stop);
     if (!status.ok()) return status;
     decode_s.push_back(watch.seconds());
   }

@@ -25,6 +25,7 @@ class BenchNode {
   const DiffusionModel* model_;
   int64_t size_, steps_, images_, repetitions_;
   DenoisingShape shape_;
+  uint64_t host_bytes_ = 0;
 };
 
 extern const weft_node_type kBenchNode;

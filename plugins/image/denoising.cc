@@ -49,10 +49,10 @@ Buffers place(Scratch& scratch, const DiffusionModel& model, const DenoisingShap
   b.guidance = scratch.take<float>(rows * config.guidance_width);
   const UNetExtent extent{rows, shape.height, shape.width, shape.n_context};
   b.control = ControlPass::place(scratch, model, extent, shape.controls);
-  int64_t workspace = model.unet().workspace_bytes(extent, n_threads);
+  int64_t workspace = unet_workspace_bytes(model, extent, n_threads);
   if (shape.controls > 0)
     workspace = std::max(workspace, ControlPass::workspace_bytes(model, extent, n_threads));
-  b.workspace = scratch.take<std::byte>(workspace);
+  b.workspace = scratch.take_for_network(workspace);
   b.noise_a = scratch.take<float>(shape.images * picture);
   b.noise_b = scratch.take<float>(shape.images * picture);
   b.chw = scratch.take<float>(picture);
@@ -212,14 +212,14 @@ void Denoising::fill_extra(std::span<float> extra) const {
 }
 
 // What the UNet said, and with it the step.
-Status Denoising::take(const Rows& rows, Scratch& scratch, Executor executor) {
+Status Denoising::take(const Rows& rows, ModelCompute& compute) {
   const std::span<float> output = rows.part(rows.b.output);
   guide(output);
   const std::span<const float> of_images = output.first(static_cast<size_t>(shape_.images * picture_));
   const diffusion::SamplingPlan& plan = *in_.plan;
   if (in_.previews != nullptr) {
     const PreviewShape shape{shape_.images, {shape_.height, shape_.width, model_.latent_channels()}};
-    Status shown = in_.previews->show(plan, call_, shape, latents_, of_images, scratch, executor, in_.stop);
+    Status shown = in_.previews->show(plan, call_, shape, latents_, of_images, compute, in_.stop);
     if (!shown.ok()) return shown;
   }
   const auto draw = [&](int64_t image, std::span<float> into) {
@@ -268,7 +268,7 @@ void UNetCalls::measure(Scratch& scratch, const DiffusionModel& model, const Den
       DenoisingShape actual = shape;
       actual.n_context = tokens;
       if (rows > 2 * shape.images) actual.controls = 0;
-      const int64_t mark = scratch.mark();
+      const Scratch::Mark mark = scratch.mark();
       place(scratch, model, actual, rows, n_threads);
       if (shape.watched == DenoisingShape::Watched::kByPreviews) {
         measure_previews(scratch, model, {shape.images, {shape.height, shape.width, model.latent_channels()}},
@@ -279,7 +279,8 @@ void UNetCalls::measure(Scratch& scratch, const DiffusionModel& model, const Den
   }
 }
 
-void UNetCalls::advance(std::span<Denoising* const> denoisings, Scratch& scratch) {
+void UNetCalls::advance(std::span<Denoising* const> denoisings) {
+  Scratch& scratch = compute_.scratch();
   std::vector<Denoising*> left;
   for (Denoising* denoising : denoisings) {
     if (!denoising->finished() && denoising->stops())
@@ -291,8 +292,8 @@ void UNetCalls::advance(std::span<Denoising* const> denoisings, Scratch& scratch
       return left.front()->shares_calls_with(*other);
     });
     const std::span<Denoising* const> together(left.begin(), apart);
-    const int64_t mark = scratch.mark();
-    if (Status status = call(together, scratch); !status.ok()) {
+    const Scratch::Mark mark = scratch.mark();
+    if (Status status = call(together); !status.ok()) {
       for (Denoising* denoising : together) denoising->status_ = status;
     }
     scratch.release(mark);
@@ -300,7 +301,7 @@ void UNetCalls::advance(std::span<Denoising* const> denoisings, Scratch& scratch
   }
 }
 
-Status UNetCalls::call(std::span<Denoising* const> together, Scratch& scratch) {
+Status UNetCalls::call(std::span<Denoising* const> together) {
   // A call goes on while anybody wants it.
   std::span<Denoising* const> asked = together;
   const StopRequest stop{[](void* context) {
@@ -309,7 +310,7 @@ Status UNetCalls::call(std::span<Denoising* const> together, Scratch& scratch) {
                          },
                          &asked};
   if (!use_) {
-    Result<ModelStages::Use> use = model_.enter(ModelStage::kUNet, stop);
+    Result<ModelStages::Use> use = compute_.enter(ModelStage::kUNet, stop);
     if (!use.ok()) return use.status();
     use_.emplace(*std::move(use));
   }
@@ -319,8 +320,8 @@ Status UNetCalls::call(std::span<Denoising* const> together, Scratch& scratch) {
   shape.controls = static_cast<int64_t>(any.in_.controls.list.size());
   int64_t n = 0;
   for (const Denoising* denoising : together) n += denoising->rows();
-  Buffers b = place(scratch, model_, shape, n, executor_.max_threads());
-  if (!scratch.fits())
+  Buffers b = place(compute_.scratch(), model_, shape, n, compute_.executor().max_threads());
+  if (!compute_.scratch().fits())
     return Status(StatusCode::kOutOfMemory, "a call of the UNet is beyond what was planned");
   std::vector<Denoising::Rows> rows;
   rows.reserve(together.size());
@@ -344,30 +345,30 @@ Status UNetCalls::call(std::span<Denoising* const> together, Scratch& scratch) {
                     .guidance = view(b.guidance, {n, config.guidance_width})};
   if (!any.in_.controls.empty()) {
     Status status = b.control.apply(model_, any.in_.controls, *any.in_.plan, any.call_, inputs, b.workspace,
-                                    executor_, stop);
+                                    compute_.executor(), stop);
     if (!status.ok()) return status;
   }
   const TensorView output = view(b.output, {n, h, w, model_.latent_channels()});
-  Status status = model_.unet().forward(inputs, output, b.workspace, executor_, stop);
+  Status status = compute_.predict(inputs, output, b.workspace, stop);
   if (!status.ok()) return status;
   for (size_t i = 0; i < together.size(); ++i) {
-    together[i]->status_ = together[i]->take(rows[i], scratch, executor_);
+    together[i]->status_ = together[i]->take(rows[i], compute_);
   }
   return {};
 }
 
-Status denoise(const DiffusionModel& model, const DenoisingShape& shape, DenoisingInputs inputs,
-               std::span<float> latents, Scratch& scratch, Executor executor) {
-  Denoising denoising(model, shape, std::move(inputs), latents);
-  UNetCalls calls(model, executor);
-  while (!denoising.finished()) calls.advance(std::array{&denoising}, scratch);
+Status denoise(ModelCompute& compute, const DenoisingShape& shape, DenoisingInputs inputs,
+               std::span<float> latents) {
+  Denoising denoising(compute.model(), shape, std::move(inputs), latents);
+  UNetCalls calls(compute);
+  while (!denoising.finished()) calls.advance(std::array{&denoising});
   return denoising.status();
 }
 
 void draw_first_noise(std::span<diffusion::NoiseGenerator> generators, int64_t channels, Scratch& scratch,
                       std::span<float> noise) {
   const size_t one = noise.size() / generators.size();
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   const std::span<float> chw = scratch.take<float>(static_cast<int64_t>(one));
   for (size_t i = 0; i < generators.size(); ++i) {
     draw_latent_noise(generators[i], channels, chw, noise.subspan(i * one, one));

@@ -3,16 +3,14 @@
 ///
 /// A picture's latents depend on its seed, the prompts and the parameters, not on what else goes through a call. Requests
 /// share calls if their latents have one size, their prompts one length, and no control networks act on them.
-/// Ownership: a Denoising refers to model, latents and what its inputs refer to. Thread safety: one thread; scratch belongs
-/// to one call.
+/// Ownership: a Denoising refers to model, latents and what its inputs refer to. Thread safety: one thread.
 ///
 ///   Denoising a(model, shape, inputs_a, latents_a), b(model, shape, inputs_b, latents_b);
-///   UNetCalls calls(model, executor);
-///   while (!a.finished() || !b.finished()) calls.advance(std::array{&a, &b}, scratch);
+///   UNetCalls calls(compute);
+///   while (!a.finished() || !b.finished()) calls.advance(std::array{&a, &b});
 #ifndef WEFT_PLUGINS_IMAGE_DENOISING_H
 #define WEFT_PLUGINS_IMAGE_DENOISING_H
 
-#include <weft/sdk/executor.h>
 #include <weft/sdk/status.h>
 
 #include <cstdint>
@@ -24,10 +22,9 @@
 #include "kernels/diffusion/sampling_plan.h"
 #include "kernels/layers/stop_request.h"
 #include "plugins/image/control.h"
-#include "plugins/image/diffusion_model.h"
+#include "plugins/image/model_compute.h"
 #include "plugins/image/preview.h"
 #include "plugins/image/prompt_encoding.h"
-#include "plugins/image/scratch.h"
 
 namespace weft::image {
 
@@ -93,7 +90,7 @@ class Denoising {
   void fill(const Rows& rows) const;
   void fill_sizes(std::span<float> sizes, bool is_positive) const;
   void fill_extra(std::span<float> extra) const;
-  Status take(const Rows& rows, Scratch& scratch, Executor executor);
+  Status take(const Rows& rows, ModelCompute& compute);
   void guide(std::span<float> output) const;
   void keep_outside_of_mask(std::span<float> noised);
 
@@ -109,27 +106,27 @@ class Denoising {
 /// The UNet, called for several requests at once.
 class UNetCalls {
  public:
-  UNetCalls(const DiffusionModel& model, Executor executor) : model_(model), executor_(executor) {}
+  explicit UNetCalls(ModelCompute& compute) : compute_(compute), model_(compute.model()) {}
 
   /// What advance() takes of the scratch for up to `requests` of this shape.
   static void measure(Scratch& scratch, const DiffusionModel& model, const DenoisingShape& shape,
                       int64_t requests, uint32_t n_threads);
   /// One call further with each that has not finished; what goes wrong is in the status of those that it concerns.
-  void advance(std::span<Denoising* const> denoisings, Scratch& scratch);
+  void advance(std::span<Denoising* const> denoisings);
   /// Lets go of the UNet's weights, which advance() holds on to: before other networks of the model are used.
   void leave() { use_.reset(); }
 
  private:
-  Status call(std::span<Denoising* const> together, Scratch& scratch);
+  Status call(std::span<Denoising* const> together);
 
+  ModelCompute& compute_;
   const DiffusionModel& model_;
-  const Executor executor_;
   std::optional<ModelStages::Use> use_;
 };
 
 /// One request alone, from beginning to end. Memory: UNetCalls::measure for one. Errors: as Denoising::status().
-Status denoise(const DiffusionModel& model, const DenoisingShape& shape, DenoisingInputs inputs,
-               std::span<float> latents, Scratch& scratch, Executor executor);
+Status denoise(ModelCompute& compute, const DenoisingShape& shape, DenoisingInputs inputs,
+               std::span<float> latents);
 
 /// The first noise of every picture, each from its own generator. noise: [generators, h, w, c]. scratch: of the size of one
 /// picture, placed and given back here.

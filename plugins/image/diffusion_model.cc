@@ -1,8 +1,5 @@
 #include "plugins/image/diffusion_model.h"
 
-#include <weft/abi/draft/loading.h>
-#include <weft/sdk/measure.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -21,12 +18,14 @@ namespace {
 constexpr const char* kResidencies[] = {"auto", "whole", "staged", nullptr};
 
 constexpr weft_parameter kParameters[] = {
+    kDeviceParameter,
     sdk::parameter(
         {.name = "precision",
          .type = "choice",
          .default_json = "\"auto\"",
          .choices = kPrecisions,
-         .help = "What the networks compute in. auto: bf16 where the processor multiplies it, else f32."}),
+         .help = "What the networks compute in. auto: bf16 on devices and where the processor multiplies it, "
+                 "else f32."}),
     sdk::parameter(
         {.name = "residency",
          .type = "choice",
@@ -94,23 +93,6 @@ Result<std::vector<AdapterEntry>> read_adapters(std::string_view json) {
   return entries;
 }
 
-// Whether the run for which a model is loaded has been cancelled.
-StopRequest load_stop_request(const sdk::Host& host) {
-  const auto* loading = host.extension<weft_loading_api>(WEFT_LOADING_ID);
-  if (loading == nullptr) return {};
-  return {[](void* context) {
-            const auto* api = static_cast<const weft_loading_api*>(context);
-            return api->cancelled(api->self) != 0;
-          },
-          const_cast<void*>(static_cast<const void*>(loading))};
-}
-
-// Bytes of weights that models may take together; 0: no limit.
-uint64_t host_limit_bytes(const sdk::Host& host) {
-  const auto* loading = host.extension<weft_loading_api>(WEFT_LOADING_ID);
-  return loading != nullptr ? loading->limit_bytes(loading->self) : 0;
-}
-
 Status file_missing(const std::string& model) {
   return Status(StatusCode::kNotFound, "the checkpoint has no tokenizer")
       .at(model)
@@ -131,7 +113,11 @@ Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSou
   if (!checkpoint.ok()) return checkpoint.status();
   model->checkpoint_.emplace(*std::move(checkpoint));
   const sdk::Parameters parameters = source.parameters();
-  model->compute_ = compute_type(parameters.get_text("precision"));
+  Result<std::optional<ModelDevice>> device = ModelDevice::open(parameters);
+  if (!device.ok()) return device.status();
+  model->device_ = *std::move(device);
+  const std::string_view precision = parameters.get_text("precision");
+  model->compute_ = model->device_ && precision == "auto" ? DType::kBF16 : compute_type(precision);
   if (Status status = model->merge_adapters(parameters.get_text("lora")); !status.ok()) return status;
   if (Status status = model->open_networks(model->compute_); !status.ok()) return status;
   if (Status status = model->open_tokenizers(std::string(parameters.get_text("tokenizer"))); !status.ok()) {
@@ -232,6 +218,8 @@ Status DiffusionModel::open_controls(std::string_view json) {
   Result<std::vector<NamedControl>> controls = open_control_networks(
       json, base, unet_->config(), latent_channels(), vae_->config().factor(), compute_);
   if (!controls.ok()) return controls.status();
+  if (device_ && !controls->empty())
+    return device_->lacks("control networks").at("model parameter 'control'");
   controls_ = *std::move(controls);
   return {};
 }
@@ -241,6 +229,11 @@ Status DiffusionModel::open_preview(std::string_view path) {
   const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
   Result<TaesdCheckpoint> checkpoint = TaesdCheckpoint::open(base / path);
   if (!checkpoint.ok()) return checkpoint.status();
+  if (device_) {  // results do not depend on it
+    host_.log(WEFT_LOG_INFO,
+              "previews on " + device_->name() + " are a linear guess: tiny autoencoders run on the CPU");
+    return {};
+  }
   preview_checkpoint_.emplace(*std::move(checkpoint));
   const TaesdConfig& config = preview_checkpoint_->config();
   if (config.latent_channels != latent_channels() || config.image_channels != 3) {
@@ -316,90 +309,6 @@ Status DiffusionModel::note_files(const sdk::ModelSource& source) {
   }
   if (!weights.empty()) weights_key_ = digest_of(weights);
   return {};
-}
-
-int64_t DiffusionModel::packed_bytes(ModelStage stage) const {
-  if (stage == ModelStage::kUNet) {
-    int64_t bytes = unet_->packed_weights_bytes() + (preview_ ? preview_->packed_weights_bytes() : 0);
-    for (const NamedControl& control : controls_) bytes += control.network.packed_weights_bytes();
-    return bytes;
-  }
-  if (stage == ModelStage::kVae) return vae_->packed_weights_bytes();
-  int64_t bytes = 0;
-  for (const TextEncoder& encoder : text_encoders_) bytes += encoder.network.packed_weights_bytes();
-  return bytes;
-}
-
-void DiffusionModel::choose_residency(std::string_view name) {
-  int64_t all = 0;
-  for (const ModelStage stage : kModelStages) all += packed_bytes(stage);
-  const uint64_t limit = host_limit_bytes(host_);
-  const bool staged =
-      name == "staged" || (name == "auto" && limit > 0 && static_cast<uint64_t>(all) > limit / 2);
-  stages_ = std::make_unique<ModelStages>(
-      staged ? ModelStages::Keeps::kOne : ModelStages::Keeps::kAll,
-      [this](ModelStage stage, const StopRequest& stop) { return load_stage(stage, stop); },
-      [this](ModelStage stage) { unload_stage(stage); });
-}
-
-Result<weft_model_estimate> DiffusionModel::estimate() const {
-  int64_t resident = 0, mapped = 0;
-  for (const ModelStage stage : kModelStages) {
-    const int64_t bytes = packed_bytes(stage);
-    resident = stages_->keeps() == ModelStages::Keeps::kOne ? std::max(resident, bytes) : resident + bytes;
-  }
-  for (const TextEncoder& encoder : text_encoders_) {
-    resident += static_cast<int64_t>(encoder.learned_embeddings.size() * sizeof(float));
-    mapped += encoder.network.mapped_bytes();
-  }
-  return sdk::model_estimate(static_cast<uint64_t>(resident), static_cast<uint64_t>(mapped));
-}
-
-Status DiffusionModel::load(weft_stream* /*stream*/) {
-  const sdk::Stopwatch watch;
-  if (Status status = stages_->load_all(load_stop_request(host_)); !status.ok()) return status;
-  load_seconds_ = watch.seconds();
-  return {};
-}
-
-void DiffusionModel::evict() { stages_->unload_all(); }
-
-Status DiffusionModel::load_stage(ModelStage stage, const StopRequest& stop) {
-  std::unique_ptr<PackedWeightStore>& store = stores_[static_cast<size_t>(stage)];
-  store = packed_weight_store(host_, weights_key_);
-  const auto load = [&](auto& network, const std::string& part) -> Status {
-    const std::string key = weights_key_.empty() ? std::string() : weights_key_ + "." + part;
-    Status status = network.load(*store, key, host_.executor(), stop);
-    return status.ok() ? status : std::move(status).at(path_);
-  };
-  if (stage == ModelStage::kUNet) {
-    Status status = load(*unet_, "unet");
-    for (size_t i = 0; status.ok() && i < controls_.size(); ++i) {
-      status = controls_[i].network.load(*store, control_keys_[i], host_.executor(), stop);
-    }
-    if (status.ok() && preview_) status = preview_->load(*store, preview_key_, host_.executor(), stop);
-    return status;
-  }
-  if (stage == ModelStage::kVae) return load(*vae_, "vae");
-  for (size_t i = 0; i < text_encoders_.size(); ++i) {
-    if (Status status = load(text_encoders_[i].network, "text" + std::to_string(i)); !status.ok()) {
-      return status;
-    }
-  }
-  return {};
-}
-
-void DiffusionModel::unload_stage(ModelStage stage) {
-  if (stage == ModelStage::kUNet) {
-    unet_->unload();
-    for (NamedControl& control : controls_) control.network.unload();
-    if (preview_) preview_->unload();
-  }
-  if (stage == ModelStage::kVae) vae_->unload();
-  if (stage == ModelStage::kText) {
-    for (TextEncoder& encoder : text_encoders_) encoder.network.unload();
-  }
-  stores_[static_cast<size_t>(stage)].reset();
 }
 
 Result<diffusion::SamplerConfig> DiffusionModel::sampler_config(

@@ -3,7 +3,7 @@
 ///
 /// open() maps the files and reads headers and vocabularies; every tensor that is missing, of another shape or unknown is
 /// listed. load() packs the weights, or maps them from the host's cache; where memory does not suffice for all networks at
-/// once, enter() does it for those of a stage. Ownership: the host's residency owns it; nodes
+/// once, enter() does it for those of a stage. On a device they are uploaded. Ownership: the host's residency owns it; nodes
 /// borrow it. Thread safety: const members of a loaded model may be used by several nodes at once.
 #ifndef WEFT_PLUGINS_IMAGE_DIFFUSION_MODEL_H
 #define WEFT_PLUGINS_IMAGE_DIFFUSION_MODEL_H
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "kernels/diffusion/sampler_config.h"
+#include "kernels/layers/model_device.h"
 #include "kernels/networks/clip_text/clip_text.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/taesd_checkpoint.h"
@@ -79,9 +80,12 @@ class DiffusionModel {
   /// Width of the pooled text that SDXL wants; 0: none.
   int64_t pooled_width() const;
   double load_seconds() const { return load_seconds_; }
-  /// Keeps the networks of a stage in memory while the result lives; whoever computes with one asks first.
-  Result<ModelStages::Use> enter(ModelStage stage, const StopRequest& stop) const {
-    return stages_->enter(stage, stop);
+  /// Null: on the CPU.
+  const ModelDevice* device() const { return device_ ? &*device_ : nullptr; }
+  /// Keeps the networks of a stage in memory while the result lives; whoever computes with one asks first. stream: of an
+  /// execution on the model's device.
+  Result<ModelStages::Use> enter(ModelStage stage, const StopRequest& stop, weft_stream* stream) const {
+    return stages_->enter(stage, stop, stream);
   }
   /// Whether a stage's networks leave memory when another stage is entered.
   bool networks_take_turns() const { return stages_->keeps() == ModelStages::Keeps::kOne; }
@@ -92,8 +96,10 @@ class DiffusionModel {
   Status merge_adapters(std::string_view json);
   Status open_networks(DType compute);
   void choose_residency(std::string_view name);
-  int64_t packed_bytes(ModelStage stage) const;
+  /// What a stage's weights take where they are loaded.
+  int64_t loaded_bytes(ModelStage stage) const;
   Status load_stage(ModelStage stage, const StopRequest& stop);
+  Status load_stage_on_device(ModelStage stage, const StopRequest& stop, weft_stream* stream);
   void unload_stage(ModelStage stage);
   Status open_tokenizers(const std::string& given);
   Status open_embeddings(std::string_view json);
@@ -105,6 +111,7 @@ class DiffusionModel {
   sdk::Host host_;
   std::string path_;
   std::string weights_key_;  // empty: the host keeps nothing
+  std::optional<ModelDevice> device_;
   DType compute_ = DType::kF32;
   double load_seconds_ = 0;
   int64_t default_side_ = 512;
@@ -121,7 +128,8 @@ class DiffusionModel {
   std::string preview_key_;                // of its packed weights
   std::vector<std::string> control_keys_;  // of their packed weights, as weights_key_
   std::array<std::unique_ptr<PackedWeightStore>, std::size(kModelStages)>
-      stores_;  // of the loaded weights, by stage
+      stores_;                                                       // of the loaded weights, by stage
+  std::array<sdk::Buffer, std::size(kModelStages)> device_weights_;  // likewise
   std::unique_ptr<ModelStages> stages_;
 };
 

@@ -50,14 +50,13 @@ double unet_seconds(const DiffusionModel& model, const DenoisingShape& shape) {
 class GenerateNode::Job final : public Painting {
  public:
   Job(const GenerateNode& node, sdk::Request& request, const sdk::Execution& execution, const Kept& kept,
-      Scratch& scratch)
+      ModelCompute& compute)
       : node_(node),
         model_(*node.model_),
         request_(request),
         execution_(execution),
         kept_(kept),
-        scratch_(scratch),
-        executor_(node.host_.executor()) {}
+        compute_(compute) {}
 
   Result<Denoising*> next() override {
     if (!first_) return begin();
@@ -82,8 +81,7 @@ class GenerateNode::Job final : public Painting {
   sdk::Request& request_;
   const sdk::Execution& execution_;
   Kept kept_;
-  Scratch& scratch_;
-  const Executor executor_;
+  ModelCompute& compute_;
   std::vector<diffusion::NoiseGenerator> generators_;
   std::optional<diffusion::SamplingPlan> plan_, second_plan_;
   std::optional<Previews> previews_;
@@ -175,10 +173,10 @@ Status GenerateNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   slots_ = slots_for(shape_, max_requests_);
   if (second_) slots_ = std::min(slots_, slots_for(second_shape_, max_requests_));
   plan.set_max_batch(static_cast<uint32_t>(slots_));
-  Scratch memory;
+  Scratch memory = measuring_scratch(*model_);
   measure(memory);
   const LatentExtent last = extent_of(second_ ? second_shape_ : shape_);
-  plan.set_workspace_bytes(memory.peak_bytes());
+  host_bytes_ = plan_memory(*model_, memory, plan);
   plan.set_output(0, picture_spec(WEFT_DTYPE_U8, images_, last.height * factor, last.width * factor, 3));
   plan.set_cost_seconds(seconds);
   return {};
@@ -210,7 +208,7 @@ Status GenerateNode::Job::encode_texts() {
       PromptText{prompt.as_text(), true}};
   PromptOptions options = prompt_options(node_.parameters_);
   options.max_chunks = node_.max_chunks_;
-  return encode_prompts(model_, texts, options, kept_.prompts, scratch_, executor_, stop());
+  return encode_prompts(compute_, texts, options, kept_.prompts, stop());
 }
 
 Status GenerateNode::Job::prepare_latents(double strength) {
@@ -218,7 +216,7 @@ Status GenerateNode::Job::prepare_latents(double strength) {
   if (!has_mask) kept_.mask = kept_.masked_picture = {};
   if (!request_.input(kImage)) {
     kept_.picture = kept_.mask = kept_.masked_picture = {};
-    draw_first_noise(generators_, model_.latent_channels(), scratch_, kept_.first_noise);
+    draw_first_noise(generators_, model_.latent_channels(), compute_.scratch(), kept_.first_noise);
     return {};
   }
   const Result<Picture> picture = input_picture(request_, kImage, "image");
@@ -232,11 +230,11 @@ Status GenerateNode::Job::prepare_latents(double strength) {
     kept_.picture = {};  // what such a model paints from noise alone needs no picture but the masked one
   } else {
     if (!draws) kept_.picture = kept_.picture.first(kept_.picture.size() / generators_.size());
-    Status status = encode_picture(model_, picture->view, 0, nullptr, drawn, node_.tile_, kept_.picture,
-                                   scratch_, executor_, stop());
+    Status status =
+        encode_picture(compute_, picture->view, 0, nullptr, drawn, node_.tile_, kept_.picture, stop());
     if (!status.ok()) return status;
   }
-  draw_first_noise(generators_, model_.latent_channels(), scratch_, kept_.first_noise);
+  draw_first_noise(generators_, model_.latent_channels(), compute_.scratch(), kept_.first_noise);
   return has_mask ? encode_masked(picture->view, drawn) : Status();
 }
 
@@ -250,12 +248,12 @@ Status GenerateNode::Job::encode_masked(const ImageView& picture,
     kept_.masked_picture =
         kept_.masked_picture.first(kept_.masked_picture.size() / static_cast<size_t>(node_.images_));
   if (paints_into_pictures(model_)) {
-    return encode_picture(model_, picture, 0, &mask->view, generators, node_.tile_, kept_.masked_picture,
-                          scratch_, executor_, stop());
+    return encode_picture(compute_, picture, 0, &mask->view, generators, node_.tile_, kept_.masked_picture,
+                          stop());
   }
   // diffusers encodes the masked picture for every model: what that draws is gone for later steps.
   if (!generators.empty())
-    draw_first_noise(generators, model_.latent_channels(), scratch_, kept_.masked_picture);
+    draw_first_noise(generators, model_.latent_channels(), compute_.scratch(), kept_.masked_picture);
   return {};
 }
 
@@ -290,7 +288,7 @@ Result<Denoising*> GenerateNode::Job::begin() {
   const Result<diffusion::Prediction> predicts = prediction(model_, parameters);
   if (!predicts.ok()) return predicts.status();
   previews_.emplace(request_, model_, *predicts);
-  if (Status ready = previews_->prepare(scratch_, executor_, stop()); !ready.ok()) return ready;
+  if (Status ready = previews_->prepare(compute_, stop()); !ready.ok()) return ready;
   inputs_ = {.plan = &*plan_,
              .guidance = parameters.get_float("cfg"),
              .guidance_rescale = parameters.get_float("guidance_rescale"),
@@ -315,14 +313,13 @@ Result<Denoising*> GenerateNode::Job::paint_on() {
   const LatentExtent from = node_.extent_of(node_.shape_), to = node_.extent_of(node_.second_shape_);
   const auto from_one = static_cast<size_t>(from.count()), to_one = static_cast<size_t>(to.count());
   for (size_t i = 0; i < static_cast<size_t>(node_.images_); ++i) {
-    Status status =
-        enlarge(model_, *node_.second_, kept_.latents.subspan(i * from_one, from_one), from,
-                kept_.enlarged.subspan(i * to_one, to_one), to, node_.tile_, scratch_, executor_, stop());
+    Status status = enlarge(compute_, *node_.second_, kept_.latents.subspan(i * from_one, from_one), from,
+                            kept_.enlarged.subspan(i * to_one, to_one), to, node_.tile_, stop());
     if (!status.ok()) return status;
   }
   // The same seeds again: noise of another size.
   generators_ = noise_generators(request_.parameters(), node_.images_);
-  draw_first_noise(generators_, model_.latent_channels(), scratch_, kept_.second_noise);
+  draw_first_noise(generators_, model_.latent_channels(), compute_.scratch(), kept_.second_noise);
   inputs_.plan = &*second_plan_;
   inputs_.generators = generators_;
   inputs_.first_noise = kept_.second_noise;
@@ -345,8 +342,8 @@ Result<Denoising*> GenerateNode::Job::finish() {
   const auto one = static_cast<size_t>(extent.count());
   for (int64_t i = 0; i < node_.images_; ++i) {
     Status status =
-        decode_picture(model_, latents.subspan(static_cast<size_t>(i) * one, one), extent.height,
-                       extent.width, node_.tile_, made->view.row<uint8_t>(i, 0), scratch_, executor_, stop());
+        decode_picture(compute_, latents.subspan(static_cast<size_t>(i) * one, one), extent.height,
+                       extent.width, node_.tile_, made->view.row<uint8_t>(i, 0), stop());
     if (!status.ok()) return status;
   }
   Status status = request_.set_output(0, weft::image::finish(request_, *made));
@@ -355,13 +352,13 @@ Result<Denoising*> GenerateNode::Job::finish() {
 }
 
 Status GenerateNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  Result<ModelCompute> compute = ModelCompute::begin(*model_, host_, execution, host_bytes_);
+  if (!compute.ok()) return compute.status();
   std::vector<Kept> kept;
-  for (int64_t i = 0; i < slots_; ++i) kept.push_back(place(scratch));
-  paint_together(requests, execution, *model_, host_.executor(), scratch, kept.size(),
-                 [&](sdk::Request& request, size_t slot) {
-                   return std::make_unique<Job>(*this, request, execution, kept[slot], scratch);
-                 });
+  for (int64_t i = 0; i < slots_; ++i) kept.push_back(place(compute->scratch()));
+  paint_together(requests, execution, *compute, kept.size(), [&](sdk::Request& request, size_t slot) {
+    return std::make_unique<Job>(*this, request, execution, kept[slot], *compute);
+  });
   return {};
 }
 

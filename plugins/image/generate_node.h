@@ -53,6 +53,7 @@ class GenerateNode {
   int64_t max_chunks_ = 1;
   uint32_t max_requests_;  // 0: not known
   int64_t slots_ = 1;      // requests at a time
+  uint64_t host_bytes_ = 0;
 };
 
 extern const weft_node_type kGenerateNode;

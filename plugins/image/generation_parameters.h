@@ -159,7 +159,7 @@ struct PictureSize {
   int64_t height = 0, width = 0;
 };
 Result<PictureSize> picture_size(const DiffusionModel& model, const sdk::Parameters& parameters);
-/// The parameter "tile" in latents. Errors: kInvalidArgument (mostly overlap).
+/// The parameter "tile" in latents. Errors: kInvalidArgument (mostly overlap), kUnsupported (on a device).
 Result<int64_t> tile_size(const DiffusionModel& model, const sdk::Parameters& parameters);
 /// The size of a larger picture that follows from a smaller one: sides as wanted, or where that is 0 `scale` times as long,
 /// to the nearest that the model takes. Errors: kInvalidArgument.

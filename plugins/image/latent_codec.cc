@@ -13,20 +13,13 @@ struct DecodeScratch {
   std::span<std::byte> workspace;
 };
 
-// Pictures within one tile are not cut.
-bool is_cut(int64_t height, int64_t width, int64_t tile) {
-  return tile > 0 && (height > tile || width > tile);
-}
-
 DecodeScratch place_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
                              int64_t tile, uint32_t n_threads) {
   const VaeConfig& config = model.vae().config();
   DecodeScratch s;
   s.latents = scratch.take<float>(height * width * config.latent_channels);
   s.pixels = scratch.take<float>(height * width * config.factor() * config.factor() * config.image_channels);
-  s.workspace = scratch.take<std::byte>(
-      is_cut(height, width, tile) ? model.vae().tiled_decode_workspace_bytes(height, width, tile, n_threads)
-                                  : model.vae().decode_workspace_bytes(1, height, width, n_threads));
+  s.workspace = scratch.take_for_network(decode_workspace_bytes(model, height, width, tile, n_threads));
   return s;
 }
 
@@ -44,9 +37,7 @@ EncodeScratch place_encoding(Scratch& scratch, const DiffusionModel& model, int6
   s.moments = scratch.take<float>(2 * count);
   s.chw = scratch.take<float>(count);
   s.noise = scratch.take<float>(count);
-  s.workspace = scratch.take<std::byte>(
-      is_cut(height, width, tile) ? model.vae().tiled_encode_workspace_bytes(height, width, tile, n_threads)
-                                  : model.vae().encode_workspace_bytes(1, height, width, n_threads));
+  s.workspace = scratch.take_for_network(encode_workspace_bytes(model, height, width, tile, n_threads));
   return s;
 }
 
@@ -85,26 +76,27 @@ void latents_from(std::span<const float> moments, std::span<const float> noise, 
 
 void measure_decoding(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
                       int64_t tile, uint32_t n_threads) {
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   place_decoding(scratch, model, height, width, tile, n_threads);
   scratch.release(mark);
 }
 
 void measure_encoding_picture(Scratch& scratch, const DiffusionModel& model, int64_t height, int64_t width,
                               int64_t tile, uint32_t n_threads) {
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   place_encoding(scratch, model, height, width, tile, n_threads);
   scratch.release(mark);
 }
 
-Status decode_picture(const DiffusionModel& model, std::span<const float> latents, int64_t height,
-                      int64_t width, int64_t tile, uint8_t* pixels, Scratch& scratch, Executor executor,
-                      const StopRequest& stop) {
-  const Result<ModelStages::Use> use = model.enter(ModelStage::kVae, stop);
+Status decode_picture(ModelCompute& compute, std::span<const float> latents, int64_t height, int64_t width,
+                      int64_t tile, uint8_t* pixels, const StopRequest& stop) {
+  const DiffusionModel& model = compute.model();
+  Scratch& scratch = compute.scratch();
+  const Result<ModelStages::Use> use = compute.enter(ModelStage::kVae, stop);
   if (!use.ok()) return use.status();
   const VaeConfig& config = model.vae().config();
-  const int64_t mark = scratch.mark();
-  DecodeScratch s = place_decoding(scratch, model, height, width, tile, executor.max_threads());
+  const Scratch::Mark mark = scratch.mark();
+  DecodeScratch s = place_decoding(scratch, model, height, width, tile, compute.executor().max_threads());
   for (size_t i = 0; i < latents.size(); ++i) {
     s.latents[i] = latents[i] / config.scaling_factor + config.shift_factor;
   }
@@ -113,9 +105,7 @@ Status decode_picture(const DiffusionModel& model, std::span<const float> latent
   const TensorView out =
       TensorView::contiguous(s.pixels.data(), DType::kF32,
                              {1, height * config.factor(), width * config.factor(), config.image_channels});
-  Status status = is_cut(height, width, tile)
-                      ? model.vae().decode_tiled(in, out, tile, s.workspace, executor, stop)
-                      : model.vae().decode(in, out, s.workspace, executor, stop);
+  Status status = compute.decode(in, out, tile, s.workspace, stop);
   if (status.ok()) {
     for (size_t i = 0; i < s.pixels.size(); ++i) {
       // Half to even, as numpy rounds for diffusers.
@@ -127,26 +117,25 @@ Status decode_picture(const DiffusionModel& model, std::span<const float> latent
   return status;
 }
 
-Status encode_picture(const DiffusionModel& model, const ImageView& picture, int64_t index,
-                      const ImageView* mask, std::span<diffusion::NoiseGenerator> generators, int64_t tile,
-                      std::span<float> latents, Scratch& scratch, Executor executor,
+Status encode_picture(ModelCompute& compute, const ImageView& picture, int64_t index, const ImageView* mask,
+                      std::span<diffusion::NoiseGenerator> generators, int64_t tile, std::span<float> latents,
                       const StopRequest& stop) {
-  const Result<ModelStages::Use> use = model.enter(ModelStage::kVae, stop);
+  const DiffusionModel& model = compute.model();
+  Scratch& scratch = compute.scratch();
+  const Result<ModelStages::Use> use = compute.enter(ModelStage::kVae, stop);
   if (!use.ok()) return use.status();
   const VaeConfig& config = model.vae().config();
   const int64_t height = picture.shape.height / config.factor(),
                 width = picture.shape.width / config.factor();
   const int64_t channels = config.latent_channels;
-  const int64_t mark = scratch.mark();
-  EncodeScratch s = place_encoding(scratch, model, height, width, tile, executor.max_threads());
+  const Scratch::Mark mark = scratch.mark();
+  EncodeScratch s = place_encoding(scratch, model, height, width, tile, compute.executor().max_threads());
   load_pixels(picture, index, mask, config.image_channels, s.pixels);
   const TensorView in = TensorView::contiguous(
       s.pixels.data(), DType::kF32, {1, picture.shape.height, picture.shape.width, config.image_channels});
   const TensorView out =
       TensorView::contiguous(s.moments.data(), DType::kF32, {1, height, width, 2 * channels});
-  Status status = is_cut(height, width, tile)
-                      ? model.vae().encode_tiled(in, out, tile, s.workspace, executor, stop)
-                      : model.vae().encode(in, out, s.workspace, executor, stop);
+  Status status = compute.encode(in, out, tile, s.workspace, stop);
   if (status.ok()) {
     const size_t one = s.noise.size();
     if (generators.empty()) latents_from(s.moments, {}, config, latents);

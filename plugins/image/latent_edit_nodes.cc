@@ -133,7 +133,7 @@ Status LatentUpscaleNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   const LatentExtent source{bounds.height, bounds.width, model_->latent_channels()};
   const Result<LatentExtent> made = target(source);
   if (!made.ok()) return made.status();
-  Scratch measure;
+  Scratch measure(Scratch::Networks::kShare);
   measure_latent_resize(measure, source, *made, filter_);
   plan.set_workspace_bytes(measure.peak_bytes());
   bounds.height = made->height;
@@ -151,7 +151,7 @@ Status LatentUpscaleNode::run(sdk::Request& request, const sdk::Execution& execu
   if (!to.ok()) return to.status();
   Result<sdk::NewTensor> made = new_latent(request, execution, latent->shape[0], *to);
   if (!made.ok()) return made.status();
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  Scratch scratch({execution.workspace(), execution.workspace_bytes()});
   const auto from_one = static_cast<size_t>(from.count()), to_one = static_cast<size_t>(to->count());
   for (size_t i = 0; i < static_cast<size_t>(latent->shape[0]); ++i) {
     if (request.cancelled()) return sdk::Request::cancelled_status();

@@ -62,10 +62,10 @@ Status TextEncodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   const int64_t least = parameters_.get_int("min_chunks");
   const int64_t most_bytes = inputs[0].kind == 0 ? 0 : inputs[0].max_bytes;
   max_chunks_ = std::max(least, chunk_bound(*model_, most_bytes, options.max_chunks));
-  Scratch measure;
+  Scratch measure = measuring_scratch(*model_);
   place_prompts(measure, *model_, 1, max_chunks_);
   measure_encoding(measure, *model_, 1, max_chunks_, host_.executor().max_threads());
-  plan.set_workspace_bytes(measure.peak_bytes());
+  host_bytes_ = plan_memory(*model_, measure, plan);
   const int64_t rows = max_chunks_ * model_->chunk_length() + (model_->pooled_width() > 0 ? 1 : 0);
   plan.set_output(0,
                   sdk::tensor_spec(WEFT_DTYPE_F32, std::array{rows, model_->unet().config().context_width}));
@@ -73,15 +73,15 @@ Status TextEncodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
 }
 
 Status TextEncodeNode::run(sdk::Request& request, const sdk::Execution& execution) {
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
-  EncodedPrompts encoded = place_prompts(scratch, *model_, 1, max_chunks_);
+  Result<ModelCompute> compute = ModelCompute::begin(*model_, host_, execution, host_bytes_);
+  if (!compute.ok()) return compute.status();
+  EncodedPrompts encoded = place_prompts(compute->scratch(), *model_, 1, max_chunks_);
   PromptOptions options = prompt_options(parameters_);
   options.min_chunks = parameters_.get_int("min_chunks");
   options.max_chunks = max_chunks_;
   const sdk::Value text = request.input(0);
   const PromptText prompt{text ? text.as_text() : std::string_view(), static_cast<bool>(text)};
-  Status status = encode_prompts(*model_, {&prompt, 1}, options, encoded, scratch, host_.executor(),
-                                 stop_request(request));
+  Status status = encode_prompts(*compute, {&prompt, 1}, options, encoded, stop_request(request));
   if (!status.ok()) return status;
   const int64_t width = model_->unet().config().context_width, pooled = model_->pooled_width();
   Result<sdk::NewTensor> made = request.host().allocate_tensor(
@@ -135,10 +135,10 @@ Status VaeEncodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   if (!tile.ok()) return tile.status();
   tile_ = *tile;
   const int64_t factor = model_->vae().config().factor();
-  Scratch measure;
+  Scratch measure = measuring_scratch(*model_);
   measure_encoding_picture(measure, *model_, size_.height / factor, size_.width / factor, tile_,
                            host_.executor().max_threads());
-  plan.set_workspace_bytes(measure.peak_bytes());
+  host_bytes_ = plan_memory(*model_, measure, plan);
   const weft_spec pictures = picture_spec(inputs[0]);
   plan.set_output(
       0, sdk::tensor_spec(WEFT_DTYPE_F32, std::array{pictures.shape[0], size_.height / factor,
@@ -164,11 +164,12 @@ Status VaeEncodeNode::run(sdk::Request& request, const sdk::Execution& execution
       execution.stream(), "latent");
   if (!made.ok()) return made.status();
   const auto one = static_cast<size_t>(sdk::element_count(made->view) / count);
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  Result<ModelCompute> compute = ModelCompute::begin(*model_, host_, execution, host_bytes_);
+  if (!compute.ok()) return compute.status();
   for (int64_t i = 0; i < count; ++i) {
-    Status status = encode_picture(*model_, picture->view, i, has_mask ? &mask->view : nullptr, {}, tile_,
-                                   {made->data<float>() + static_cast<size_t>(i) * one, one}, scratch,
-                                   host_.executor(), stop_request(request));
+    Status status =
+        encode_picture(*compute, picture->view, i, has_mask ? &mask->view : nullptr, {}, tile_,
+                       {made->data<float>() + static_cast<size_t>(i) * one, one}, stop_request(request));
     if (!status.ok()) return status;
     request.progress(i + 1, count, "pictures");
   }
@@ -184,9 +185,9 @@ Status VaeDecodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   tile_ = *tile;
   const LatentBounds latent = latent_bounds(inputs[0], *model_);
   const int64_t factor = model_->vae().config().factor();
-  Scratch measure;
+  Scratch measure = measuring_scratch(*model_);
   measure_decoding(measure, *model_, latent.height, latent.width, tile_, host_.executor().max_threads());
-  plan.set_workspace_bytes(measure.peak_bytes());
+  host_bytes_ = plan_memory(*model_, measure, plan);
   plan.set_output(
       0, picture_spec(WEFT_DTYPE_U8, latent.images, latent.height * factor, latent.width * factor, 3));
   return {};
@@ -201,13 +202,13 @@ Status VaeDecodeNode::run(sdk::Request& request, const sdk::Execution& execution
   Result<NewPicture> made = new_picture(
       request, execution, {{count, height * factor, width * factor, 3}, WEFT_DTYPE_U8}, "decoded");
   if (!made.ok()) return made.status();
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  Result<ModelCompute> compute = ModelCompute::begin(*model_, host_, execution, host_bytes_);
+  if (!compute.ok()) return compute.status();
   const std::span<const float> all = floats_of(*latent);
   const size_t one = all.size() / static_cast<size_t>(count);
   for (int64_t i = 0; i < count; ++i) {
-    Status status =
-        decode_picture(*model_, all.subspan(static_cast<size_t>(i) * one, one), height, width, tile_,
-                       made->view.row<uint8_t>(i, 0), scratch, host_.executor(), stop_request(request));
+    Status status = decode_picture(*compute, all.subspan(static_cast<size_t>(i) * one, one), height, width,
+                                   tile_, made->view.row<uint8_t>(i, 0), stop_request(request));
     if (!status.ok()) return status;
     request.progress(i + 1, count, "pictures");
   }

@@ -27,6 +27,7 @@ class TextEncodeNode {
   const DiffusionModel* model_;
   sdk::Parameters parameters_;
   int64_t max_chunks_ = 1;
+  uint64_t host_bytes_ = 0;
 };
 
 class EmptyLatentNode {
@@ -53,6 +54,7 @@ class VaeEncodeNode {
   sdk::Parameters parameters_;
   PictureSize size_;
   int64_t tile_ = 0;  // latents
+  uint64_t host_bytes_ = 0;
 };
 
 class VaeDecodeNode {
@@ -66,6 +68,7 @@ class VaeDecodeNode {
   const DiffusionModel* model_;
   sdk::Parameters parameters_;
   int64_t tile_ = 0;  // latents
+  uint64_t host_bytes_ = 0;
 };
 
 extern const weft_node_type kTextEncodeNode, kEmptyLatentNode, kVaeEncodeNode, kVaeDecodeNode;

@@ -24,14 +24,14 @@ ResizeScratch place(Scratch& scratch, const LatentExtent& from, const LatentExte
 
 void measure_latent_resize(Scratch& scratch, const LatentExtent& from, const LatentExtent& to,
                            ResizeFilter filter) {
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   place(scratch, from, to, resizer_for(from, to, filter));
   scratch.release(mark);
 }
 
 void resize_latents(std::span<const float> source, const LatentExtent& from, std::span<float> target,
                     const LatentExtent& to, ResizeFilter filter, Scratch& scratch) {
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   const Resizer resizer = resizer_for(from, to, filter);
   const ResizeScratch s = place(scratch, from, to, resizer);
   const auto channels = static_cast<size_t>(from.channels);

@@ -4,7 +4,7 @@
 
 namespace weft::image {
 
-Result<ModelStages::Use> ModelStages::enter(ModelStage stage, const StopRequest& stop) {
+Result<ModelStages::Use> ModelStages::enter(ModelStage stage, const StopRequest& stop, weft_stream* stream) {
   Use use;
   if (keeps_ == Keeps::kAll) return use;
   std::unique_lock lock(mutex_);
@@ -17,7 +17,7 @@ Result<ModelStages::Use> ModelStages::enter(ModelStage stage, const StopRequest&
   if (current_ != stage) {
     if (current_) unload_(*current_);
     current_.reset();
-    if (Status status = load_(stage, stop); !status.ok()) {
+    if (Status status = load_(stage, stop, stream); !status.ok()) {
       unload_(stage);
       return status;
     }
@@ -36,10 +36,10 @@ void ModelStages::leave() {
   left_.notify_all();
 }
 
-Status ModelStages::load_all(const StopRequest& stop) {
+Status ModelStages::load_all(const StopRequest& stop, weft_stream* stream) {
   if (keeps_ == Keeps::kOne) return {};
   for (const ModelStage stage : kModelStages) {
-    if (Status status = load_(stage, stop); !status.ok()) {
+    if (Status status = load_(stage, stop, stream); !status.ok()) {
       for (const ModelStage loaded : kModelStages) unload_(loaded);
       return status;
     }

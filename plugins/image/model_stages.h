@@ -6,10 +6,11 @@
 /// in stages, one waits for others to leave theirs. A thread that holds a Use must not ask for another.
 ///
 ///   ModelStages stages(ModelStages::Keeps::kOne, load, unload);
-///   Result<ModelStages::Use> use = stages.enter(ModelStage::kUNet, stop);   // the UNet is there while `use` lives
+///   Result<ModelStages::Use> use = stages.enter(ModelStage::kUNet, stop, stream);   // the UNet is there while `use` lives
 #ifndef WEFT_PLUGINS_IMAGE_MODEL_STAGES_H
 #define WEFT_PLUGINS_IMAGE_MODEL_STAGES_H
 
+#include <weft/abi/memory.h>
 #include <weft/sdk/status.h>
 
 #include <condition_variable>
@@ -30,9 +31,10 @@ class ModelStages {
  public:
   enum class Keeps : uint8_t { kAll, kOne };
 
-  /// load: packs or maps a stage's weights; asks the StopRequest now and then. unload: gives their memory back.
-  ModelStages(Keeps keeps, std::function<Status(ModelStage, const StopRequest&)> load,
-              std::function<void(ModelStage)> unload)
+  /// Of a stage's weights: packs or maps them, or brings them to a device by the stream; asks the StopRequest now and then.
+  using Load = std::function<Status(ModelStage, const StopRequest&, weft_stream*)>;
+  /// unload: gives their memory back.
+  ModelStages(Keeps keeps, Load load, std::function<void(ModelStage)> unload)
       : keeps_(keeps), load_(std::move(load)), unload_(std::move(unload)) {}
 
   /// Keeps a stage's weights while it lives. Move-only.
@@ -52,19 +54,19 @@ class ModelStages {
     friend class ModelStages;
     ModelStages* stages_ = nullptr;
   };
-  /// Errors: load's; kCancelled.
-  Result<Use> enter(ModelStage stage, const StopRequest& stop);
+  /// stream: of whoever enters. Errors: load's; kCancelled.
+  Result<Use> enter(ModelStage stage, const StopRequest& stop, weft_stream* stream);
 
   Keeps keeps() const { return keeps_; }
   /// What the host's load() and evict() of the model do. Errors: load's.
-  Status load_all(const StopRequest& stop);
+  Status load_all(const StopRequest& stop, weft_stream* stream);
   void unload_all();
 
  private:
   void leave();
 
   const Keeps keeps_;
-  const std::function<Status(ModelStage, const StopRequest&)> load_;
+  const Load load_;
   const std::function<void(ModelStage)> unload_;
   std::mutex mutex_;
   std::condition_variable left_;

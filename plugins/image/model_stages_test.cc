@@ -15,7 +15,7 @@ class ModelStagesTest : public testing::Test {
   ModelStages make(ModelStages::Keeps keeps) {
     return ModelStages(
         keeps,
-        [this](ModelStage stage, const StopRequest&) {
+        [this](ModelStage stage, const StopRequest&, weft_stream*) {
           log_ += "+" + std::to_string(static_cast<int>(stage));
           return stage == failing_ ? Status(StatusCode::kIoError, "no disk") : Status();
         },
@@ -28,16 +28,16 @@ class ModelStagesTest : public testing::Test {
 TEST_F(ModelStagesTest, KeepsAllOrTheOneThatIsEntered) {
   {
     ModelStages all = make(ModelStages::Keeps::kAll);
-    EXPECT_TRUE(all.load_all({}).ok());
-    for (const ModelStage stage : kModelStages) EXPECT_TRUE(all.enter(stage, {}).ok());
+    EXPECT_TRUE(all.load_all({}, nullptr).ok());
+    for (const ModelStage stage : kModelStages) EXPECT_TRUE(all.enter(stage, {}, nullptr).ok());
     EXPECT_EQ(log_, "+0+1+2");
   }
   log_.clear();
   ModelStages one = make(ModelStages::Keeps::kOne);
-  EXPECT_TRUE(one.load_all({}).ok());
+  EXPECT_TRUE(one.load_all({}, nullptr).ok());
   EXPECT_EQ(log_, "");
   for (const ModelStage stage : {ModelStage::kText, ModelStage::kUNet, ModelStage::kUNet, ModelStage::kVae}) {
-    EXPECT_TRUE(one.enter(stage, {}).ok());
+    EXPECT_TRUE(one.enter(stage, {}, nullptr).ok());
   }
   EXPECT_EQ(log_, "+0-0+1-1+2");
 }
@@ -45,11 +45,11 @@ TEST_F(ModelStagesTest, KeepsAllOrTheOneThatIsEntered) {
 TEST_F(ModelStagesTest, AStageThatCannotBeLoadedLeavesNothing) {
   ModelStages stages = make(ModelStages::Keeps::kOne);
   failing_ = ModelStage::kUNet;
-  EXPECT_TRUE(stages.enter(ModelStage::kText, {}).ok());
-  EXPECT_EQ(stages.enter(ModelStage::kUNet, {}).code(), StatusCode::kIoError);
+  EXPECT_TRUE(stages.enter(ModelStage::kText, {}, nullptr).ok());
+  EXPECT_EQ(stages.enter(ModelStage::kUNet, {}, nullptr).code(), StatusCode::kIoError);
   EXPECT_EQ(log_, "+0-0+1-1");
   failing_.reset();
-  EXPECT_TRUE(stages.enter(ModelStage::kUNet, {}).ok());
+  EXPECT_TRUE(stages.enter(ModelStage::kUNet, {}, nullptr).ok());
   EXPECT_EQ(log_, "+0-0+1-1+1");
 }
 
@@ -62,7 +62,7 @@ TEST_F(ModelStagesTest, OneStageWaitsForAnother) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 20; ++i) {
         const int mine = (t + i) % 2;
-        Result<ModelStages::Use> use = stages.enter(static_cast<ModelStage>(mine), {});
+        Result<ModelStages::Use> use = stages.enter(static_cast<ModelStage>(mine), {}, nullptr);
         ++inside[mine];
         clashes += inside[1 - mine] != 0;
         --inside[mine];
@@ -75,10 +75,10 @@ TEST_F(ModelStagesTest, OneStageWaitsForAnother) {
 
 TEST_F(ModelStagesTest, WaitingEndsWhenItIsCancelled) {
   ModelStages stages = make(ModelStages::Keeps::kOne);
-  const Result<ModelStages::Use> held = stages.enter(ModelStage::kText, {});
+  const Result<ModelStages::Use> held = stages.enter(ModelStage::kText, {}, nullptr);
   const StopRequest always{[](void*) { return true; }, nullptr};
-  EXPECT_EQ(stages.enter(ModelStage::kVae, always).code(), StatusCode::kCancelled);
-  EXPECT_TRUE(stages.enter(ModelStage::kText, always).ok());
+  EXPECT_EQ(stages.enter(ModelStage::kVae, always, nullptr).code(), StatusCode::kCancelled);
+  EXPECT_TRUE(stages.enter(ModelStage::kText, always, nullptr).ok());
 }
 
 }  // namespace

@@ -14,12 +14,10 @@ constexpr int64_t kMostSlots = 8;
 
 class Session {
  public:
-  Session(const sdk::Execution& execution, const DiffusionModel& model, Executor executor, Scratch& scratch,
-          size_t slots, const BeginPainting& begin)
+  Session(const sdk::Execution& execution, ModelCompute& compute, size_t slots, const BeginPainting& begin)
       : execution_(execution),
-        takes_turns_(model.networks_take_turns()),
-        calls_(model, executor),
-        scratch_(scratch),
+        takes_turns_(compute.model().networks_take_turns()),
+        calls_(compute),
         slots_(slots),
         begin_(begin) {}
 
@@ -32,7 +30,7 @@ class Session {
       for (const Slot& slot : slots_) {
         if (slot.denoising != nullptr) denoisings.push_back(slot.denoising);
       }
-      calls_.advance(denoisings, scratch_);
+      calls_.advance(denoisings);
       const bool all_finished =
           std::ranges::all_of(denoisings, [](const Denoising* denoising) { return denoising->finished(); });
       if (takes_turns_ && !all_finished) continue;
@@ -103,7 +101,6 @@ class Session {
   const bool
       takes_turns_;  // in memory: then requests begin and end together, or networks would be fetched for each anew
   UNetCalls calls_;
-  Scratch& scratch_;
   std::vector<Slot> slots_;
   const BeginPainting& begin_;
   std::deque<sdk::Request*> waiting_;
@@ -119,10 +116,9 @@ int64_t slots_for(const DenoisingShape& shape, uint32_t max_requests) {
   return max_requests == 0 ? useful : std::min<int64_t>(useful, max_requests);
 }
 
-void paint_together(std::span<sdk::Request> requests, const sdk::Execution& execution,
-                    const DiffusionModel& model, Executor executor, Scratch& scratch, size_t slots,
-                    const BeginPainting& begin) {
-  Session(execution, model, executor, scratch, slots, begin).run(requests);
+void paint_together(std::span<sdk::Request> requests, const sdk::Execution& execution, ModelCompute& compute,
+                    size_t slots, const BeginPainting& begin) {
+  Session(execution, compute, slots, begin).run(requests);
 }
 
 }  // namespace weft::image

@@ -4,8 +4,8 @@
 /// Whatever goes wrong with a request concerns no other one. Ownership: requests are the host's; slots are the node's.
 /// Thread safety: one thread.
 ///
-///   paint_together(requests, execution, calls, scratch, slots, [&](sdk::Request& request, size_t slot) {
-///     return std::make_unique<Job>(*this, request, kept[slot], scratch);
+///   paint_together(requests, execution, compute, slots, [&](sdk::Request& request, size_t slot) {
+///     return std::make_unique<Job>(*this, request, kept[slot], compute);
 ///   });
 #ifndef WEFT_PLUGINS_IMAGE_PAINTING_H
 #define WEFT_PLUGINS_IMAGE_PAINTING_H
@@ -36,9 +36,8 @@ class Painting {
 using BeginPainting = std::function<std::unique_ptr<Painting>(sdk::Request& request, size_t slot)>;
 
 /// Completes all requests, and those that join. slots: requests at a time, numbered from 0.
-void paint_together(std::span<sdk::Request> requests, const sdk::Execution& execution,
-                    const DiffusionModel& model, Executor executor, Scratch& scratch, size_t slots,
-                    const BeginPainting& begin);
+void paint_together(std::span<sdk::Request> requests, const sdk::Execution& execution, ModelCompute& compute,
+                    size_t slots, const BeginPainting& begin);
 
 }  // namespace weft::image
 #endif

@@ -135,7 +135,7 @@ void estimate_picture(const diffusion::SamplingPlan& plan, int64_t call, diffusi
 
 void measure_previews(Scratch& scratch, const DiffusionModel& model, const PreviewShape& shape,
                       uint32_t n_threads) {
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   place_showing(scratch, model, shape);
   if (model.preview() != nullptr) {
     place_tiny(scratch, *model.preview(), shape.extent, n_threads);
@@ -150,10 +150,11 @@ Previews::Previews(const sdk::Request& request, const DiffusionModel& model, dif
     : request_(request), model_(model), api_(wanted_api(request.host())), prediction_(prediction) {}
 
 Status Previews::show(const diffusion::SamplingPlan& plan, int64_t call, const PreviewShape& shape,
-                      std::span<const float> sample, std::span<const float> output, Scratch& scratch,
-                      Executor executor, const StopRequest& stop) {
+                      std::span<const float> sample, std::span<const float> output, ModelCompute& compute,
+                      const StopRequest& stop) {
   if (!wanted()) return {};
-  const int64_t mark = scratch.mark();
+  Scratch& scratch = compute.scratch();
+  const Scratch::Mark mark = scratch.mark();
   const ShowScratch s = place_showing(scratch, model_, shape);
   const int64_t side = pixels_a_latent(model_);
   const ImageView sheet =
@@ -166,8 +167,7 @@ Status Previews::show(const diffusion::SamplingPlan& plan, int64_t call, const P
     ImageView part = sheet;
     part.shape.width /= shape.images;
     part.data += i * part.shape.width * 3;
-    status = paint(s.picture.subspan(static_cast<size_t>(i) * one, one), shape.extent, part, scratch,
-                   executor, stop);
+    status = paint(s.picture.subspan(static_cast<size_t>(i) * one, one), shape.extent, part, compute, stop);
   }
   if (status.ok()) {
     const Result<std::string> file =
@@ -179,9 +179,10 @@ Status Previews::show(const diffusion::SamplingPlan& plan, int64_t call, const P
 }
 
 // What the decoder makes of one small noise. Its seed is always the same, so that equal runs look alike.
-Status Previews::prepare(Scratch& scratch, Executor executor, const StopRequest& stop) {
+Status Previews::prepare(ModelCompute& compute, const StopRequest& stop) {
   if (!wanted() || model_.preview() != nullptr) return {};
-  const int64_t mark = scratch.mark();
+  Scratch& scratch = compute.scratch();
+  const Scratch::Mark mark = scratch.mark();
   const FitScratch s = place_fit(scratch, model_);
   diffusion::NoiseGenerator generator(diffusion::NoiseSource::kPhilox, 0);
   generator.fill(s.noise);
@@ -190,8 +191,7 @@ Status Previews::prepare(Scratch& scratch, Executor executor, const StopRequest&
     const int64_t y = i / kFitSide / kFitPatch, x = i % kFitSide / kFitPatch;
     std::copy_n(s.noise.data() + (y * kFitSide + x) * channels, channels, s.latents.data() + i * channels);
   }
-  Status status =
-      decode_picture(model_, s.latents, kFitSide, kFitSide, 0, s.pixels.data(), scratch, executor, stop);
+  Status status = decode_picture(compute, s.latents, kFitSide, kFitSide, 0, s.pixels.data(), stop);
   if (status.ok()) {
     mean_colors(s.pixels, model_.vae().config().factor(), s.colors);
     colors_ = fit_colors(s.latents, s.colors, static_cast<size_t>(channels));
@@ -201,15 +201,17 @@ Status Previews::prepare(Scratch& scratch, Executor executor, const StopRequest&
 }
 
 Status Previews::paint(std::span<const float> latents, const LatentExtent& extent, const ImageView& into,
-                       Scratch& scratch, Executor executor, const StopRequest& stop) const {
+                       ModelCompute& compute, const StopRequest& stop) const {
   if (const Taesd* tiny = model_.preview()) {
-    const int64_t mark = scratch.mark(), side = tiny->config().factor();
-    const TinyScratch s = place_tiny(scratch, *tiny, extent, executor.max_threads());
+    Scratch& scratch = compute.scratch();
+    const Scratch::Mark mark = scratch.mark();
+    const int64_t side = tiny->config().factor();
+    const TinyScratch s = place_tiny(scratch, *tiny, extent, compute.executor().max_threads());
     Status status = tiny->decode(TensorView::contiguous(const_cast<float*>(latents.data()), DType::kF32,
                                                         {1, extent.height, extent.width, extent.channels}),
                                  TensorView::contiguous(s.pixels.data(), DType::kF32,
                                                         {1, extent.height * side, extent.width * side, 3}),
-                                 s.workspace, executor, stop);
+                                 s.workspace, compute.executor(), stop);
     const int64_t row = into.shape.width * 3;
     for (int64_t i = 0; status.ok() && i < row * into.shape.height; ++i) {
       into.row<uint8_t>(0, i / row)[i % row] = to_byte(s.pixels[static_cast<size_t>(i)] / 2 + 0.5f);

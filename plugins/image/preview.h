@@ -7,8 +7,8 @@
 ///
 ///   if (previews_wanted(host)) measure_previews(measure, model, shape, n_threads);                // in prepare
 ///   Previews previews(request, model, prediction);                                               // in run
-///   Status ready = previews.prepare(scratch, executor, stop);                                    // before denoise()
-///   Status shown = previews.show(plan, call, shape, latents, output, scratch, executor, stop);   // after a call
+///   Status ready = previews.prepare(compute, stop);                                              // before denoise()
+///   Status shown = previews.show(plan, call, shape, latents, output, compute, stop);             // after a call
 #ifndef WEFT_PLUGINS_IMAGE_PREVIEW_H
 #define WEFT_PLUGINS_IMAGE_PREVIEW_H
 
@@ -20,9 +20,8 @@
 #include <vector>
 
 #include "kernels/diffusion/sampling_plan.h"
-#include "plugins/image/diffusion_model.h"
 #include "plugins/image/latent_resize.h"
-#include "plugins/image/scratch.h"
+#include "plugins/image/model_compute.h"
 
 namespace weft::image {
 
@@ -57,16 +56,16 @@ class Previews {
   bool wanted() const { return api_ != nullptr; }
   /// Before denoising, which keeps the UNet in memory where there may be no room for the decoder beside it: fits the linear
   /// map if show() needs one. Errors: those of the decoder.
-  Status prepare(Scratch& scratch, Executor executor, const StopRequest& stop);
+  Status prepare(ModelCompute& compute, const StopRequest& stop);
   /// sample: the latents before call `call`; output: the network's there, after guidance; both [images, h, w, c]. Errors:
   /// those of the decoders; a preview that cannot be encoded is left out.
   Status show(const diffusion::SamplingPlan& plan, int64_t call, const PreviewShape& shape,
-              std::span<const float> sample, std::span<const float> output, Scratch& scratch,
-              Executor executor, const StopRequest& stop);
+              std::span<const float> sample, std::span<const float> output, ModelCompute& compute,
+              const StopRequest& stop);
 
  private:
   Status paint(std::span<const float> latents, const LatentExtent& extent, const ImageView& into,
-               Scratch& scratch, Executor executor, const StopRequest& stop) const;
+               ModelCompute& compute, const StopRequest& stop) const;
 
   const sdk::Request& request_;
   const DiffusionModel& model_;

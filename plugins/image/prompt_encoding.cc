@@ -23,27 +23,31 @@ struct EncoderScratch {
   std::span<std::byte> workspace;
 };
 
-EncoderScratch place(Scratch& scratch, const TextEncoder& encoder, int64_t sequences, int64_t length,
-                     int64_t pooled_width, uint32_t n_threads) {
+EncoderScratch place(Scratch& scratch, const DiffusionModel& model, const TextEncoder& encoder,
+                     int64_t sequences, int64_t length, int64_t pooled_width, uint32_t n_threads) {
   EncoderScratch s;
   s.hidden = scratch.take<float>(sequences * length * encoder.network.config().width);
   s.pooled = scratch.take<float>(sequences * pooled_width);
-  s.workspace = scratch.take<std::byte>(encoder.network.workspace_bytes(sequences, length, n_threads));
+  s.workspace =
+      scratch.take_for_network(text_workspace_bytes(model, encoder.network, sequences, length, n_threads));
   return s;
 }
 
 class PromptEncoder {
  public:
-  PromptEncoder(const DiffusionModel& model, const PromptOptions& options, Executor executor,
-                const StopRequest& stop)
-      : model_(model), options_(options), executor_(executor), stop_(stop), length_(model.chunk_length()) {}
+  PromptEncoder(ModelCompute& compute, const PromptOptions& options, const StopRequest& stop)
+      : compute_(compute),
+        model_(compute.model()),
+        options_(options),
+        stop_(stop),
+        length_(model_.chunk_length()) {}
 
-  Status run(std::span<const PromptText> prompts, EncodedPrompts& result, Scratch& scratch) {
+  Status run(std::span<const PromptText> prompts, EncodedPrompts& result) {
     int64_t column = 0;
     for (size_t e = 0; e < model_.text_encoders().size(); ++e) {
       const bool is_last = e + 1 == model_.text_encoders().size();
       const TextEncoder& encoder = model_.text_encoders()[e];
-      if (Status status = run_encoder(encoder, prompts, column, is_last, result, scratch); !status.ok()) {
+      if (Status status = run_encoder(encoder, prompts, column, is_last, result); !status.ok()) {
         return status;
       }
       column += encoder.network.config().width;
@@ -71,7 +75,8 @@ class PromptEncoder {
   }
 
   Status run_encoder(const TextEncoder& encoder, std::span<const PromptText> prompts, int64_t column,
-                     bool is_last, EncodedPrompts& result, Scratch& scratch) {
+                     bool is_last, EncodedPrompts& result) {
+    Scratch& scratch = compute_.scratch();
     Result<std::vector<PromptChunks>> chunks = chunks_of(encoder, prompts);
     if (!chunks.ok()) return chunks.status();
     const int64_t n_chunks = chunks->front().n_chunks, width = encoder.network.config().width;
@@ -93,10 +98,11 @@ class PromptEncoder {
       tokens.insert(tokens.end(), empty.tokens.begin(), empty.tokens.end());
     }
 
-    const int64_t mark = scratch.mark();
+    const Scratch::Mark mark = scratch.mark();
     const auto sequences = static_cast<int64_t>(tokens.size()) / length_;
     const int64_t pooled_width = is_last ? model_.pooled_width() : 0;
-    EncoderScratch s = place(scratch, encoder, sequences, length_, pooled_width, executor_.max_threads());
+    EncoderScratch s =
+        place(scratch, model_, encoder, sequences, length_, pooled_width, compute_.executor().max_threads());
     const ClipTextInputs inputs{.tokens = tokens,
                                 .n_sequences = sequences,
                                 .extra_embeddings = encoder.learned_embeddings.data(),
@@ -105,7 +111,7 @@ class PromptEncoder {
                                 .final_norm = !is_xl(model_)};
     const ClipTextOutputs outputs{.hidden = s.hidden.data(),
                                   .pooled = pooled_width > 0 ? s.pooled.data() : nullptr};
-    Status status = encoder.network.forward(inputs, outputs, s.workspace, executor_, stop_);
+    Status status = compute_.encode_text(encoder.network, inputs, outputs, s.workspace, stop_);
     if (!status.ok()) return status;
     if (weighted) weigh(*chunks, from_empty, s.hidden, width);
     copy(prompts, n_chunks, width, column, s, pooled_width, result);
@@ -152,9 +158,9 @@ class PromptEncoder {
     }
   }
 
+  ModelCompute& compute_;
   const DiffusionModel& model_;
   const PromptOptions& options_;
-  Executor executor_;
   const StopRequest& stop_;
   int64_t length_;
 };
@@ -174,19 +180,18 @@ void measure_encoding(Scratch& scratch, const DiffusionModel& model, int64_t pro
                       uint32_t n_threads) {
   for (const TextEncoder& encoder : model.text_encoders()) {
     for (int64_t sequences = prompts; sequences <= most_sequences(prompts, max_chunks); ++sequences) {
-      const int64_t mark = scratch.mark();
-      place(scratch, encoder, sequences, model.chunk_length(), model.pooled_width(), n_threads);
+      const Scratch::Mark mark = scratch.mark();
+      place(scratch, model, encoder, sequences, model.chunk_length(), model.pooled_width(), n_threads);
       scratch.release(mark);
     }
   }
 }
 
-Status encode_prompts(const DiffusionModel& model, std::span<const PromptText> prompts,
-                      const PromptOptions& options, EncodedPrompts& result, Scratch& scratch,
-                      Executor executor, const StopRequest& stop) {
-  const Result<ModelStages::Use> use = model.enter(ModelStage::kText, stop);
+Status encode_prompts(ModelCompute& compute, std::span<const PromptText> prompts,
+                      const PromptOptions& options, EncodedPrompts& result, const StopRequest& stop) {
+  const Result<ModelStages::Use> use = compute.enter(ModelStage::kText, stop);
   if (!use.ok()) return use.status();
-  return PromptEncoder(model, options, executor, stop).run(prompts, result, scratch);
+  return PromptEncoder(compute, options, stop).run(prompts, result);
 }
 
 int64_t chunk_bound(const DiffusionModel& model, int64_t max_bytes, int64_t limit) {

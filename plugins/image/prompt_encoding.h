@@ -1,10 +1,9 @@
 /// Prompts to what a UNet is conditioned on: the hidden states of all text encoders side by side, and SDXL's pooled text.
 ///
-/// Thread safety: as the model; scratch belongs to one call.
+/// Thread safety: as ModelCompute.
 #ifndef WEFT_PLUGINS_IMAGE_PROMPT_ENCODING_H
 #define WEFT_PLUGINS_IMAGE_PROMPT_ENCODING_H
 
-#include <weft/sdk/executor.h>
 #include <weft/sdk/status.h>
 
 #include <cstdint>
@@ -12,8 +11,7 @@
 #include <string_view>
 
 #include "kernels/layers/stop_request.h"
-#include "plugins/image/diffusion_model.h"
-#include "plugins/image/scratch.h"
+#include "plugins/image/model_compute.h"
 
 namespace weft::image {
 
@@ -47,9 +45,8 @@ EncodedPrompts place_prompts(Scratch& scratch, const DiffusionModel& model, int6
 void measure_encoding(Scratch& scratch, const DiffusionModel& model, int64_t prompts, int64_t max_chunks,
                       uint32_t n_threads);
 /// Prompts with fewer chunks than the longest one get empty ones. Errors: those of chunk_prompt and ClipText::forward.
-Status encode_prompts(const DiffusionModel& model, std::span<const PromptText> prompts,
-                      const PromptOptions& options, EncodedPrompts& result, Scratch& scratch,
-                      Executor executor, const StopRequest& stop);
+Status encode_prompts(ModelCompute& compute, std::span<const PromptText> prompts,
+                      const PromptOptions& options, EncodedPrompts& result, const StopRequest& stop);
 
 /// Most chunks that a text of max_bytes (or WEFT_UNBOUNDED) can take, at most `limit`.
 int64_t chunk_bound(const DiffusionModel& model, int64_t max_bytes, int64_t limit);

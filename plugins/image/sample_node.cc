@@ -69,13 +69,13 @@ Result<Condition> condition_of(const sdk::Value& value, const DiffusionModel& mo
 class SampleNode::Job final : public Painting {
  public:
   Job(const SampleNode& node, sdk::Request& request, const sdk::Execution& execution, const Kept& kept,
-      Scratch& scratch)
+      ModelCompute& compute)
       : node_(node),
         model_(*node.model_),
         request_(request),
         execution_(execution),
         kept_(kept),
-        scratch_(scratch) {}
+        compute_(compute) {}
 
   Result<Denoising*> next() override {
     if (!denoising_) return begin();
@@ -98,7 +98,7 @@ class SampleNode::Job final : public Painting {
   sdk::Request& request_;
   const sdk::Execution& execution_;
   const Kept kept_;
-  Scratch& scratch_;
+  ModelCompute& compute_;
   std::vector<diffusion::NoiseGenerator> generators_;
   std::optional<diffusion::SamplingPlan> plan_;
   std::optional<Previews> previews_;
@@ -141,10 +141,10 @@ Status SampleNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
                                                : DenoisingShape::Watched::kNo};
   slots_ = slots_for(bounds_, max_requests_);
   plan.set_max_batch(static_cast<uint32_t>(slots_));
-  Scratch measure;
+  Scratch measure = measuring_scratch(*model_);
   for (int64_t i = 0; i < slots_; ++i) place(measure);
   UNetCalls::measure(measure, *model_, bounds_, slots_, host_.executor().max_threads());
-  plan.set_workspace_bytes(measure.peak_bytes());
+  host_bytes_ = plan_memory(*model_, measure, plan);
   plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, std::array{bounds_.images, bounds_.height,
                                                                  bounds_.width, model_->latent_channels()}));
   return {};
@@ -253,13 +253,11 @@ Result<Denoising*> SampleNode::Job::begin() {
   generators_ = noise_generators(parameters, shape.images);
   const auto count = static_cast<size_t>(sdk::element_count(*latent));
   const std::span<float> first_noise = kept_.first_noise.first(count);
-  draw_first_noise(generators_, model_.latent_channels(), scratch_, first_noise);
+  draw_first_noise(generators_, model_.latent_channels(), compute_.scratch(), first_noise);
   const Result<diffusion::Prediction> predicts = prediction(model_, parameters);
   if (!predicts.ok()) return predicts.status();
   previews_.emplace(request_, model_, *predicts);
-  const Executor executor = node_.host_.executor();
-  if (Status ready = previews_->prepare(scratch_, executor, stop_request(request_)); !ready.ok())
-    return ready;
+  if (Status ready = previews_->prepare(compute_, stop_request(request_)); !ready.ok()) return ready;
   DenoisingInputs inputs{
       .plan = &*plan_,
       .guidance = parameters.get_float("cfg"),
@@ -285,13 +283,13 @@ Result<Denoising*> SampleNode::Job::begin() {
 }
 
 Status SampleNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
-  Scratch scratch(execution.workspace(), execution.workspace_bytes());
+  Result<ModelCompute> compute = ModelCompute::begin(*model_, host_, execution, host_bytes_);
+  if (!compute.ok()) return compute.status();
   std::vector<Kept> kept;
-  for (int64_t i = 0; i < slots_; ++i) kept.push_back(place(scratch));
-  paint_together(requests, execution, *model_, host_.executor(), scratch, kept.size(),
-                 [&](sdk::Request& request, size_t slot) {
-                   return std::make_unique<Job>(*this, request, execution, kept[slot], scratch);
-                 });
+  for (int64_t i = 0; i < slots_; ++i) kept.push_back(place(compute->scratch()));
+  paint_together(requests, execution, *compute, kept.size(), [&](sdk::Request& request, size_t slot) {
+    return std::make_unique<Job>(*this, request, execution, kept[slot], *compute);
+  });
   return {};
 }
 

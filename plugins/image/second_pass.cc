@@ -25,19 +25,18 @@ Resizer resizer_for(const ImageShape& small, const ImageShape& large, ResizeFilt
   return {small, whole_of(small), large.width, large.height, filter};
 }
 
-Status enlarge_pixels(const DiffusionModel& model, const SecondPass& pass, std::span<const float> source,
+Status enlarge_pixels(ModelCompute& compute, const SecondPass& pass, std::span<const float> source,
                       const LatentExtent& from, std::span<float> target, const LatentExtent& to, int64_t tile,
-                      Scratch& scratch, Executor executor, const StopRequest& stop) {
-  const ImageShape small = picture_of(model, from), large = picture_of(model, to);
+                      const StopRequest& stop) {
+  const ImageShape small = picture_of(compute.model(), from), large = picture_of(compute.model(), to);
   const Resizer resizer = resizer_for(small, large, pass.filter);
-  const PixelScratch s = place(scratch, small, large, resizer);
-  Status status =
-      decode_picture(model, source, from.height, from.width, tile, s.small.data(), scratch, executor, stop);
+  const PixelScratch s = place(compute.scratch(), small, large, resizer);
+  Status status = decode_picture(compute, source, from.height, from.width, tile, s.small.data(), stop);
   if (!status.ok()) return status;
   const ImageView enlarged = packed_image_view(s.large.data(), WEFT_DTYPE_U8, large);
   resizer.run(packed_image_view(s.small.data(), WEFT_DTYPE_U8, small), enlarged, 0, 0, large.height,
               s.rows.data(), [&] { return stop.requested != nullptr && stop.requested(stop.context); });
-  return encode_picture(model, enlarged, 0, nullptr, {}, tile, target, scratch, executor, stop);
+  return encode_picture(compute, enlarged, 0, nullptr, {}, tile, target, stop);
 }
 
 }  // namespace
@@ -60,7 +59,7 @@ Result<std::optional<SecondPass>> second_pass(const DiffusionModel& model, const
 
 void measure_enlarging(Scratch& scratch, const DiffusionModel& model, const SecondPass& pass,
                        const LatentExtent& from, const LatentExtent& to, int64_t tile, uint32_t n_threads) {
-  const int64_t mark = scratch.mark();
+  const Scratch::Mark mark = scratch.mark();
   if (pass.way == SecondPass::Way::kLatent) {
     measure_latent_resize(scratch, from, to, pass.filter);
   } else {
@@ -72,13 +71,14 @@ void measure_enlarging(Scratch& scratch, const DiffusionModel& model, const Seco
   scratch.release(mark);
 }
 
-Status enlarge(const DiffusionModel& model, const SecondPass& pass, std::span<const float> source,
+Status enlarge(ModelCompute& compute, const SecondPass& pass, std::span<const float> source,
                const LatentExtent& from, std::span<float> target, const LatentExtent& to, int64_t tile,
-               Scratch& scratch, Executor executor, const StopRequest& stop) {
-  const int64_t mark = scratch.mark();
+               const StopRequest& stop) {
+  Scratch& scratch = compute.scratch();
+  const Scratch::Mark mark = scratch.mark();
   Status status;
   if (pass.way == SecondPass::Way::kLatent) resize_latents(source, from, target, to, pass.filter, scratch);
-  else status = enlarge_pixels(model, pass, source, from, target, to, tile, scratch, executor, stop);
+  else status = enlarge_pixels(compute, pass, source, from, target, to, tile, stop);
   scratch.release(mark);
   return status;
 }

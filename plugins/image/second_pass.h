@@ -1,6 +1,6 @@
 /// The second pass of image.generate ("hires"): what was painted is enlarged, and painted on at the larger size.
 ///
-/// Thread safety: as the model; scratch belongs to one call.
+/// Thread safety: as ModelCompute.
 #ifndef WEFT_PLUGINS_IMAGE_SECOND_PASS_H
 #define WEFT_PLUGINS_IMAGE_SECOND_PASS_H
 
@@ -10,9 +10,9 @@
 #include <span>
 
 #include "modalities/image/resize.h"
-#include "plugins/image/diffusion_model.h"
 #include "plugins/image/generation_parameters.h"
 #include "plugins/image/latent_resize.h"
+#include "plugins/image/model_compute.h"
 #include "plugins/image/resize_node.h"
 
 namespace weft::image {
@@ -68,9 +68,9 @@ Result<std::optional<SecondPass>> second_pass(const DiffusionModel& model, const
 void measure_enlarging(Scratch& scratch, const DiffusionModel& model, const SecondPass& pass,
                        const LatentExtent& from, const LatentExtent& to, int64_t tile, uint32_t n_threads);
 /// One picture's latents, enlarged. tile: of the autoencoder, as in latent_codec.h. Errors: those of Vae::decode and Vae::encode.
-Status enlarge(const DiffusionModel& model, const SecondPass& pass, std::span<const float> source,
+Status enlarge(ModelCompute& compute, const SecondPass& pass, std::span<const float> source,
                const LatentExtent& from, std::span<float> target, const LatentExtent& to, int64_t tile,
-               Scratch& scratch, Executor executor, const StopRequest& stop);
+               const StopRequest& stop);
 
 }  // namespace weft::image
 #endif

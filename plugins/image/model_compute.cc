@@ -1,0 +1,100 @@
+#include "plugins/image/model_compute.h"
+
+#include <utility>
+
+namespace weft::image {
+namespace {
+
+// Pictures within one tile are not cut.
+bool is_cut(int64_t height, int64_t width, int64_t tile) {
+  return tile > 0 && (height > tile || width > tile);
+}
+
+}  // namespace
+
+Scratch measuring_scratch(const DiffusionModel& model) {
+  return Scratch(model.device() != nullptr ? Scratch::Networks::kApart : Scratch::Networks::kShare);
+}
+
+uint64_t plan_memory(const DiffusionModel& model, const Scratch& measured, const sdk::Plan& plan) {
+  if (model.device() == nullptr) {
+    plan.set_workspace_bytes(measured.peak_bytes());
+    return 0;
+  }
+  plan.set_device(model.device()->id);
+  plan.set_workspace_bytes(measured.network_peak_bytes());
+  return measured.peak_bytes();
+}
+
+int64_t text_workspace_bytes(const DiffusionModel& model, const ClipText& network, int64_t sequences,
+                             int64_t tokens, uint32_t n_threads) {
+  return model.device() != nullptr ? network.device_workspace_bytes(sequences, tokens)
+                                   : network.workspace_bytes(sequences, tokens, n_threads);
+}
+
+int64_t unet_workspace_bytes(const DiffusionModel& model, const UNetExtent& extent, uint32_t n_threads) {
+  return model.device() != nullptr ? model.unet().device_workspace_bytes(extent)
+                                   : model.unet().workspace_bytes(extent, n_threads);
+}
+
+int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
+                               uint32_t n_threads) {
+  if (model.device() != nullptr) return model.vae().device_decode_workspace_bytes(1, height, width);
+  return is_cut(height, width, tile)
+             ? model.vae().tiled_decode_workspace_bytes(height, width, tile, n_threads)
+             : model.vae().decode_workspace_bytes(1, height, width, n_threads);
+}
+
+int64_t encode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
+                               uint32_t n_threads) {
+  if (model.device() != nullptr) return model.vae().device_encode_workspace_bytes(1, height, width);
+  return is_cut(height, width, tile)
+             ? model.vae().tiled_encode_workspace_bytes(height, width, tile, n_threads)
+             : model.vae().encode_workspace_bytes(1, height, width, n_threads);
+}
+
+Result<ModelCompute> ModelCompute::begin(const DiffusionModel& model, const sdk::Host& host,
+                                         const sdk::Execution& execution, uint64_t host_bytes) {
+  const Scratch::Memory workspace{execution.workspace(), execution.workspace_bytes()};
+  if (model.device() == nullptr) return ModelCompute(model, host.executor(), nullptr, Scratch(workspace));
+  Result<sdk::Buffer> memory = host.allocate(host_bytes, execution.stream(), "host workspace");
+  if (!memory.ok()) return memory.status();
+  ModelCompute compute(model, host.executor(), execution.stream(),
+                       Scratch({memory->data(), memory->size_bytes()}, workspace));
+  compute.host_memory_ = *std::move(memory);
+  compute.passes_.emplace(model.device()->stream(host, execution.stream()));
+  return compute;
+}
+
+Status ModelCompute::encode_text(const ClipText& network, const ClipTextInputs& inputs,
+                                 const ClipTextOutputs& outputs, std::span<std::byte> workspace,
+                                 const StopRequest& stop) {
+  return passes_ ? network.forward_on(*passes_, inputs, outputs, workspace, stop)
+                 : network.forward(inputs, outputs, workspace, executor_, stop);
+}
+
+Status ModelCompute::predict(const UNetInputs& inputs, const TensorView& noise,
+                             std::span<std::byte> workspace, const StopRequest& stop) {
+  return passes_ ? model_->unet().forward_on(*passes_, inputs, noise, workspace, stop)
+                 : model_->unet().forward(inputs, noise, workspace, executor_, stop);
+}
+
+Status ModelCompute::decode(const TensorView& latents, const TensorView& picture, int64_t tile,
+                            std::span<std::byte> workspace, const StopRequest& stop) {
+  const Vae& vae = model_->vae();
+  if (passes_) return vae.decode_on(*passes_, latents, picture, workspace, stop);
+  return is_cut(latents.shape[1], latents.shape[2], tile)
+             ? vae.decode_tiled(latents, picture, tile, workspace, executor_, stop)
+             : vae.decode(latents, picture, workspace, executor_, stop);
+}
+
+Status ModelCompute::encode(const TensorView& picture, const TensorView& moments, int64_t tile,
+                            std::span<std::byte> workspace, const StopRequest& stop) {
+  const Vae& vae = model_->vae();
+  if (passes_) return vae.encode_on(*passes_, picture, moments, workspace, stop);
+  return is_cut(moments.shape[1], moments.shape[2], tile)
+             ? vae.encode_tiled(picture, moments, tile, workspace, executor_, stop)
+             : vae.encode(picture, moments, workspace, executor_, stop);
+}
+
+}  // namespace weft::image
