@@ -25,6 +25,9 @@ struct Mistake {
   std::string message, expected, nearest, hint;
 };
 
+/// A name as messages show it.
+inline std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+
 class FileReport {
  public:
   /// All of them outlive the report; tree may be null while there is none.

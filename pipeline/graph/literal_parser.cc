@@ -23,8 +23,6 @@ bool can_be_converted(std::string_view from, std::string_view to) {
   return from == to || (from == "int" && (to == "float" || to == "seed"));
 }
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 }  // namespace
 
 uint32_t FileParser::offset_in(JsonId string, uint32_t offset) const {
@@ -39,7 +37,7 @@ std::optional<FileParser::Port> FileParser::resolve_input(std::string_view name,
   if (found == input_index_.end()) {
     report_.error_at(
         at, offset,
-        {"the pipeline has no input " + quoted(name), {}, report_.nearest(name, input_names_), {}});
+        {"the pipeline has no input " + in_quotes(name), {}, report_.nearest(name, input_names_), {}});
     return std::nullopt;
   }
   input_used_[found->second] = 1;
@@ -57,7 +55,7 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
   const Draft* producer = found != node_index_.end() ? &drafts_[found->second] : nullptr;
   if (reference.find("${") != std::string_view::npos) {
     report_.error_at(at, offset,
-                     {quoted(reference) + " is a template",
+                     {in_quotes(reference) + " is a template",
                       "\"node.port\" or \"inputs.name\"",
                       {},
                       "templates stand in \"with\""});
@@ -67,7 +65,7 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
     const bool single = producer != nullptr && producer->complete && producer->node.output_names.size() == 1;
     const bool input = input_index_.contains(name);
     report_.error_at(at, offset,
-                     {quoted(reference) + " names no port",
+                     {in_quotes(reference) + " names no port",
                       "\"node.port\" or \"inputs.name\"",
                       single  ? std::string(name) + "." + producer->node.output_names[0]
                       : input ? "inputs." + std::string(name)
@@ -85,7 +83,7 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
       std::string nearest = report_.nearest(name, node_names_);
       if (nearest.empty()) nearest = report_.nearest(name, {"inputs"});
       if (!nearest.empty()) nearest += "." + std::string(port);
-      report_.error_at(at, offset, {"unknown node " + quoted(name), {}, nearest, {}});
+      report_.error_at(at, offset, {"unknown node " + in_quotes(name), {}, nearest, {}});
       return std::nullopt;
     }
     if (!producer->complete) return std::nullopt;
@@ -95,7 +93,7 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
       std::string known;
       for (const std::string& one : node.output_names) known += (known.empty() ? "" : ", ") + one;
       report_.error_at(at, offset,
-                       {quoted(name) + " (" + node.uses + ") has no output " + quoted(port),
+                       {in_quotes(name) + " (" + node.uses + ") has no output " + in_quotes(port),
                         known.empty() ? "nothing: it has no outputs" : known,
                         report_.nearest(port, node.output_names),
                         {}});
@@ -104,10 +102,10 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
     const auto index = static_cast<uint32_t>(output - node.output_names.begin());
     if (node.output_types[index].empty()) {
       report_.error_at(at, offset,
-                       {quoted(reference) + " would be a list of lists",
+                       {in_quotes(reference) + " would be a list of lists",
                         {},
                         {},
-                        quoted(name) + " runs for_each, and this output is already a list"});
+                        in_quotes(name) + " runs for_each, and this output is already a list"});
       return std::nullopt;
     }
     result = Port{{static_cast<int32_t>(found->second), index}, node.output_types[index]};

@@ -18,8 +18,6 @@ const std::vector<std::string> kNodeMembers = {"uses",  "in",        "with",   "
                                                "retry", "timeout_s", "device", "help", "description"};
 const std::vector<std::string> kConditionMembers = {"port", "equals"};
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 std::vector<std::string> input_names(const Node& node) {
   std::vector<std::string> names;
   for (const InputBinding& input : node.inputs) names.push_back(input.name);
@@ -70,7 +68,7 @@ void FileParser::draft_nodes(JsonId root) {
     } else {
       check_new_name(id, "a node");
     }
-    if (expect(id, JsonKind::kObject, "the node " + quoted(draft.node.name)))
+    if (expect(id, JsonKind::kObject, "the node " + in_quotes(draft.node.name)))
       draft.complete = find_type(draft);
     node_names_.push_back(draft.node.name);
     node_index_.emplace(tree_[id].key, static_cast<uint32_t>(drafts_.size()));
@@ -80,7 +78,7 @@ void FileParser::draft_nodes(JsonId root) {
 
 bool FileParser::find_type(Draft& draft) {
   const JsonId uses = tree_.find(draft.id, "uses");
-  const std::string node = "the node " + quoted(draft.node.name);
+  const std::string node = "the node " + in_quotes(draft.node.name);
   if (uses == kNoJson) {
     report_.error(draft.id,
                   {node + " has no type", "\"uses\": \"text.generate\", say", {}, "`weft nodes` lists all"});
@@ -98,7 +96,7 @@ bool FileParser::find_type(Draft& draft) {
     draft.node.type = catalog_.find_node(draft.node.uses);
     if (draft.node.type.node == nullptr) {
       report_.error(uses,
-                    {"unknown node type " + quoted(draft.node.uses),
+                    {"unknown node type " + in_quotes(draft.node.uses),
                      {},
                      report_.nearest(draft.node.uses, catalog_.node_names()),
                      catalog_.problems().empty() ? "`weft nodes` lists all"
@@ -160,11 +158,11 @@ void FileParser::parse_for_each(Draft& draft) {
   const JsonId id = tree_.find(draft.id, "for_each");
   if (id == kNoJson) return;
   draft.all_readable = false;  // until it is clear what the list is
-  if (!expect(id, JsonKind::kString, "for_each of " + quoted(draft.node.name))) return;
+  if (!expect(id, JsonKind::kString, "for_each of " + in_quotes(draft.node.name))) return;
   const std::optional<Port> port = resolve(tree_[id].text, id, tree_[id].begin, nullptr);
   if (!port) return;
   if (list_element_type(port->type).empty()) {
-    report_.error(id, {quoted(tree_[id].text) + " is of type " + port->type,
+    report_.error(id, {in_quotes(tree_[id].text) + " is of type " + port->type,
                        "a list",
                        {},
                        "for_each runs a node once per element of a list"});
@@ -178,7 +176,7 @@ void FileParser::parse_links(Draft& draft) {
   const JsonId in = tree_.find(draft.id, "in");
   if (in == kNoJson) return;
   draft.all_readable =
-      expect(in, JsonKind::kObject, "\"in\" of " + quoted(draft.node.name)) && draft.all_readable;
+      expect(in, JsonKind::kObject, "\"in\" of " + in_quotes(draft.node.name)) && draft.all_readable;
   if (tree_.kind(in) != JsonKind::kObject) return;
   for (JsonId link : members(in)) parse_link(draft, link);
 }
@@ -188,9 +186,10 @@ void FileParser::parse_link(Draft& draft, JsonId link) {
   const std::string name(tree_[link].key);
   InputBinding* input = find_input(node, name);
   if (input == nullptr && find_parameter(node, name) != nullptr) {
-    report_.error_at_name(
-        link,
-        {quoted(name) + " is a parameter of " + node.uses + ", not an input", {}, {}, "give it in \"with\""});
+    report_.error_at_name(link, {in_quotes(name) + " is a parameter of " + node.uses + ", not an input",
+                                 {},
+                                 {},
+                                 "give it in \"with\""});
     return;
   }
   if (input == nullptr && node.type.node != nullptr && node.type.node->has(WEFT_NODE_EXTRA_INPUTS)) {
@@ -200,11 +199,11 @@ void FileParser::parse_link(Draft& draft, JsonId link) {
   }
   if (input == nullptr) {
     const std::string nearest = report_.nearest(name, input_names(node));
-    report_.error_at_name(link, {node.uses + " has no input " + quoted(name), {}, nearest, {}});
+    report_.error_at_name(link, {node.uses + " has no input " + in_quotes(name), {}, nearest, {}});
     draft.misspelt.push_back(nearest);
     return;
   }
-  if (!expect(link, JsonKind::kString, "the link to input " + quoted(name))) {
+  if (!expect(link, JsonKind::kString, "the link to input " + in_quotes(name))) {
     input->source = Source{};  // so that it does not count as missing too
     return;
   }
@@ -215,8 +214,8 @@ void FileParser::parse_link(Draft& draft, JsonId link) {
   const std::string_view element = list_element_type(port->type);
   const bool fits = !element.empty() && port_type_satisfies(element, input->type);
   report_.error(
-      link, {quoted(tree_[link].text) + " of type " + port->type + " does not fit input " + quoted(name) +
-                 " of " + node.uses,
+      link, {in_quotes(tree_[link].text) + " of type " + port->type + " does not fit input " +
+                 in_quotes(name) + " of " + node.uses,
              input->type,
              {},
              fits ? "\"for_each\": \"" + std::string(tree_[link].text) + "\" runs the node once per element"
@@ -227,7 +226,7 @@ void FileParser::parse_with(Draft& draft) {
   const JsonId with = tree_.find(draft.id, "with");
   if (with == kNoJson) return;
   draft.all_readable =
-      expect(with, JsonKind::kObject, "\"with\" of " + quoted(draft.node.name)) && draft.all_readable;
+      expect(with, JsonKind::kObject, "\"with\" of " + in_quotes(draft.node.name)) && draft.all_readable;
   if (tree_.kind(with) != JsonKind::kObject) return;
   for (JsonId value : members(with)) parse_with_member(draft, value);
 }
@@ -252,7 +251,7 @@ void FileParser::parse_with_member(Draft& draft, JsonId value) {
       return;
     }
     const LiteralPlace place{*parameter, parameter->per_request ? Allowed::kInputsAndNodes : Allowed::kInputs,
-                             &node, "parameter " + quoted(name) + " of " + node.uses};
+                             &node, "parameter " + in_quotes(name) + " of " + node.uses};
     std::optional<Literal> literal = parse_literal(value, place);
     // A broken value binds too, so that the parameter does not count as missing.
     node.parameters.push_back({name, literal ? *std::move(literal) : Literal(), position(value)});
@@ -263,18 +262,19 @@ void FileParser::parse_with_member(Draft& draft, JsonId value) {
     const bool extra = node.type.node != nullptr && node.type.node->has(WEFT_NODE_EXTRA_INPUTS);
     const std::string nearest = report_.nearest(name, with_names(node));
     report_.error_at_name(
-        value, {node.uses + (node.subgraph ? " has no input " : " has no parameter ") + quoted(name),
+        value, {node.uses + (node.subgraph ? " has no input " : " has no parameter ") + in_quotes(name),
                 {},
                 nearest,
                 extra ? "further inputs are linked in \"in\"" : std::string()});
     draft.misspelt.push_back(nearest);
   } else if (input->source) {
-    report_.error_at_name(value, {"input " + quoted(name) + " has a link in \"in\" and a value in \"with\"",
-                                  {},
-                                  {},
-                                  "keep one of the two"});
+    report_.error_at_name(value,
+                          {"input " + in_quotes(name) + " has a link in \"in\" and a value in \"with\"",
+                           {},
+                           {},
+                           "keep one of the two"});
   } else if (!has_literals(input->type)) {
-    report_.error_at_name(value, {"input " + quoted(name) + " of " + node.uses + " takes " + input->type +
+    report_.error_at_name(value, {"input " + in_quotes(name) + " of " + node.uses + " takes " + input->type +
                                       ", which cannot be written here",
                                   "a link in \"in\"",
                                   {},
@@ -287,7 +287,7 @@ void FileParser::parse_with_member(Draft& draft, JsonId value) {
     port.minimum = -INFINITY;
     port.maximum = INFINITY;
     std::optional<Literal> literal = parse_literal(
-        value, {port, Allowed::kInputsAndNodes, &node, "input " + quoted(name) + " of " + node.uses});
+        value, {port, Allowed::kInputsAndNodes, &node, "input " + in_quotes(name) + " of " + node.uses});
     input->literal = literal ? *std::move(literal) : Literal();
     input->position = position(value);
   }
@@ -296,15 +296,15 @@ void FileParser::parse_with_member(Draft& draft, JsonId value) {
 void FileParser::parse_model_parameter(Draft& draft, const ParameterDescriptor& parameter, JsonId value) {
   const std::string name(tree_[value].text);
   draft.node.parameters.push_back({parameter.name, json_string(name), position(value)});
-  if (!expect(value, JsonKind::kString, "parameter " + quoted(parameter.name))) return;
+  if (!expect(value, JsonKind::kString, "parameter " + in_quotes(parameter.name))) return;
   const auto found = model_index_.find(tree_[value].text);
   if (found == model_index_.end()) {
     std::string known;
     for (const std::string& one : model_names_) known += (known.empty() ? "one of " : ", ") + one;
-    report_.error(
-        value, {"the pipeline has no model " + quoted(name), known.empty() ? "an entry of \"models\"" : known,
-                report_.nearest(name, model_names_),
-                model_names_.empty() ? "add \"models\": { \"" + name + "\": { \"path\": ... } }" : ""});
+    report_.error(value,
+                  {"the pipeline has no model " + in_quotes(name),
+                   known.empty() ? "an entry of \"models\"" : known, report_.nearest(name, model_names_),
+                   model_names_.empty() ? "add \"models\": { \"" + name + "\": { \"path\": ... } }" : ""});
     return;
   }
   draft.node.models.push_back({parameter.name, found->second});
@@ -344,12 +344,12 @@ void FileParser::bind_element(Draft& draft) {
     return;
   }
   draft.all_readable = false;
-  report_.error(
-      id, {"it is not clear where " + quoted(node.name) + " uses the elements of " + quoted(tree_[id].text),
-           "a link \"in\": { \"port\": \"" + std::string(tree_[id].text) + "\" }, or ${" +
-               std::string(tree_[id].text) + "} in \"with\"",
-           {},
-           {}});
+  report_.error(id, {"it is not clear where " + in_quotes(node.name) + " uses the elements of " +
+                         in_quotes(tree_[id].text),
+                     "a link \"in\": { \"port\": \"" + std::string(tree_[id].text) + "\" }, or ${" +
+                         std::string(tree_[id].text) + "} in \"with\"",
+                     {},
+                     {}});
 }
 
 // Whether to say that something is missing: not where it is there but misspelt or could not be read.
@@ -372,8 +372,8 @@ void FileParser::fill_defaults(Draft& draft) {
     } else if (parameter.default_json) {
       ordered.push_back({parameter.name, *parameter.default_json, node.position});
     } else if (!parameter.optional && parameter.type != "seed" && may_be_missing(draft, parameter.name)) {
-      report_.error(draft.id, {"parameter " + quoted(parameter.name) + " of " + quoted(node.name) + " (" +
-                                   node.uses + ") is missing",
+      report_.error(draft.id, {"parameter " + in_quotes(parameter.name) + " of " + in_quotes(node.name) +
+                                   " (" + node.uses + ") is missing",
                                expected_value(parameter),
                                {},
                                {}});
@@ -390,13 +390,13 @@ void FileParser::check_inputs(Draft& draft) {
     if (node.subgraph && node.subgraph->inputs[i].default_json) {
       input.literal = *node.subgraph->inputs[i].default_json;
     } else if (!input.optional && may_be_missing(draft, input.name)) {
-      report_.error(
-          draft.id,
-          {"input " + quoted(input.name) + " of " + quoted(node.name) + " (" + node.uses + ") is missing",
-           has_literals(input.type) ? "a link in \"in\" or a value in \"with\", of type " + input.type
-                                    : "a link in \"in\", of type " + input.type,
-           {},
-           {}});
+      report_.error(draft.id, {"input " + in_quotes(input.name) + " of " + in_quotes(node.name) + " (" +
+                                   node.uses + ") is missing",
+                               has_literals(input.type)
+                                   ? "a link in \"in\" or a value in \"with\", of type " + input.type
+                                   : "a link in \"in\", of type " + input.type,
+                               {},
+                               {}});
     }
   }
 }
@@ -418,7 +418,7 @@ void FileParser::check_known_inputs(Draft& draft) {
       JsonId at = in != kNoJson ? tree_.find(in, input.name) : kNoJson;
       if (at == kNoJson && with != kNoJson) at = tree_.find(with, input.name);
       report_.error(at != kNoJson ? at : draft.id,
-                    {"input " + quoted(input.name) + " of " + node.uses + " must be known before the run",
+                    {"input " + in_quotes(input.name) + " of " + node.uses + " must be known before the run",
                      "a constant or an input of the pipeline",
                      {},
                      "a parameter or model in that pipeline depends on it"});
@@ -430,7 +430,7 @@ void FileParser::check_known_inputs(Draft& draft) {
 void FileParser::parse_when(Draft& draft) {
   const JsonId when = tree_.find(draft.id, "when");
   if (when == kNoJson) return;
-  const std::string what = "\"when\" of " + quoted(draft.node.name);
+  const std::string what = "\"when\" of " + in_quotes(draft.node.name);
   JsonId place = when, equals = kNoJson;
   if (tree_.kind(when) == JsonKind::kObject) {
     check_names(when, kConditionMembers, "of a condition");
@@ -451,7 +451,7 @@ void FileParser::parse_when(Draft& draft) {
   const std::optional<Port> port = resolve(tree_[place].text, place, tree_[place].begin, nullptr);
   if (!port) return;
   Condition condition{port->source, {}};
-  const std::string is_of_type = quoted(tree_[place].text) + " is of type " + port->type;
+  const std::string is_of_type = in_quotes(tree_[place].text) + " is of type " + port->type;
   if (equals == kNoJson) {
     if (port->type != "bool") {
       report_.error(place, {is_of_type, "bool", {}, "compare it: { \"port\": ..., \"equals\": value }"});
@@ -487,9 +487,10 @@ void FileParser::parse_limits(Draft& draft) {
     const bool fits =
         tree_.kind(id) == JsonKind::kNumber && error == std::errc() && value >= low && value <= high;
     if (fits) return value;
-    report_.error(
-        id,
-        {std::string(key) + " of " + quoted(draft.node.name) + " is " + tree_.compact(id), expected, {}, {}});
+    report_.error(id, {std::string(key) + " of " + in_quotes(draft.node.name) + " is " + tree_.compact(id),
+                       expected,
+                       {},
+                       {}});
     return std::nullopt;
   };
   if (const auto retry = number("retry", 0, kMaxRetries, "an integer from 0 to 100: further attempts")) {
@@ -506,7 +507,7 @@ void FileParser::parse_limits(Draft& draft) {
 // A node computes where its models are.
 void FileParser::parse_device(Draft& draft) {
   Node& node = draft.node;
-  node.device = device_member(draft.id, "the device of " + quoted(node.name));
+  node.device = device_member(draft.id, "the device of " + in_quotes(node.name));
   if (node.device.empty() || node.device == "cpu" || node.type.node == nullptr) return;
   for (const ParameterDescriptor& parameter : node.type.node->parameters) {
     for (const std::string& type : parameter.choices) {
