@@ -1,7 +1,9 @@
 #include "modalities/weights/testing/model_file_writer.h"
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -152,7 +154,11 @@ std::filesystem::path fresh_folder(std::string_view name) {
   const std::filesystem::path base =
       build ? std::filesystem::path(build) / "tests" / "tmp"
             : std::filesystem::temp_directory_path() / ("weft-tests-" + std::to_string(::getpid()));
-  const std::filesystem::path folder = base / name;
+  std::string own(name);
+  if (const ::testing::TestInfo* test = ::testing::UnitTest::GetInstance()->current_test_info())
+    own += std::string(".") + test->test_suite_name() + "." + test->name();
+  std::replace(own.begin(), own.end(), '/', '_');
+  const std::filesystem::path folder = base / own;
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;

@@ -67,8 +67,8 @@ std::string safetensors_bytes(std::string header, std::string_view data);
 
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
-/// An empty folder of this name, below the build folder under ctest and below the temporary folder otherwise.
-/// Tests run side by side: each uses names of its own.
+/// An empty folder of this name and the running test's, below the build folder under ctest and below the temporary folder
+/// otherwise. Tests run side by side, also those of one program.
 std::filesystem::path fresh_folder(std::string_view name);
 
 }  // namespace weft::testing
