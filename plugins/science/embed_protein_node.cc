@@ -8,6 +8,7 @@
 
 #include "kernels/ops/softmax/softmax.h"
 #include "plugins/science/protein_bert_pass.h"
+#include "plugins/science/request_sequences.h"
 
 namespace weft::science {
 namespace {
@@ -51,10 +52,9 @@ struct Reading {
 class Reader {
  public:
   Reader(const sdk::Request& request, const sdk::Execution& execution, const ProteinBertModel& model)
-      : request_(request),
-        model_(model),
+      : model_(model),
         pass_(model.network(), {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
-              request.host().executor(), stop()) {}
+              request.host().executor(), stop_of(request)) {}
 
   /// Hidden states of all residues, and likelihoods of those that are seen.
   Status read(std::span<Reading> readings, float* pooled) {
@@ -117,12 +117,6 @@ class Reader {
     return static_cast<float>(logits[own] - log_sum_exp(among));
   }
 
-  StopRequest stop() const {
-    return {[](void* request) { return static_cast<const sdk::Request*>(request)->cancelled(); },
-            const_cast<sdk::Request*>(&request_)};
-  }
-
-  const sdk::Request& request_;
   const ProteinBertModel& model_;
   ProteinBertPass pass_;
 };
@@ -130,9 +124,9 @@ class Reader {
 Result<std::vector<Reading>> readings_of(const sdk::Request& request, const sdk::Execution& execution,
                                          const ProteinBertModel& model) {
   std::vector<Reading> all;
-  const auto add = [&](const sdk::Value& text, const std::string& port) -> Status {
-    Result<std::vector<TokenId>> tokens = model.tokens_of(text.as_text());
-    if (!tokens.ok()) return tokens.status().at(port);
+  const auto add = [&](std::string_view text) -> Status {
+    Result<std::vector<TokenId>> tokens = model.tokens_of(text);
+    if (!tokens.ok()) return tokens.status();
     Reading reading{.tokens = *std::move(tokens), .embedding = {}, .likelihoods = {}};
     const int64_t shape[] = {reading.residues(), model.network().config().width};
     const std::span<const int64_t> of_residues(shape);
@@ -147,12 +141,7 @@ Result<std::vector<Reading>> readings_of(const sdk::Request& request, const sdk:
     all.push_back(std::move(reading));
     return {};
   };
-  if (const sdk::Value one = request.input(kSequence))
-    if (Status added = add(one, "port 'sequence'"); !added.ok()) return added;
-  const sdk::Value list = request.input(kSequences);
-  for (size_t i = 0; list && i < list.size(); ++i)
-    if (Status added = add(list.item(i), "port 'sequences', element " + std::to_string(i)); !added.ok())
-      return added;
+  if (Status added = for_each_sequence(request, kSequence, kSequences, add); !added.ok()) return added;
   if (all.empty())
     return Status(StatusCode::kInvalidArgument, "there is no sequence")
         .at("ports 'sequence' and 'sequences'");

@@ -5,10 +5,9 @@
 namespace weft::science {
 namespace {
 
-// Long enough for matrix products at full speed, short enough to stay in caches and to be cancelled between two.
-constexpr int64_t kPassTokens = 1024;
-
-int64_t pass_tokens(const Bert& network) { return std::max(kPassTokens, network.config().longest_text()); }
+int64_t pass_tokens(const Bert& network) {
+  return std::max(kUsefulBertTokens, network.config().longest_text());
+}
 
 int64_t states_bytes(int64_t tokens, int64_t each) { return (tokens * each * 4 + 63) / 64 * 64; }
 
@@ -35,22 +34,12 @@ ProteinBertPass::ProteinBertPass(const Bert& network, std::span<std::byte> works
 }
 
 bool ProteinBertPass::has_room(size_t n_tokens) const {
-  return tokens_.size() + n_tokens <= static_cast<size_t>(pass_tokens(network_));
-}
-
-void ProteinBertPass::add(std::span<const int32_t> tokens) {
-  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-  starts_.push_back(static_cast<int64_t>(tokens_.size()));
-}
-
-void ProteinBertPass::clear() {
-  tokens_.clear();
-  starts_ = {0};
+  return batch_.n_tokens() + n_tokens <= static_cast<size_t>(pass_tokens(network_));
 }
 
 Status ProteinBertPass::run() {
-  return network_.forward({.tokens = tokens_, .starts = starts_}, {.hidden = hidden_, .words = words_},
-                          network_workspace_, executor_, stop_);
+  return network_.forward(batch_.inputs(), {.hidden = hidden_, .words = words_}, network_workspace_,
+                          executor_, stop_);
 }
 
 }  // namespace weft::science

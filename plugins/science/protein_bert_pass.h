@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "kernels/layers/stop_request.h"
-#include "kernels/networks/bert/bert.h"
+#include "kernels/networks/bert/bert_batch.h"
 
 namespace weft::science {
 
@@ -29,18 +29,19 @@ class ProteinBertPass {
   ProteinBertPass(const Bert& network, std::span<std::byte> workspace, Executor executor,
                   const StopRequest& stop);
 
-  size_t size() const { return starts_.size() - 1; }
   /// True for any sequence that the network reads while there is none.
   bool has_room(size_t n_tokens) const;
-  void add(std::span<const int32_t> tokens);
-  void clear();
+  void add(std::span<const int32_t> tokens) { batch_.add(tokens); }
+  void clear() { batch_.clear(); }
 
   /// Errors: kCancelled, a token out of range.
   Status run();
   const float* hidden(size_t sequence) const {
-    return hidden_ + starts_[sequence] * width_;
+    return hidden_ + batch_.start(sequence) * width_;
   }  // [tokens, width]
-  const float* words(size_t sequence) const { return words_ + starts_[sequence] * vocabulary_; }  // logits
+  const float* words(size_t sequence) const {
+    return words_ + batch_.start(sequence) * vocabulary_;
+  }  // logits
 
  private:
   const Bert& network_;
@@ -49,8 +50,7 @@ class ProteinBertPass {
   const int64_t width_, vocabulary_;
   float *hidden_, *words_;
   std::span<std::byte> network_workspace_;
-  std::vector<int32_t> tokens_;
-  std::vector<int64_t> starts_ = {0};
+  BertBatch batch_;
 };
 
 }  // namespace weft::science

@@ -6,6 +6,7 @@
 
 #include "modalities/structure/structure_value.h"
 #include "plugins/science/design_parameters.h"
+#include "plugins/science/request_sequences.h"
 #include "plugins/science/sequence_work.h"
 
 namespace weft::science {
@@ -44,18 +45,12 @@ constexpr weft_parameter kParameters[] = {
 Result<std::vector<std::vector<int32_t>>> sequences_of(const sdk::Request& request,
                                                        const BackbonePositions& positions) {
   std::vector<std::vector<int32_t>> all;
-  const auto add = [&](const sdk::Value& text, const std::string& port) -> Status {
-    Result<std::vector<int32_t>> tokens = positions.tokens_of(text.as_text());
-    if (!tokens.ok()) return tokens.status().at(port);
-    all.push_back(*std::move(tokens));
-    return {};
-  };
-  if (const sdk::Value one = request.input(kSequence))
-    if (Status added = add(one, "port 'sequence'"); !added.ok()) return added;
-  const sdk::Value list = request.input(kSequences);
-  for (size_t i = 0; list && i < list.size(); ++i)
-    if (Status added = add(list.item(i), "port 'sequences', element " + std::to_string(i)); !added.ok())
-      return added;
+  Status added = for_each_sequence(request, kSequence, kSequences, [&](std::string_view text) -> Status {
+    Result<std::vector<int32_t>> tokens = positions.tokens_of(text);
+    if (tokens.ok()) all.push_back(*std::move(tokens));
+    return tokens.status();
+  });
+  if (!added.ok()) return added;
   if (all.empty()) all.push_back(positions.tokens());
   return all;
 }

@@ -6,6 +6,7 @@
 
 #include "kernels/ops/sampling/sampling.h"
 #include "modalities/structure/structure_value.h"
+#include "plugins/science/request_sequences.h"
 
 namespace weft::science {
 namespace {
@@ -61,11 +62,6 @@ double mean_score(const BackbonePositions& positions, const int32_t* tokens, con
   return n > 0 ? sum / static_cast<double>(n) : 0;
 }
 
-StopRequest BackboneWork::stop() const {
-  return {[](void* request) { return static_cast<const sdk::Request*>(request)->cancelled(); },
-          const_cast<sdk::Request*>(&request_)};
-}
-
 Result<std::span<std::byte>> BackboneWork::scratch(int64_t bytes) {
   if (!scratch_ || scratch_.size_bytes() < static_cast<uint64_t>(bytes)) {
     scratch_ = sdk::Buffer();
@@ -96,7 +92,7 @@ Result<BackboneWork> BackboneWork::begin(const sdk::Request& request, const sdk:
   const std::span bytes(static_cast<std::byte*>(work.memory_.data()),
                         static_cast<size_t>(work.memory_.size_bytes()));
   Result<BackboneEncoding> encoding =
-      network.encode(work.positions_.backbone(), bytes, *scratch, work.executor(), work.stop());
+      network.encode(work.positions_.backbone(), bytes, *scratch, work.executor(), stop_of(request));
   if (!encoding.ok()) return encoding.status();
   work.encoding_ = *encoding;
   return work;
@@ -107,14 +103,14 @@ Status BackboneWork::score(std::span<const int32_t> tokens, std::span<const int3
   const Result<std::span<std::byte>> memory =
       scratch(network_.scoring_scratch_bytes(positions_.count(), executor().max_threads()));
   if (!memory.ok()) return memory.status();
-  return network_.score(encoding_, tokens, order, log_probabilities, *memory, executor(), stop());
+  return network_.score(encoding_, tokens, order, log_probabilities, *memory, executor(), stop_of(request_));
 }
 
 Status BackboneWork::sample(const SequenceDesign& design, std::span<const SampledSequence> sequences) {
   const Result<std::span<std::byte>> memory = scratch(network_.sampling_scratch_bytes(
       positions_.count(), static_cast<int64_t>(sequences.size()), executor().max_threads()));
   if (!memory.ok()) return memory.status();
-  return network_.sample(encoding_, design, sequences, *memory, executor(), stop());
+  return network_.sample(encoding_, design, sequences, *memory, executor(), stop_of(request_));
 }
 
 }  // namespace weft::science

@@ -45,7 +45,6 @@ class BackboneWork {
                BackbonePositions positions)
       : request_(request), execution_(execution), network_(network), positions_(std::move(positions)) {}
   Result<std::span<std::byte>> scratch(int64_t bytes);
-  StopRequest stop() const;
   Executor executor() const { return request_.host().executor(); }
 
   const sdk::Request& request_;

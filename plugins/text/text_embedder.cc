@@ -5,11 +5,11 @@
 #include <string>
 #include <utility>
 
+#include "kernels/networks/bert/bert_batch.h"
+
 namespace weft::text {
 namespace {
 
-// Long enough for matrix products at full speed, short enough to stay in caches and to be cancelled between two.
-constexpr int64_t kPassTokens = 1024;
 constexpr int64_t kPassTexts = 256;
 constexpr int64_t kTokensAround = 2;
 
@@ -27,24 +27,22 @@ class TextEmbedder::Pass {
  public:
   bool has_room(const EmbeddingLimits& limits, size_t n_tokens) const {
     return reads_.size() < static_cast<size_t>(limits.texts) &&
-           tokens_.size() + n_tokens <= static_cast<size_t>(limits.tokens);
+           batch_.n_tokens() + n_tokens <= static_cast<size_t>(limits.tokens);
   }
   void add(Read read) {
-    tokens_.insert(tokens_.end(), read.tokens.begin(), read.tokens.end());
-    starts_.push_back(static_cast<int64_t>(tokens_.size()));
+    batch_.add(read.tokens);
     read.tokens = {};
     reads_.push_back(std::move(read));
   }
   std::span<Read> reads() { return reads_; }
-  BertInputs inputs() const { return {.tokens = tokens_, .starts = starts_, .types = {}}; }
+  BertInputs inputs() const { return batch_.inputs(); }
   bool wanted() const {
     return std::any_of(reads_.begin(), reads_.end(), [](const Read& read) { return !read.job->cancelled(); });
   }
 
  private:
   std::vector<Read> reads_;
-  std::vector<TokenId> tokens_;
-  std::vector<int64_t> starts_ = {0};
+  BertBatch batch_;
 };
 
 EmbeddingLimits EmbeddingLimits::of(const SentenceEncoder& encoder, int64_t n, int64_t max_bytes) {
@@ -58,7 +56,7 @@ EmbeddingLimits EmbeddingLimits::of(const SentenceEncoder& encoder, int64_t n, i
 EmbeddingLimits EmbeddingLimits::of_tokens(int64_t n, int64_t tokens) {
   EmbeddingLimits limits;
   limits.texts = std::clamp<int64_t>(n, 1, kPassTexts);
-  limits.tokens = std::max(tokens, std::min(kPassTokens, tokens * limits.texts));
+  limits.tokens = std::max(tokens, std::min(kUsefulBertTokens, tokens * limits.texts));
   return limits;
 }
 
