@@ -47,12 +47,7 @@ class PlotNodes : public image::testing::NodeTest {
       options.extra_inputs.push_back(name);
       values.push_back(std::move(value));
     }
-    Result<NodeRunner> runner = NodeRunner::create(host_, kLineNode, std::move(options));
-    if (!runner.ok()) return {runner.status(), {}, {}, {}, 0, 0};
-    Result<std::vector<NodeResult>> results = runner->run({{std::move(values)}});
-    if (!results.ok()) return {results.status(), {}, {}, {}, 0, 0};
-    for (const std::string& violation : runner->violations()) ADD_FAILURE() << violation;
-    return std::move((*results)[0]);
+    return run_with(kLineNode, std::move(values), std::move(options));
   }
   static std::set<std::array<int, 3>> colors(const Value& image) {
     std::set<std::array<int, 3>> found;

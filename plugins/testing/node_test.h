@@ -45,6 +45,10 @@ class NodeTest : public ::testing::Test {
     for (const auto& [parameter, model] : models_) options.parameters_json[parameter] = "\"m\"";
     options.in_folder = in_folder_;
     options.out_folder = out_folder_;
+    return run_with(type, std::move(inputs), std::move(options));
+  }
+  /// The same with further inputs, say.
+  NodeResult run_with(const weft_node_type& type, std::vector<Value> inputs, NodeRunnerOptions options) {
     Result<NodeRunner> runner = NodeRunner::create(host_, type, std::move(options));
     if (!runner.ok()) return {runner.status(), {}, {}, {}, 0, 0};
     Result<std::vector<NodeResult>> results = runner->run({{std::move(inputs)}});

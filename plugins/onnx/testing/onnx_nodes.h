@@ -32,7 +32,7 @@ class OnnxNodesTest : public image::testing::NodeTest {
   NodeResult run_model(const std::map<std::string, Value>& inputs, const std::vector<std::string>& outputs,
                        std::map<std::string, std::string> parameters = {}) {
     NodeRunnerOptions options;
-    NodeRequest request;
+    std::vector<Value> values;
     options.parameters_json = std::move(parameters);
     options.parameters_json["model"] = "\"m\"";
     options.models = models_;
@@ -41,14 +41,9 @@ class OnnxNodesTest : public image::testing::NodeTest {
     options.parameters_json["outputs"] = "[" + names + "]";
     for (const auto& [name, value] : inputs) {
       options.extra_inputs.push_back(name);
-      request.inputs.push_back(value);
+      values.push_back(value);
     }
-    Result<NodeRunner> runner = NodeRunner::create(host_, kRunNode, std::move(options));
-    if (!runner.ok()) return {runner.status(), {}, {}, {}, 0, 0};
-    Result<std::vector<NodeResult>> results = runner->run({std::move(request)});
-    if (!results.ok()) return {results.status(), {}, {}, {}, 0, 0};
-    for (const std::string& violation : runner->violations()) ADD_FAILURE() << violation;
-    return std::move((*results)[0]);
+    return run_with(kRunNode, std::move(values), std::move(options));
   }
 
   Value tensor(weft_dtype dtype, const std::vector<int64_t>& shape, const void* data) {
