@@ -195,9 +195,14 @@ class Disk:
                     stream.write(entry.now)
                 self.numbers[os.stat(path).st_ino] = entry
 
-    def see(self, place, node=None):
+    def see(self, place):
         """Takes over from the real folder what a process did before it was killed and did not come to note: one call."""
-        node = node or self.root
+        # A real disk gives the number of a file that was removed to the next new one: those of what is still there count.
+        there = {id(node) for node in self.nodes(self.root)}
+        self.numbers = {number: node for number, node in self.numbers.items() if id(node) in there}
+        self.see_folder(str(place), self.root)
+
+    def see_folder(self, place, node):
         found = {entry.name: entry for entry in os.scandir(place)}
         changes = {name: None for name in node.now if name not in found}
         for name, entry in found.items():
@@ -207,12 +212,18 @@ class Disk:
             if node.now.get(name) is not known:
                 changes[name] = known
             if isinstance(known, Folder):
-                self.see(entry.path, known)
+                self.see_folder(entry.path, known)
             elif (content := Path(entry.path).read_bytes()) != known.now:
                 known.change(0)
                 known.change((0, content))
         if changes:
             node.change(changes)
+
+    def nodes(self, node):
+        """The file or folder itself and all below it."""
+        yield node
+        for entry in node.now.values() if isinstance(node, Folder) else ():
+            yield from self.nodes(entry)
 
     def contents(self, node=None, path=''):
         """Path to content of each file, and to None of each folder."""
