@@ -1,30 +1,16 @@
 #include "pipeline/memory/tensor_layout.h"
 
+#include <weft/sdk/value.h>
+
 namespace weft {
-namespace {
 
-struct DtypeFacts {
-  const char* name;
-  int64_t bytes;
-};
-constexpr DtypeFacts kDtypes[] = {{"", 0},    {"bool", 1}, {"u8", 1},   {"i8", 1},  {"i16", 2}, {"i32", 4},
-                                  {"i64", 8}, {"f16", 2},  {"bf16", 2}, {"f32", 4}, {"f64", 8}};
-constexpr weft_dtype kDtypeCount = sizeof(kDtypes) / sizeof(kDtypes[0]);
-static_assert(kDtypeCount == WEFT_DTYPE_F64 + 1);
+int64_t element_bytes(weft_dtype dtype) { return sdk::element_size_bytes(dtype); }
 
-}  // namespace
-
-int64_t element_bytes(weft_dtype dtype) {
-  return dtype > 0 && dtype < kDtypeCount ? kDtypes[dtype].bytes : 0;
-}
-
-const char* dtype_name(weft_dtype dtype) {
-  return dtype > 0 && dtype < kDtypeCount ? kDtypes[dtype].name : "";
-}
+const char* dtype_name(weft_dtype dtype) { return sdk::dtype_name(dtype); }
 
 weft_dtype dtype_from_name(std::string_view name) {
-  for (weft_dtype dtype = 1; dtype < kDtypeCount; ++dtype) {
-    if (name == kDtypes[dtype].name) return dtype;
+  for (weft_dtype dtype = WEFT_DTYPE_BOOL; dtype <= WEFT_DTYPE_F64; ++dtype) {
+    if (name == dtype_name(dtype)) return dtype;
   }
   return 0;
 }

@@ -34,6 +34,12 @@ constexpr int64_t element_size_bytes(weft_dtype dtype) {
   return 0;
 }
 
+/// "f32"; "" for a dtype that does not exist.
+constexpr const char* dtype_name(weft_dtype dtype) {
+  constexpr const char* kNames[] = {"", "bool", "u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64"};
+  return dtype > 0 && dtype <= WEFT_DTYPE_F64 ? kNames[dtype] : "";
+}
+
 /// Number of elements; 1 for rank 0.
 inline int64_t element_count(const weft_tensor& tensor) {
   int64_t count = 1;

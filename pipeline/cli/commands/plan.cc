@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 #include <weft/sdk/device.h>
+#include <weft/sdk/value.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -25,11 +26,7 @@ struct Options {
   bool as_json = false;
 };
 
-const char* dtype_name(weft_dtype dtype) {
-  static constexpr const char* kNames[] = {"any", "bool", "u8",   "i8",  "i16", "i32",
-                                           "i64", "f16",  "bf16", "f32", "f64"};
-  return dtype >= 0 && dtype <= WEFT_DTYPE_F64 ? kNames[dtype] : "?";
-}
+const char* dtype_text(weft_dtype dtype) { return dtype == 0 ? "any" : sdk::dtype_name(dtype); }
 
 std::string bound(int64_t value) { return value == WEFT_UNBOUNDED ? "?" : std::to_string(value); }
 
@@ -51,7 +48,7 @@ std::string shape_text(const weft_spec& spec) {
     case WEFT_KIND_TENSOR: break;
     default: return "unknown";
   }
-  std::string text = std::string(dtype_name(spec.dtype)) + " [";
+  std::string text = std::string(dtype_text(spec.dtype)) + " [";
   for (int32_t i = 0; i < spec.rank; ++i) text += (i > 0 ? ", " : "") + bound(spec.shape[i]);
   return text + "]";
 }
@@ -140,7 +137,7 @@ Json node_json(const PlannedNode& planned) {
       output["max_bytes"] = bounded(spec.max_bytes);
     if (spec.kind == WEFT_KIND_LIST) output["max_count"] = bounded(spec.max_count);
     if (spec.kind == WEFT_KIND_TENSOR) {
-      output["dtype"] = dtype_name(spec.dtype);
+      output["dtype"] = dtype_text(spec.dtype);
       output["shape"] = Json::array();
       for (int32_t axis = 0; axis < spec.rank; ++axis) output["shape"].push_back(bounded(spec.shape[axis]));
     }
