@@ -59,6 +59,9 @@ typedef struct weft_node_config {
    * what makes results depend on it: the day is recorded like a drawn seed, repeated by `weft verify --rerun`, and part of
    * the keys of kept results. Within create only; NULL: the host has no days. [main] */
   int64_t (*today)(void* self);
+  const char* const* outputs; /* names of all outputs by index: the declared ones, then extra ones. One that
+                                 the node cannot make is an error of create */
+  size_t n_outputs;
 } weft_node_config;
 
 typedef struct weft_node_plan {
@@ -106,7 +109,7 @@ typedef struct weft_node_api {
   void (*destroy)(void* node); /* [main] */
 } weft_node_api;
 
-/* What a node does with a request. Port indices follow the descriptor (and, for extra inputs, weft_node_config). */
+/* What a node does with a request. Port indices follow the descriptor (and, for extra ports, weft_node_config). */
 typedef struct weft_request_api {
   uint32_t struct_size;
   uint32_t reserved;

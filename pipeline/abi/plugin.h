@@ -57,7 +57,9 @@ enum {
   WEFT_NODE_WRITES_FILES = 4,
   WEFT_NODE_USES_NETWORK = 8,
   WEFT_NODE_NONDETERMINISTIC = 16,
-  WEFT_NODE_EXTRA_INPUTS = 32 /* takes further inputs of any name and type "any" */
+  WEFT_NODE_EXTRA_INPUTS = 32, /* takes further inputs of any name and type "any" */
+  /* Makes further outputs, those that a pipeline refers to: of any name that create accepts, and of type "tensor". */
+  WEFT_NODE_EXTRA_OUTPUTS = 64
 };
 
 typedef struct weft_node_type {

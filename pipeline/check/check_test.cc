@@ -104,6 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"behaviour/wrong_shape", checks::kRequests, "bound"},
         Broken{"behaviour/wrong_type", checks::kRequests, "type"},
         Broken{"behaviour/sets_nothing", checks::kRequests, "output 'text' is not optional and was not set"},
+        Broken{"behaviour/forgets_further_outputs", checks::kRequests,
+               "output 'further' is not optional and was not set (a further output)"},
         Broken{"behaviour/completes_twice", checks::kRequests, "twice"},
         Broken{"behaviour/never_completes", checks::kRequests, "never completed"},
         Broken{"behaviour/overruns_output", checks::kMemory, "numbers"},

@@ -42,6 +42,7 @@ struct Case {
   ParameterJson parameters_json;
   std::vector<NodeRequest> requests;
   Arrival arrival = Arrival::kTogether;
+  std::vector<std::string> extra_outputs = {};
 };
 
 struct Outcome {
@@ -147,6 +148,7 @@ class NodeCheck {
       options.models[parameter] = model.handle();
       options.parameters_json[parameter] = "\"checked\"";
     }
+    options.extra_outputs = tried.extra_outputs;
     options.in_folder = options_.folder;
     options.out_folder = options_.folder / "out";
     Outcome outcome;
@@ -278,7 +280,7 @@ class NodeCheck {
     return samples;
   }
 
-  // All inputs with the defaults, then one input with every setting of the parameters.
+  // All inputs with the defaults, then one input with every setting of the parameters, and an output of some name.
   std::vector<Case> cases() {
     std::vector<Case> cases;
     const std::vector<NodeRequest> requests = sample_requests();
@@ -289,6 +291,10 @@ class NodeCheck {
     }
     for (size_t i = 1; i < parameters.size(); ++i) {
       cases.push_back({parameters[i].description, parameters[i].parameters_json, {requests[0]}});
+    }
+    if (node_.has(WEFT_NODE_EXTRA_OUTPUTS)) {  // made as every output is, or refused as every mistake is
+      cases.push_back({"a further output", parameters[0].parameters_json, {requests[0]}});
+      cases.back().extra_outputs = {"further"};
     }
     return cases;
   }

@@ -45,7 +45,8 @@ class FileParser {
     Node node;
     bool complete = false;     // its type is known, so that ports can be checked
     bool all_readable = true;  // "in", "with" and "for_each" could be read, so that something can be missing
-    std::vector<std::string> misspelt;  // what unknown names probably meant
+    std::vector<std::string> misspelt;                        // what unknown names probably meant
+    std::unordered_map<std::string, uint32_t> extra_outputs;  // by name: which of the node's outputs
   };
   struct Port {  // what a reference means
     Source source;
@@ -108,6 +109,8 @@ class FileParser {
 
   // References and literals.
   std::optional<Port> resolve(std::string_view reference, JsonId at, uint32_t offset, const Node* consumer);
+  static std::optional<uint32_t> find_output(const Draft& draft, std::string_view name);
+  void add_extra_output(Draft& draft, std::string_view name);
   std::optional<Port> resolve_input(std::string_view name, JsonId at, uint32_t offset);
   std::optional<Literal> parse_literal(JsonId value, const LiteralPlace& place);
   std::optional<Literal> parse_text(JsonId value, const LiteralPlace& place);

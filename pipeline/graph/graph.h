@@ -53,6 +53,9 @@ struct TemplateText {
 /// A value written in the file: compact JSON text without references, or a template.
 using Literal = std::variant<std::string, TemplateText>;
 
+/// Of outputs that a node with WEFT_NODE_EXTRA_OUTPUTS makes beside the declared ones.
+inline constexpr const char* kExtraOutputType = "tensor";
+
 struct InputBinding {  // one per input port of the node, in port order; then extra ones in file order
   std::string name;
   std::string type;  // the port's type
@@ -90,7 +93,7 @@ struct Node {
   Catalog::NodeEntry type;  // null for a subgraph
   std::shared_ptr<const Graph> subgraph;
   std::vector<InputBinding> inputs;
-  std::vector<std::string> output_names;
+  std::vector<std::string> output_names;  // the declared ones; then extra ones in the order of references
   /// After for_each: "list<text>" for a port of type text. Empty: the port is itself a list (or "any"), and lists of
   /// lists do not exist: nothing is linked to it and its value is dropped.
   std::vector<std::string> output_types;

@@ -23,6 +23,10 @@ bool can_be_converted(std::string_view from, std::string_view to) {
   return from == to || (from == "int" && (to == "float" || to == "seed"));
 }
 
+bool has_extra_outputs(const Node& node) {
+  return node.type.node != nullptr && node.type.node->has(WEFT_NODE_EXTRA_OUTPUTS);
+}
+
 }  // namespace
 
 uint32_t FileParser::offset_in(JsonId string, uint32_t offset) const {
@@ -46,13 +50,34 @@ std::optional<FileParser::Port> FileParser::resolve_input(std::string_view name,
   return Port{{-1, found->second}, input.type};
 }
 
+std::optional<uint32_t> FileParser::find_output(const Draft& draft, std::string_view name) {
+  if (const auto extra = draft.extra_outputs.find(std::string(name)); extra != draft.extra_outputs.end())
+    return extra->second;
+  const std::vector<std::string>& names = draft.node.output_names;
+  const auto end = names.end() - static_cast<ptrdiff_t>(draft.extra_outputs.size());
+  const auto found = std::find(names.begin(), end, name);
+  if (found == end) return std::nullopt;
+  return static_cast<uint32_t>(found - names.begin());
+}
+
+// A node with outputs of any name has those that something refers to.
+void FileParser::add_extra_output(Draft& draft, std::string_view name) {
+  Node& node = draft.node;
+  if (!has_extra_outputs(node) || !is_pipeline_name(name)) return;
+  draft.extra_outputs.emplace(name, static_cast<uint32_t>(node.output_names.size()));
+  node.output_names.emplace_back(name);
+  const bool is_list = tree_.find(draft.id, "for_each") != kNoJson;
+  const std::string type = kExtraOutputType;
+  node.output_types.push_back(is_list ? "list<" + type + ">" : type);
+}
+
 // consumer: the node that refers; its for_each, once known, makes the list mean an element. Null for outputs and models.
 std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, JsonId at, uint32_t offset,
                                                     const Node* consumer) {
   const size_t dot = reference.find('.');
   const std::string_view name = reference.substr(0, dot);
   const auto found = node_index_.find(name);
-  const Draft* producer = found != node_index_.end() ? &drafts_[found->second] : nullptr;
+  Draft* producer = found != node_index_.end() ? &drafts_[found->second] : nullptr;
   if (reference.find("${") != std::string_view::npos) {
     report_.error_at(at, offset,
                      {in_quotes(reference) + " is a template",
@@ -87,20 +112,22 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
       return std::nullopt;
     }
     if (!producer->complete) return std::nullopt;
+    if (!find_output(*producer, port)) add_extra_output(*producer, port);
     const Node& node = producer->node;
-    const auto output = std::find(node.output_names.begin(), node.output_names.end(), port);
-    if (output == node.output_names.end()) {
+    const std::optional<uint32_t> output = find_output(*producer, port);
+    if (!output) {
       std::string known;
       for (const std::string& one : node.output_names) known += (known.empty() ? "" : ", ") + one;
-      report_.error_at(at, offset,
-                       {in_quotes(name) + " (" + node.uses + ") has no output " + in_quotes(port),
-                        known.empty() ? "nothing: it has no outputs" : known,
-                        report_.nearest(port, node.output_names),
-                        {}});
+      report_.error_at(
+          at, offset,
+          {in_quotes(name) + " (" + node.uses + ") has no output " + in_quotes(port),
+           known.empty() ? "nothing: it has no outputs" : known, report_.nearest(port, node.output_names),
+           has_extra_outputs(node)
+               ? "a further output has a name of letters, digits, '_' and '-', as nodes have"
+               : std::string()});
       return std::nullopt;
     }
-    const auto index = static_cast<uint32_t>(output - node.output_names.begin());
-    if (node.output_types[index].empty()) {
+    if (node.output_types[*output].empty()) {
       report_.error_at(at, offset,
                        {in_quotes(reference) + " would be a list of lists",
                         {},
@@ -108,7 +135,7 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
                         in_quotes(name) + " runs for_each, and this output is already a list"});
       return std::nullopt;
     }
-    result = Port{{static_cast<int32_t>(found->second), index}, node.output_types[index]};
+    result = Port{{static_cast<int32_t>(found->second), *output}, node.output_types[*output]};
   }
   if (consumer != nullptr && consumer->for_each == result->source)
     result->type = list_element_type(result->type);

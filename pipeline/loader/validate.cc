@@ -100,7 +100,8 @@ class Validator {
 
   void flags(const NodeTypeDescriptor& node, const std::string& where) {
     constexpr uint32_t kKnown = WEFT_NODE_PURE | WEFT_NODE_READS_FILES | WEFT_NODE_WRITES_FILES |
-                                WEFT_NODE_USES_NETWORK | WEFT_NODE_NONDETERMINISTIC | WEFT_NODE_EXTRA_INPUTS;
+                                WEFT_NODE_USES_NETWORK | WEFT_NODE_NONDETERMINISTIC | WEFT_NODE_EXTRA_INPUTS |
+                                WEFT_NODE_EXTRA_OUTPUTS;
     if ((node.flags & ~kKnown) != 0) report(where, "unknown flags", {}, std::to_string(node.flags & ~kKnown));
     if (!node.has(WEFT_NODE_PURE)) return;
     const auto contradicts = [&](uint32_t flag, const char* what) {

@@ -152,6 +152,8 @@ Result<NodeInstance> Planner::create_node(const Node& node, const PlannedNode& p
     names.push_back(input.name.c_str());
     connected.push_back(input.source || input.literal ? 1 : 0);
   }
+  std::vector<const char*> outputs;
+  for (const std::string& name : node.output_names) outputs.push_back(name.c_str());
   weft_node_config config{};
   config.struct_size = sizeof config;
   config.max_requests = planned.max_requests;
@@ -162,6 +164,8 @@ Result<NodeInstance> Planner::create_node(const Node& node, const PlannedNode& p
   config.inputs = names.data();
   config.n_inputs = names.size();
   config.input_connected = connected.data();
+  config.outputs = outputs.data();
+  config.n_outputs = outputs.size();
   struct Asking {
     PlanEnvironment& environment;
     const std::string& node;
@@ -201,6 +205,7 @@ Status Planner::prepare_node(const Node& node, const NodeInstance& instance, Pla
   planned.outputs.reserve(node.output_names.size());
   for (const PortDescriptor& port : node.type.node->outputs)
     planned.outputs.push_back(unknown_spec(port.type));
+  planned.outputs.resize(node.output_names.size(), unknown_spec(kExtraOutputType));
   weft_node_plan plan{};
   plan.struct_size = sizeof plan;
   plan.max_batch = 1;

@@ -85,12 +85,15 @@ CompiledNode compile_node(const Node& node, const PlannedNode& planned, const Pl
   compiled.n_dependencies = static_cast<uint32_t>(node.depends_on.size());
   for (size_t port = 0; port < node.output_names.size(); ++port) {
     // The type of one element where the node runs for_each: that is what a request sets.
-    const std::string& type = node.type.node  ? node.type.node->outputs[port].type
-                              : node.subgraph ? node.subgraph->outputs[port].type
+    const PortDescriptor* declared =
+        node.type.node && port < node.type.node->outputs.size() ? &node.type.node->outputs[port] : nullptr;
+    const std::string type = declared         ? declared->type
+                             : node.type.node ? kExtraOutputType
+                             : node.subgraph  ? node.subgraph->outputs[port].type
                                               : node.output_types[port];
     const bool bounded = node.type.node && port < planned.outputs.size();
     compiled.ports.push_back({node.output_names[port], type, bounded ? &planned.outputs[port] : nullptr});
-    compiled.optional_outputs.push_back(!node.type.node || node.type.node->outputs[port].optional);
+    compiled.optional_outputs.push_back(!node.type.node || (declared && declared->optional));
   }
   compiled.bindings = varying_bindings(node, planned, known);
   if (!options.varying_inputs.empty()) compiled.item_seeds = drawn_seeds(node, planned);

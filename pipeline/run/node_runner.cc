@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "pipeline/graph/graph.h"
 #include "pipeline/graph/parameter_value.h"
 #include "pipeline/loader/port_type.h"
 #include "pipeline/memory/buffer.h"
@@ -182,13 +183,17 @@ Status NodeRunner::State::create_node() {
   parameters = std::make_shared<const weft_parameters>(std::move(*made));
   for (size_t i = 0; i < type.n_inputs; ++i) input_names.emplace_back(type.inputs[i].name);
   input_names.insert(input_names.end(), options.extra_inputs.begin(), options.extra_inputs.end());
-  bounds.resize(type.n_outputs);
+  bounds.resize(type.n_outputs + options.extra_outputs.size());
   for (size_t i = 0; i < type.n_outputs; ++i)
     ports.push_back({type.outputs[i].name, type.outputs[i].type, &bounds[i]});
+  for (const std::string& output : options.extra_outputs)
+    ports.push_back({output, kExtraOutputType, &bounds[ports.size()]});
 
   std::vector<const char*> inputs;
   for (const std::string& input : input_names) inputs.push_back(input.c_str());
   const std::vector<uint8_t> connected(inputs.size(), 1);
+  std::vector<const char*> outputs;
+  for (const OutputPort& port : ports) outputs.push_back(port.name.c_str());
   std::vector<weft_named_model> models;
   for (const auto& [parameter, model] : options.models) models.push_back({parameter.c_str(), model});
   weft_node_config config{};
@@ -200,6 +205,8 @@ Status NodeRunner::State::create_node() {
   config.inputs = inputs.data();
   config.n_inputs = inputs.size();
   config.input_connected = connected.data();
+  config.outputs = outputs.data();
+  config.n_outputs = outputs.size();
   return sdk::guarded([&] {
     return sdk::checked(
         [&](weft_error* error) { return type.api->create(host.table(), &config, &node, error); });
@@ -293,7 +300,7 @@ void NodeRunner::State::check_result(const weft_request& request) {
   for (size_t port = 0; port < ports.size(); ++port) {
     const std::string output = "output '" + ports[port].name + "'";
     if (!request.outputs[port]) {
-      const bool optional = (type.outputs[port].flags & WEFT_PORT_OPTIONAL) != 0;
+      const bool optional = port < type.n_outputs && (type.outputs[port].flags & WEFT_PORT_OPTIONAL) != 0;
       if (!optional) note(output + " is not optional and was not set");
       continue;
     }

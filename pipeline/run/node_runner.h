@@ -32,6 +32,7 @@ struct NodeRunnerOptions {
   std::map<std::string, std::string> parameters_json;  // by name; the others take their defaults
   std::map<std::string, void*> models;                 // by parameter name: opened and loaded models
   std::vector<std::string> extra_inputs;               // further input names, for WEFT_NODE_EXTRA_INPUTS
+  std::vector<std::string> extra_outputs;              // the same for WEFT_NODE_EXTRA_OUTPUTS
   std::filesystem::path in_folder = ".", out_folder = "out";
 };
 

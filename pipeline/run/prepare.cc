@@ -164,6 +164,8 @@ std::optional<ResultKey> cache_key_of(const CompiledNode& compiled, const Prepar
   key.node_type = type.name;
   key.node_version = type.version;
   key.isa_level = options.isa_level;
+  for (size_t port = type.outputs.size(); port < compiled.ports.size(); ++port)
+    key.outputs.push_back(compiled.ports[port].name);
   key.numerics_profile = options.numerics_profile;
   for (const DrawnSeed& day : state.item.seeds) {
     if (of_node(day) && is_day(day))

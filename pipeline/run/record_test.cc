@@ -155,6 +155,16 @@ TEST_F(Cache, EverythingThatAResultDependsOnIsInTheKey) {
   EXPECT_EQ(executions(node("")), 1);
 }
 
+TEST_F(Cache, FurtherOutputsAreInTheKey) {
+  const auto outputs = [](const std::string& references) {
+    return R"("nodes": {"a": {"uses": "test.ones"}}, "outputs": )" + references;
+  };
+  EXPECT_EQ(executions(outputs(R"({"y": "a.ones_2"})")), 1);
+  EXPECT_EQ(executions(outputs(R"({"y": "a.ones_2"})")), 0);
+  EXPECT_EQ(executions(outputs(R"({"y": "a.ones_3"})")), 1);
+  EXPECT_EQ(executions(outputs(R"({"y": "a.ones_2", "z": "a.ones_3"})")), 1);
+}
+
 TEST_F(Cache, ADigestTellsFieldsApart) {
   const auto digest = [](auto change) {
     ResultKey key;
@@ -176,8 +186,9 @@ TEST_F(Cache, ADigestTellsFieldsApart) {
       }),
       digest([](ResultKey& k) { k.model_hashes = {"a"}; }),
       digest([](ResultKey& k) { k.inputs = {"a"}; }),
+      digest([](ResultKey& k) { k.outputs = {"a"}; }),
   };
-  EXPECT_EQ(digests.size(), 10u);
+  EXPECT_EQ(digests.size(), 11u);
 }
 
 TEST_F(Cache, ModelsCountByContent) {

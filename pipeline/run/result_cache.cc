@@ -77,7 +77,7 @@ std::string ResultKey::digest() const {
   add(std::to_string(node_version));
   add(isa_level);
   add(numerics_profile);
-  for (const auto* list : {&parameters, &model_hashes, &inputs}) {
+  for (const auto* list : {&parameters, &model_hashes, &inputs, &outputs}) {
     add(std::to_string(list->size()));
     for (const std::string& item : *list) add(item);
   }

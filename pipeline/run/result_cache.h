@@ -32,6 +32,7 @@ struct ResultKey {
   std::vector<std::string> parameters;    // "name=JSON", sorted
   std::vector<std::string> model_hashes;  // "parameter=version:sha256:options:parts' sha256s", sorted
   std::vector<std::string> inputs;        // "port=xxh128" of those present, in port order
+  std::vector<std::string> outputs;       // names of those beside the declared ones, in port order
 
   /// 64 hexadecimal digits over every field and its length.
   std::string digest() const;

@@ -33,6 +33,19 @@ TEST_F(Run, HandsValuesFromNodeToNode) {
   EXPECT_THAT(events(), ElementsAre("started a", "finished a", "started b", "finished b"));
 }
 
+TEST_F(Run, ANodeMakesTheFurtherOutputsThatAreReferredTo) {
+  const std::string nodes = R"("nodes": {"a": {"uses": "test.ones"},
+      "b": {"uses": "test.total", "in": {"t": "a.ones_3"}}, "c": {"uses": "test.total", "in": {"t": "a.ones_5"}}},
+      "outputs": )";
+  const auto result = run(nodes + R"({"b": "b.y", "c": "c.y", "t": "a.ones_3"})");
+  ASSERT_TRUE(result.ok()) << to_string(result.error());
+  EXPECT_EQ(result->outputs_json.at("b"), "3.0");
+  EXPECT_EQ(result->outputs_json.at("c"), "5.0");
+  const auto refused = run(nodes + R"({"z": "a.zeros_3"})");
+  ASSERT_EQ(refused.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(to_string(refused.error()), HasSubstr("there is no output 'zeros_3'"));
+}
+
 TEST_F(Run, InputsComeFromOptionsDefaultsOrNowhere) {
   const std::string members = R"("inputs": {"t": {"type": "text", "default": "none"}, "n": {"type": "int"}},
       "nodes": {"a": {"uses": "test.text", "in": {"text": "inputs.t"}, "with": {"suffix": "-${inputs.n}"}}},

@@ -47,6 +47,9 @@ class NodeConfig {
   size_t n_inputs() const { return config_->n_inputs; }
   std::string_view input_name(size_t port) const { return config_->inputs[port]; }
   bool input_connected(size_t port) const { return config_->input_connected[port] != 0; }
+  /// Declared outputs first, then (WEFT_NODE_EXTRA_OUTPUTS) further ones, those that the pipeline refers to.
+  size_t n_outputs() const { return config_->n_outputs; }
+  std::string_view output_name(size_t port) const { return config_->outputs[port]; }
   /// The day of the run: seconds from 1970-01-01T00:00:00 to its first moment, in local time. Asking makes results depend
   /// on it, so ask only if they do. 0 under a host that has no days.
   int64_t today_seconds() const { return config_->today != nullptr ? config_->today(config_->self) : 0; }

@@ -86,12 +86,12 @@ const Struct kStructs[] = {
            FIELD(weft_spec, device), FIELD(weft_spec, rank), FIELD(weft_spec, shape),
            FIELD(weft_spec, max_bytes), FIELD(weft_spec, max_count), FIELD(weft_spec, value)),
     STRUCT(weft_named_model, FIELD(weft_named_model, parameter), FIELD(weft_named_model, model)),
-    STRUCT(weft_node_config, FIELD(weft_node_config, struct_size), FIELD(weft_node_config, max_requests),
-           FIELD(weft_node_config, name), FIELD(weft_node_config, parameters),
-           FIELD(weft_node_config, models), FIELD(weft_node_config, n_models),
-           FIELD(weft_node_config, inputs), FIELD(weft_node_config, n_inputs),
-           FIELD(weft_node_config, input_connected), FIELD(weft_node_config, self),
-           FIELD(weft_node_config, today)),
+    STRUCT(
+        weft_node_config, FIELD(weft_node_config, struct_size), FIELD(weft_node_config, max_requests),
+        FIELD(weft_node_config, name), FIELD(weft_node_config, parameters), FIELD(weft_node_config, models),
+        FIELD(weft_node_config, n_models), FIELD(weft_node_config, inputs), FIELD(weft_node_config, n_inputs),
+        FIELD(weft_node_config, input_connected), FIELD(weft_node_config, self),
+        FIELD(weft_node_config, today), FIELD(weft_node_config, outputs), FIELD(weft_node_config, n_outputs)),
     STRUCT(weft_node_plan, FIELD(weft_node_plan, struct_size), FIELD(weft_node_plan, max_batch),
            FIELD(weft_node_plan, outputs), FIELD(weft_node_plan, n_outputs),
            FIELD(weft_node_plan, workspace_bytes), FIELD(weft_node_plan, state_bytes),
@@ -194,7 +194,7 @@ TEST(AbiLayout, EveryGrowingStructBeginsWithItsSize) {
   }
 }
 
-TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{4}); }
+TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{5}); }
 
 }  // namespace
 }  // namespace weft

@@ -25,7 +25,8 @@ constexpr Flag kFlags[] = {{WEFT_NODE_PURE, "pure"},
                            {WEFT_NODE_WRITES_FILES, "writes files"},
                            {WEFT_NODE_USES_NETWORK, "uses the network"},
                            {WEFT_NODE_NONDETERMINISTIC, "not deterministic"},
-                           {WEFT_NODE_EXTRA_INPUTS, "takes further inputs of any name"}};
+                           {WEFT_NODE_EXTRA_INPUTS, "takes further inputs of any name"},
+                           {WEFT_NODE_EXTRA_OUTPUTS, "makes further outputs that a pipeline names"}};
 
 std::string number(double value) {
   char text[40];

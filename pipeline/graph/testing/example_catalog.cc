@@ -121,7 +121,11 @@ PluginDescriptor image_plugin() {
 PluginDescriptor math_plugin() {
   PluginDescriptor result = plugin("math");
   result.nodes = {node("math.scale", WEFT_NODE_PURE, {port("x", "float"), optional_port("by", "float")},
-                       {port("y", "float")}, {})};
+                       {port("y", "float")}, {}),
+                  node("math.network", WEFT_NODE_PURE | WEFT_NODE_EXTRA_INPUTS | WEFT_NODE_EXTRA_OUTPUTS, {},
+                       {port("seconds", "float")}, {}),
+                  node("math.sum", WEFT_NODE_PURE, {port("x", "tensor")}, {port("y", "tensor")}, {}),
+                  node("math.sums", WEFT_NODE_PURE, {port("x", "list<tensor>")}, {port("y", "tensor")}, {})};
   return result;
 }
 

@@ -330,6 +330,41 @@ struct MakeTensor : Simple {
   int64_t n_;
 };
 
+/// Output "ones_4" is a tensor of four ones.
+struct Ones {
+  static Result<std::unique_ptr<Ones>> create(const NodeConfig& config) {
+    auto node = std::make_unique<Ones>();
+    for (size_t port = 0; port < config.n_outputs(); ++port) {
+      const std::string name(config.output_name(port));
+      if (!name.starts_with("ones_"))
+        return Status(StatusCode::kInvalidArgument, "there is no output '" + name + "'")
+            .expected("ones_4, say");
+      node->counts_.push_back(std::stoll(name.substr(5)));
+    }
+    return node;
+  }
+  Status prepare(const Specs&, const Plan& plan) {
+    for (size_t port = 0; port < counts_.size(); ++port)
+      plan.set_output(port, sdk::tensor_spec(WEFT_DTYPE_F32, {&counts_[port], 1}));
+    return {};
+  }
+  Status run(Request& request, const Execution& execution) {
+    ++observations().pure_executions;
+    for (size_t port = 0; port < counts_.size(); ++port) {
+      auto tensor =
+          request.host().allocate_tensor(WEFT_DTYPE_F32, {&counts_[port], 1}, execution.stream(), "ones");
+      if (!tensor.ok()) return tensor.status();
+      std::fill_n(tensor->data<float>(), counts_[port], 1.0f);
+      Status set = request.set_output(port, request.host().make_tensor(tensor->buffer, tensor->view));
+      if (!set.ok()) return set;
+    }
+    return {};
+  }
+
+ private:
+  std::vector<int64_t> counts_;
+};
+
 struct Total : Simple {
   using Simple::Simple;
   Status run(Request& request, const Execution&) {
@@ -587,6 +622,7 @@ constexpr weft_node_type kNodes[] = {
                 .outputs = kIntOut,
                 .parameters = kAdd}),
     node<MakeTensor>({.name = "test.tensor", .help = "A node.", .outputs = kTensorPort, .parameters = kN}),
+    node<Ones>({.name = "test.ones", .help = "A node.", .flags = WEFT_NODE_PURE | WEFT_NODE_EXTRA_OUTPUTS}),
     node<Total>({.name = "test.total", .help = "A node.", .inputs = kTensorPort, .outputs = kFloatOut}),
     node<Write>({.name = "test.write",
                  .help = "A node.",

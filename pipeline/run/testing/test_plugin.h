@@ -22,6 +22,7 @@
 ///   test.meet      text: text -> text                answers when parameter n requests are there, those that join included
 ///   test.pure      x?: int, t?: text -> y: int       pure: x + parameter add; counts executions
 ///   test.tensor    -> t: tensor                      f32 [n]; notes the address
+///   test.ones      -> ones_N: tensor [N] of ones, for every such output that is referred to; counts as test.pure does
 ///   test.total     t: tensor -> y: float             sum; notes the address
 ///   test.write     text: text -> path                writes parameter path (per request), parameter then: ok, fail, leave
 ///   test.read      -> text                           reads parameter path
