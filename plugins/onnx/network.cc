@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "modalities/weights/mapped_file.h"
@@ -18,10 +19,11 @@ constexpr weft_parameter kParameters[] = {
                     .help = "What it is computed in, whatever its weights are stored in. bf16: where the "
                             "processor multiplies it, else f32."})};
 
-constexpr size_t kMostPortName = 64;  // bytes
+// Bytes. Names in pipelines have at most 128, and there may be a number behind it.
+constexpr size_t kMostPortName = 120;
 
 /// The model's name of a tensor as a name of a port.
-std::string port_name(const std::string& tensor, std::span<const NetworkPort> taken) {
+std::string port_name(const std::string& tensor) {
   std::string name;
   for (const char c : tensor) {
     const bool is_fine =
@@ -31,9 +33,20 @@ std::string port_name(const std::string& tensor, std::span<const NetworkPort> ta
   if (name.empty() || name.front() == '-' || (name.front() >= '0' && name.front() <= '9'))
     name.insert(0, 1, '_');
   if (name.size() > kMostPortName) name.resize(kMostPortName);
-  std::string unique = name;
-  for (int i = 2; find_port(taken, unique); ++i) unique = name + "_" + std::to_string(i);
-  return unique;
+  return name;
+}
+
+/// Numbers those that have one name: "a:0" and "a/0" become "a_0_1" and "a_0_2".
+void make_unique(std::vector<NetworkPort>& ports) {
+  std::map<std::string, int> uses, last;
+  for (const NetworkPort& port : ports) ++uses[port.name];
+  for (NetworkPort& port : ports) {
+    if (uses[port.name] == 1) continue;
+    std::string numbered;
+    do numbered = port.name + "_" + std::to_string(++last[port.name]);
+    while (uses.contains(numbered));
+    port.name = numbered;
+  }
 }
 
 Status make_port(const OnnxPort& port, const char* what, std::vector<NetworkPort>& ports) {
@@ -49,7 +62,7 @@ Status make_port(const OnnxPort& port, const char* what, std::vector<NetworkPort
   if (!dtype)
     return unsupported("elements of bool, u8, i8, i16, i32, i64, f16, bf16, f32 or f64",
                        onnx_type_name(port.element_type));
-  NetworkPort made{port_name(port.name, ports), port.name, *dtype, {}, port.dimensions.has_value()};
+  NetworkPort made{port_name(port.name), port.name, *dtype, {}, port.dimensions.has_value()};
   if (port.dimensions) made.dimensions = *port.dimensions;
   if (made.dimensions.size() > WEFT_MAX_RANK)
     return unsupported("at most " + std::to_string(WEFT_MAX_RANK) + " dimensions",
@@ -81,10 +94,22 @@ std::optional<size_t> find_port(std::span<const NetworkPort> ports, std::string_
   return static_cast<size_t>(found - ports.begin());
 }
 
-std::string names_of(std::span<const NetworkPort> ports) {
-  std::string names;
-  for (const NetworkPort& port : ports) names += (names.empty() ? "" : ", ") + port.name;
-  return names;
+Status no_such_port(std::span<const NetworkPort> ports, const char* what, std::string_view name) {
+  const std::string place = std::string(what) + " '" + std::string(name) + "'";
+  std::string known, candidates;
+  for (const NetworkPort& port : ports) {
+    known += (known.empty() ? "" : ", ") + port.name;
+    if (port_name(port.tensor_name) != name) continue;
+    candidates += (candidates.empty() ? "" : ", ") + port.name + " for '" + port.tensor_name + "'";
+  }
+  if (!candidates.empty())
+    return Status(StatusCode::kInvalidArgument,
+                  std::string("several ") + what + "s of the model would have this name in a pipeline")
+        .at(place)
+        .expected(candidates);
+  return Status(StatusCode::kInvalidArgument, std::string("the model has no such ") + what)
+      .at(place)
+      .expected(known.empty() ? "none" : known);
 }
 
 std::span<const weft_parameter> Network::parameters() { return kParameters; }
@@ -95,6 +120,8 @@ Status Network::make_ports(const OnnxModel& model) {
   for (const OnnxPort& port : model.outputs)
     if (Status status = make_port(port, "output", outputs_); !status.ok()) return status;
   if (outputs_.empty()) return {StatusCode::kCorruptData, "the model has no outputs"};
+  make_unique(inputs_);
+  make_unique(outputs_);
   return {};
 }
 

@@ -2,8 +2,9 @@
 ///
 /// open() reads what the file says of itself and checks where its external data is, before OpenVINO sees either; load() has
 /// OpenVINO compile it. Ports have the names of the model's inputs and outputs, with '_' for what a name in a pipeline cannot hold
-/// ("input:0" is "input_0"). Ownership: the host's residency owns it; nodes borrow it. Thread safety: const members and session()
-/// of a loaded model may be used by several nodes at once.
+/// ("input:0" is "input_0"); where that gives several of them one name, none has it, and each has a number behind it. Ownership: the
+/// host's residency owns it; nodes borrow it. Thread safety: const members and session() of a loaded model may be used by several
+/// nodes at once.
 #ifndef WEFT_PLUGINS_ONNX_NETWORK_H
 #define WEFT_PLUGINS_ONNX_NETWORK_H
 
@@ -34,8 +35,8 @@ struct NetworkPort {
 std::string to_string(const NetworkPort& port);
 /// The index of the port of this name.
 std::optional<size_t> find_port(std::span<const NetworkPort> ports, std::string_view name);
-/// Their names, for messages: "a, b, c".
-std::string names_of(std::span<const NetworkPort> ports);
+/// What to say of a name that find_port does not find; what: "input" or "output". Expected are the names that there are.
+Status no_such_port(std::span<const NetworkPort> ports, const char* what, std::string_view name);
 
 class Network {
  public:

@@ -10,25 +10,11 @@
 namespace weft::onnx {
 namespace {
 
-constexpr weft_port output_port(const char* name) {
-  return sdk::optional_port(name, "tensor", "The output of this number in parameter outputs.");
-}
-constexpr weft_port kOutputs[] = {
-    sdk::port("output", "tensor", "The model's first output, or the first in parameter outputs."),
-    output_port("output_2"),
-    output_port("output_3"),
-    output_port("output_4"),
-    output_port("output_5"),
-    output_port("output_6"),
-    output_port("output_7"),
-    output_port("output_8")};
+constexpr weft_port kOutputs[] = {sdk::port("output", "tensor",
+                                            "The model's output of this name, or its first. The others have "
+                                            "the names that the model gives them.")};
 constexpr weft_parameter kParameters[] = {
     sdk::parameter({.name = "model", .type = "model", .choices = kNetworkModels, .help = "The ONNX model."}),
-    sdk::parameter({.name = "outputs",
-                    .type = "list<text>",
-                    .default_json = "[]",
-                    .help = "Names of the model's outputs, in the order of this node's; at most 8. None: the "
-                            "model's own order."}),
     sdk::parameter(
         {.name = "image_white",
          .type = "float",
@@ -132,10 +118,7 @@ Status RunNode::connect(const sdk::NodeConfig& config) {
   port_of_input_.assign(inputs.size(), kNone);
   for (size_t port = 0; port < config.n_inputs(); ++port) {
     const std::optional<size_t> input = find_port(inputs, config.input_name(port));
-    if (!input)
-      return Status(StatusCode::kInvalidArgument, "the model has no such input")
-          .at("input '" + std::string(config.input_name(port)) + "'")
-          .expected(inputs.empty() ? "none" : names_of(inputs));
+    if (!input) return no_such_port(inputs, "input", config.input_name(port));
     port_of_input_[*input] = port;
   }
   for (size_t input = 0; input < inputs.size(); ++input)
@@ -144,28 +127,20 @@ Status RunNode::connect(const sdk::NodeConfig& config) {
           .at("input '" + inputs[input].name + "'")
           .expected(to_string(inputs[input]))
           .hint("\"in\": { \"" + inputs[input].name + "\": \"node.port\" }");
-  return choose_outputs(config.parameters());
+  return connect_outputs(config);
 }
 
-Status RunNode::choose_outputs(const sdk::Parameters& parameters) {
+Status RunNode::connect_outputs(const sdk::NodeConfig& config) {
   const std::span<const NetworkPort> outputs = network_.outputs();
-  const std::vector<std::string> names = sdk::text_list(parameters, "outputs");
-  if (names.empty())
-    for (size_t output = 0; output < std::min(outputs.size(), std::size(kOutputs)); ++output)
-      output_of_port_.push_back(output);
-  if (names.size() > std::size(kOutputs))
-    return Status(StatusCode::kInvalidArgument, "more outputs than the node has ports")
-        .at("parameter 'outputs'")
-        .expected("at most " + std::to_string(std::size(kOutputs)))
-        .got(std::to_string(names.size()));
-  for (const std::string& name : names) {
-    const std::optional<size_t> output = find_port(outputs, name);
-    if (!output)
-      return Status(StatusCode::kInvalidArgument, "the model has no output '" + name + "'")
-          .at("parameter 'outputs'")
-          .expected(names_of(outputs));
+  output_of_port_.push_back(find_port(outputs, kOutputs[0].name).value_or(0));
+  for (size_t port = std::size(kOutputs); port < config.n_outputs(); ++port) {
+    const std::optional<size_t> output = find_port(outputs, config.output_name(port));
+    if (!output) return no_such_port(outputs, "output", config.output_name(port));
     output_of_port_.push_back(*output);
   }
+  wanted_ = output_of_port_;
+  std::sort(wanted_.begin(), wanted_.end());
+  wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
   return {};
 }
 
@@ -180,9 +155,6 @@ Status RunNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
     for (const OnnxDimension& dimension : output.dimensions) bounds.push_back(symbols.bound(dimension));
     plan.set_output(port, sdk::tensor_spec(output.dtype, bounds));
   }
-  constexpr std::array<int64_t, 1> kNothing = {0};
-  for (size_t port = output_of_port_.size(); port < plan.n_outputs(); ++port)
-    plan.set_output(port, sdk::tensor_spec(WEFT_DTYPE_F32, kNothing));
   return {};
 }
 
@@ -198,18 +170,19 @@ Status RunNode::run(sdk::Request& request, const sdk::Execution& execution) {
   }
   if (Status status = check_shapes(network_.inputs(), views); !status.ok()) return status;
   return network_.session().run(
-      views, output_of_port_,
-      [&](size_t port, const weft_tensor& made) { return take_output(request, execution, port, made); },
+      views, wanted_,
+      [&](size_t i, const weft_tensor& made) { return take_output(request, execution, wanted_[i], made); },
       [&] { return request.cancelled(); });
 }
 
-Status RunNode::take_output(sdk::Request& request, const sdk::Execution& execution, size_t port,
+// Sets every port that has this output of the model.
+Status RunNode::take_output(sdk::Request& request, const sdk::Execution& execution, size_t output,
                             const weft_tensor& made) const {
-  const NetworkPort& output = network_.outputs()[output_of_port_[port]];
-  if (made.dtype != output.dtype)
+  const NetworkPort& described = network_.outputs()[output];
+  if (made.dtype != described.dtype)
     return Status(StatusCode::kCorruptData, "the model makes other elements than its file says")
-        .at("output '" + output.name + "'")
-        .expected(to_string(output))
+        .at("output '" + described.name + "'")
+        .expected(to_string(described))
         .got(to_string(made));
   Result<sdk::NewTensor> tensor = host_.allocate_tensor(
       made.dtype, {made.shape, static_cast<size_t>(made.rank)}, execution.stream(), "onnx output");
@@ -217,21 +190,24 @@ Status RunNode::take_output(sdk::Request& request, const sdk::Execution& executi
   if (const int64_t count = sdk::element_count(made); count > 0)
     std::memcpy(tensor->view.data, made.data,
                 static_cast<size_t>(count * sdk::element_size_bytes(made.dtype)));
-  Status status = request.set_output(port, host_.make_tensor(tensor->buffer, tensor->view));
+  const Result<sdk::Value> value = host_.make_tensor(tensor->buffer, tensor->view);
+  Status status;
+  for (size_t port = 0; port < output_of_port_.size() && status.ok(); ++port)
+    if (output_of_port_[port] == output) status = request.set_output(port, value);
   if (status.code() != StatusCode::kOutOfRange) return status;
   return Status(StatusCode::kCorruptData, "the model makes another shape than its file says")
-      .at("output '" + output.name + "'")
-      .expected(to_string(output))
+      .at("output '" + described.name + "'")
+      .expected(to_string(described))
       .got(to_string(made));
 }
 
-const weft_node_type kRunNode =
-    sdk::node<RunNode>({.name = "onnx.run",
-                        .help = "Runs an ONNX model. Links in \"in\" have the names of its inputs, with '_' "
-                                "for other characters than letters, digits, "
-                                "'_' and '-'.",
-                        .flags = WEFT_NODE_PURE | WEFT_NODE_EXTRA_INPUTS,
-                        .outputs = kOutputs,
-                        .parameters = kParameters});
+const weft_node_type kRunNode = sdk::node<RunNode>(
+    {.name = "onnx.run",
+     .help = "Runs an ONNX model. Links in \"in\" have the names of its inputs, references to "
+             "its outputs the names of those, with '_' for other characters than letters, "
+             "digits, '_' and '-'.",
+     .flags = WEFT_NODE_PURE | WEFT_NODE_EXTRA_INPUTS | WEFT_NODE_EXTRA_OUTPUTS,
+     .outputs = kOutputs,
+     .parameters = kParameters});
 
 }  // namespace weft::onnx

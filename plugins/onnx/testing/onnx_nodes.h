@@ -28,7 +28,8 @@ class OnnxNodesTest : public image::testing::NodeTest {
                                    {{"precision", precision}});
   }
 
-  /// One request of onnx.run, which must not breach the contract. inputs: by port; outputs: what parameter "outputs" gets.
+  /// One request of onnx.run, which must not breach the contract. inputs: by port; outputs: names of the model's, which the
+  /// result has in this order; none: port "output".
   NodeResult run_model(const std::map<std::string, Value>& inputs, const std::vector<std::string>& outputs,
                        std::map<std::string, std::string> parameters = {}) {
     NodeRunnerOptions options;
@@ -36,14 +37,14 @@ class OnnxNodesTest : public image::testing::NodeTest {
     options.parameters_json = std::move(parameters);
     options.parameters_json["model"] = "\"m\"";
     options.models = models_;
-    std::string names;
-    for (const std::string& output : outputs) names += (names.empty() ? "\"" : ", \"") + output + "\"";
-    options.parameters_json["outputs"] = "[" + names + "]";
+    options.extra_outputs = outputs;
     for (const auto& [name, value] : inputs) {
       options.extra_inputs.push_back(name);
       values.push_back(value);
     }
-    return run_with(kRunNode, std::move(values), std::move(options));
+    NodeResult result = run_with(kRunNode, std::move(values), std::move(options));
+    if (!outputs.empty() && !result.outputs.empty()) result.outputs.erase(result.outputs.begin());
+    return result;
   }
 
   Value tensor(weft_dtype dtype, const std::vector<int64_t>& shape, const void* data) {
