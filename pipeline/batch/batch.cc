@@ -20,6 +20,7 @@
 #include "pipeline/graph/json_tree.h"
 #include "pipeline/run/host.h"
 #include "pipeline/run/item_values.h"
+#include "pipeline/run/previews.h"
 #include "pipeline/run/shared_runs.h"
 
 namespace weft {
@@ -298,6 +299,10 @@ Result<Batch> Batch::open(const BatchSetup& setup, const BatchOptions& options) 
   BatchOptions with_folder = options;
   with_folder.folder = batch_folder(options.folder);
   if (Status status = check_layout(with_folder.folder, options.shard); !status.ok()) return status;
+  if (Status status = check_preview_folder(setup.host.previews().folder(), with_folder.folder);
+      !status.ok()) {
+    return status;
+  }
   FileSystem& file_system = setup.host.temporaries().file_system();
   Result<Journal> journal = Journal::open(with_folder.folder, options.shard.journal_name(), file_system);
   if (!journal.ok()) return journal.status();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "pipeline/batch/identity.h"
@@ -51,6 +52,22 @@ Status check_layout(const fs::path& folder, const Shard& shard) {
           .got(std::to_string(shard.index) + "/" + std::to_string(shard.count))
           .hint("keep to the number that it began with, or choose another --out");
     }
+  }
+  return {};
+}
+
+Status check_preview_folder(const fs::path& previews, const fs::path& folder) {
+  if (previews.empty()) return {};
+  for (const char* name : {"items", "workers"}) {
+    std::error_code error;
+    const fs::path kept = fs::weakly_canonical(fs::absolute(folder / name, error), error);
+    const fs::path shown = fs::weakly_canonical(fs::absolute(previews, error), error);
+    if (error || std::mismatch(kept.begin(), kept.end(), shown.begin(), shown.end()).first != kept.end())
+      continue;
+    return Status(StatusCode::kInvalidArgument, "previews cannot be shown among the files of items")
+        .at("--previews " + previews.string())
+        .expected("a folder outside of " + (folder / name).string())
+        .hint("for example --previews " + (folder / "previews").string());
   }
   return {};
 }

@@ -20,6 +20,7 @@
 #include "pipeline/files/content_hash.h"
 #include "pipeline/files/durable_file.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/previews.h"
 #include "pipeline/run/shared_runs.h"
 
 namespace weft {
@@ -106,7 +107,8 @@ class ItemRuns {
  public:
   ItemRuns(const Graph& graph, const PluginProvider& plugins, Host& host, const RunItemsOptions& options,
            ItemFeed& feed)
-      : host_(host),
+      : graph_(graph),
+        host_(host),
         options_(options),
         feed_(feed),
         runs_(graph, plugins, host,
@@ -257,6 +259,7 @@ class ItemRuns {
 
   /// What an earlier attempt without a record left behind. An item has the files of one attempt, or none.
   Status remove_leftovers(const Item& item) const {
+    host_.previews().clear(item.name, graph_);
     std::error_code error;
     fs::remove_all(item_folder(item), error);
     return error ? io_error("removing the files of an earlier attempt", item_folder(item), error.value())
@@ -267,6 +270,7 @@ class ItemRuns {
     while (std::unique_ptr<Work> work = to_do_.pop()) {
       work->begin = Clock::now();
       const Status status = sdk::guarded([&] { return execute_item(*work); });
+      host_.previews().clear(work->item.name, graph_);
       if (options_.on_end) options_.on_end(work->item);
       if (!status.ok()) {
         work->given_up = status.code() == StatusCode::kCancelled && is_set(options_.cancel);
@@ -313,6 +317,7 @@ class ItemRuns {
     return {};
   }
 
+  const Graph& graph_;
   Host& host_;
   const RunItemsOptions& options_;
   ItemFeed& feed_;
@@ -331,6 +336,7 @@ Result<RunOptions> item_run_options(const RunItemsOptions& options, const Item& 
   run.inputs.clear();
   for (auto& [name, json] : *inputs) run.inputs[name] = {{}, std::move(json)};
   run.out_folder = options.folder / "items" / item.name;
+  run.item = item.name;
   run.manifest = RunOptions::WriteManifest::kNo;
   run.trace_path.clear();
   run.draw_seed = seed_sequence(options.seed, item.name);

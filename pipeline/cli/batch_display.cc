@@ -46,6 +46,7 @@ std::string progress_text(const ItemAtWork& item) {
   if (item.done > 0 || item.total > 0) text += " " + std::to_string(item.done);
   if (item.total > 0) text += "/" + std::to_string(item.total);
   if (!item.unit.empty()) text += " " + item.unit;
+  if (!item.previews.empty()) text += ", " + item.previews;
   return text;
 }
 
@@ -113,6 +114,17 @@ BatchProgress BatchDisplay::progress() const {
   return {counts_.items, counts_.done, counts_.failed, rate};
 }
 
+std::vector<ItemAtWork> BatchDisplay::items_at_work(size_t limit) const {
+  std::vector<ItemAtWork> items = at_work_.list(limit);
+  if (options_.preview_folder.empty()) return items;
+  for (ItemAtWork& item : items) {
+    std::error_code ignored;
+    const std::filesystem::path folder = options_.preview_folder / item.name;
+    if (std::filesystem::exists(folder, ignored)) item.previews = folder.string();
+  }
+  return items;
+}
+
 void BatchDisplay::event(const Item& item, const Event& event) {
   at_work_.on_event(item.name, event);
   changed_ = true;
@@ -135,7 +147,7 @@ void BatchDisplay::tell_items_at_work() {
   const auto now = Clock::now();
   if (now - told_ < kTellInterval) return;
   told_ = now;
-  const std::vector<ItemAtWork> items = at_work_.list();
+  const std::vector<ItemAtWork> items = items_at_work(SIZE_MAX);
   if (items.empty() && !told_some_) return;
   told_some_ = !items.empty();
   if (options_.messages == Messages::kJson) print(at_work_event(items));
@@ -180,7 +192,7 @@ void BatchDisplay::redraw() {
   const size_t width = terminal_.width() - 1;
   std::vector<std::string> lines{batch_progress_line(progress(), width)};
   if (!latest_.empty()) lines.emplace_back(clip_to_width("latest " + without_controls(latest_), width));
-  for (std::string& line : items_at_work_lines(at_work_.list(kItemsShown), at_work_.count(), width)) {
+  for (std::string& line : items_at_work_lines(items_at_work(kItemsShown), at_work_.count(), width)) {
     lines.push_back(std::move(line));
   }
   std::string text;

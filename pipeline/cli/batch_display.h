@@ -33,7 +33,7 @@ struct BatchProgress {
 };
 /// "items  [####----] 120/1000, 2 failed, 3.1/s, 4 min 44 s left", cut to `width` columns.
 std::string batch_progress_line(const BatchProgress& progress, size_t width);
-/// "000003  the end of what it writes", or "000003  paint 12/20 steps", in `width` columns.
+/// "000003  the end of what it writes", or "000003  paint 12/20 steps" and the folder of its pictures, in `width` columns.
 std::string item_at_work_line(const ItemAtWork& item, size_t width);
 /// A line for each of the first few, and how many there are besides.
 std::vector<std::string> items_at_work_lines(const std::vector<ItemAtWork>& items, size_t count,
@@ -44,7 +44,8 @@ struct BatchDisplayOptions {
   std::filesystem::path folder;  // the batch's, as the user named it
   Messages messages = Messages::kText;
   weft_log_level level = WEFT_LOG_INFO;
-  std::filesystem::path at_work_file;  // removed at the end; empty: none
+  std::filesystem::path at_work_file = {};    // removed at the end; empty: none
+  std::filesystem::path preview_folder = {};  // as HostOptions has it
 };
 
 class BatchDisplay {
@@ -74,6 +75,7 @@ class BatchDisplay {
   void keep_showing();
   void tell_items_at_work();
   BatchProgress progress() const;
+  std::vector<ItemAtWork> items_at_work(size_t limit) const;
 
   const BatchDisplayOptions options_;
   TemporaryFiles& temporaries_;

@@ -39,6 +39,9 @@ TEST(ItemsAtWork, AreTheEndOfWhatTheyWrite) {
   EXPECT_EQ(item_at_work_line(items[0], 79), "  sea  The sea is ^[[2Jblue");
   EXPECT_EQ(item_at_work_line(items[0], 14), "  sea  [2Jblue");
   EXPECT_EQ(item_at_work_line(items[1], 79), "  fox  paint 12/20 steps");
+  ItemAtWork shown = items[1];
+  shown.previews = "build/previews/fox";
+  EXPECT_EQ(item_at_work_line(shown, 79), "  fox  paint 12/20 steps, build/previews/fox");
   at_work.on_event("sea", PartsDiscarded{"idea", 0, 1, {}, {}});
   EXPECT_EQ(item_at_work_line(at_work.list()[0], 79), "  sea  idea 3/40 tokens") << "the attempt is void";
   at_work.on_event("sea", NodeStarted{"save", 1});
@@ -73,11 +76,14 @@ TEST(ItemsAtWork, AreReadFromTheirFile) {
   at_work.on_event("a/b", TextPart{"idea", "text", 0, "\"sea\"", {}});
   const std::filesystem::path file = items_at_work_file(folder / "journal-1-of-2.sqlite");
   EXPECT_EQ(file.filename(), "journal-1-of-2.at_work.json");
-  ASSERT_TRUE(write_items_at_work(at_work.list(), temporaries, file).ok());
+  std::vector<ItemAtWork> items = at_work.list();
+  items[0].previews = "shown/a/b";
+  ASSERT_TRUE(write_items_at_work(items, temporaries, file).ok());
   const std::vector<ItemAtWork> read = read_items_at_work(file);
   ASSERT_EQ(read.size(), 1u);
   EXPECT_EQ(read[0].name, "a/b");
   EXPECT_EQ(read[0].text, "\"sea\"");
+  EXPECT_EQ(read[0].previews, "shown/a/b");
   std::ofstream(file) << "[{\"name\": 3}]";
   EXPECT_TRUE(read_items_at_work(file).empty());
   std::ofstream(file) << "no JSON";

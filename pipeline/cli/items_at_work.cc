@@ -29,6 +29,7 @@ Json json_of(const ItemAtWork& item) {
   if (item.done > 0) json["done"] = item.done;
   if (item.total > 0) json["total"] = item.total;
   if (!item.unit.empty()) json["unit"] = item.unit;
+  if (!item.previews.empty()) json["previews"] = item.previews;
   return json;
 }
 
@@ -43,6 +44,7 @@ ItemAtWork item_of(const Json& json) {
   item.done = json.value("done", int64_t{0});
   item.total = json.value("total", int64_t{0});
   item.unit = json.value("unit", "");
+  item.previews = json.value("previews", "");
   return item;
 }
 

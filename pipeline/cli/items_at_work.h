@@ -31,6 +31,7 @@ struct ItemAtWork {
   std::string text;    // the end of what that node writes, valid UTF-8; empty if it writes none
   int64_t done = 0, total = 0;
   std::string unit;
+  std::string previews;  // folder of its pictures; empty if there are none
 };
 
 class ItemsAtWork {

@@ -90,6 +90,12 @@ Status TemporaryFiles::publish(const std::filesystem::path& temporary,
   return sync == Sync::kYes ? sync_folder(file_system_, final_path.parent_path()) : Status();
 }
 
+void TemporaryFiles::adopt(const std::filesystem::path& file) {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::kClosed) file_system_.unlink(file.c_str());
+  else paths_.insert(file.string());
+}
+
 void TemporaryFiles::remove(const std::filesystem::path& temporary) noexcept {
   const std::lock_guard lock(mutex_);
   if (paths_.erase(temporary.native()) != 0) file_system_.unlink(temporary.c_str());

@@ -59,6 +59,8 @@ class TemporaryFiles {
   /// temporary is removed), kCancelled once closed.
   Status publish(const std::filesystem::path& temporary, const std::filesystem::path& final_path,
                  Sync sync = Sync::kYes);
+  /// A file at its final place that is to go with this process: a temporary from now on.
+  void adopt(const std::filesystem::path& file);
   /// Removes a temporary; nothing if it is not one of these.
   void remove(const std::filesystem::path& temporary) noexcept;
   /// Removes every temporary and refuses new ones: for a process that is about to end. Never waits for a

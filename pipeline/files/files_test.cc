@@ -195,6 +195,27 @@ TEST(TemporaryFiles, RemovesAllAndRefusesMore) {
   EXPECT_EQ(count_files(folder.path()), 0u);
 }
 
+TEST(TemporaryFiles, AnAdoptedFileGoesWithTheProcess) {
+  TemporaryFolder folder;
+  FileSystem file_system;
+  {
+    TemporaryFiles temporaries(file_system);
+    for (const char* name : {"removed", "left", "stays"}) std::ofstream(folder.path() / name) << "x";
+    temporaries.adopt(folder.path() / "removed");
+    temporaries.adopt(folder.path() / "left");
+    temporaries.adopt(folder.path() / "left");  // made anew
+    EXPECT_EQ(temporaries.count(), 2u);
+    temporaries.remove(folder.path() / "removed");
+    EXPECT_EQ(count_files(folder.path()), 2u);
+    temporaries.remove_all_and_close();
+    EXPECT_EQ(count_files(folder.path()), 1u);
+    std::ofstream(folder.path() / "late") << "x";
+    temporaries.adopt(folder.path() / "late");
+  }
+  EXPECT_EQ(count_files(folder.path()), 1u);
+  EXPECT_TRUE(fs::exists(folder.path() / "stays"));
+}
+
 struct PathCase {
   const char* path;
   StatusCode code;

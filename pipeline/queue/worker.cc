@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "pipeline/batch/disk_probe.h"
+#include "pipeline/batch/folder_layout.h"
 #include "pipeline/batch/item_files.h"
 #include "pipeline/batch/item_inputs.h"
 #include "pipeline/batch/run_items.h"
@@ -22,6 +23,7 @@
 #include "pipeline/queue/queue_identity.h"
 #include "pipeline/queue/taken_items.h"
 #include "pipeline/run/host.h"
+#include "pipeline/run/previews.h"
 
 namespace weft {
 namespace {
@@ -327,6 +329,10 @@ Status check_same(const QueueSetup& what, const Facts& now, const QueueAddress& 
 Result<WorkerCounts> run_worker(const BatchSetup& setup, Queue& queue, const QueueSetup& what,
                                 const WorkerOptions& options, const WorkerCallbacks& callbacks,
                                 const CancelToken* drain, CancelToken& cancel) {
+  if (Status status = check_preview_folder(setup.host.previews().folder(), batch_folder(options.folder));
+      !status.ok()) {
+    return status;
+  }
   const bool strict = options.changes == BatchOptions::Changes::kRefuse;
   const Result<QueueProbe> probe = probe_item(setup, what.probe_inputs, options.concurrency);
   if (!probe.ok()) return probe.status();

@@ -155,6 +155,7 @@ KnownFiles& Host::known_files() { return state_->known_files; }
 GuardPool* Host::guards() { return state_->guarded.get(); }
 ModelStore& Host::models() { return state_->models; }
 PackedWeights& Host::packed_weights() { return state_->packed; }
+Previews& Host::previews() { return state_->previews; }
 const FileHashCache& Host::hashes() const { return state_->hashes; }
 TemporaryFiles& Host::temporaries() { return state_->temporaries; }
 void Host::log(weft_log_level level, const std::string& message) const {

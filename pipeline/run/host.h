@@ -28,6 +28,7 @@ class MemoryService;
 class ModelStore;
 class PackedWeights;
 class Pool;
+class Previews;
 class TemporaryFiles;
 
 using LogHandler = std::function<void(weft_log_level level, const std::string& message)>;  // any thread
@@ -64,6 +65,7 @@ class Host {
   GuardPool* guards();  // null unless guards are on
   ModelStore& models();
   PackedWeights& packed_weights();
+  Previews& previews();
   const FileHashCache& hashes() const;
   TemporaryFiles& temporaries();
   void log(weft_log_level level, const std::string& message) const;

@@ -60,6 +60,7 @@ class NodeCall final : public RequestHost {
   void on_complete(weft_request& request) override;
   OutputFolder& output_folder() override { return context_.output_folder; }
   const std::filesystem::path& input_folder() const override { return context_.input_folder; }
+  const std::string& item() const override { return context_.options.item; }
   const std::string& run_record() const override { return context_.run_record(); }
 
  private:

@@ -135,12 +135,13 @@ struct NodeRunner::State final : RequestHost {
   }
   OutputFolder& output_folder() override { return folder; }
   const std::filesystem::path& input_folder() const override { return options.in_folder; }
+  const std::string& item() const override { return no_item; }
   const std::string& run_record() const override { return no_record; }
 
   Host& host;
   const weft_node_type& type;
   NodeRunnerOptions options;
-  const std::string no_record;  // no pipeline runs here
+  const std::string no_item, no_record;  // no pipeline runs here
   OutputFolder folder;
   std::shared_ptr<const weft_parameters> parameters;
   std::vector<std::string> input_names;

@@ -43,6 +43,8 @@ class RequestHost {
 
   virtual OutputFolder& output_folder() = 0;
   virtual const std::filesystem::path& input_folder() const = 0;
+  /// RunOptions::item.
+  virtual const std::string& item() const = 0;
   /// JSON of a RunRecord, or empty.
   virtual const std::string& run_record() const = 0;
 };

@@ -70,6 +70,7 @@ struct ItemOptions {
 struct RunOptions {
   std::map<std::string, InputValue> inputs;  // by name; the others take their defaults
   std::filesystem::path out_folder = "out";  // created when the first file is written
+  std::string item;                          // of a batch: its name, where its previews are; see previews.h
   std::string device;                        // stands for what files say of all their models; empty: theirs
   uint32_t threads = 0;                      // nodes at work at once; 0: the host's
   uint64_t max_memory_bytes = 0;             // refuse a plan whose peak is larger; 0: no limit

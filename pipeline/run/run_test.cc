@@ -205,6 +205,22 @@ TEST_F(Run, StreamsTextAndJoinsItsParts) {
                           "progress a 3/7 bytes", "part a.text 0 'g'", "progress a 6/7 bytes", "finished a"));
 }
 
+TEST_F(Run, TheLastPreviewOfANodeStaysWithANameOfItsOwn) {
+  host_options().preview_folder = folder() / "a/shown";
+  write("inner.json", R"({"weft": 1, "name": "inner", "inputs": {"t": {"type": "text"}},
+      "nodes": {"m": {"uses": "test.meet", "in": {"text": "inputs.t"}, "with": {"n": 1}}}, "outputs": {"text": "m.text"}})");
+  EXPECT_EQ(output(R"("nodes": {"s": {"uses": "test.split", "with": {"text": "sea fox"}},
+                "m": {"uses": "test.meet", "in": {"text": "s.items"}, "for_each": "s.items", "with": {"n": 2}},
+                "in": {"uses": "pipeline:inner.json", "in": {"t": "s.items"}, "for_each": "s.items"},
+                "y": {"uses": "test.join", "in": {"items": "m.text"}},
+                "z": {"uses": "test.join", "in": {"items": "in.text"}}},
+                "outputs": {"y": "y.text", "z": "z.text"})"),
+            "\"sea fox\"");
+  EXPECT_THAT(files_below(folder() / "a/shown"),
+              ElementsAre("in.m.0.png", "in.m.1.png", "m.0.png", "m.1.png"));
+  EXPECT_EQ(read(folder() / "a/shown/in.m.1.png"), "fox");
+}
+
 TEST_F(Run, SubgraphsRunAsOneNode) {
   write("inner.json", R"({"weft": 1, "name": "inner", "inputs": {"t": {"type": "text"}},
       "nodes": {"a": {"uses": "test.text", "in": {"text": "inputs.t"}, "with": {"suffix": "+${inputs.t}"}},

@@ -184,6 +184,24 @@ class QueueTest(unittest.TestCase):
         self.assertEqual(len(results), 6, "the others are done")
         self.assertIn("the item's worker did not come back, 2 times", failures["000001"]["reason"])
 
+    def test_pictures_of_what_is_at_work(self):
+        paint = '"paint": { "uses": "test.meet", "in": { "text": "inputs.topic" }, "with": { "n": 1 } },'
+        pipeline = PIPELINE.replace('"wait": { "uses": "test.sleep",', paint + '"wait": { "uses": "test.sleep", "in": { "x": "paint.text" },')
+        (self.workspace.path / "card.json").write_text(pipeline)
+        self.submit([{"id": "sea", "topic": "the sea", "ms": 1500}])
+        shown = self.workspace.path / "shown"
+        picture = shown / "sea/paint.png"
+        killed = self.worker("--previews", "shown")
+        self.wait_for(picture.exists, "a picture")
+        self.assertEqual(picture.read_text(), "the sea")
+        killed.send(signal.SIGKILL)
+        killed.finish()
+        self.assertTrue(picture.exists())
+        self.assertEqual(self.worker("--previews", "shown").finish(), 0)
+        self.assertEqual(list(shown.iterdir()), [])
+        results, _ = self.gather()
+        self.assertEqual([file["path"] for file in results["sea"]["files"]], ["items/sea/a.txt"])
+
     def test_a_queue_is_cancelled(self):
         self.submit([{"topic": "quick"}, *({"topic": "t", "ms": 30000} for _ in range(20))])
         worker = self.worker("--concurrency", "2")

@@ -99,7 +99,8 @@ int run_batch(const Options& options) {
       {.folder = folder,
        .messages = messages,
        .level = parse_log_level(options.host.log_level),
-       .at_work_file = items_at_work_file(folder / (batch_or->shard.journal_name() + ".sqlite"))},
+       .at_work_file = items_at_work_file(folder / (batch_or->shard.journal_name() + ".sqlite")),
+       .preview_folder = options.host.preview_folder},
       draining.temporaries());
   RunOptions run = run_options(options.host);
   Result<std::map<std::string, InputValue>> inputs = read_settings(*file.graph, options.items.settings);
@@ -150,6 +151,8 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option("--shard-count", options->shard_count, 1, 1'000'000, "N",
                    "Take the shard from JOB_COMPLETION_INDEX; a Slurm job array needs no option");
   options->host.declare(arguments);
+  arguments.option("--previews", options->host.preview_folder, "FOLDER",
+                   "Show what is being painted: ITEM/NODE.png there while the item is at work");
   arguments.flag("--json", options->as_json,
                  "One item a line, as it is recorded; once a second those at work");
   return [options] { return run_batch(*options); };

@@ -80,7 +80,7 @@ int work(const Options& options) {
   BatchDisplay display({.folder = options.out,
                         .messages = messages,
                         .level = parse_log_level(options.host.log_level),
-                        .at_work_file = {}},
+                        .preview_folder = options.host.preview_folder},
                        draining.temporaries());
   RunOptions run = run_options(options.host);
   apply_file(file, {}, run);
@@ -124,6 +124,8 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.flag("--accept-changes", options->accept_changes,
                  "Work though pipeline, plugins or models are not those that were submitted");
   options->host.declare(arguments);
+  arguments.option("--previews", options->host.preview_folder, "FOLDER",
+                   "Show what is being painted: ITEM/NODE.png there while the item is at work");
   arguments.flag("--json", options->as_json,
                  "One item a line, as it is recorded; once a second those at work");
   return [options] { return work(*options); };

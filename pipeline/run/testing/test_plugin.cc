@@ -1,5 +1,6 @@
 #include "pipeline/run/testing/test_plugin.h"
 
+#include <weft/abi/draft/previews.h>
 #include <weft/sdk/plugin.h>
 
 #include <chrono>
@@ -264,7 +265,16 @@ struct Batch : Simple {
   }
 };
 
-/// Holds its requests until there are n, and takes what becomes ready meanwhile. After ten seconds it gives up.
+/// Its text as what it is making, for whoever looks.
+void show_text(const Request& request) {
+  const auto* previews = request.host().extension<weft_previews_api>(WEFT_PREVIEWS_ID);
+  if (!previews || previews->wanted(previews->self) == 0) return;
+  const std::string_view text = request.input(0).as_text();
+  previews->show(previews->self, request.get(), "image/png", text.data(), text.size());
+}
+
+/// Holds its requests until there are n, and takes what becomes ready meanwhile. After ten seconds it gives up. Then shows the
+/// text of each, tells all that it has, and answers.
 struct Meet : Simple {
   using Simple::Simple;
   Status prepare(const Specs&, const Plan& plan) {
@@ -290,6 +300,8 @@ struct Meet : Simple {
       const std::lock_guard lock(observations().mutex);
       observations().batch_sizes.push_back(here.size());
     }
+    for (const Request* request : here) show_text(*request);
+    for (Request* request : here) request->progress(1, 1, "shown");
     for (Request* request : here) request->complete(request->set_output(0, request->input(0)));
     return {};
   }

@@ -19,7 +19,8 @@
 ///   test.stubborn  -> y: int                         parameter ms; does not poll
 ///   test.later     x?: text -> text                  batches of 8, completed on another thread, last first
 ///   test.batch     text: text -> text                batches of at most 4; notes their sizes
-///   test.meet      text: text -> text                answers when parameter n requests are there, those that join included
+///   test.meet      text: text -> text                answers when parameter n requests are there, those that join included;
+///                                                    before, each shows its text as a preview and says so by its progress
 ///   test.pure      x?: int, t?: text -> y: int       pure: x + parameter add; counts executions
 ///   test.tensor    -> t: tensor                      f32 [n]; notes the address
 ///   test.ones      -> ones_N: tensor [N] of ones, for every such output that is referred to; counts as test.pure does
