@@ -1,6 +1,9 @@
 // Profiles made here with Little CMS: what colours become, in which files they are found, and what is refused.
 #include "modalities/image/files/color_transform.h"
 
+#ifdef WEFT_HAS_AVIF
+#include <avif/avif.h>
+#endif
 #include <gmock/gmock.h>
 #include <lcms2.h>
 #include <webp/mux.h>
@@ -148,6 +151,36 @@ std::string webp_with(const std::string& profile, const std::string& file) {
   return out;
 }
 
+#ifdef WEFT_HAS_AVIF
+std::string avif_with(const std::string& profile, const std::string& file) {
+  const Owned<avifImage, avifImageDestroy> image(avifImageCreateEmpty());
+  const Owned<avifDecoder, avifDecoderDestroy> decoder(avifDecoderCreate());
+  EXPECT_EQ(avifDecoderReadMemory(decoder.get(), image.get(), reinterpret_cast<const uint8_t*>(file.data()),
+                                  file.size()),
+            AVIF_RESULT_OK);
+  avifImageSetProfileICC(image.get(), reinterpret_cast<const uint8_t*>(profile.data()), profile.size());
+  const Owned<avifEncoder, avifEncoderDestroy> encoder(avifEncoderCreate());
+  encoder->minQuantizer = encoder->maxQuantizer = AVIF_QUANTIZER_LOSSLESS;
+  avifRWData whole = AVIF_DATA_EMPTY;
+  EXPECT_EQ(avifEncoderWrite(encoder.get(), image.get(), &whole), AVIF_RESULT_OK);
+  std::string out(reinterpret_cast<const char*>(whole.data), whole.size);
+  avifRWDataFree(&whole);
+  return out;
+}
+#endif
+
+std::string file_with(const std::string& profile, ImageFormat format, const std::string& file) {
+  switch (format) {
+    case ImageFormat::kPng: return png_with(profile, file);
+    case ImageFormat::kJpeg: return jpeg_with(profile, file);
+    case ImageFormat::kWebp: return webp_with(profile, file);
+#ifdef WEFT_HAS_AVIF
+    case ImageFormat::kAvif: return avif_with(profile, file);
+#endif
+    default: ADD_FAILURE() << "a format without profiles"; return {};
+  }
+}
+
 TEST(ColorTransform, BringsAdobeRgbToSrgb) {
   const auto transform = ColorTransform::from_profile(bytes(adobe_rgb()), Pixels::kGrayOrRgb);
   ASSERT_TRUE(transform.ok()) << to_string(transform.error());
@@ -216,9 +249,7 @@ class ProfilesInFiles : public ::testing::TestWithParam<ImageFormat> {};
 
 TEST_P(ProfilesInFiles, AreAppliedUnlessTheyAreToBeKept) {
   const std::string plain = encoded(GetParam(), some_colors(kShape.elements()));
-  const std::string file = GetParam() == ImageFormat::kPng    ? png_with(adobe_rgb(), plain)
-                           : GetParam() == ImageFormat::kJpeg ? jpeg_with(adobe_rgb(), plain)
-                                                              : webp_with(adobe_rgb(), plain);
+  const std::string file = file_with(adobe_rgb(), GetParam(), plain);
   const auto header = read_image_header(bytes(file), {});
   ASSERT_TRUE(header.ok()) << to_string(header.error());
   const auto colors = read_color_transform(bytes(file), *header);
@@ -242,6 +273,9 @@ TEST_P(ProfilesInFiles, AreAppliedUnlessTheyAreToBeKept) {
 INSTANTIATE_TEST_SUITE_P(All, ProfilesInFiles,
                          ::testing::Values(ImageFormat::kPng, ImageFormat::kJpeg, ImageFormat::kWebp),
                          [](const auto& test) { return std::string(to_string(test.param)); });
+#ifdef WEFT_HAS_AVIF
+INSTANTIATE_TEST_SUITE_P(Avif, ProfilesInFiles, ::testing::Values(ImageFormat::kAvif));
+#endif
 
 TEST(ColorTransform, RefusesWhatDoesNotBelongToThePixels) {
   EXPECT_THAT(error_of(cmyk()), HasSubstr("one of CMYK"));
