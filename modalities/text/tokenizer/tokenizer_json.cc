@@ -37,6 +37,9 @@ class TokenizerJsonReader {
       if (Status status = read_normalizer(*normalizer, 0); !status.ok()) return status;
     if (const Value* pre_tokenizer = member(document, "pre_tokenizer"))
       if (Status status = read_pre_tokenizer(*pre_tokenizer, 0); !status.ok()) return status;
+    if ((v_.lower_cases || joins_spaces_) && !splits_for_clip())
+      return unsupported("normalizer", v_.lower_cases ? "Lowercase" : "Replace of white space",
+                         "one before the expression that CLIP splits by");
     if (const Value* added = member(document, "added_tokens"))
       if (Status status = read_added_tokens(*added); !status.ok()) return status;
     if (Status status = read_model(*model); !status.ok()) return status;
@@ -71,8 +74,12 @@ class TokenizerJsonReader {
     if (type == "Sequence")
       return each(normalizer, "normalizers", depth,
                   [&](const Value& v) { return read_normalizer(v, depth + 1); });
-    if (type == "NFC") {
+    if (type == "NFC" && !v_.lower_cases) {
       v_.normalizes_nfc = true;
+      return {};
+    }
+    if (type == "Lowercase") {
+      v_.lower_cases = true;
       return {};
     }
     if (type == "BertNormalizer" && depth == 0) return read_bert_normalizer(normalizer);
@@ -86,8 +93,15 @@ class TokenizerJsonReader {
       v_.spaces_are_blocks = true;
       return {};
     }
-    return unsupported("normalizer", type,
-                       "NFC, Prepend or Replace of spaces by ▁, a Sequence of them, or BertNormalizer");
+    // CLIP's: its words leave out white space however much it is.
+    if (type == "Replace" && pattern && string_member(*pattern, "Regex") == "\\s+" &&
+        string_member(normalizer, "content") == " ") {
+      joins_spaces_ = true;
+      return {};
+    }
+    return unsupported(
+        "normalizer", type,
+        "NFC, Prepend or Replace of spaces by ▁, a Sequence of them, CLIP's, or BertNormalizer");
   }
 
   Status read_bert_normalizer(const Value& normalizer) {
@@ -131,7 +145,9 @@ class TokenizerJsonReader {
 
   Status read_byte_level(const Value& pre) {
     byte_level_ = true;
-    if (bool_member(pre, "use_regex", true)) v_.pre_tokenizer.push_back(SplitRule::kGpt2);
+    // GPT-2's expression finds nothing more to split in CLIP's words.
+    if (bool_member(pre, "use_regex", true) && !splits_for_clip())
+      v_.pre_tokenizer.push_back(SplitRule::kGpt2);
     if (bool_member(pre, "add_prefix_space", true)) v_.space_prefix = {SpacePrefix::Where::kEveryPart, true};
     return {};
   }
@@ -159,10 +175,12 @@ class TokenizerJsonReader {
       return {};  // Gemma's: no space is left at this point
     const std::string_view regex = pattern ? string_member(*pattern, "Regex") : std::string_view();
     const std::optional<SplitRule> rule = split_rule_of_regex(regex);
-    const bool isolates = (behavior == "Isolated" && !inverted) || (behavior == "Removed" && inverted);
+    const bool removes = behavior == "Removed" && inverted;  // what the expression does not find
+    const bool isolates = (behavior == "Isolated" && !inverted && rule != SplitRule::kClip) || removes;
     if (!rule || !isolates)
-      return unsupported("Split", regex,
-                         "an isolating expression of GPT-2, Llama 3, Qwen 2, Qwen 3.5, Tekken or GPT-4o");
+      return unsupported(
+          "Split", regex,
+          "an isolating expression of GPT-2, CLIP, Llama 3, Qwen 2, Qwen 3.5, Tekken or GPT-4o");
     v_.pre_tokenizer.push_back(*rule);
     return {};
   }
@@ -234,9 +252,11 @@ class TokenizerJsonReader {
   }
 
   Status read_bpe(const Value& model) {
+    v_.marks_word_ends = byte_level_ && string_member(model, "end_of_word_suffix") == kWordEnd;
     for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
-      if (!string_member(model, affix).empty())
-        return unsupported(affix, string_member(model, affix), "none");
+      if (const std::string_view text = string_member(model, affix);
+          !text.empty() && !(v_.marks_word_ends && text == kWordEnd))
+        return unsupported(affix, text, "none, or </w> at the ends of words of bytes");
     v_.algorithm = byte_level_ ? Algorithm::kByteLevelBpe : Algorithm::kCharacterBpe;
     v_.whole_words_first = bool_member(model, "ignore_merges", false);
     v_.fuses_unknown = bool_member(model, "fuse_unk", false);
@@ -344,10 +364,13 @@ class TokenizerJsonReader {
     return {};
   }
 
+  bool splits_for_clip() const { return v_.pre_tokenizer == PreTokenizer{SplitRule::kClip}; }
+
   const std::string& source_;
   Tokenizer::Vocabulary& v_;
   AddedTokens added_;
   bool byte_level_ = false;
+  bool joins_spaces_ = false;  // a normalizer makes one space of any white space
 };
 
 }  // namespace
