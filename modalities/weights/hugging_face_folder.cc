@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <system_error>
 
 #include "modalities/weights/json_file.h"
@@ -18,6 +19,11 @@ bool is_file(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
 }
+
+// OpenCLIP's names, in the order in which it looks for them.
+constexpr std::string_view kOpenClipModels[] = {
+    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin"};
+constexpr std::string_view kOpenClipConfig = "open_clip_config.json";
 
 // A shard's name must stay within the folder.
 bool is_plain_name(const std::string& name) {
@@ -49,6 +55,26 @@ Status read_index(const fs::path& index, ModelFolder& folder) {
   return {};
 }
 
+// Whether a config.json is transformers' own: timm writes one, too, beside OpenCLIP's files.
+bool is_of_transformers(const fs::path& config) {
+  if (!is_file(config)) return false;
+  const Result<rapidjson::Document> json = read_json_file(config, kMaxConfigBytes);
+  return json.ok() && json->IsObject() && json->HasMember("model_type");
+}
+
+// False if there are none, or not their configuration.
+bool take_open_clip(const fs::path& path, ModelFolder& folder) {
+  if (!is_file(path / kOpenClipConfig)) return false;
+  for (const std::string_view name : kOpenClipModels) {
+    if (!is_file(path / name)) continue;
+    if (name.ends_with(".bin")) folder.container = WeightContainer::kTorch;
+    folder.weights = {path / name};
+    folder.config = path / kOpenClipConfig;
+    return true;
+  }
+  return false;
+}
+
 // The GGUF models of a folder: a split one counts once, by its first part.
 std::vector<fs::path> gguf_models(const fs::path& folder) {
   std::vector<fs::path> models;
@@ -67,6 +93,7 @@ std::vector<fs::path> gguf_models(const fs::path& folder) {
 
 Result<ModelFolder> examine_model_folder(const fs::path& path) {
   ModelFolder folder;
+  if (!is_of_transformers(path / "config.json") && take_open_clip(path, folder)) return folder;
   if (is_file(path / "config.json")) folder.config = path / "config.json";
   for (std::string_view name : kWholeModels) {
     const fs::path whole = path / (std::string(name) + ".safetensors");
@@ -90,6 +117,7 @@ Result<ModelFolder> examine_model_folder(const fs::path& path) {
     folder.weights = {path / "pytorch_model.bin"};
     return folder;
   }
+  if (take_open_clip(path, folder)) return folder;
   std::vector<fs::path> models = gguf_models(path);
   if (models.size() > 1)
     return Status(StatusCode::kInvalidArgument, "the folder holds several GGUF models")
@@ -101,15 +129,18 @@ Result<ModelFolder> examine_model_folder(const fs::path& path) {
         .expected(
             "model.safetensors or diffusion_pytorch_model.safetensors (or their .index.json, or .fp16 "
             "variants), "
-            "adapter_model.safetensors, pytorch_model.bin or a .gguf file");
+            "adapter_model.safetensors, pytorch_model.bin, open_clip_model.safetensors or "
+            "open_clip_pytorch_model.bin with open_clip_config.json, or a .gguf file");
   folder.container = WeightContainer::kGguf;
   folder.weights = std::move(models);
   return folder;
 }
 
 fs::path config_beside(const fs::path& weights) {
-  const bool adapter = weights.filename().string().starts_with("adapter_model");
-  fs::path config = weights.parent_path() / (adapter ? "adapter_config.json" : "config.json");
+  const std::string name = weights.filename().string();
+  const fs::path config = weights.parent_path() / (name.starts_with("adapter_model") ? "adapter_config.json"
+                                                   : name.starts_with("open_clip_")  ? kOpenClipConfig
+                                                                                     : "config.json");
   return is_file(config) ? config : fs::path();
 }
 

@@ -22,10 +22,11 @@ struct ModelFolder {
 };
 
 /// Errors: kNotFound (no weights: lists what is looked for), kInvalidArgument (several GGUF models),
-/// kCorruptData (an index that names files outside the folder).
+/// kCorruptData (an index that names files outside the folder). OpenCLIP's files count where there are no others, or the config.json
+/// is not transformers'.
 Result<ModelFolder> examine_model_folder(const std::filesystem::path& folder);
 
-/// config.json, or adapter_config.json for adapter_model.safetensors, beside a file; empty if absent.
+/// config.json beside a file, adapter_config.json for adapter_model.safetensors, open_clip_config.json for OpenCLIP's; empty if absent.
 std::filesystem::path config_beside(const std::filesystem::path& weights);
 
 /// Checks that every tensor of the index is in the shard that it names. Errors: kCorruptData.

@@ -63,9 +63,9 @@ class WeightFile {
  public:
   /// Opens a .gguf file (any part of a split one opens them all), a .safetensors file, or a folder that holds
   /// model.safetensors or diffusion_pytorch_model.safetensors, an .index.json of either with its shards, an .fp16
-  /// variant of either, adapter_model.safetensors, pytorch_model.bin, or exactly one GGUF model; or a torch archive (.pt, .pth, .bin).
+  /// variant of either, adapter_model.safetensors, pytorch_model.bin, OpenCLIP's files, or one GGUF model; or a torch archive (.pt, .pth, .bin).
   /// The kind is read from the content, not from the name. Beside safetensors and in a folder, config.json (adapter_config.json for an
-  /// adapter) gives the metadata; it is optional for a single file. A torch archive's own numbers and texts are metadata too. Errors:
+  /// adapter, open_clip_config.json for OpenCLIP) gives the metadata; it is optional for a single file. A torch archive's own numbers and texts are metadata too. Errors:
   /// kNotFound, kIoError, kPermissionDenied, kCorruptData (file, offset, expected, got), kUnsupported
   /// (another format or version).
   static Result<WeightFile> open(const std::filesystem::path& path);

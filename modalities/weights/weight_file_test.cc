@@ -53,6 +53,33 @@ TEST(WeightFile, OpensASplitModelFromAnyPartOrItsFolder) {
   }
 }
 
+// What OpenCLIP and timm publish lies beside transformers' files, or alone.
+TEST(WeightFile, OpensOpenClipsFilesWhereThereAreNoOthers) {
+  const auto tensors = [](const std::string& name) {
+    return safetensors_bytes("{\"" + name + R"(": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})",
+                             std::string(4, '\0'));
+  };
+  const auto opened = [](const fs::path& path) -> std::string {
+    const Result<WeightFile> file = WeightFile::open(path);
+    if (!file.ok()) return to_string(file.error());
+    return file->tensors().front().name + " " + fs::path(file->metadata().source()).filename().string();
+  };
+  const fs::path folder = fresh_folder("open_clip");
+  write_file(folder / "open_clip_model.safetensors", tensors("visual.proj"));
+  EXPECT_THAT(opened(folder),
+              HasSubstr("open_clip_model.safetensors"));  // without its configuration: not there
+  write_file(folder / "open_clip_config.json", R"({"model_cfg": {"embed_dim": 8}})");
+  EXPECT_EQ(opened(folder), "visual.proj open_clip_config.json");
+  write_file(folder / "model.safetensors", tensors("blocks.0"));
+  write_file(folder / "config.json", R"({"architecture": "vit_base_patch32_clip_224"})");
+  EXPECT_EQ(opened(folder), "visual.proj open_clip_config.json");
+  write_file(folder / "config.json", R"({"model_type": "clip"})");
+  EXPECT_EQ(opened(folder), "blocks.0 config.json");
+  EXPECT_EQ(opened(folder / "open_clip_model.safetensors"), "visual.proj open_clip_config.json");
+  fs::remove(folder / "model.safetensors");
+  EXPECT_EQ(opened(folder), "visual.proj open_clip_config.json");
+}
+
 TEST(WeightFile, RefusesAnIncompleteOrMixedUpSplitModel) {
   fs::path folder = write_split_model("split_missing");
   fs::remove(folder / "m-00002-of-00003.gguf");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/networks/clip_text/clip_text_checkpoint.h"
+#include "kernels/networks/open_clip/open_clip_config.h"
 #include "modalities/text/tokenizer/normal_forms.h"
 #include "modalities/weights/json_file.h"
 #include "modalities/weights/metadata_reader.h"
@@ -58,6 +59,22 @@ std::string canonical(std::string_view text, TextTower::Kind kind) {
   return out;
 }
 
+// OpenCLIP pools a text at its largest id: that has to be the token that ends it.
+Status check_end(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
+  const SpecialTokens& special = tokenizer.special();
+  const bool around = special.add_bos && special.add_eos && special.bos && special.eos;
+  if (around && *special.eos == tokenizer.vocabulary_size() - 1) return {};
+  return Status(StatusCode::kUnsupported, "the tokenizer is not CLIP's")
+      .at(folder.string())
+      .expected("tokens around every text, of which the end is the vocabulary's last")
+      .got(!around ? "a tokenizer that puts none around it"
+                   : "the end " + std::to_string(*special.eos) + " of " +
+                         std::to_string(tokenizer.vocabulary_size()) + " tokens")
+      .hint(
+          "keep CLIP's tokenizer.json beside the weights, or its vocab.json, merges.txt and "
+          "tokenizer_config.json");
+}
+
 }  // namespace
 
 Result<std::optional<TextTower>> TextTower::open(const WeightFile& file, DType compute) {
@@ -74,6 +91,8 @@ Result<std::optional<TextTower>> TextTower::open(const WeightFile& file, DType c
         .at(file.folder().string())
         .expected("at most " + std::to_string(config->vocabulary))
         .got(std::to_string(tokenizer->vocabulary_size()));
+  if (is_open_clip(file.metadata()))
+    if (Status status = check_end(*tokenizer, file.folder()); !status.ok()) return status;
   const Result<Kind> kind = kind_of(file);
   if (!kind.ok()) return kind.status();
   if (*kind != Kind::kClip && !tokenizer->special().eos)

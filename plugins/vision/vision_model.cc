@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/layers/model_weights.h"
+#include "kernels/networks/open_clip/open_clip_config.h"
 #include "kernels/networks/vision_transformer/vision_transformer_checkpoint.h"
 #include "modalities/weights/metadata_reader.h"
 
@@ -46,10 +47,12 @@ Result<std::unique_ptr<VisionModel>> VisionModel::open(const sdk::ModelSource& s
 
 Status VisionModel::open_pictures(DType compute) {
   // A folder of another kind is refused as such, before what else it lacks.
-  if (const auto known = read_vision_transformer_config(file_->metadata()); !known.ok())
-    return known.status();
+  const Result<VisionTransformerConfig> known = read_vision_transformer_config(file_->metadata());
+  if (!known.ok()) return known.status();
   const std::filesystem::path path = file_->folder() / "preprocessor_config.json";
-  const Result<PictureProcessor> processor = PictureProcessor::read(path);
+  const Result<PictureProcessor> processor =
+      is_open_clip(file_->metadata()) ? PictureProcessor::of_open_clip(file_->metadata(), known->image_size)
+                                      : PictureProcessor::read(path);
   if (!processor.ok()) return processor.status();
   processor_ = *processor;
   const Result<VisionTransformerConfig> config =

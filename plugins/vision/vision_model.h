@@ -1,5 +1,5 @@
 /// The model type "vision.encoder": an image encoder with its preprocessing, and the text encoder that was trained with it where
-/// there is one, from a Hugging Face folder. Which architecture it is, the files tell.
+/// there is one, from a Hugging Face folder or one of OpenCLIP's. Which architecture it is, the files tell.
 ///
 /// open() maps the files and reads headers, vocabulary and preprocessing; load() packs the weights, or maps them from the
 /// host's cache. Ownership: the host's residency owns it; nodes borrow it. Thread safety: const members of a loaded model may

@@ -1,9 +1,16 @@
-// The nodes on reduced random models, against transformers (scripts/make_golden/vision.py); and what they promise on any model.
+// The nodes on reduced random models, against transformers and open_clip (scripts/make_golden/vision.py, open_clip_models.py); and what
+// they promise on any model.
 #include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <set>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/testing/tolerance.h"
@@ -22,7 +29,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::weft::testing::golden_picture;
 
-const std::string kModels = "assets/golden/vision/models/";
+const std::string kModels = "assets/golden/vision/models/",
+                  kOpenClipModels = "assets/golden/open_clip/models/";
 const std::vector<std::string> kTexts = {"a red cat", "cat", "the red, red cat on a mat"};
 
 class VisionNodes : public testing::VisionNodesTest {
@@ -53,16 +61,19 @@ struct GoldenModel {
   const char* name;
   int class_tokens;
   bool has_texts, classifies;
+  bool is_open_clip = false;
 };
 class VisionModels : public VisionNodes, public ::testing::WithParamInterface<GoldenModel> {
  protected:
-  std::string folder() const { return kModels + GetParam().name; }
+  std::string folder() const {
+    return (GetParam().is_open_clip ? kOpenClipModels : kModels) + GetParam().name;
+  }
   std::vector<float> expected(const char* name) const {
     return ::weft::testing::golden_tensor(folder() + "/expected.safetensors", name);
   }
 };
 
-TEST_P(VisionModels, AgreeWithTransformers) {
+TEST_P(VisionModels, AgreeWithTheirReference) {
   for (const auto& [precision, allowed] : {std::pair("f32", 1e-4), std::pair("bf16", 2e-2)}) {
     use_model(folder(), precision);
     const Value pictures = golden_batch(24);
@@ -124,12 +135,15 @@ TEST_P(VisionModels, GiveAPictureTheSameBitsInABatchInAListAndAlone) {
   EXPECT_EQ(alone, together.values);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, VisionModels,
-                         ::testing::Values(GoldenModel{"clip", 1, true, false},
-                                           GoldenModel{"siglip", 0, true, false},
-                                           GoldenModel{"vit", 1, false, true},
-                                           GoldenModel{"dinov2", 1, false, true}),
-                         [](const auto& model) { return std::string(model.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    All, VisionModels,
+    ::testing::Values(GoldenModel{"clip", 1, true, false}, GoldenModel{"siglip", 0, true, false},
+                      GoldenModel{"vit", 1, false, true}, GoldenModel{"dinov2", 1, false, true},
+                      GoldenModel{"plain", 1, true, false, true},
+                      GoldenModel{"custom", 1, true, false, true}),
+    [](const auto& model) {
+      return std::string(model.param.is_open_clip ? "open_clip_" : "") + model.param.name;
+    });
 
 TEST_F(VisionNodes, ATextGetsTheSameBitsInAListAndAlone) {
   const auto together = tensor(outputs(kEncodeTextNode, {{}, texts(kTexts)})[0]);
@@ -248,6 +262,127 @@ TEST_F(VisionNodes, OpenNamesWhatDoesNotFit) {
   const std::filesystem::path no_words = copy("words");
   std::filesystem::remove(no_words / "vocab.json");
   EXPECT_THAT(refusal(no_words), HasSubstr("tokenizer"));
+}
+
+// Golden folders of OpenCLIP's, and what open() says of a changed copy.
+class OpenClipModels : public VisionNodes {
+ protected:
+  static std::filesystem::path copy(const std::string& of, const std::string& name) {
+    const std::filesystem::path folder = ::weft::testing::fresh_folder("vision_" + name);
+    for (const auto& entry : std::filesystem::directory_iterator(kOpenClipModels + of))
+      std::filesystem::copy_file(entry.path(), folder / entry.path().filename());
+    return folder;
+  }
+  static void change(const std::filesystem::path& folder, const std::string& from, const std::string& to) {
+    std::ostringstream text;
+    text << std::ifstream(folder / "open_clip_config.json").rdbuf();
+    std::string config = text.str();
+    const size_t at = config.rfind(from);  // the text tower's are the last
+    ASSERT_NE(at, std::string::npos) << from;
+    ::weft::testing::write_file(folder / "open_clip_config.json", config.replace(at, from.size(), to));
+  }
+  std::string refusal(const std::filesystem::path& path) {
+    const auto model = open_model<VisionModel>(path.string(), {{"precision", "f32"}});
+    return model.ok() ? std::string("accepted") : to_string(model.error());
+  }
+  std::string changed(const std::string& from, const std::string& to) {
+    const std::filesystem::path folder = copy("custom", "changed");
+    change(folder, from, to);
+    return refusal(folder);
+  }
+};
+
+TEST_F(OpenClipModels, OpenByTheirFolderOrTheirFile) {
+  EXPECT_EQ(refusal(copy("plain", "plain")), "accepted");
+  EXPECT_EQ(refusal(copy("custom", "file") / "open_clip_model.safetensors"), "accepted");
+}
+
+TEST_F(OpenClipModels, NameTheKeyOfWhatTheirTextTowerCannotDo) {
+  EXPECT_EQ(changed("\"heads\": 3", "\"heads\": 3, \"hf_tokenizer_name\": \"me/mine\", \"embed_cls\": false"),
+            "accepted");
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("hf_model_name": "roberta-base", "hf_proj_type": "mlp")", "hf_model_name"},
+      {R"("pool_type": "eos")", "pool_type"},
+      {R"("pool_type": "last")", "pool_type"},
+      {R"("proj_type": "none")", "proj_type"},
+      {R"("proj_bias": true)", "proj_bias"},
+      {R"("no_causal_mask": true)", "no_causal_mask"},
+      {R"("embed_cls": true)", "embed_cls"},
+      {R"("tokenizer_mode": "clips")", "tokenizer_mode"},
+      {R"("tokenizer_kwargs": {"clean": "canonicalize"})", "tokenizer_kwargs.clean"},
+      {R"("ls_init_value": 0.1)", "ls_init_value"},
+      {R"("context_length": 0)", "context_length"}};
+  for (const auto& [keys, key] : cases) {
+    const bool own = std::string(keys).find("context") != std::string::npos;
+    const std::string from = own ? "\"context_length\": 12" : "\"heads\": 3",
+                      to = own ? keys : from + ", " + keys;
+    EXPECT_THAT(changed(from, to), HasSubstr("'model_cfg.text_cfg." + std::string(key) + "'")) << keys;
+  }
+  EXPECT_THAT(changed("\"heads\": 3", "\"heads\": 5"), HasSubstr("heads must divide the width"));
+  EXPECT_THAT(changed("\"layers\": 2", "\"layers\": 3"),
+              AllOf(HasSubstr("missing"), HasSubstr("text_model.encoder.layers.2.")));
+  EXPECT_THAT(changed("\"vocab_size\": 60", "\"vocab_size\": 61"),
+              HasSubstr("'text_model.embeddings.token_embedding.weight' is [60, 24], not [61, 24]"));
+  EXPECT_THAT(changed("\"squash\"", "\"crop\""), HasSubstr("'preprocess_cfg.resize_mode'"));
+}
+
+// Tensors in the place of others: the golden file's header with a name or a shape changed, of the same length.
+TEST_F(OpenClipModels, NameTensorsThatAreMissingOrMisshapen) {
+  const auto with_header = [&](const std::string& from, const std::string& to) {
+    const std::filesystem::path folder = copy("plain", "header"),
+                                path = folder / "open_clip_model.safetensors";
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    std::string bytes = text.str();
+    const size_t at = bytes.find(from);
+    if (at == std::string::npos || from.size() != to.size()) return "there is no " + from;
+    ::weft::testing::write_file(path, bytes.replace(at, from.size(), to));
+    return refusal(folder);
+  };
+  EXPECT_THAT(with_header("\"visual.proj\"", "\"visual.prox\""),
+              AllOf(HasSubstr("missing: 'visual_projection.weight'"), HasSubstr("unexpected: 'prox'")));
+  EXPECT_THAT(with_header("\"text_projection\"", "\"text_projectiox\""),
+              HasSubstr("missing: 'text_projection.weight'"));
+  EXPECT_THAT(with_header("\"logit_scale\"", "\"logit_scalx\""), HasSubstr("logit_scalx"));
+  // Queries, keys and values of other widths, and what does not divide into them.
+  EXPECT_THAT(with_header("[96,32]", "[48,64]"),
+              AllOf(HasSubstr("self_attn.q_proj.weight'"), HasSubstr("is [16, 64], not [32, 32]")));
+  EXPECT_THAT(with_header("[96,32]", "[32,96]"), HasSubstr("attn.in_proj_weight' [32, 96]"));
+}
+
+// Every value of the configuration in turn is another. Of sizes none of these is right; whatever the rest is, opening ends.
+TEST_F(OpenClipModels, SurviveAnyValueOfTheirConfiguration) {
+  const std::filesystem::path folder = copy("custom", "values"), path = folder / "open_clip_config.json";
+  const nlohmann::json whole = nlohmann::json::parse(std::ifstream(path)), leaves = whole.flatten();
+  const std::set<std::string> sizes = {"embed_dim",  "width",      "layers",    "heads",         "head_width",
+                                       "patch_size", "vocab_size", "mlp_ratio", "context_length"};
+  int n_refused = 0;
+  for (const auto& leaf : leaves.items())
+    for (const char* other :
+         {"0", "-1", "1e300", "9223372036854775807", "\"x\"", "[]", "[7, 5]", "[{\"a\": 1}]", "null"}) {
+      const std::string pointer = leaf.key(), name = pointer.substr(pointer.rfind('/') + 1);
+      nlohmann::json changed = whole;
+      changed[nlohmann::json::json_pointer(pointer)] = nlohmann::json::parse(other);
+      std::ofstream(path) << changed;
+      const std::string got = refusal(folder);
+      n_refused += got != "accepted";
+      if (sizes.contains(name) && std::string(other) != "null")
+        EXPECT_NE(got, "accepted") << pointer << " = " << other;
+    }
+  EXPECT_GT(n_refused, 100);
+  for (const char* config : {"", "{", "[]", "{}", R"({"model_cfg": 3})", R"({"model_cfg": {}})"}) {
+    ::weft::testing::write_file(path, config);
+    EXPECT_THAT(refusal(folder), HasSubstr("open_clip_config.json")) << config;
+  }
+}
+
+TEST_F(OpenClipModels, RefuseAnotherTokenizer) {
+  const std::filesystem::path no_class = copy("plain", "class");
+  std::filesystem::remove(no_class / "tokenizer_config.json");
+  EXPECT_THAT(refusal(no_class), AllOf(HasSubstr("not CLIP's"), HasSubstr("puts none around it")));
+  const std::filesystem::path none = copy("custom", "none");
+  std::filesystem::remove(none / "tokenizer.json");
+  EXPECT_THAT(refusal(none), HasSubstr("tokenizer"));
 }
 
 TEST_F(VisionNodes, AModelOfPicturesAloneComparesNoTexts) {

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "kernels/layers/activation_name.h"
+#include "kernels/networks/open_clip/open_clip_config.h"
+#include "kernels/networks/open_clip/open_clip_tensors.h"
 #include "modalities/weights/metadata_reader.h"
 
 namespace weft {
@@ -29,9 +31,36 @@ Result<ClipTextConfig> read_siglip(const Metadata& metadata, bool whole) {
   return c;
 }
 
+Result<ClipTextConfig> read_open_clip(const Metadata& metadata) {
+  constexpr std::string_view kTower = "text_cfg.";
+  constexpr std::string_view kKeys[] = {"context_length",      "vocab_size", "heads",  "proj_type",
+                                        "final_ln_after_pool", "pad_id",     "eos_id", "hf_tokenizer_name"};
+  const Result<OpenClipTower> tower = read_open_clip_tower(metadata, kTower, 512, kKeys);
+  if (!tower.ok()) return tower.status();
+  MetadataReader r(metadata, std::string(kOpenClipModel) + std::string(kTower));
+  ClipTextConfig c;
+  c.vocabulary = r.size_or("vocab_size", 49408);
+  c.width = tower->width;
+  c.n_layers = tower->n_layers;
+  c.n_heads = r.size_or("heads", 8);
+  c.mlp_width = tower->mlp_width;
+  c.n_positions = r.size_or("context_length", 77);
+  c.activation = tower->activation;
+  c.epsilon = tower->epsilon;
+  c.projection_width = tower->embedding_width;
+  c.end_token = 2;  // pooled at the largest id
+  if (const std::string pool = r.text_or("pool_type", "argmax"); pool != "argmax")
+    r.unsupported("pool_type", "'" + pool + "'", "'argmax'");
+  if (const std::string kind = r.text_or("proj_type", "linear"); kind != "linear")
+    r.unsupported("proj_type", "'" + kind + "'", "'linear'");
+  if (!r.status().ok()) return r.status();
+  return c;
+}
+
 }  // namespace
 
 Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata) {
+  if (is_open_clip(metadata)) return read_open_clip(metadata);
   MetadataReader outer(metadata);
   const std::string type = outer.text_or("model_type", "");
   if (type == "siglip" || type == "siglip_text_model") return read_siglip(metadata, type == "siglip");
@@ -57,6 +86,11 @@ Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata) {
 }
 
 WeightSource clip_text_source(const WeightFile& file) {
+  if (is_open_clip(file.metadata())) {
+    constexpr std::string_view kCustomText = "text.";
+    const bool custom = file.find("text.positional_embedding") != nullptr;
+    return open_clip_text_source(file, custom ? kCustomText : std::string_view());
+  }
   const WeightSource all = WeightSource::all_of(file);
   WeightSource tower;
   constexpr std::string_view kHead = "text_model.head.";

@@ -1,4 +1,4 @@
-/// The text tower of a folder of CLIP or SigLIP, whole or alone: config.json, and tensors.
+/// The text tower of a folder of CLIP or SigLIP, whole or alone: config.json, and tensors; or of OpenCLIP: open_clip_config.json.
 #ifndef WEFT_KERNELS_NETWORKS_CLIP_TEXT_CLIP_TEXT_CHECKPOINT_H
 #define WEFT_KERNELS_NETWORKS_CLIP_TEXT_CLIP_TEXT_CHECKPOINT_H
 
@@ -11,7 +11,7 @@
 
 namespace weft {
 
-/// Of a text encoder's own folder, or of a whole model's (model_type "clip" or "siglip"), whose tower has a projection. Errors:
+/// Of a text encoder's own folder, or of a whole model's (model_type "clip" or "siglip", or OpenCLIP's), whose tower has a projection. Errors:
 /// kUnsupported, kCorruptData: naming file and key.
 Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata);
 

@@ -160,22 +160,4 @@ std::string vae_name(std::string_view name, int64_t levels) {
   return known.empty() ? std::string(name) : known;
 }
 
-std::string open_clip_name(std::string_view name) {
-  std::string_view rest = name;
-  if (take(rest, "transformer.resblocks.")) {
-    const int64_t i = take_number(rest);
-    if (i < 0) return std::string(name);
-    return "text_model.encoder.layers." + std::to_string(i) + "." +
-           renamed(rest, {{"ln_1", "layer_norm1"},
-                          {"ln_2", "layer_norm2"},
-                          {"mlp.c_fc", "mlp.fc1"},
-                          {"mlp.c_proj", "mlp.fc2"},
-                          {"attn.out_proj", "self_attn.out_proj"}});
-  }
-  return renamed(name, {{"ln_final", "text_model.final_layer_norm"},
-                        {"token_embedding", "text_model.embeddings.token_embedding"},
-                        {"positional_embedding", "text_model.embeddings.position_embedding.weight"},
-                        {"text_projection", "text_projection.weight"}});
-}
-
 }  // namespace weft

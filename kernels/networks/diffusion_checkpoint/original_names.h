@@ -19,9 +19,5 @@ std::string control_name(std::string_view name, int64_t resnets, int64_t hints, 
 /// name: without "first_stage_model.".
 std::string vae_name(std::string_view name, int64_t levels);
 
-/// name: a text tower's of OpenCLIP, without what precedes "transformer.resblocks". Not for in_proj_weight and in_proj_bias,
-/// which hold three tensors.
-std::string open_clip_name(std::string_view name);
-
 }  // namespace weft
 #endif

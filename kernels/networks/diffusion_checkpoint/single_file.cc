@@ -2,6 +2,7 @@
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/original_names.h"
 #include "kernels/networks/diffusion_checkpoint/shapes.h"
+#include "kernels/networks/open_clip/open_clip_tensors.h"
 
 namespace weft {
 namespace {
@@ -71,29 +72,6 @@ WeightSource clip_source(const WeightFile& file, std::string_view prefix) {
   return source;
 }
 
-// used_layers: how many of the tower's layers the model reads; -1: all, and the projection.
-WeightSource open_clip_source(const WeightFile& file, std::string_view prefix, int64_t used_layers) {
-  WeightSource source;
-  for (const WeightTensor& tensor : file.tensors()) {
-    if (!tensor.name.starts_with(prefix) || is_unread(tensor.name)) continue;
-    const std::string_view name = std::string_view(tensor.name).substr(prefix.size());
-    if (used_layers >= 0 && (name == "text_projection" ||
-                             name.starts_with("transformer.resblocks." + std::to_string(used_layers) + ".")))
-      continue;
-    const size_t fused = name.find(".attn.in_proj_");
-    if (fused == std::string_view::npos || tensor.rank < 1) {
-      source.add(open_clip_name(name), {&file, &tensor, 0, -1, name == "text_projection"});
-      continue;
-    }
-    const std::string layer = open_clip_name(std::string(name.substr(0, fused)) + ".self_attn");
-    const int64_t rows = tensor.extents[0] / 3;
-    const std::string kind(name.substr(fused + sizeof(".attn.in_proj_") - 1));
-    for (int64_t i = 0; i < 3; ++i)
-      source.add(layer + "." + "qkv"[i] + "_proj." + kind, {&file, &tensor, i * rows, rows});
-  }
-  return source;
-}
-
 // The number of residual blocks of a level: a downsampling follows them.
 int64_t resnets_of(const WeightFile& file) {
   for (int64_t k = 1; k < 64; ++k)
@@ -126,16 +104,16 @@ Status DiffusionCheckpoint::read_single_file(const std::filesystem::path& path, 
   if (holds(file, std::string(kSdxlSecond) + std::string(kOpenClipMark)) && holds(file, kSdxlFirst)) {
     kind_ = DiffusionKind::kSdxl;
     text(clip_source(file, kSdxlFirst), Activation::kQuickGelu);
-    text(open_clip_source(file, kSdxlSecond, -1), Activation::kGelu);
+    text(open_clip_text_source(file, kSdxlSecond), Activation::kGelu);
   } else if (holds(file, std::string(kRefiner) + std::string(kOpenClipMark))) {
     kind_ = DiffusionKind::kSdxlRefiner;
-    text(open_clip_source(file, kRefiner, -1), Activation::kGelu);
+    text(open_clip_text_source(file, kRefiner), Activation::kGelu);
   } else if (holds(file, std::string(kSd2Text) + std::string(kOpenClipMark))) {
     kind_ = DiffusionKind::kSd2;
     // The last layer is never computed: the model reads the penultimate one's output.
-    const WeightSource whole = open_clip_source(file, kSd2Text, -1);
-    text(open_clip_source(file, kSd2Text,
-                          count_numbered(whole, "text_model.encoder.layers.", ".layer_norm1.weight") - 1),
+    const WeightSource whole = open_clip_text_source(file, kSd2Text);
+    text(open_clip_text_source(
+             file, kSd2Text, count_numbered(whole, "text_model.encoder.layers.", ".layer_norm1.weight") - 1),
          Activation::kGelu);
   } else if (holds(file, kSd1Text)) {
     kind_ = DiffusionKind::kSd1;

@@ -5,14 +5,18 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "kernels/layers/activation_name.h"
+#include "kernels/networks/open_clip/open_clip_config.h"
+#include "kernels/networks/open_clip/open_clip_tensors.h"
 #include "modalities/weights/metadata_reader.h"
 
 namespace weft {
 namespace {
 
-constexpr std::string_view kKnown = "clip, clip_vision_model, siglip, siglip_vision_model, vit or dinov2";
+constexpr std::string_view kKnown =
+    "clip, clip_vision_model, siglip, siglip_vision_model, vit or dinov2; or model_cfg, as OpenCLIP has it";
 
 void read_sizes(MetadataReader& r, VisionTransformerConfig& c, const char* activation) {
   c.width = r.size_or("hidden_size", 768);
@@ -50,6 +54,52 @@ void read_vit(MetadataReader& r, VisionTransformerConfig& c, bool dino) {
   if (dino) c.mlp_width = static_cast<int64_t>(static_cast<double>(c.width) * r.positive_or("mlp_ratio", 4));
   if (!r.flag_or("qkv_bias", true)) r.unsupported("qkv_bias", "false", "true");
   if (r.flag_or("use_swiglu_ffn", false)) r.unsupported("use_swiglu_ffn", "true", "false");
+}
+
+// A side of OpenCLIP's pictures or patches, given once, or for height and width.
+int64_t read_side(MetadataReader& r, const std::string& level, const std::string& key, int64_t fallback) {
+  const auto found = r.metadata().entries().find(level + key);
+  if (found == r.metadata().entries().end() || !found->second.is_array) return r.size_or(key, fallback);
+  const Result<std::vector<int64_t>> both = r.metadata().integers(level + key);
+  if (both.ok() && both->size() == 2 && both->front() == both->back() && both->front() > 0)
+    return both->front();
+  r.unsupported(key, "an array of others", "one number above 0, or twice the same: a square");
+  return fallback;
+}
+
+Result<VisionTransformerConfig> read_open_clip(const Metadata& metadata) {
+  constexpr std::string_view kTower = "vision_cfg.";
+  constexpr std::string_view kKeys[] = {"head_width",        "image_size",          "patch_size",
+                                        "no_ln_pre",         "pos_embed_type",      "attn_pooler_queries",
+                                        "attn_pooler_heads", "final_ln_after_pool", "patch_dropout"};
+  const Result<OpenClipTower> tower = read_open_clip_tower(metadata, kTower, 768, kKeys);
+  if (!tower.ok()) return tower.status();
+  const std::string level = std::string(kOpenClipModel) + std::string(kTower);
+  MetadataReader r(metadata, level);
+  VisionTransformerConfig c;
+  c.width = tower->width;
+  c.n_layers = tower->n_layers;
+  c.mlp_width = tower->mlp_width;
+  c.activation = tower->activation;
+  c.epsilon = tower->epsilon;
+  c.projection_width = tower->embedding_width;
+  const int64_t head_width = r.size_or("head_width", 64);
+  c.n_heads = c.width / head_width;
+  if (c.n_heads < 1 || c.width % c.n_heads != 0)
+    r.unsupported("head_width", std::to_string(head_width),
+                  "a number of heads that divides the width, " + std::to_string(c.width));
+  c.image_size = read_side(r, level, "image_size", 224);
+  c.patch_size = read_side(r, level, "patch_size", 16);
+  c.norms_embeddings = !r.flag_or("no_ln_pre", false);
+  if (const std::string pool = r.text_or("pool_type", "tok"); pool != "tok")
+    r.unsupported("pool_type", "'" + pool + "'", "'tok', the class token");
+  // Both are a table in the file.
+  if (const std::string kind = r.text_or("pos_embed_type", "learnable");
+      kind != "learnable" && kind != "sin_cos_2d")
+    r.unsupported("pos_embed_type", "'" + kind + "'", "'learnable' or 'sin_cos_2d'");
+  if (!r.status().ok()) return r.status();
+  c.trained_patches_a_side = c.image_size / c.patch_size;
+  return c;
 }
 
 // Transformers' names of ViT and DINOv2 and those of CLIP's towers.
@@ -141,6 +191,7 @@ void add_head_attention(WeightSource& tower, const std::string& name, const Sour
 
 Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& metadata,
                                                                std::optional<int64_t> image_size) {
+  if (is_open_clip(metadata)) return read_open_clip(metadata);
   MetadataReader outer(metadata);
   const std::string type = outer.text_or("model_type", "");
   const bool whole = type == "clip" || type == "siglip", resizes = type == "vit" || type == "dinov2";
@@ -203,6 +254,7 @@ WeightSource vision_tower_source(const WeightFile& file, const VisionTransformer
 }
 
 WeightSource vision_transformer_source(const WeightFile& file) {
+  if (is_open_clip(file.metadata())) return open_clip_vision_source(file);
   const Result<std::string_view> type = file.metadata().string_or("model_type", "");
   if (type.ok() && *type == "vit") return vit_source(file, "vit.");
   if (type.ok() && *type == "dinov2") return with_layer_scales(vit_source(file, "dinov2."));

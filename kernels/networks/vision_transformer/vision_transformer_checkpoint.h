@@ -1,4 +1,5 @@
-/// The image encoder of a Hugging Face folder, whole or alone: config.json, and tensors under the names of CLIP's image towers.
+/// The image encoder of a Hugging Face folder, whole or alone: config.json, and tensors under the names of CLIP's image towers;
+/// or of a folder of OpenCLIP's: open_clip_config.json, and its names.
 #ifndef WEFT_KERNELS_NETWORKS_VISION_TRANSFORMER_VISION_TRANSFORMER_CHECKPOINT_H
 #define WEFT_KERNELS_NETWORKS_VISION_TRANSFORMER_VISION_TRANSFORMER_CHECKPOINT_H
 

@@ -5,8 +5,12 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/networks/vision_transformer/vision_transformer.h"
@@ -165,6 +169,94 @@ TEST(VisionTransformerOpen, NamesWhatIsWrong) {
   EXPECT_THAT(
       refusal("shape", R"({"model_type": "clip_vision_model", "hidden_size": 32, "num_attention_heads": 4})"),
       HasSubstr("'embeddings.patch_embedding.weight' is [32, 3, 6, 6], not [32, 3, 32, 32]"));
+}
+
+// A folder of OpenCLIP's with one entry of its configuration changed: "" leaves it as it is.
+class OpenClipVision : public ::testing::Test {
+ protected:
+  static std::string refusal(const std::string& from, const std::string& to) {
+    const std::filesystem::path golden = "assets/golden/open_clip/models/custom",
+                                folder = testing::fresh_folder("vision_open_clip");
+    std::filesystem::copy_file(golden / "open_clip_model.safetensors",
+                               folder / "open_clip_model.safetensors");
+    std::ostringstream text;
+    text << std::ifstream(golden / "open_clip_config.json").rdbuf();
+    std::string config = text.str();
+    const size_t at = config.find(from);
+    if (at == std::string::npos) return "there is no " + from;
+    testing::write_file(folder / "open_clip_config.json", config.replace(at, from.size(), to));
+    const WeightFile file = take(WeightFile::open(folder));
+    const Result<VisionTransformerConfig> read = read_vision_transformer_config(file.metadata());
+    if (!read.ok()) return to_string(read.error());
+    const Result<VisionTransformer> clip =
+        VisionTransformer::open(vision_transformer_source(file), *read, DType::kF32);
+    return clip.ok() ? "accepted" : to_string(clip.error());
+  }
+  // The tower's first key comes behind these.
+  static std::string with(const std::string& keys) {
+    return refusal("\"vision_cfg\": {", "\"vision_cfg\": {" + keys + ", ");
+  }
+};
+
+TEST_F(OpenClipVision, TakesWhatChangesNothing) {
+  EXPECT_EQ(refusal("", ""), "accepted");
+  EXPECT_EQ(
+      with(R"("patch_dropout": 0.5, "output_tokens": true, "pool_type": "tok", "final_ln_after_pool": true,
+                     "qk_norm": false, "block_type": null, "act_kwargs": {}, "timm_pool": "avg")"),
+      "accepted");
+}
+
+TEST_F(OpenClipVision, NamesTheKeyOfWhatItCannotDo) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("timm_model_name": "convnext_base", "timm_drop": 0.0)", "vision_cfg.timm_model_name"},
+      {R"("attentional_pool": true)", "vision_cfg.attentional_pool"},
+      {R"("attentional_pool": "parallel")", "vision_cfg.attentional_pool"},
+      {R"("pool_type": "avg")", "vision_cfg.pool_type"},
+      {R"("pool_type": 3)", "vision_cfg.pool_type"},
+      {R"("ls_init_value": 1e-5)", "vision_cfg.ls_init_value"},
+      {R"("qk_norm": true)", "vision_cfg.qk_norm"},
+      {R"("pos_embed_type": "rope")", "vision_cfg.pos_embed_type"},
+      {R"("act_kwargs": {"approximate": "sigmoid"})", "vision_cfg.act_kwargs.approximate"},
+      {R"("act_kwargs": {"inplace": true})", "vision_cfg.act_kwargs.inplace"}};
+  for (const auto& [keys, key] : cases)
+    EXPECT_THAT(with(keys),
+                AllOf(HasSubstr(std::string("'model_cfg.") + key + "'"), HasSubstr("open_clip_config.json")))
+        << keys;
+  EXPECT_THAT(refusal("\"layers\": 2", "\"layers\": [3, 4, 6, 3]"),
+              AllOf(HasSubstr("'model_cfg.vision_cfg.layers'"), HasSubstr("ModifiedResNet")));
+  EXPECT_THAT(refusal("\"embed_dim\"", "\"multimodal_cfg\": {\"heads\": 8}, \"embed_dim\""),
+              AllOf(HasSubstr("'model_cfg.multimodal_cfg'"), HasSubstr("CoCa")));
+  EXPECT_THAT(refusal("\"embed_dim\"", "\"init_logit_bias\": -10, \"embed_dim\""),
+              HasSubstr("'model_cfg.init_logit_bias'"));
+  EXPECT_THAT(refusal("\"embed_dim\"", "\"embed_width\""), HasSubstr("'model_cfg.embed_width'"));
+}
+
+TEST_F(OpenClipVision, NamesTheKeyOfAWrongValue) {
+  const std::tuple<const char*, const char*, const char*> cases[] = {
+      {"\"layers\": 2", "\"layers\": 0", "'model_cfg.vision_cfg.layers'"},
+      {"\"layers\": 2", "\"layers\": \"two\"", "'model_cfg.vision_cfg.layers'"},
+      {"\"width\": 32", "\"width\": -32", "'model_cfg.vision_cfg.width'"},
+      {"\"head_width\": 16", "\"head_width\": 33", "'model_cfg.vision_cfg.head_width'"},
+      {"\"head_width\": 16", "\"head_width\": 10", "'model_cfg.vision_cfg.head_width'"},
+      {"\"mlp_ratio\": 3.1", "\"mlp_ratio\": 1e300", "'model_cfg.vision_cfg.mlp_ratio'"},
+      {"\"mlp_ratio\": 3.1", "\"mlp_ratio\": 0.001", "'model_cfg.vision_cfg.mlp_ratio'"},
+      {"\"patch_size\": 6", "\"patch_size\": [6, 5]", "'model_cfg.vision_cfg.patch_size'"},
+      {"\"patch_size\": 6", "\"patch_size\": [\"6\"]", "'model_cfg.vision_cfg.patch_size'"},
+      {"\"patch_size\": 6", "\"patch_size\": 25", "patches of 25 pixels"},
+      {"\"embed_dim\": 28", "\"embed_dim\": 4294967296", "'model_cfg.embed_dim'"},
+      {"\"eps\": 0.0001", "\"eps\": 0", "'model_cfg.vision_cfg.norm_kwargs.eps'"}};
+  for (const auto& [from, to, key] : cases) EXPECT_THAT(refusal(from, to), HasSubstr(key)) << to;
+}
+
+TEST_F(OpenClipVision, NamesTensorsThatDoNotFit) {
+  EXPECT_THAT(refusal("\"layers\": 2", "\"layers\": 3"),
+              AllOf(HasSubstr("missing"), HasSubstr("encoder.layers.2.")));
+  EXPECT_THAT(refusal("\"layers\": 2", "\"layers\": 1"), HasSubstr("unexpected"));
+  EXPECT_THAT(refusal("\"patch_size\": 6", "\"patch_size\": 4"),
+              HasSubstr("'embeddings.patch_embedding.weight' is [32, 3, 6, 6], not [32, 3, 4, 4]"));
+  EXPECT_THAT(refusal("\"embed_dim\": 28", "\"embed_dim\": 29"),
+              HasSubstr("'visual_projection.weight' is [28, 32], not [29, 32]"));
+  EXPECT_THAT(refusal("\"no_ln_pre\": true", "\"no_ln_pre\": false"), HasSubstr("pre_layrnorm"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "modalities/image/processor/picture_processor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -132,7 +133,12 @@ class Config {
   PictureProcessor out_;
 };
 
-int64_t floor_half(int64_t value) { return value >= 0 ? value / 2 : -((1 - value) / 2); }
+// Where the middle begins in a picture that is `surplus` longer, or shorter: then it has a border.
+int64_t middle_of(int64_t surplus, PictureProcessor::Rounding rounding) {
+  if (rounding == PictureProcessor::Rounding::kDown) return surplus >= 0 ? surplus / 2 : -((1 - surplus) / 2);
+  const int64_t half = surplus / 2;
+  return surplus > 0 && surplus % 2 != 0 ? half + half % 2 : half;
+}
 
 }  // namespace
 
@@ -157,9 +163,18 @@ void PictureProcessor::run(const Picture& picture, int64_t index, float* pixels,
     const int64_t shorter = std::min(source_height, source_width);
     full_height = edge * source_height / shorter;
     full_width = edge * source_width / shorter;
+  } else if (fit == Fit::kLongestEdge) {
+    const double ratio =
+        static_cast<double>(std::max(source_height, source_width)) / static_cast<double>(edge);
+    const auto resized_side = [&](int64_t side) {
+      return std::max<int64_t>(1, std::llrint(static_cast<double>(side) / ratio));  // halves to even
+    };
+    full_height = resized_side(source_height);
+    full_width = resized_side(source_width);
   }
   // Rows and columns [top, top + height) of the resized picture; those that are not within it are black.
-  const int64_t top = floor_half(full_height - height), left = floor_half(full_width - width);
+  const int64_t top = middle_of(full_height - height, rounding),
+                left = middle_of(full_width - width, rounding);
   const int64_t first_row = std::max<int64_t>(top, 0), last_row = std::min(top + height, full_height);
   const int64_t first_column = std::max<int64_t>(left, 0), last_column = std::min(left + width, full_width);
   const int64_t rows = last_row - first_row, columns = last_column - first_column;

@@ -1,4 +1,4 @@
-// Preprocessing against transformers' processors and Pillow, on the pictures of scripts/make_golden/vision.py.
+// Preprocessing against transformers' processors, open_clip and Pillow, on the pictures of scripts/make_golden/vision.py.
 #include "modalities/image/processor/picture_processor.h"
 
 #include <gmock/gmock.h>
@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "modalities/image/processor/testing/golden_pictures.h"
+#include "modalities/weights/json_file.h"
 #include "modalities/weights/testing/model_file_writer.h"
 
 namespace weft {
@@ -86,6 +87,81 @@ INSTANTIATE_TEST_SUITE_P(All, Processors,
                          ::testing::Values("clip", "clip_bilinear", "padded", "siglip", "vit", "dinov2",
                                            "lanczos", "nearest"),
                          [](const auto& name) { return std::string(name.param); });
+
+// open_clip's, from the JSON of an open_clip_config.json.
+Result<PictureProcessor> read_open_clip(const std::string& preprocess) {
+  const std::filesystem::path path = ::weft::testing::fresh_folder("open_clip") / "open_clip_config.json";
+  ::weft::testing::write_file(path, "{\"preprocess_cfg\": " + preprocess + "}");
+  const Result<rapidjson::Document> json = read_json_file(path, kMaxConfigBytes);
+  if (!json.ok()) return json.status();
+  Metadata metadata(path.string());
+  if (Status flat = flatten_json(*json, metadata); !flat.ok()) return flat;
+  return PictureProcessor::of_open_clip(metadata, 24);
+}
+
+class OpenClip : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {
+ protected:
+  const std::string golden_ = "assets/golden/open_clip/preprocess.safetensors";
+};
+
+TEST_P(OpenClip, GivesItsBytesWithinOne) {
+  const auto& [mode, filter] = GetParam();
+  const Result<PictureProcessor> processor =
+      read_open_clip(std::string(R"({"resize_mode": ")") + mode + R"(", "interpolation": ")" + filter +
+                     R"(", "mean": 0, "std": [1, 1, 1], "size": 99})");
+  ASSERT_TRUE(processor.ok()) << to_string(processor.error());
+  int64_t other = 0, all = 0;
+  for (const Source& source : kSources) {
+    if (source.channels == 4) continue;  // open_clip drops what says how transparent it is
+    std::vector<uint8_t> pixels = testing::golden_picture(source.width, source.height, source.channels);
+    std::vector<float> got = run(*processor, picture_of(pixels, source));
+    for (float& value : got) value = std::round(value * 255);
+    const std::vector<float> expected =
+        testing::golden_tensor(golden_, std::string(mode) + "." + filter + "." + source.name);
+    EXPECT_LE(largest_difference(got, expected), 1) << source.name;
+    for (size_t i = 0; i < got.size() && i < expected.size(); ++i) other += got[i] != expected[i];
+    all += static_cast<int64_t>(got.size());
+  }
+  EXPECT_LE(other, all / 50);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OpenClip,
+                         ::testing::Combine(::testing::Values("shortest", "longest", "squash"),
+                                            ::testing::Values("bicubic", "bilinear")),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+                         });
+
+TEST(OpenClipProcessor, HasOpenClipsDefaults) {
+  const Result<PictureProcessor> processor = read_open_clip(R"({"mean": null})");
+  ASSERT_TRUE(processor.ok()) << to_string(processor.error());
+  std::vector<uint8_t> pixels = testing::golden_picture(97, 61);
+  EXPECT_LE(
+      largest_difference(run(*processor, picture_of(pixels, kSources[0])),
+                         testing::golden_tensor("assets/golden/open_clip/preprocess.safetensors", "values")),
+      1.001 / 255 / 0.26);
+}
+
+TEST(OpenClipProcessor, NamesWhatItCannotDo) {
+  const auto refusal = [](const std::string& json) {
+    const Result<PictureProcessor> processor = read_open_clip(json);
+    return processor.ok() ? std::string("accepted") : to_string(processor.error());
+  };
+  EXPECT_EQ(refusal(R"({"interpolation": "random", "mode": "RGB", "fill_color": 9, "later": 1})"),
+            "accepted");
+  EXPECT_THAT(refusal(R"({"interpolation": "nearest"})"),
+              AllOf(HasSubstr("'preprocess_cfg.interpolation'"), HasSubstr("open_clip_config.json"),
+                    HasSubstr("bilinear")));
+  EXPECT_THAT(refusal(R"({"interpolation": 3})"), HasSubstr("preprocess_cfg.interpolation"));
+  EXPECT_THAT(refusal(R"({"resize_mode": "crop"})"), HasSubstr("'preprocess_cfg.resize_mode'"));
+  EXPECT_THAT(refusal(R"({"resize_mode": "longest", "fill_color": 9})"), HasSubstr("fill_color"));
+  EXPECT_THAT(refusal(R"({"mode": "L"})"), HasSubstr("'preprocess_cfg.mode'"));
+  for (const char* mean : {"[0.5, 0.5]", "[0, 0, 1e30]", "\"0.5\"", "[[0, 0, 0]]", "[\"a\", \"b\", \"c\"]"})
+    EXPECT_THAT(refusal(std::string("{\"mean\": ") + mean + "}"), HasSubstr("preprocess_cfg.mean")) << mean;
+  for (const char* deviation : {"[1, 0, 1]", "0", "-1", "[1, 1, 1, 1]"})
+    EXPECT_THAT(refusal(std::string("{\"std\": ") + deviation + "}"), HasSubstr("'preprocess_cfg.std'"))
+        << deviation;
+}
 
 TEST(PictureProcessor, TakesPicturesOfFloatsAndOfLightAsTheirBytes) {
   const PictureProcessor processor = read("clip");
