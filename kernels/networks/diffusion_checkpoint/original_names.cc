@@ -1,21 +1,12 @@
 #include "kernels/networks/diffusion_checkpoint/original_names.h"
 
 #include <charconv>
-#include <utility>
 #include <vector>
+
+#include "kernels/layers/weight_names.h"
 
 namespace weft {
 namespace {
-
-using Renames = std::initializer_list<std::pair<std::string_view, std::string_view>>;
-
-// "a.b" of "a.b.weight" where a rename knows it; the name itself otherwise.
-std::string renamed(std::string_view name, Renames renames) {
-  for (const auto& [from, to] : renames)
-    if (name.starts_with(from) && (name.size() == from.size() || name[from.size()] == '.'))
-      return std::string(to) + std::string(name.substr(from.size()));
-  return std::string(name);
-}
 
 constexpr std::string_view kTransformerParts[] = {"norm", "proj_in", "transformer_blocks", "proj_out"};
 

@@ -1,4 +1,5 @@
 // Single files with the original implementation's names: the kind and all shapes are found from the tensors.
+#include "kernels/layers/weight_names.h"
 #include "kernels/networks/diffusion_checkpoint/diffusion_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/original_names.h"
 #include "kernels/networks/diffusion_checkpoint/shapes.h"
@@ -14,8 +15,6 @@ constexpr std::string_view kSd1Text = "cond_stage_model.transformer.", kSd2Text 
                            kSdxlSecond = "conditioner.embedders.1.model.",
                            kRefiner = "conditioner.embedders.0.model.";
 constexpr std::string_view kOpenClipMark = "transformer.resblocks.0.ln_1.weight";
-// What files carry that no network reads.
-constexpr std::string_view kUnread[] = {"position_ids", "logit_scale", "attn_mask"};
 
 bool holds(const WeightFile& file, std::string_view prefix) {
   for (const WeightTensor& tensor : file.tensors())
@@ -56,16 +55,10 @@ ClipTextConfig text_shape(const WeightSource& s, const UntoldShapes& untold, Act
   return c;
 }
 
-bool is_unread(std::string_view name) {
-  for (std::string_view end : kUnread)
-    if (name.ends_with(end)) return true;
-  return false;
-}
-
 WeightSource clip_source(const WeightFile& file, std::string_view prefix) {
   WeightSource source;
   for (const WeightTensor& tensor : file.tensors()) {
-    if (!tensor.name.starts_with(prefix) || is_unread(tensor.name)) continue;
+    if (!tensor.name.starts_with(prefix) || is_unread_of_clip(tensor.name)) continue;
     const std::string name = tensor.name.substr(prefix.size());
     source.add(name.starts_with("text_") ? name : "text_model." + name, {&file, &tensor});
   }

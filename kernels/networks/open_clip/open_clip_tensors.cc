@@ -2,12 +2,11 @@
 
 #include <span>
 #include <string>
-#include <utility>
+
+#include "kernels/layers/weight_names.h"
 
 namespace weft {
 namespace {
-
-using Rename = std::pair<std::string_view, std::string_view>;
 
 constexpr std::string_view kVisual = "visual.", kLayer = "transformer.resblocks.", kFused = "attn.in_proj_";
 
@@ -26,8 +25,6 @@ constexpr Rename kVisionNames[] = {{"class_embedding", "embeddings.class_embeddi
                                    {"ln_pre", "pre_layrnorm"},  // sic
                                    {"ln_post", "post_layernorm"},
                                    {"proj", "visual_projection.weight"}};
-// What files carry that no network reads.
-constexpr std::string_view kUnread[] = {"position_ids", "logit_scale", "attn_mask"};
 
 // How a tower is called in the file and here.
 struct Tower {
@@ -37,20 +34,6 @@ struct Tower {
 };
 constexpr Tower kText = {"text_model.encoder.layers.", kTextNames, "text_projection"};
 constexpr Tower kVision = {"encoder.layers.", kVisionNames, "proj"};
-
-// "a.b" of "a.b.weight" where a rename knows it; the name itself otherwise.
-std::string renamed(std::string_view name, std::span<const Rename> renames) {
-  for (const auto& [from, to] : renames)
-    if (name.starts_with(from) && (name.size() == from.size() || name[from.size()] == '.'))
-      return std::string(to) + std::string(name.substr(from.size()));
-  return std::string(name);
-}
-
-bool is_unread(std::string_view name) {
-  for (const std::string_view end : kUnread)
-    if (name.ends_with(end)) return true;
-  return false;
-}
 
 // name: the tensor's, without what precedes the tower's.
 void add(WeightSource& source, const Tower& tower, std::string_view name, const WeightFile& file,
@@ -83,7 +66,7 @@ WeightSource open_clip_text_source(const WeightFile& file, std::string_view pref
   const std::string unused = std::string(kLayer) + std::to_string(used_layers) + ".";
   WeightSource source;
   for (const WeightTensor& tensor : file.tensors()) {
-    if (!tensor.name.starts_with(prefix) || is_unread(tensor.name)) continue;
+    if (!tensor.name.starts_with(prefix) || is_unread_of_clip(tensor.name)) continue;
     const std::string_view name = std::string_view(tensor.name).substr(prefix.size());
     if (name.starts_with(kVisual)) continue;
     if (used_layers >= 0 && (name == kText.projection || name.starts_with(unused))) continue;

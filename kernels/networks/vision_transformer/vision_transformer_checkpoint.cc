@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/layers/activation_name.h"
+#include "kernels/layers/weight_names.h"
 #include "kernels/networks/open_clip/open_clip_config.h"
 #include "kernels/networks/open_clip/open_clip_tensors.h"
 #include "modalities/weights/metadata_reader.h"
@@ -103,29 +104,20 @@ Result<VisionTransformerConfig> read_open_clip(const Metadata& metadata) {
 }
 
 // Transformers' names of ViT and DINOv2 and those of CLIP's towers.
-constexpr std::pair<std::string_view, std::string_view> kRenamed[] = {
-    {"embeddings.cls_token", "embeddings.class_embedding"},
-    {"embeddings.patch_embeddings.projection", "embeddings.patch_embedding"},
-    {"embeddings.position_embeddings", "embeddings.position_embedding.weight"},
-    {"layernorm.", "post_layernorm."}};
-constexpr std::pair<std::string_view, std::string_view> kRenamedInLayer[] = {
-    {"attention.attention.query.", "self_attn.q_proj."},
-    {"attention.attention.key.", "self_attn.k_proj."},
-    {"attention.attention.value.", "self_attn.v_proj."},
-    {"attention.output.dense.", "self_attn.out_proj."},
-    {"intermediate.dense.", "mlp.fc1."},
-    {"output.dense.", "mlp.fc2."},
-    {"layernorm_before.", "layer_norm1."},
-    {"layernorm_after.", "layer_norm2."},
-    {"norm1.", "layer_norm1."},
-    {"norm2.", "layer_norm2."}};
-
-template <size_t n>
-std::string renamed(std::string_view name, const std::pair<std::string_view, std::string_view> (&names)[n]) {
-  for (const auto& [from, to] : names)
-    if (name.starts_with(from)) return std::string(to) + std::string(name.substr(from.size()));
-  return std::string(name);
-}
+constexpr Rename kRenamed[] = {{"embeddings.cls_token", "embeddings.class_embedding"},
+                               {"embeddings.patch_embeddings.projection", "embeddings.patch_embedding"},
+                               {"embeddings.position_embeddings", "embeddings.position_embedding.weight"},
+                               {"layernorm", "post_layernorm"}};
+constexpr Rename kRenamedInLayer[] = {{"attention.attention.query", "self_attn.q_proj"},
+                                      {"attention.attention.key", "self_attn.k_proj"},
+                                      {"attention.attention.value", "self_attn.v_proj"},
+                                      {"attention.output.dense", "self_attn.out_proj"},
+                                      {"intermediate.dense", "mlp.fc1"},
+                                      {"output.dense", "mlp.fc2"},
+                                      {"layernorm_before", "layer_norm1"},
+                                      {"layernorm_after", "layer_norm2"},
+                                      {"norm1", "layer_norm1"},
+                                      {"norm2", "layer_norm2"}};
 
 // "encoder.layer.3.norm1.bias" as "encoder.layers.3.layer_norm1.bias".
 std::string vit_name(std::string_view name) {

@@ -150,17 +150,22 @@ TEST(VisionTransformerForward, RefusesOtherPicturesAndCanBeStopped) {
   EXPECT_EQ(code(good, {[](void*) { return true; }, nullptr}), StatusCode::kCancelled);
 }
 
+// What opening the folder says, or "accepted".
+std::string refusal_of(const std::filesystem::path& folder) {
+  const WeightFile file = take(WeightFile::open(folder));
+  const Result<VisionTransformerConfig> read = read_vision_transformer_config(file.metadata());
+  if (!read.ok()) return to_string(read.error());
+  const Result<VisionTransformer> clip =
+      VisionTransformer::open(vision_transformer_source(file), *read, DType::kF32);
+  return clip.ok() ? "accepted" : to_string(clip.error());
+}
+
 TEST(VisionTransformerOpen, NamesWhatIsWrong) {
   const auto refusal = [](const std::string& name, const std::string& config) -> std::string {
     const std::filesystem::path folder = testing::fresh_folder("vision_transformer_" + name);
     std::filesystem::copy_file(kGolden + "tower/model.safetensors", folder / "model.safetensors");
     testing::write_file(folder / "config.json", config);
-    const WeightFile file = take(WeightFile::open(folder));
-    const Result<VisionTransformerConfig> read = read_vision_transformer_config(file.metadata());
-    if (!read.ok()) return to_string(read.error());
-    const Result<VisionTransformer> clip =
-        VisionTransformer::open(vision_transformer_source(file), *read, DType::kF32);
-    return clip.ok() ? "accepted" : to_string(clip.error());
+    return refusal_of(folder);
   };
   EXPECT_THAT(refusal("type", R"({"model_type": "resnet"})"),
               AllOf(HasSubstr("resnet"), HasSubstr("clip_vision_model")));
@@ -185,12 +190,7 @@ class OpenClipVision : public ::testing::Test {
     const size_t at = config.find(from);
     if (at == std::string::npos) return "there is no " + from;
     testing::write_file(folder / "open_clip_config.json", config.replace(at, from.size(), to));
-    const WeightFile file = take(WeightFile::open(folder));
-    const Result<VisionTransformerConfig> read = read_vision_transformer_config(file.metadata());
-    if (!read.ok()) return to_string(read.error());
-    const Result<VisionTransformer> clip =
-        VisionTransformer::open(vision_transformer_source(file), *read, DType::kF32);
-    return clip.ok() ? "accepted" : to_string(clip.error());
+    return refusal_of(folder);
   }
   // The tower's first key comes behind these.
   static std::string with(const std::string& keys) {
