@@ -110,7 +110,7 @@ class FileParser {
   // References and literals.
   std::optional<Port> resolve(std::string_view reference, JsonId at, uint32_t offset, const Node* consumer);
   static std::optional<uint32_t> find_output(const Draft& draft, std::string_view name);
-  void add_extra_output(Draft& draft, std::string_view name);
+  std::optional<uint32_t> add_extra_output(Draft& draft, std::string_view name);
   std::optional<Port> resolve_input(std::string_view name, JsonId at, uint32_t offset);
   std::optional<Literal> parse_literal(JsonId value, const LiteralPlace& place);
   std::optional<Literal> parse_text(JsonId value, const LiteralPlace& place);

@@ -61,14 +61,16 @@ std::optional<uint32_t> FileParser::find_output(const Draft& draft, std::string_
 }
 
 // A node with outputs of any name has those that something refers to.
-void FileParser::add_extra_output(Draft& draft, std::string_view name) {
+std::optional<uint32_t> FileParser::add_extra_output(Draft& draft, std::string_view name) {
   Node& node = draft.node;
-  if (!has_extra_outputs(node) || !is_pipeline_name(name)) return;
-  draft.extra_outputs.emplace(name, static_cast<uint32_t>(node.output_names.size()));
+  if (!has_extra_outputs(node) || !is_pipeline_name(name)) return std::nullopt;
+  const auto output = static_cast<uint32_t>(node.output_names.size());
+  draft.extra_outputs.emplace(name, output);
   node.output_names.emplace_back(name);
   const bool is_list = tree_.find(draft.id, "for_each") != kNoJson;
   const std::string type = kExtraOutputType;
   node.output_types.push_back(is_list ? "list<" + type + ">" : type);
+  return output;
 }
 
 // consumer: the node that refers; its for_each, once known, makes the list mean an element. Null for outputs and models.
@@ -112,9 +114,9 @@ std::optional<FileParser::Port> FileParser::resolve(std::string_view reference, 
       return std::nullopt;
     }
     if (!producer->complete) return std::nullopt;
-    if (!find_output(*producer, port)) add_extra_output(*producer, port);
     const Node& node = producer->node;
-    const std::optional<uint32_t> output = find_output(*producer, port);
+    std::optional<uint32_t> output = find_output(*producer, port);
+    if (!output) output = add_extra_output(*producer, port);
     if (!output) {
       std::string known;
       for (const std::string& one : node.output_names) known += (known.empty() ? "" : ", ") + one;

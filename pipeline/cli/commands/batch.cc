@@ -107,8 +107,11 @@ int run_batch(const Options& options) {
   if (!inputs.ok()) return fail(inputs.error(), exit_code_before_run(inputs.code()), messages);
   run.inputs = *std::move(inputs);
   apply_file(file, options.items.settings, run);
+  HostSettings host_settings = options.host;
+  // An estimate shows nothing, and leaves what a batch at work shows there.
+  if (options.dry_run) host_settings.preview_folder.clear();
   const std::unique_ptr<Host> host = make_host(
-      options.host, draining.temporaries(),
+      host_settings, draining.temporaries(),
       [&display](weft_log_level level, const std::string& message) { display.log(level, message); });
   const PluginProvider plugins = plugin_provider();
   const BatchSetup setup{*file.graph, plugins, *host, std::move(run)};
