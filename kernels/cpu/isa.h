@@ -1,10 +1,10 @@
 /// Which x86 instruction sets the compute library uses.
 ///
 /// Every hot source is compiled once per body (see isa_bodies.h) and one body is chosen by the level in use:
-/// the highest that the processor has and the operating system lets us use, or the one that the environment
-/// variable WEFT_ISA names: scalar, avx2, avx512vnni, avx512bf16, amx. Results are bit-identical within a
-/// level, not across levels. The level is read once, at the first call, and never changes. Thread safety: all
-/// functions may be called by any thread.
+/// the fastest that the processor has and the operating system grants, or that which the environment variable WEFT_ISA
+/// names: scalar, avx2, avx512vnni, avx512bf16, amx. The highest is the fastest, but for avx512bf16 on Intel's processors,
+/// whose bf16 products outside tiles take twice f32's time (on Emerald Rapids). Results are bit-identical within a level,
+/// not across levels. The level is read once, at the first call, and never changes. Thread safety: any thread may call.
 #ifndef WEFT_KERNELS_CPU_ISA_H
 #define WEFT_KERNELS_CPU_ISA_H
 
@@ -34,7 +34,7 @@ bool isa_available(IsaLevel level);
 /// level that this machine lacks. A program calls it before it computes anything and refuses to go on.
 Status check_isa_request();
 
-/// The level in use: WEFT_ISA's where check_isa_request() is ok, else the highest available.
+/// The level in use: WEFT_ISA's where check_isa_request() is ok, else the fastest available.
 IsaLevel active_isa();
 
 }  // namespace weft

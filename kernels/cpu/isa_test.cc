@@ -54,6 +54,16 @@ TEST_F(IsaRequest, ForcesEveryAvailableLevelAndRefusesTheOthers) {
   unsetenv("WEFT_ISA");
 }
 
+TEST_F(IsaRequest, UsesTheHighestLevelButForIntelsBf16WithoutTiles) {
+  __builtin_cpu_init();
+  int level = kIsaLevelCount - 1;
+  while (!isa_available(static_cast<IsaLevel>(level))) --level;
+  if (static_cast<IsaLevel>(level) == IsaLevel::kAvx512Bf16 && __builtin_cpu_is("intel")) --level;
+  unsetenv("WEFT_ISA");
+  EXPECT_EXIT(exit_with_request_state(to_string(static_cast<IsaLevel>(level))), ::testing::ExitedWithCode(0),
+              "");
+}
+
 TEST_F(IsaRequest, RefusesAnUnknownName) {
   setenv("WEFT_ISA", "avx3", 1);
   EXPECT_EXIT(exit_with_request_state("avx3"), ::testing::ExitedWithCode(2),

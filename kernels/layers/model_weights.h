@@ -23,7 +23,7 @@ namespace weft {
 
 /// Choices of a model's parameter "precision".
 inline constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
-/// auto: bf16 where the processor multiplies it, else f32.
+/// auto: bf16 where the processor multiplies it faster than f32.
 DType compute_type(std::string_view precision);
 
 /// Every file that a model in `file` is read from: the weights, and beside safetensors the small files that hold
