@@ -2,6 +2,8 @@
 """Writes reduced random CLIP image towers with what transformers computes from them, and what the emoji model's gives.
 
 usage: clip_vision.py [OUTPUT_FOLDER]          (default: assets/golden/clip_vision)
+       clip_vision.py --full FOLDER            a tower of ViT-L/14's size instead (600 MB); then
+                                               WEFT_FULL_VISION=FOLDER build/cpu/tests/vision_transformer_test --gtest_filter='*FullSize*'
 needs: torch, transformers, safetensors (made with torch 2.15, transformers 5.24); not needed to run the tests.
 
 Each model is a Hugging Face folder of f16 weights, drawn from seed 19 by numpy; expected.safetensors beside them holds pictures
@@ -40,7 +42,16 @@ def make(folder, model, tower, size):
     save_file({"pictures": pictures, **expected}, f"{folder}/expected.safetensors")
 
 
+def make_full(folder):
+    config = transformers.CLIPVisionConfig(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16,
+                                           image_size=224, patch_size=14, projection_dim=768)
+    tower = transformers.CLIPVisionModelWithProjection(config)
+    make(folder, tower, tower.vision_model, 224)
+
+
 def main():
+    if sys.argv[1:2] == ["--full"]:
+        return make_full(sys.argv[2])
     out = sys.argv[1] if len(sys.argv) > 1 else "assets/golden/clip_vision"
     vision = dict(num_hidden_layers=3, num_attention_heads=4, attn_implementation="eager")
     tower = transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(

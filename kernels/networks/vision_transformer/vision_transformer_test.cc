@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -128,6 +130,22 @@ TEST(VisionTransformerEmoji, AgreesWithTransformers) {
   for (int64_t i = 0; i < size * size * 3; ++i)
     picture.push_back(static_cast<float>(static_cast<double>(7919 * i % 255) / 127.5 - 1));
   EXPECT_LT(error(tower.encode(picture).pooled, read(kGolden + "emoji.safetensors", "pooled")), 1e-4);
+}
+
+// A tower of ViT-L/14's size, where scripts/make_golden/clip_vision.py --full has put one.
+TEST(VisionTransformerFullSize, AgreesWithTransformers) {
+  const char* folder = std::getenv("WEFT_FULL_VISION");
+  if (!folder) GTEST_SKIP() << "skipped: WEFT_FULL_VISION names no folder";
+  const std::string expected = std::string(folder) + "/expected.safetensors";
+  for (const auto& [compute, allowed] : {std::pair(DType::kF32, 1e-4), std::pair(DType::kBF16, 2e-2)}) {
+    const Tower::Output got = Tower(folder, compute).encode(read(expected, "pictures"));
+    const double hidden = error(got.hidden, read(expected, "hidden"));
+    const double pooled = error(got.pooled, read(expected, "pooled"));
+    std::printf("%s: hidden states %.2g, vectors %.2g\n", compute == DType::kF32 ? "f32" : "bf16", hidden,
+                pooled);
+    EXPECT_LT(hidden, allowed);
+    EXPECT_LT(pooled, allowed);
+  }
 }
 
 TEST(VisionTransformerForward, RefusesOtherPicturesAndCanBeStopped) {
