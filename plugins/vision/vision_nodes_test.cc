@@ -104,7 +104,7 @@ TEST_P(VisionModels, ClassifyAsTheirLogitsSay) {
   if (!GetParam().classifies && !GetParam().has_texts)
     GTEST_SKIP() << "skipped: it neither classifies nor reads texts";
   use_model(folder());
-  const bool own = GetParam().classifies, sigmoid = std::string(GetParam().name) == "siglip";
+  const bool own = GetParam().classifies, sigmoid = std::string(GetParam().name).starts_with("siglip");
   const std::vector<float> logits = expected(own ? "classes" : "logits");
   const std::vector<Value> got = outputs(kClassifyNode, {golden_batch(24), {}, own ? Value() : texts(kTexts)},
                                          {{"templates", R"(["{}"])"}});
@@ -138,12 +138,42 @@ TEST_P(VisionModels, GiveAPictureTheSameBitsInABatchInAListAndAlone) {
 INSTANTIATE_TEST_SUITE_P(
     All, VisionModels,
     ::testing::Values(GoldenModel{"clip", 1, true, false}, GoldenModel{"siglip", 0, true, false},
-                      GoldenModel{"vit", 1, false, true}, GoldenModel{"dinov2", 1, false, true},
-                      GoldenModel{"plain", 1, true, false, true},
+                      GoldenModel{"siglip2", 0, true, false}, GoldenModel{"vit", 1, false, true},
+                      GoldenModel{"dinov2", 1, false, true}, GoldenModel{"plain", 1, true, false, true},
                       GoldenModel{"custom", 1, true, false, true}),
     [](const auto& model) {
       return std::string(model.param.is_open_clip ? "open_clip_" : "") + model.param.name;
     });
+
+// Texts of any case, and a file of the tokenizer that lower-cases by itself, as Siglip2Tokenizer saves it.
+TEST_F(VisionNodes, SiglipTwoGivesTheIdsOfTransformers) {
+  const std::filesystem::path published = kModels + "siglip2",
+                              saved = ::weft::testing::fresh_folder("vision_siglip2");
+  const nlohmann::json words = nlohmann::json::parse(std::ifstream(published / "words.json"));
+  const auto said = words["texts"].get<std::vector<std::string>>();
+  for (const auto& entry : std::filesystem::directory_iterator(published))
+    std::filesystem::copy_file(entry.path(), saved / entry.path().filename());
+  nlohmann::ordered_json tokenizer =
+      nlohmann::ordered_json::parse(std::ifstream(published / "tokenizer.json"));
+  tokenizer["normalizer"] = {{"type", "Sequence"},
+                             {"normalizers", {{{"type", "Lowercase"}}, tokenizer["normalizer"]}}};
+  std::ofstream(saved / "tokenizer.json") << tokenizer;
+  for (const std::filesystem::path& folder : {published, saved}) {
+    for (const auto& [precision, allowed] : {std::pair("f32", 1e-4), std::pair("bf16", 2e-2)}) {
+      use_model(folder.string(), precision);
+      EXPECT_LT(error(tensor(outputs(kEncodeTextNode, {{}, texts(said)}, kAsItIs)[0]).values,
+                      ::weft::testing::golden_tensor((published / "expected.safetensors").string(), "words")),
+                allowed);
+    }
+    for (size_t i = 0; i < said.size(); ++i) {
+      int64_t n_cut = 0;
+      const auto ids = model_->texts()->tokens_of(
+          said[i], [] { return false; }, &n_cut);
+      ASSERT_TRUE(ids.ok()) << to_string(ids.error());
+      EXPECT_EQ(*ids, words["ids"][i].get<std::vector<TokenId>>()) << said[i];
+    }
+  }
+}
 
 TEST_F(VisionNodes, ATextGetsTheSameBitsInAListAndAlone) {
   const auto together = tensor(outputs(kEncodeTextNode, {{}, texts(kTexts)})[0]);

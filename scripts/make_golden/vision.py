@@ -15,6 +15,8 @@ float32 from the rounded weights, of pictures of the encoder's own size: hidden,
 vectors and the logits of pictures and texts; for classifiers the logits of classes.
   clip        both towers, and the tokenizer of the reduced Stable Diffusion
   siglip      both towers, attention pooling, and a tokenizer of pieces; texts padded to all positions
+  siglip2     the same with Gemma's kind of tokenizer, in files as the published models of fixed sizes have them; words.json has more texts
+              and their ids, "words" in expected.safetensors their vectors
   vit         a classifier of three classes
   dinov2      a classifier, with layer scales, of pictures of another size than its positions were trained on
 """
@@ -38,6 +40,7 @@ from bert import randomize
 
 SEED = 23
 TEXTS = ["a red cat", "cat", "the red, red cat on a mat"]
+WORDS = ["A Red CAT!", "The QUICK, brown mat.", "ΣΊΣΥΦΟΣ", "İo", "two  spaces ", "", "a cat on a mat and a cat on a mat and a cat on a mat"]
 PICTURES = {"wide": (97, 61, "RGB"), "high": (30, 211, "RGB"), "small": (9, 7, "RGB"), "same": (24, 24, "RGB"), "alpha": (50, 33, "RGBA"), "gray": (41, 65, "L")}
 
 
@@ -122,11 +125,9 @@ def write_clip(folder):
         shutil.copy(f"{tokenizer}/{file}", folder)
 
 
-def write_siglip(folder):
-    pieces = "assets/golden/tokenizer/tiny_sentencepiece_unigram.model"
-    tokenizer = transformers.SiglipTokenizer(pieces, model_max_length=9)
+def siglip_model(n_words):
     model = transformers.SiglipModel(transformers.SiglipConfig(
-        text_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=len(tokenizer),
+        text_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=n_words,
                          max_position_embeddings=9, projection_size=32),
         vision_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=24, patch_size=6)))
     randomize(model, numpy.random.default_rng(SEED))
@@ -134,19 +135,60 @@ def write_siglip(folder):
         model.logit_scale.fill_(2.0)
         model.logit_bias.fill_(-3.0)
         model.vision_model.head.attention.in_proj_bias.copy_(model.vision_model.head.attention.in_proj_bias.half().float())
-    processor = SiglipImageProcessorPil(size={"height": 24, "width": 24})
-    pixels = pictures_of(processor, 24)
-    tokens = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return model
+
+
+def siglip_expected(model, pixels, tokens):
     with torch.no_grad():
         out = model(pixel_values=pixels, input_ids=tokens)
         vision = model.vision_model(pixel_values=pixels)
-        expected = {"hidden": vision.last_hidden_state, "pooled": vision.pooler_output,
-                    "texts": model.text_model(input_ids=tokens).pooler_output, "logits": out.logits_per_image}
-    save_model(folder, model, processor, expected)
+        return {"hidden": vision.last_hidden_state, "pooled": vision.pooler_output,
+                "texts": model.text_model(input_ids=tokens).pooler_output, "logits": out.logits_per_image}
+
+
+def write_siglip(folder):
+    pieces = "assets/golden/tokenizer/tiny_sentencepiece_unigram.model"
+    tokenizer = transformers.SiglipTokenizer(pieces, model_max_length=9)
+    model = siglip_model(len(tokenizer))
+    processor = SiglipImageProcessorPil(size={"height": 24, "width": 24})
+    tokens = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    save_model(folder, model, processor, siglip_expected(model, pictures_of(processor, 24), tokens))
     shutil.copy(pieces, f"{folder}/spiece.model")
     special = {"eos_token": tokenizer.eos_token, "unk_token": tokenizer.unk_token, "pad_token": tokenizer.pad_token}
     with open(f"{folder}/tokenizer_config.json", "w") as file:
         json.dump({**special, "tokenizer_class": "SiglipTokenizer", "model_max_length": 9}, file)
+
+
+def gemma_vocabulary(n_merges):
+    """Gemma's special tokens, the bytes, and the first merges of a trained tokenizer with the characters that they and TEXTS need."""
+    trained = json.load(open("assets/golden/tokenizer/tiny_character_bpe.json"))["model"]
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in trained["merges"][:n_merges]]
+    pieces = {piece for pair in merges for piece in (*pair, "".join(pair))} | set("▁".join(TEXTS).replace(" ", "▁"))
+    known = [p for p in trained["vocab"] if p in pieces or (len(p) == 6 and p.startswith("<0x"))]
+    names = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *known]
+    return {name: i for i, name in enumerate(names)}, merges
+
+
+def gemma_tokenizer(kind, n_merges):
+    vocabulary, merges = gemma_vocabulary(n_merges)
+    return kind(vocab=vocabulary, merges=merges, add_bos_token=False, add_eos_token=True, padding_side="right", do_lower_case=True,
+                model_input_names=["input_ids"], model_max_length=9)
+
+
+def write_siglip2(folder):
+    tokenizer = gemma_tokenizer(transformers.Siglip2Tokenizer, 120)
+    model = siglip_model(len(tokenizer))
+    processor = SiglipImageProcessorPil(size={"height": 24, "width": 24})
+    tokens, words = (tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids for texts in (TEXTS, WORDS))
+    expected = siglip_expected(model, pictures_of(processor, 24), tokens)
+    with torch.no_grad():
+        expected["words"] = model.text_model(input_ids=words).pooler_output
+    save_model(folder, model, processor, expected)
+    # As published: the file's own normaliser leaves the case as it is.
+    gemma_tokenizer(transformers.GemmaTokenizer, 120).save_pretrained(folder)
+    with open(f"{folder}/words.json", "w") as file:
+        json.dump({"texts": WORDS, "ids": words.tolist()}, file, ensure_ascii=False)
+        file.write("\n")
 
 
 def write_classifier(folder, model, encoder, processor):
@@ -176,6 +218,7 @@ def main():
     write_processors(f"{out}/processors")
     write_clip(f"{out}/models/clip")
     write_siglip(f"{out}/models/siglip")
+    write_siglip2(f"{out}/models/siglip2")
     write_classifiers(f"{out}/models")
     for root, _, files in os.walk(out):
         for file in files:

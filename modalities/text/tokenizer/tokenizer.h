@@ -8,6 +8,7 @@
 /// - Where a SentencePiece model asks for a space before the text, a first space that decode() sees is taken to be it.
 /// - SentencePiece spells a space as U+2581, so that this character itself comes back as a space.
 /// - Qwen's tokenizers compose characters first (NFC).
+/// - SigLIP 2's lower-case, if its tokenizer.json says so.
 /// - CLIP's compose, lower-case and forget white space; decode() puts a space after each word.
 /// - WordPiece's forget white space, control characters and, most of them, case and accents; a word with a character that
 ///   no piece has becomes the unknown token. decode() puts a space between words.

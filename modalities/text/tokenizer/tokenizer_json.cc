@@ -37,11 +37,16 @@ class TokenizerJsonReader {
       if (Status status = read_normalizer(*normalizer, 0); !status.ok()) return status;
     if (const Value* pre_tokenizer = member(document, "pre_tokenizer"))
       if (Status status = read_pre_tokenizer(*pre_tokenizer, 0); !status.ok()) return status;
-    if ((v_.lower_cases || joins_spaces_) && !splits_for_clip())
-      return unsupported("normalizer", v_.lower_cases ? "Lowercase" : "Replace of white space",
+    if (joins_spaces_ && !splits_for_clip())
+      return unsupported("normalizer", "Replace of white space",
                          "one before the expression that CLIP splits by");
+    if (v_.lower_cases && !splits_for_clip() && !(v_.spaces_are_blocks && v_.pre_tokenizer.empty()))
+      return unsupported("normalizer", "Lowercase",
+                         "one before the expression that CLIP splits by, or with spaces spelled ▁");
     if (const Value* added = member(document, "added_tokens"))
       if (Status status = read_added_tokens(*added); !status.ok()) return status;
+    if (v_.lower_cases && v_.spaces_are_blocks)
+      if (Status status = refuse_normalized_tokens(); !status.ok()) return status;
     if (Status status = read_model(*model); !status.ok()) return status;
     const Value* post_processor = member(document, "post_processor");
     return post_processor ? read_post_processor(*post_processor, 0) : Status();
@@ -101,7 +106,7 @@ class TokenizerJsonReader {
     }
     return unsupported(
         "normalizer", type,
-        "NFC, Prepend or Replace of spaces by ▁, a Sequence of them, CLIP's, or BertNormalizer");
+        "NFC, Lowercase, Prepend or Replace of spaces by ▁, a Sequence of them, CLIP's, or BertNormalizer");
   }
 
   Status read_bert_normalizer(const Value& normalizer) {
@@ -195,6 +200,15 @@ class TokenizerJsonReader {
     return {};
   }
 
+  // Added tokens are found before a text is normalised.
+  Status refuse_normalized_tokens() const {
+    for (const auto& [id, token] : added_)
+      if (token.normalized && !token.special)
+        return unsupported("added token", token.content,
+                           "one that is looked for in the text as it is (normalized: false)");
+    return {};
+  }
+
   Status read_model(const Value& model) {
     std::string_view type = string_member(model, "type");
     const Value* vocab = member(model, "vocab");
@@ -231,10 +245,7 @@ class TokenizerJsonReader {
     v_.algorithm = Algorithm::kWordPiece;
     const Value* vocab = member(model, "vocab");
     if (!vocab || !vocab->IsObject()) return corrupt("the WordPiece model has no 'vocab' object");
-    for (const auto& [id, token] : added_)
-      if (token.normalized && !token.special)
-        return unsupported("added token", token.content,
-                           "one that is looked for in the text as it is (normalized: false)");
+    if (Status status = refuse_normalized_tokens(); !status.ok()) return status;
     const Value* mark = member(model, "continuing_subword_prefix");
     if (mark && mark->IsString()) v_.continuation = std::string(text_of(*mark));
     if (v_.continuation.empty()) return unsupported("continuing_subword_prefix", "", "##, or another mark");

@@ -103,6 +103,11 @@ TEST(TokenizerJson, RefusesDamageAndWhatItDoesNotKnow) {
        "end_of_word_suffix"},
       {R"({"model": {"type": "Unigram", "vocab": [["a"]]}})", "not a pair"},
       {R"({"normalizer": {"type": "Lowercase"}, )" + model + "}", "unknown normalizer"},
+      {R"({"normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "Replace",)"
+       R"("pattern": {"String": " "}, "content": "▁"}]}, "added_tokens": [{"id": 0, "content": "<B>",)"
+       R"("normalized": true}], )" +
+           model + "}",
+       "unknown added token"},
       {R"({"pre_tokenizer": {"type": "Whitespace"}, )" + model + "}", "unknown pre_tokenizer"},
       {R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": ".+"}, "behavior": "Isolated"}, )" +
            model + "}",
