@@ -61,7 +61,8 @@ EncoderLayerNames clip_layer_names(const std::string& layer) {
           .attention_norm = layer + ".layer_norm1",
           .up = layer + ".mlp.fc1",
           .down = layer + ".mlp.fc2",
-          .mlp_norm = layer + ".layer_norm2"};
+          .mlp_norm = layer + ".layer_norm2",
+          .gate = layer + ".mlp.gate"};
 }
 
 void plan_encoder_layer(WeightPlan& plan, const EncoderLayerNames& names, const EncoderShape& shape,
@@ -71,7 +72,10 @@ void plan_encoder_layer(WeightPlan& plan, const EncoderLayerNames& names, const 
   plan.dense({names.query, names.key, names.value}, c, c, BiasTensor::kRequired, &layer->qkv);
   plan.dense({names.out}, c, c, BiasTensor::kRequired, &layer->out);
   plan.layer_norm(names.mlp_norm, c, shape.epsilon, &layer->mlp_norm);
-  plan.dense({names.up}, shape.mlp_width, c, BiasTensor::kRequired, &layer->up);
+  if (shape.gated_mlp)
+    plan.dense({names.up, names.gate}, shape.mlp_width, c, BiasTensor::kRequired, &layer->up,
+               GemmPairing::kValueGate);
+  else plan.dense({names.up}, shape.mlp_width, c, BiasTensor::kRequired, &layer->up);
   plan.dense({names.down}, c, shape.mlp_width, BiasTensor::kRequired, &layer->down);
 }
 

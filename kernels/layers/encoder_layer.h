@@ -3,6 +3,8 @@
 ///   kBefore:  x += out(attention(norm(x)));          x += down(f(up(norm(x))))
 ///   kAfter:   x = norm(x + out(attention(x)));       x = norm(x + down(f(up(x))))
 ///
+/// A gated MLP has down(up(x) * f(gate(x))) there.
+///
 /// Source: Vaswani et al. 2017, arXiv:1706.03762; Devlin et al. 2018, arXiv:1810.04805; Radford et al. 2021, arXiv:2103.00020.
 #ifndef WEFT_KERNELS_LAYERS_ENCODER_LAYER_H
 #define WEFT_KERNELS_LAYERS_ENCODER_LAYER_H
@@ -26,6 +28,7 @@ struct EncoderShape {
   int64_t width = 0;
   int64_t n_heads = 1;  // divides width
   int64_t mlp_width = 0;
+  bool gated_mlp = false;
   Activation activation = Activation::kGelu;
   float epsilon = 1e-5f;
   NormPlace norms = NormPlace::kBefore;
@@ -35,6 +38,7 @@ struct EncoderShape {
 /// What a checkpoint calls a layer's tensors, without ".weight" and ".bias".
 struct EncoderLayerNames {
   std::string query, key, value, out, attention_norm, up, down, mlp_norm;
+  std::string gate = {};  // of a gated MLP
 };
 
 /// Those of a layer of a CLIP tower ("encoder.layers.0"), in transformers' names.
@@ -42,7 +46,7 @@ EncoderLayerNames clip_layer_names(const std::string& layer);
 
 struct EncoderLayer {
   Norm attention_norm, mlp_norm;
-  DenseLayer qkv, out, up, down;
+  DenseLayer qkv, out, up, down;  // up: with its gates, where the MLP is gated
 };
 
 /// Rows of tokens: `count` sequences of `tokens` each, or from starts[b] to starts[b + 1] ([count + 1], read by a pass that

@@ -139,7 +139,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, VisionModels,
     ::testing::Values(GoldenModel{"clip", 1, true, false}, GoldenModel{"siglip", 0, true, false},
                       GoldenModel{"siglip2", 0, true, false}, GoldenModel{"vit", 1, false, true},
-                      GoldenModel{"dinov2", 1, false, true}, GoldenModel{"plain", 1, true, false, true},
+                      GoldenModel{"dinov2", 1, false, true}, GoldenModel{"dinov2_swiglu", 1, false, true},
+                      GoldenModel{"plain", 1, true, false, true},
                       GoldenModel{"custom", 1, true, false, true}),
     [](const auto& model) {
       return std::string(model.param.is_open_clip ? "open_clip_" : "") + model.param.name;

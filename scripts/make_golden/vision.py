@@ -19,6 +19,7 @@ vectors and the logits of pictures and texts; for classifiers the logits of clas
               and their ids, "words" in expected.safetensors their vectors
   vit         a classifier of three classes
   dinov2      a classifier, with layer scales, of pictures of another size than its positions were trained on
+  dinov2_swiglu  the same with gated MLPs, as in the giant model
 """
 import json
 import os
@@ -205,9 +206,11 @@ def write_classifiers(out):
                 label2id={"cat": 0, "dog": 1, "kite": 2})
     vit = transformers.ViTForImageClassification(transformers.ViTConfig(intermediate_size=64, image_size=24, **size))
     write_classifier(f"{out}/vit", vit, vit.vit, ViTImageProcessorPil(size={"height": 24, "width": 24}))
-    dino = transformers.Dinov2ForImageClassification(transformers.Dinov2Config(mlp_ratio=2, image_size=36, **size))
-    write_classifier(f"{out}/dinov2", dino, dino.dinov2,
-                     BitImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}))
+    for name, gated in [("dinov2", False), ("dinov2_swiglu", True)]:
+        dino = transformers.Dinov2ForImageClassification(
+            transformers.Dinov2Config(mlp_ratio=2, image_size=36, use_swiglu_ffn=gated, **size))
+        write_classifier(f"{out}/{name}", dino, dino.dinov2,
+                         BitImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}))
 
 
 def main():

@@ -12,6 +12,7 @@ EncoderShape shape_of(const VisionTransformerConfig& c) {
   return {.width = c.width,
           .n_heads = c.n_heads,
           .mlp_width = c.mlp_width,
+          .gated_mlp = c.gated_mlp,
           .activation = c.activation,
           .epsilon = c.epsilon,
           .norms = NormPlace::kBefore,

@@ -45,6 +45,7 @@ struct VisionTransformerConfig {
   int64_t n_layers = 24;
   int64_t n_heads = 16;
   int64_t mlp_width = 4096;
+  bool gated_mlp = false;    // SwiGLU, if the activation is kSilu
   int64_t image_size = 224;  // pixels of a side
   int64_t patch_size = 14;   // at most image_size; what does not fill a patch is not seen
   /// Of the table of positions, where that was trained on pictures of another size: it is resized then.

@@ -1,5 +1,6 @@
 #include "kernels/networks/vision_transformer/vision_transformer_checkpoint.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <string>
@@ -52,9 +53,16 @@ void read_vit(MetadataReader& r, VisionTransformerConfig& c, bool dino) {
   c.norms_embeddings = false;
   c.patches_have_bias = c.norms_hidden = true;
   c.projection_width = 0;
-  if (dino) c.mlp_width = static_cast<int64_t>(static_cast<double>(c.width) * r.positive_or("mlp_ratio", 4));
   if (!r.flag_or("qkv_bias", true)) r.unsupported("qkv_bias", "false", "true");
-  if (r.flag_or("use_swiglu_ffn", false)) r.unsupported("use_swiglu_ffn", "true", "false");
+  if (!dino) return;
+  constexpr double kMost = 1e9;  // more than opening lets pass
+  c.mlp_width =
+      static_cast<int64_t>(std::min(kMost, static_cast<double>(c.width) * r.positive_or("mlp_ratio", 4)));
+  if (!r.flag_or("use_swiglu_ffn", false)) return;
+  // Two thirds of it, in eights: with the gates as many weights as without.
+  c.gated_mlp = true;
+  c.activation = Activation::kSilu;
+  c.mlp_width = (c.mlp_width * 2 / 3 + 7) / 8 * 8;
 }
 
 // A side of OpenCLIP's pictures or patches, given once, or for height and width.
@@ -114,6 +122,7 @@ constexpr Rename kRenamedInLayer[] = {{"attention.attention.query", "self_attn.q
                                       {"attention.output.dense", "self_attn.out_proj"},
                                       {"intermediate.dense", "mlp.fc1"},
                                       {"output.dense", "mlp.fc2"},
+                                      {"mlp.weights_out", "mlp.fc2"},
                                       {"layernorm_before", "layer_norm1"},
                                       {"layernorm_after", "layer_norm2"},
                                       {"norm1", "layer_norm1"},
@@ -129,9 +138,26 @@ std::string vit_name(std::string_view name) {
          renamed(name.substr(dot + 1), kRenamedInLayer);
 }
 
+constexpr std::string_view kGated = "mlp.weights_in";
+
 // What a model has beside its encoder, and what is needed in training alone.
 bool is_unread(std::string_view name) {
   return name.starts_with("pooler.") || name == "embeddings.mask_token";
+}
+
+// Adds rows [i / n, (i + 1) / n) of a tensor.
+void add_part(WeightSource& tower, std::string name, SourceTensor tensor, int64_t i, int64_t n) {
+  tensor.n_rows = tensor.tensor->rank > 0 ? tensor.tensor->extents[0] / n : 0;
+  tensor.first_row = i * tensor.n_rows;
+  tower.add(std::move(name), tensor);
+}
+
+// DINOv2's gates and what they gate, which published files have in one tensor.
+void add_gated(WeightSource& encoder, const std::string& name, const SourceTensor& tensor) {
+  const size_t at = name.rfind(kGated);
+  const std::string layer = name.substr(0, at), rest = name.substr(at + kGated.size());
+  add_part(encoder, layer + "mlp.gate" + rest, tensor, 0, 2);
+  add_part(encoder, layer + "mlp.fc1" + rest, tensor, 1, 2);
 }
 
 WeightSource vit_source(const WeightFile& file, const std::string& prefix) {
@@ -141,7 +167,10 @@ WeightSource vit_source(const WeightFile& file, const std::string& prefix) {
   for (const auto& [name, tensor] : all.tensors()) {
     const bool inner = bare || name.starts_with(prefix);
     const std::string own = inner && !bare ? name.substr(prefix.size()) : name;
-    if (!is_unread(own)) encoder.add(inner ? vit_name(own) : own, tensor);
+    if (is_unread(own)) continue;
+    const std::string known = inner ? vit_name(own) : own;
+    if (known.find(kGated) != std::string::npos) add_gated(encoder, known, tensor);
+    else encoder.add(known, tensor);
   }
   return encoder;
 }
@@ -170,13 +199,8 @@ WeightSource with_layer_scales(const WeightSource& source) {
 void add_head_attention(WeightSource& tower, const std::string& name, const SourceTensor& tensor) {
   constexpr std::string_view kFused = "in_proj_";
   const size_t at = name.find(kFused);
-  const int64_t rows = tensor.tensor->rank > 0 ? tensor.tensor->extents[0] / 3 : 0;
-  for (int64_t i = 0; i < 3; ++i) {
-    SourceTensor part = tensor;
-    part.first_row = i * rows;
-    part.n_rows = rows;
-    tower.add(name.substr(0, at) + "qkv"[i] + "_proj." + name.substr(at + kFused.size()), part);
-  }
+  for (int64_t i = 0; i < 3; ++i)
+    add_part(tower, name.substr(0, at) + "qkv"[i] + "_proj." + name.substr(at + kFused.size()), tensor, i, 3);
 }
 
 }  // namespace
