@@ -2,6 +2,7 @@
 
 #include <weft/sdk/measure.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -36,17 +37,28 @@ Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
 
 Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const VisionTransformerConfig& config = model_.network().config();
-  const int64_t side = config.image_size;
+  // Of a model that keeps shapes the largest square.
+  const int64_t grid_side = config.keeps_shapes()
+                                ? static_cast<int64_t>(std::sqrt(static_cast<double>(config.max_patches)))
+                                : config.patches_a_side();
+  const int64_t side = config.keeps_shapes() ? grid_side * config.patch_size : config.image_size;
   std::vector<float> pixels(static_cast<size_t>(batch_ * side * side * 3));
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i * 7919 % 255) / 127.5f - 1;
   std::vector<float> pooled(static_cast<size_t>(batch_ * config.pooled_width()));
   const TensorView images = TensorView::contiguous(pixels.data(), DType::kF32, {batch_, side, side, 3});
+  const std::vector<PatchGrid> grids(static_cast<size_t>(batch_), {grid_side, grid_side});
+  std::vector<int64_t> starts = {0};
+  for (const PatchGrid& grid : grids) starts.push_back(starts.back() + grid.count());
+  const PatchedPictures patched{
+      TensorView::contiguous(pixels.data(), DType::kF32, {starts.back(), config.patch_values()}), grids,
+      starts};
+  const VisionTransformerOutputs outputs{.hidden = nullptr, .pooled = pooled.data(), .classes = nullptr};
+  const std::span workspace(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes());
   const StopRequest stop{[](void* of) { return static_cast<sdk::Request*>(of)->cancelled(); }, &request};
   const auto seconds = sdk::median_seconds(request, repetitions_, [&] {
-    return model_.network().forward(
-        images, {.hidden = nullptr, .pooled = pooled.data(), .classes = nullptr},
-        {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()}, host_.executor(),
-        stop);
+    return config.keeps_shapes()
+               ? model_.network().forward_patches(patched, outputs, workspace, host_.executor(), stop)
+               : model_.network().forward(images, outputs, workspace, host_.executor(), stop);
   });
   if (!seconds.ok()) return seconds.status();
   const double batch_s = seconds->front();

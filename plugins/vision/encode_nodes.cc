@@ -31,6 +31,10 @@ constexpr weft_port kTextOutputs[] = {
     sdk::port("embedding", "tensor", "f32 [width] of one text, or [texts, width] where there is a list.")};
 constexpr weft_parameter kTextParameters[] = {kModelParameter, kNormalize};
 
+std::string grid_text(const PatchGrid& grid) {
+  return std::to_string(grid.rows) + " x " + std::to_string(grid.columns) + " patches";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EncodeNode>> EncodeNode::create(const sdk::NodeConfig& config) {
@@ -43,22 +47,40 @@ EncodeNode::EncodeNode(const sdk::NodeConfig& config)
       patches_(config.parameters().get_text("of") == "patches"),
       normalizes_(config.parameters().get_bool("normalize")) {}
 
-std::vector<int64_t> EncodeNode::shape(int64_t pictures) const {
+std::vector<int64_t> EncodeNode::shape(int64_t pictures, const PatchGrid& grid) const {
   if (!patches_) return {pictures, width()};
-  const VisionTransformerConfig& c = model_.network().config();
-  return {pictures, c.patches_a_side(), c.patches_a_side(), c.width};
+  return {pictures, grid.rows, grid.columns, model_.network().config().width};
+}
+
+Result<PatchGrid> EncodeNode::grid_of(const PictureJob& job) const {
+  PatchGrid grid = model_.network().config().keeps_shapes() ? PatchGrid{} : model_.grid_of({});
+  for (const Picture& picture : job.pictures) {
+    const PatchGrid own = model_.grid_of(picture.shape());
+    if (grid.count() > 0 && own != grid)
+      return Status(StatusCode::kInvalidShape, "the patches of pictures of different shapes are no tensor")
+          .at("port 'images'")
+          .expected(grid_text(grid))
+          .got(grid_text(own))
+          .hint("encode such pictures one by one");
+    grid = own;
+  }
+  return grid;
 }
 
 Status EncodeNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   plan_encoding(inputs, plan);
-  plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, shape(pictures_bound(inputs))));
+  const bool keeps_shapes = model_.network().config().keeps_shapes();
+  const PatchGrid grid = keeps_shapes ? PatchGrid{WEFT_UNBOUNDED, WEFT_UNBOUNDED} : model_.grid_of({});
+  plan.set_output(0, sdk::tensor_spec(WEFT_DTYPE_F32, shape(pictures_bound(inputs), grid)));
   return {};
 }
 
 Status EncodeNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
   const auto begin = [&](EncodedRequest& one) -> Status {
-    Result<sdk::NewTensor> tensor =
-        host_.allocate_tensor(WEFT_DTYPE_F32, shape(one.pictures.count()), execution.stream(), "embedding");
+    const Result<PatchGrid> grid = patches_ ? grid_of(one.pictures) : PatchGrid{};
+    if (!grid.ok()) return grid.status();
+    Result<sdk::NewTensor> tensor = host_.allocate_tensor(WEFT_DTYPE_F32, shape(one.pictures.count(), *grid),
+                                                          execution.stream(), "embedding");
     if (!tensor.ok()) return tensor.status();
     one.tensor = *std::move(tensor);
     (patches_ ? one.pictures.patches : one.pictures.pooled) = one.tensor.data<float>();

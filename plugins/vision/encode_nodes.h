@@ -17,7 +17,9 @@ class EncodeNode : public EncodingNode {
   Status execute(std::span<sdk::Request> requests, const sdk::Execution& execution);
 
  private:
-  std::vector<int64_t> shape(int64_t pictures) const;
+  std::vector<int64_t> shape(int64_t pictures, const PatchGrid& grid) const;
+  /// The one grid of all pictures. Errors: kInvalidShape.
+  Result<PatchGrid> grid_of(const PictureJob& job) const;
 
   bool patches_, normalizes_;
 };

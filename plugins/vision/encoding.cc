@@ -21,7 +21,7 @@ struct PictureParts {
 
   PictureParts(const VisionModel& model, int64_t n, uint32_t n_threads) {
     const VisionTransformerConfig& c = model.network().config();
-    pixels = aligned(n * c.image_size * c.image_size * 3 * 4);
+    pixels = aligned(n * c.picture_values() * 4);
     hidden = aligned(n * c.n_tokens() * c.width * 4);
     network = model.network().workspace_bytes(n, n_threads);
   }
@@ -56,41 +56,57 @@ class Pass {
     pixels_ = reinterpret_cast<float*>(workspace.data());
     hidden_ = reinterpret_cast<float*>(workspace.data() + parts.pixels);
     network_workspace_ = workspace.subspan(static_cast<size_t>(parts.pixels + parts.hidden));
+    for (const Place& place : places) {
+      grids_.push_back(model.grid_of(place.picture->shape()));
+      starts_.push_back(starts_.back() + model.network().config().n_class_tokens() + grids_.back().count());
+    }
     pooled_.resize(static_cast<size_t>(n * model.width()));
     classes_.resize(static_cast<size_t>(n * model.network().config().n_classes));
   }
 
   Status run() {
     if (Status status = process(); !status.ok()) return status;
-    const VisionTransformerConfig& c = model_.network().config();
-    const auto n = static_cast<int64_t>(places_.size());
     const bool hidden =
         std::any_of(places_.begin(), places_.end(), [](const Place& p) { return p.job->patches; });
     const StopRequest stop{[](void* self) { return !static_cast<Pass*>(self)->wanted(); }, this};
-    Status status = model_.network().forward(
-        TensorView::contiguous(pixels_, DType::kF32, {n, c.image_size, c.image_size, 3}),
-        {.hidden = hidden ? hidden_ : nullptr,
-         .pooled = pooled_.data(),
-         .classes = classes_.empty() ? nullptr : classes_.data()},
-        network_workspace_, executor_, stop);
+    Status status = forward({.hidden = hidden ? hidden_ : nullptr,
+                             .pooled = pooled_.data(),
+                             .classes = classes_.empty() ? nullptr : classes_.data()},
+                            stop);
     if (status.ok()) hand_out();
     return status;
   }
 
  private:
+  Status forward(const VisionTransformerOutputs& outputs, const StopRequest& stop) const {
+    const VisionTransformerConfig& c = model_.network().config();
+    if (c.keeps_shapes())
+      return model_.network().forward_patches(
+          {TensorView::contiguous(pixels_, DType::kF32, {starts_.back(), c.patch_values()}), grids_, starts_},
+          outputs, network_workspace_, executor_, stop);
+    const auto n = static_cast<int64_t>(places_.size());
+    return model_.network().forward(
+        TensorView::contiguous(pixels_, DType::kF32, {n, c.image_size, c.image_size, 3}), outputs,
+        network_workspace_, executor_, stop);
+  }
+
   bool wanted() const {
     return std::any_of(places_.begin(), places_.end(), [](const Place& p) { return !p.job->cancelled(); });
   }
 
   Status process() {
-    const PictureProcessor& processor = model_.processor();
-    const int64_t values = processor.height * processor.width * 3;
+    const VisionTransformerConfig& c = model_.network().config();
+    const auto pixels_of = [&](size_t i) {
+      return pixels_ + (c.keeps_shapes() ? starts_[i] * c.patch_values()
+                                         : static_cast<int64_t>(i) * c.picture_values());
+    };
     std::atomic<bool> no_memory{false};
     executor_.parallel_for(static_cast<int64_t>(places_.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const Place& place = places_[static_cast<size_t>(i)];
         try {
-          processor.run(*place.picture, place.image, pixels_ + i * values, place.job->cancelled);
+          model_.processor().run(*place.picture, place.image, pixels_of(static_cast<size_t>(i)),
+                                 place.job->cancelled);
         } catch (const std::bad_alloc&) {  // nothing may leave a body of the executor
           no_memory = true;
         }
@@ -101,7 +117,7 @@ class Pass {
 
   void hand_out() {
     const VisionTransformerConfig& c = model_.network().config();
-    const int64_t width = model_.width(), patches = c.n_tokens() - c.n_class_tokens();
+    const int64_t width = model_.width();
     for (size_t i = 0; i < places_.size(); ++i) {
       const Place& place = places_[i];
       if (place.job->pooled)
@@ -110,15 +126,19 @@ class Pass {
       if (place.job->classes)
         std::copy_n(classes_.data() + static_cast<int64_t>(i) * c.n_classes, c.n_classes,
                     place.job->classes + place.index * c.n_classes);
-      if (place.job->patches)
-        std::copy_n(hidden_ + (static_cast<int64_t>(i) * c.n_tokens() + c.n_class_tokens()) * c.width,
-                    patches * c.width, place.job->patches + place.index * patches * c.width);
+      if (place.job->patches) {
+        const int64_t values = grids_[i].count() * c.width;
+        std::copy_n(hidden_ + (starts_[i] + c.n_class_tokens()) * c.width, values,
+                    place.job->patches + place.index * values);
+      }
     }
   }
 
   const VisionModel& model_;
   std::span<const Place> places_;
   Executor executor_;
+  std::vector<PatchGrid> grids_;       // of each picture
+  std::vector<int64_t> starts_ = {0};  // [pictures + 1]: a picture's first token
   float *pixels_, *hidden_;
   std::vector<float> pooled_, classes_;
   std::span<std::byte> network_workspace_;

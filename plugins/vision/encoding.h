@@ -40,7 +40,7 @@ struct PictureJob {
   std::vector<Picture> pictures;  // each may be several
   float* pooled = nullptr;        // [count(), width], or null
   float* classes = nullptr;       // [count(), classes], or null
-  float* patches = nullptr;       // [count(), rows, columns, hidden width], or null
+  float* patches = nullptr;       // [count(), rows, columns, hidden width], or null; of one grid then
 
   std::function<bool()> cancelled;                             // polled often, from the executor's threads
   std::function<void(int64_t done, int64_t all)> on_progress;  // may be empty

@@ -27,7 +27,7 @@ Result<double> read_scalar(const WeightFile& file, const std::string& name) {
 // SigLIP's first tokenizer drops punctuation; the second's is Gemma's.
 Result<TextTower::Kind> kind_of(const WeightFile& file) {
   const std::string type = MetadataReader(file.metadata()).text_or("model_type", "");
-  if (type != "siglip") return TextTower::Kind::kClip;
+  if (type != "siglip" && type != "siglip2") return TextTower::Kind::kClip;
   const std::filesystem::path path = file.folder() / "tokenizer_config.json";
   const Result<rapidjson::Document> json = read_json_file(path, kMaxConfigBytes);
   if (!json.ok()) return json.status();

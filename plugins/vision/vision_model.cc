@@ -55,10 +55,25 @@ Status VisionModel::open_pictures(DType compute) {
                                       : PictureProcessor::read(path);
   if (!processor.ok()) return processor.status();
   processor_ = *processor;
-  const Result<VisionTransformerConfig> config =
+  Result<VisionTransformerConfig> config =
       read_vision_transformer_config(file_->metadata(), processor_.height);
   if (!config.ok()) return config.status();
-  if (processor_.height != config->image_size || processor_.width != config->image_size)
+  const bool keeps = processor_.fit == PictureProcessor::Fit::kPatches;
+  const auto kind = [](bool keeps_shapes) {
+    return keeps_shapes ? "pictures that keep their shapes" : "pictures of one size";
+  };
+  if (keeps != config->keeps_shapes())
+    return Status(StatusCode::kCorruptData, "the processor makes other pictures than the encoder reads")
+        .at(path.string())
+        .expected(kind(!keeps))
+        .got(kind(keeps));
+  if (keeps && processor_.patch_size != config->patch_size)
+    return Status(StatusCode::kCorruptData, "the processor makes other patches than the encoder reads")
+        .at(path.string())
+        .expected(std::to_string(config->patch_size) + " pixels a side")
+        .got(std::to_string(processor_.patch_size));
+  if (keeps) config->max_patches = processor_.max_patches;
+  else if (processor_.height != config->image_size || processor_.width != config->image_size)
     return Status(StatusCode::kCorruptData,
                   "the processor makes pictures of another size than the encoder reads")
         .at(path.string())
@@ -77,6 +92,13 @@ Status VisionModel::read_classes() {
   for (int64_t i = 0; i < network_->config().n_classes; ++i)
     classes_.push_back(reader.text_or("id2label." + std::to_string(i), "LABEL_" + std::to_string(i)));
   return reader.status();
+}
+
+PatchGrid VisionModel::grid_of(const ImageShape& picture) const {
+  const VisionTransformerConfig& c = network_->config();
+  if (!c.keeps_shapes()) return {c.patches_a_side(), c.patches_a_side()};
+  const PictureProcessor::Size size = processor_.result_size(picture);
+  return {size.height / c.patch_size, size.width / c.patch_size};
 }
 
 Result<weft_model_estimate> VisionModel::estimate() const {

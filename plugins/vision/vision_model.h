@@ -38,6 +38,8 @@ class VisionModel {
   const VisionTransformer& network() const { return *network_; }
   /// Null: it knows pictures alone.
   const TextTower* texts() const { return texts_ ? &*texts_ : nullptr; }
+  /// The patches of such a picture.
+  PatchGrid grid_of(const ImageShape& picture) const;
   /// Of a picture's vector, and of a text's.
   int64_t width() const { return network_->config().pooled_width(); }
   /// Names of a classifier's classes; empty: it is none.

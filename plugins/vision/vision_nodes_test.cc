@@ -16,6 +16,7 @@
 #include "kernels/testing/tolerance.h"
 #include "modalities/image/processor/testing/golden_pictures.h"
 #include "modalities/weights/testing/model_file_writer.h"
+#include "plugins/vision/bench_node.h"
 #include "plugins/vision/encode_nodes.h"
 #include "plugins/vision/match_nodes.h"
 #include "plugins/vision/testing/vision_nodes.h"
@@ -176,6 +177,92 @@ TEST_F(VisionNodes, SiglipTwoGivesTheIdsOfTransformers) {
   }
 }
 
+// Pictures of their own shapes: the first three of PICTURES in scripts/make_golden/vision.py.
+class NaflexNodes : public VisionNodes {
+ protected:
+  NaflexNodes() { use_model(kFolder); }
+  Value shaped(size_t i) {
+    const auto [width, height] = kSizes[i];
+    return picture<uint8_t>({1, height, width, 3}, golden_picture(width, height));
+  }
+  Value all() { return list_of({shaped(0), shaped(1), shaped(2)}); }
+  static std::vector<float> expected(const char* name) {
+    return ::weft::testing::golden_tensor(kFolder + "/expected.safetensors", name);
+  }
+  static inline const std::string kFolder = kModels + "siglip2_naflex";
+  static constexpr std::pair<int, int> kSizes[] = {{97, 61}, {30, 211}, {9, 7}};
+};
+
+TEST_F(NaflexNodes, AgreeWithTransformers) {
+  for (const auto& [precision, allowed] : {std::pair("f32", 1e-4), std::pair("bf16", 2e-2)}) {
+    use_model(kFolder, precision);
+    EXPECT_LT(error(tensor(outputs(kEncodeNode, {{}, all()}, kAsItIs)[0]).values, expected("pooled")),
+              allowed);
+    const std::vector<Value> similarity = outputs(kSimilarityNode, {{}, all(), {}, texts(kTexts)});
+    EXPECT_LT(error(tensor(similarity[1]).values, expected("logits")), allowed);
+    EXPECT_LT(
+        error(tensor(outputs(kEncodeTextNode, {{}, texts(kTexts)}, kAsItIs)[0]).values, expected("texts")),
+        allowed);
+    std::vector<float> hidden;
+    for (size_t i = 0; i < 3; ++i) {
+      const Tensor got = tensor(outputs(kEncodeNode, {shaped(i)}, {{"of", "\"patches\""}})[0]);
+      EXPECT_EQ(got.shape[1] > got.shape[2], i == 1);  // one is higher than wide
+      hidden.insert(hidden.end(), got.values.begin(), got.values.end());
+    }
+    EXPECT_LT(error(hidden, expected("hidden")), allowed);
+  }
+}
+
+TEST_F(NaflexNodes, GiveAPictureTheSameBitsBesideOthersAndAlone) {
+  const Tensor together = tensor(outputs(kEncodeNode, {{}, all()})[0]);
+  std::vector<float> alone;
+  for (size_t i = 0; i < 3; ++i) {
+    const Tensor one = tensor(outputs(kEncodeNode, {shaped(i)})[0]);
+    alone.insert(alone.end(), one.values.begin(), one.values.end());
+  }
+  EXPECT_EQ(alone, together.values);
+}
+
+TEST_F(NaflexNodes, GivePatchesOfPicturesOfOneShapeAlone) {
+  const std::map<std::string, std::string> patches = {{"of", "\"patches\""}};
+  EXPECT_EQ(tensor(outputs(kEncodeNode, {shaped(0), list_of({shaped(0)})}, patches)[0]).shape[0], 2);
+  EXPECT_THAT(to_string(run(kEncodeNode, {shaped(0), list_of({shaped(1)})}, patches).status.error()),
+              AllOf(HasSubstr("different shapes"), HasSubstr("patches")));
+}
+
+TEST_F(NaflexNodes, AreMeasuredByTheLargestSquare) {
+  const std::vector<Value> report = outputs(kBenchNode, {}, {{"batch", "2"}, {"repetitions", "1"}});
+  EXPECT_THAT(std::string(report[0].bytes_view()),
+              AllOf(HasSubstr("\"size\":24"), HasSubstr("images_per_s")));
+}
+
+TEST_F(NaflexNodes, OpenNamesWhatDoesNotFit) {
+  const auto with = [&](const std::string& from, const std::string& to) {
+    const std::filesystem::path folder = ::weft::testing::fresh_folder("vision_naflex");
+    for (const auto& entry : std::filesystem::directory_iterator(kFolder))
+      std::filesystem::copy_file(entry.path(), folder / entry.path().filename());
+    for (const char* name : {"config.json", "preprocessor_config.json"}) {
+      std::ostringstream text;
+      text << std::ifstream(folder / name).rdbuf();
+      std::string json = text.str();
+      const size_t at = json.find(from);
+      if (at != std::string::npos)
+        ::weft::testing::write_file(folder / name, json.replace(at, from.size(), to));
+    }
+    const auto model = open_model<VisionModel>(folder.string(), {{"precision", "f32"}});
+    return model.ok() ? std::string("accepted") : to_string(model.error());
+  };
+  EXPECT_EQ(with("\"max_num_patches\": 20", "\"max_num_patches\": 50"), "accepted");
+  EXPECT_THAT(with("\"num_patches\": 16", "\"num_patches\": 15"), HasSubstr("a square"));
+  EXPECT_THAT(with("\"num_patches\": 16", "\"num_patches\": 25"),
+              HasSubstr("'embeddings.position_embedding.weight' is [16, 32], not [25, 32]"));
+  EXPECT_THAT(with("\"max_num_patches\": 20,\n  \"patch_size\": 6", "\"patch_size\": 7"),
+              AllOf(HasSubstr("preprocessor_config.json"), HasSubstr("6 pixels a side")));
+  EXPECT_THAT(with("\"max_num_patches\": 20", "\"max_num_patches\": 7456541"), HasSubstr("max_num_patches"));
+  EXPECT_THAT(with("\"Siglip2ImageProcessor\"", "\"SiglipImageProcessor\", \"size\": 24"),
+              AllOf(HasSubstr("preprocessor_config.json"), HasSubstr("pictures that keep their shapes")));
+}
+
 TEST_F(VisionNodes, ATextGetsTheSameBitsInAListAndAlone) {
   const auto together = tensor(outputs(kEncodeTextNode, {{}, texts(kTexts)})[0]);
   for (size_t i = 0; i < kTexts.size(); ++i) {
@@ -287,6 +374,11 @@ TEST_F(VisionNodes, OpenNamesWhatDoesNotFit) {
                              std::filesystem::copy_options::overwrite_existing);
   EXPECT_THAT(refusal(other_size),
               AllOf(HasSubstr("preprocessor_config.json"), HasSubstr("24 x 24"), HasSubstr("25 x 26")));
+  std::filesystem::copy_file("assets/golden/vision/processors/siglip2.json",
+                             other_size / "preprocessor_config.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_THAT(refusal(other_size),
+              AllOf(HasSubstr("preprocessor_config.json"), HasSubstr("pictures of one size")));
   const std::filesystem::path no_processor = copy("processor");
   std::filesystem::remove(no_processor / "preprocessor_config.json");
   EXPECT_THAT(refusal(no_processor), HasSubstr("preprocessor_config.json"));

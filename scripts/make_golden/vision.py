@@ -8,7 +8,8 @@ before, always columns first, which is what is kept here: the script refuses Pil
 
 processors/NAME.json is a preprocessor_config.json; expected.safetensors holds, for each of them and each picture, under
 "NAME.PICTURE" the bytes before normalisation [height, width, 3], from the processors that use Pillow; and under "NAME.values" the
-normalised values of the first picture. Pictures are made by picture() from their size and mode alone, as the test does.
+normalised values of the first picture; of siglip2 as [patches, height * width * 3], without padding. Pictures are made by picture()
+from their size and mode alone, as the test does.
 
 models/NAME are Hugging Face folders of f16 weights, drawn from seed 23 by numpy. expected.safetensors beside them is computed in
 float32 from the rounded weights, of pictures of the encoder's own size: hidden, pooled, and for those with texts the texts'
@@ -17,6 +18,7 @@ vectors and the logits of pictures and texts; for classifiers the logits of clas
   siglip      both towers, attention pooling, and a tokenizer of pieces; texts padded to all positions
   siglip2     the same with Gemma's kind of tokenizer, in files as the published models of fixed sizes have them; words.json has more texts
               and their ids, "words" in expected.safetensors their vectors
+  siglip2_naflex  both towers, of pictures of their own shapes: the first three of PICTURES; the rows of hidden follow one another
   vit         a classifier of three classes
   dinov2      a classifier, with layer scales, of pictures of another size than its positions were trained on
   dinov2_swiglu  the same with gated MLPs, as in the giant model
@@ -35,6 +37,7 @@ from safetensors.torch import save_file
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from bert import randomize
@@ -65,7 +68,15 @@ def processors():
         "dinov2": BitImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 24, "width": 24}),
         "lanczos": ViTImageProcessorPil(size={"height": 17, "width": 40}, resample=1),
         "nearest": ViTImageProcessorPil(size={"height": 17, "width": 40}, resample=0),
+        "siglip2": Siglip2ImageProcessorPil(patch_size=6, max_num_patches=20),
     }
+
+
+def processed(processor, image, **options):
+    """Of one picture [height, width, 3], or its patches."""
+    made = processor(image, return_tensors="np", **options)
+    values = made.pixel_values[0]
+    return values[made.pixel_attention_mask[0] == 1] if "pixel_attention_mask" in made else values.transpose(1, 2, 0)
 
 
 def write_processors(out):
@@ -79,10 +90,10 @@ def write_processors(out):
             json.dump(kept, file, indent=1)
             file.write("\n")
         for of, (width, height, mode) in PICTURES.items():
-            raw = processor(picture(width, height, mode), do_rescale=False, do_normalize=False, return_tensors="np").pixel_values[0]
-            expected[f"{name}.{of}"] = torch.from_numpy(raw.transpose(1, 2, 0).astype(numpy.float16)).contiguous()
-        values = processor(picture(*PICTURES["wide"]), return_tensors="np").pixel_values[0]
-        expected[f"{name}.values"] = torch.from_numpy(values.transpose(1, 2, 0).astype(numpy.float32)).contiguous()
+            raw = processed(processor, picture(width, height, mode), do_rescale=False, do_normalize=False)
+            expected[f"{name}.{of}"] = torch.from_numpy(raw.astype(numpy.float16)).contiguous()
+        values = processed(processor, picture(*PICTURES["wide"]))
+        expected[f"{name}.values"] = torch.from_numpy(values.astype(numpy.float32)).contiguous()
     save_file(expected, f"{out}/expected.safetensors")
 
 
@@ -126,11 +137,10 @@ def write_clip(folder):
         shutil.copy(f"{tokenizer}/{file}", folder)
 
 
-def siglip_model(n_words):
-    model = transformers.SiglipModel(transformers.SiglipConfig(
-        text_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=n_words,
-                         max_position_embeddings=9, projection_size=32),
-        vision_config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=24, patch_size=6)))
+def siglip_model(n_words, kind=transformers.SiglipModel, config=transformers.SiglipConfig, **pictures):
+    size = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    model = kind(config(text_config=dict(**size, vocab_size=n_words, max_position_embeddings=9, projection_size=32),
+                        vision_config=dict(**size, patch_size=6, **(pictures or {"image_size": 24}))))
     randomize(model, numpy.random.default_rng(SEED))
     with torch.no_grad():
         model.logit_scale.fill_(2.0)
@@ -192,6 +202,21 @@ def write_siglip2(folder):
         file.write("\n")
 
 
+def write_siglip2_naflex(folder):
+    tokenizer = gemma_tokenizer(transformers.Siglip2Tokenizer, 20)
+    model = siglip_model(len(tokenizer), transformers.Siglip2Model, transformers.Siglip2Config, num_patches=16)
+    processor = processors()["siglip2"]
+    inputs = processor([picture(*PICTURES[name]) for name in ("wide", "high", "small")], return_tensors="pt")
+    tokens = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    with torch.no_grad():
+        out = model(input_ids=tokens, **inputs)
+        vision = model.vision_model(**inputs)
+        expected = {"hidden": vision.last_hidden_state[inputs.pixel_attention_mask == 1], "pooled": vision.pooler_output,
+                    "texts": model.text_model(input_ids=tokens).pooler_output, "logits": out.logits_per_image}
+    save_model(folder, model, processor, expected)
+    tokenizer.save_pretrained(folder)
+
+
 def write_classifier(folder, model, encoder, processor):
     randomize(model, numpy.random.default_rng(SEED))
     pixels = pictures_of(processor, 24)
@@ -222,6 +247,7 @@ def main():
     write_clip(f"{out}/models/clip")
     write_siglip(f"{out}/models/siglip")
     write_siglip2(f"{out}/models/siglip2")
+    write_siglip2_naflex(f"{out}/models/siglip2_naflex")
     write_classifiers(f"{out}/models")
     for root, _, files in os.walk(out):
         for file in files:

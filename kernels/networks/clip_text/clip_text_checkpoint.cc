@@ -63,7 +63,9 @@ Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata) {
   if (is_open_clip(metadata)) return read_open_clip(metadata);
   MetadataReader outer(metadata);
   const std::string type = outer.text_or("model_type", "");
-  if (type == "siglip" || type == "siglip_text_model") return read_siglip(metadata, type == "siglip");
+  const bool siglip = type == "siglip" || type == "siglip2";
+  if (siglip || type == "siglip_text_model" || type == "siglip2_text_model")
+    return read_siglip(metadata, siglip);
   const bool whole = type == "clip";
   MetadataReader r(metadata, whole ? "text_config." : "");
   ClipTextConfig c;

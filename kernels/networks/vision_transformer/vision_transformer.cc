@@ -24,6 +24,11 @@ Status check(const VisionTransformerConfig& c, DType compute) {
   if (Status valid = check_encoder(shape_of(c), c.n_layers, compute, "an image encoder"); !valid.ok())
     return valid;
   constexpr int64_t kMostPixels = 1 << 14, kMostWidth = 1 << 16, kMostClasses = 1 << 20;
+  constexpr int64_t kMostPatches = 1 << 16;
+  if (c.max_patches < 0 || c.max_patches > kMostPatches ||
+      (c.keeps_shapes() && (c.has_class_token || c.norms_embeddings || !c.patches_have_bias)))
+    return Status(StatusCode::kInvalidArgument, "pictures that keep their shapes are SigLIP 2's")
+        .got(std::to_string(c.max_patches) + " patches");
   if (c.image_size < 1 || c.image_size > kMostPixels || c.patch_size < 1 || c.patch_size > c.image_size ||
       c.projection_width < 0 || c.projection_width > kMostWidth || c.n_classes < 0 ||
       c.n_classes > kMostClasses || c.trained_patches_a_side < 1 || c.trained_patches_a_side > kMostPixels)
@@ -51,8 +56,12 @@ void plan_attention_pooling(VisionTransformer::State& s) {
 void plan_vision_transformer(VisionTransformer::State& s) {
   const VisionTransformerConfig& c = s.config;
   WeightPlan& plan = *s.plan;
-  plan.convolution("embeddings.patch_embedding", c.width, 3, c.patch_size,
-                   c.patches_have_bias ? BiasTensor::kRequired : BiasTensor::kNone, &s.patches);
+  const std::string patches = "embeddings.patch_embedding";
+  if (c.keeps_shapes())
+    plan.dense({patches}, c.width, c.patch_values(), BiasTensor::kRequired, &s.patch_rows);
+  else
+    plan.convolution(patches, c.width, 3, c.patch_size,
+                     c.patches_have_bias ? BiasTensor::kRequired : BiasTensor::kNone, &s.patches);
   if (c.has_class_token) plan.values("embeddings.class_embedding", {c.width}, &s.class_embedding);
   plan.values("embeddings.position_embedding.weight",
               {c.n_class_tokens() + c.trained_patches_a_side * c.trained_patches_a_side, c.width},
@@ -158,7 +167,7 @@ Status VisionTransformer::load(PackedWeightStore& store, std::string_view source
                                const StopRequest& stop) {
   if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
   const VisionTransformerConfig& c = state_->config;
-  if (c.trained_patches_a_side != c.patches_a_side())
+  if (!c.keeps_shapes() && c.trained_patches_a_side != c.patches_a_side())
     state_->resized_positions = resize_positions(c, state_->trained_positions);
   state_->loaded = true;
   return Status();

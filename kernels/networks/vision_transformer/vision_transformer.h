@@ -1,4 +1,4 @@
-/// Encoders of pictures: the image towers of CLIP and SigLIP, ViT and DINOv2. Pictures to vectors, of each patch and of the whole,
+/// Encoders of pictures: the image towers of CLIP, SigLIP and SigLIP 2, ViT and DINOv2. Pictures to vectors, of each patch and of the whole,
 /// and to the classes of a classifier.
 ///
 /// Three stages: open() reads headers only, load() packs, then forward() encodes a batch of pictures. Numerics, ownership,
@@ -48,6 +48,8 @@ struct VisionTransformerConfig {
   bool gated_mlp = false;    // SwiGLU, if the activation is kSilu
   int64_t image_size = 224;  // pixels of a side
   int64_t patch_size = 14;   // at most image_size; what does not fill a patch is not seen
+  /// Most patches of a picture that keeps its own shape (SigLIP 2's NaFlex); 0: pictures are squares of image_size.
+  int64_t max_patches = 0;
   /// Of the table of positions, where that was trained on pictures of another size: it is resized then.
   int64_t trained_patches_a_side = 16;
   Activation activation = Activation::kQuickGelu;
@@ -63,15 +65,39 @@ struct VisionTransformerConfig {
 
   int64_t patches_a_side() const { return image_size / patch_size; }
   int64_t n_class_tokens() const { return has_class_token ? 1 : 0; }
-  /// Of a picture: its class token and its patches, row by row.
-  int64_t n_tokens() const { return n_class_tokens() + patches_a_side() * patches_a_side(); }
+  bool keeps_shapes() const { return max_patches > 0; }
+  int64_t patch_values() const { return patch_size * patch_size * 3; }
+  /// Of a picture: its class token and its patches, row by row; at most, where it keeps its shape.
+  int64_t n_tokens() const {
+    return n_class_tokens() + (keeps_shapes() ? max_patches : patches_a_side() * patches_a_side());
+  }
+  /// Values of a picture, at most.
+  int64_t picture_values() const {
+    return keeps_shapes() ? max_patches * patch_values() : image_size * image_size * 3;
+  }
   int64_t pooled_width() const { return projection_width > 0 ? projection_width : width; }
 };
 
 struct VisionTransformerOutputs {
-  float* hidden = nullptr;   // [images, n_tokens, width] of the last layer, or null
+  float* hidden = nullptr;   // [images, n_tokens, width] of the last layer, or [all patches, width], or null
   float* pooled = nullptr;   // [images, pooled_width()], or null; not with PicturePooling::kNone
   float* classes = nullptr;  // [images, n_classes] logits, or null; a classifier's alone
+};
+
+/// Of a picture.
+struct PatchGrid {
+  int64_t rows = 0, columns = 0;
+
+  int64_t count() const { return rows * columns; }
+  friend bool operator==(const PatchGrid&, const PatchGrid&) = default;
+};
+
+/// Pictures that keep their shapes, one behind the other without padding.
+struct PatchedPictures {
+  /// [all patches, patch_values()] f32, normalised; a patch as [patch_size, patch_size, 3].
+  TensorView patches;
+  std::span<const PatchGrid> grids;  // of each picture, of at least one and at most max_patches
+  std::span<const int64_t> starts;   // [pictures + 1]: a picture's first patch; the last is the number of all
 };
 
 class VisionTransformer {
@@ -96,12 +122,17 @@ class VisionTransformer {
   /// Forgets the weights, whose store may be destroyed then; load() gets them again.
   void unload();
 
-  /// images: [n, image_size, image_size, 3] f32, normalised. No allocation. workspace: workspace_bytes(), aligned to 64. Errors:
+  /// images: [n, image_size, image_size, 3] f32, normalised; not of a model that keeps shapes. No allocation. workspace:
+  /// workspace_bytes(), aligned to 64. Errors:
   /// kInvalidArgument (not loaded), kInvalidShape (other pictures), kUnsupported (not f32), kOutOfMemory (the workspace),
   /// kCancelled.
   Status forward(const TensorView& images, const VisionTransformerOutputs& outputs,
                  std::span<std::byte> workspace, Executor executor, const StopRequest& stop = {},
                  LayerTimes* times = nullptr) const;
+  /// The same of a model that keeps shapes. A picture's bits do not depend on the others.
+  Status forward_patches(const PatchedPictures& pictures, const VisionTransformerOutputs& outputs,
+                         std::span<std::byte> workspace, Executor executor, const StopRequest& stop = {},
+                         LayerTimes* times = nullptr) const;
 
   struct State;
 

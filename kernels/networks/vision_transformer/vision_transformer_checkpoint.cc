@@ -18,7 +18,8 @@ namespace weft {
 namespace {
 
 constexpr std::string_view kKnown =
-    "clip, clip_vision_model, siglip, siglip_vision_model, vit or dinov2; or model_cfg, as OpenCLIP has it";
+    "clip, clip_vision_model, siglip, siglip_vision_model, siglip2, siglip2_vision_model, vit or dinov2; or "
+    "model_cfg, as OpenCLIP has it";
 
 void read_sizes(MetadataReader& r, VisionTransformerConfig& c, const char* activation) {
   c.width = r.size_or("hidden_size", 768);
@@ -45,6 +46,16 @@ void read_siglip(MetadataReader& r, VisionTransformerConfig& c) {
   c.patches_have_bias = c.norms_hidden = true;
   c.pooling = PicturePooling::kAttention;
   c.projection_width = 0;
+}
+
+// SigLIP 2 with pictures of any shape. (Its models of one size call themselves siglip.)
+void read_naflex(MetadataReader& r, VisionTransformerConfig& c) {
+  read_siglip(r, c);
+  const int64_t patches = r.size_or("num_patches", 256);
+  const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(patches))));
+  if (side * side != patches) r.unsupported("num_patches", std::to_string(patches), "a square");
+  c.image_size = side * c.patch_size;
+  c.max_patches = patches;
 }
 
 void read_vit(MetadataReader& r, VisionTransformerConfig& c, bool dino) {
@@ -210,12 +221,15 @@ Result<VisionTransformerConfig> read_vision_transformer_config(const Metadata& m
   if (is_open_clip(metadata)) return read_open_clip(metadata);
   MetadataReader outer(metadata);
   const std::string type = outer.text_or("model_type", "");
-  const bool whole = type == "clip" || type == "siglip", resizes = type == "vit" || type == "dinov2";
+  const bool whole = type == "clip" || type == "siglip" || type == "siglip2",
+             naflex = type == "siglip2" || type == "siglip2_vision_model",
+             resizes = type == "vit" || type == "dinov2";
   MetadataReader r(metadata, whole ? "vision_config." : "");
   VisionTransformerConfig c;
   if (type == "clip" || type == "clip_vision_model") read_clip(outer, r, c, whole);
-  else if (type == "siglip" || type == "siglip_vision_model") {
-    read_siglip(r, c);
+  else if (naflex || type == "siglip" || type == "siglip_vision_model") {
+    if (naflex) read_naflex(r, c);
+    else read_siglip(r, c);
     if (!r.flag_or("vision_use_head", true)) r.unsupported("vision_use_head", "false", "true");
   } else if (resizes) read_vit(r, c, type == "dinov2");
   else outer.unsupported("model_type", type, kKnown);

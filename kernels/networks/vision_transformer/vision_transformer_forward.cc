@@ -1,4 +1,5 @@
 // The forward pass: one team of threads walks all layers together; see kernels/layers/layer_pass.h.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -7,9 +8,30 @@
 namespace weft {
 namespace {
 
+// The places among `from` that place i of `to` is made of, as PyTorch interpolates linearly with antialias: the further apart
+// the new places are, the more old ones each is a mean of.
+struct LinearPlace {
+  double center, support, sum = 0;
+  int64_t first, last;
+
+  LinearPlace(int64_t i, int64_t to, int64_t from) {
+    const double scale = static_cast<double>(from) / static_cast<double>(to);
+    support = std::max(scale, 1.0);
+    center = (static_cast<double>(i) + 0.5) * scale - 0.5;
+    first = std::max<int64_t>(0, static_cast<int64_t>(std::ceil(center - support)));
+    last = std::min(from - 1, static_cast<int64_t>(std::floor(center + support)));
+    for (int64_t k = first; k <= last; ++k) sum += height(k);
+  }
+  double height(int64_t k) const {
+    return std::max(0.0, 1 - std::abs(static_cast<double>(k) - center) / support);
+  }
+  double weight(int64_t k) const { return height(k) / sum; }
+};
+
 // One thread's way through the pass, or the measure of its memory.
 class Walker {
  public:
+  /// Of pictures of one size; images null: measures.
   Walker(const VisionTransformer::State& state, LayerPass& pass, int64_t n_images, const TensorView* images,
          const VisionTransformerOutputs* outputs)
       : s_(state),
@@ -17,22 +39,35 @@ class Walker {
         pass_(pass),
         n_(n_images),
         tokens_(state.config.n_tokens()),
+        rows_(n_images * tokens_),
         images_(images),
         out_(outputs) {}
+  Walker(const VisionTransformer::State& state, LayerPass& pass, const PatchedPictures& pictures,
+         const VisionTransformerOutputs& outputs)
+      : s_(state),
+        c_(state.config),
+        pass_(pass),
+        n_(static_cast<int64_t>(pictures.grids.size())),
+        tokens_(0),
+        rows_(pictures.starts.back()),
+        patched_(&pictures),
+        out_(&outputs) {}
 
   void walk() {
-    x_ = pass_.take(DType::kF32, {n_ * tokens_, c_.width});
-    embed();
+    x_ = pass_.take(DType::kF32, {rows_, c_.width});
+    if (patched_) embed_patches();
+    else embed();
+    const EncoderSequences sequences{n_, tokens_, patched_ ? patched_->starts.data() : nullptr};
     for (const EncoderLayer& layer : s_.layers) {
       if (pass_.stopped()) return;
-      encoder_layer(pass_, layer, s_.shape, x_, {.count = n_, .tokens = tokens_}, s_.compute);
+      encoder_layer(pass_, layer, s_.shape, x_, sequences, s_.compute);
     }
     if (c_.norms_hidden) {
       pass_.layer_norm(s_.last_norm, x_, x_);
       pass_.barrier();
     }
     if (out_ && out_->hidden) {
-      const int64_t begin = pass_.begin(n_ * tokens_) * c_.width, end = pass_.end(n_ * tokens_) * c_.width;
+      const int64_t begin = pass_.begin(rows_) * c_.width, end = pass_.end(rows_) * c_.width;
       std::memcpy(out_->hidden + begin, x_.as<float>() + begin, static_cast<size_t>(end - begin) * 4);
     }
     if (!out_ || out_->pooled) {
@@ -76,6 +111,31 @@ class Walker {
     pass_.barrier();
   }
 
+  void embed_patches() {
+    pass_.dense(s_.patch_rows, patched_->patches, x_);
+    pass_.barrier();
+    const int64_t begin = pass_.begin(rows_), end = pass_.end(rows_);
+    for (size_t i = 0; i < patched_->grids.size(); ++i) {
+      const int64_t first = patched_->starts[i], last = patched_->starts[i + 1];
+      for (int64_t r = std::max(begin, first); r < std::min(end, last); ++r)
+        add_position(patched_->grids[i], r - first, x_.as<float>() + r * c_.width);
+    }
+    pass_.barrier();
+  }
+
+  // The position of a patch, out of the table that is resized to the picture's grid.
+  void add_position(const PatchGrid& grid, int64_t patch, float* x) const {
+    const int64_t side = c_.trained_patches_a_side, width = c_.width;
+    const LinearPlace row(patch / grid.columns, grid.rows, side),
+        column(patch % grid.columns, grid.columns, side);
+    for (int64_t r = row.first; r <= row.last; ++r)
+      for (int64_t k = column.first; k <= column.last; ++k) {
+        const float* position = s_.trained_positions + (r * side + k) * width;
+        const auto weight = static_cast<float>(row.weight(r) * column.weight(k));
+        for (int64_t i = 0; i < width; ++i) x[i] += weight * position[i];
+      }
+  }
+
   // The class tokens, normed and projected.
   void pool_class_token() {
     float* pooled = out_ ? out_->pooled : nullptr;
@@ -93,7 +153,7 @@ class Walker {
   // One learned query looks at all tokens; then an MLP.
   void pool_by_attention() {
     const int64_t c = c_.width;
-    const TensorView keys = pass_.take(s_.compute, {n_ * tokens_, 2 * c});
+    const TensorView keys = pass_.take(s_.compute, {rows_, 2 * c});
     const TensorView query = pass_.take(s_.compute, {1, c});
     const TensorView found = pass_.take(s_.compute, {n_, c});
     const TensorView sum = pass_.take(DType::kF32, {n_, c});
@@ -114,7 +174,8 @@ class Walker {
     a.k = {keys.data, 2 * c, tokens_ * 2 * c};
     a.v = {keys.as<const char>() + c * size_bytes(keys.dtype), 2 * c, tokens_ * 2 * c};
     a.y = {found.data, c, c};
-    pass_.attention(a);
+    if (patched_) attend_to_each(a);
+    else pass_.attention(a);
     pass_.dense(s_.head_out, found, sum);
     pass_.barrier();
     pass_.layer_norm(s_.head_norm, sum, found);
@@ -124,6 +185,24 @@ class Walker {
     pass_.dense(s_.head_down, wide, result(out_ ? out_->pooled : nullptr, c), {.residual = sum});
     pass_.barrier();
     for (const TensorView& buffer : {wide, sum, found, query, keys}) pass_.give(buffer);
+  }
+
+  // Attention to as many keys as each picture has patches.
+  void attend_to_each(const DenseAttention& all) const {
+    const auto behind = [&](const HeadsView& view, int64_t row) {
+      HeadsView moved = view;
+      moved.data = static_cast<const char*>(view.data) + row * view.token_stride * size_bytes(all.dtype);
+      return moved;
+    };
+    for (size_t i = 0; i < patched_->grids.size(); ++i) {
+      DenseAttention one = all;
+      one.batch = 1;
+      one.n_keys = patched_->grids[i].count();
+      one.k = behind(all.k, patched_->starts[i]);
+      one.v = behind(all.v, patched_->starts[i]);
+      one.y = behind(all.y, static_cast<int64_t>(i));
+      pass_.attention(one);
+    }
   }
 
   // Logits of classes; states are normed already.
@@ -164,20 +243,38 @@ class Walker {
   const VisionTransformer::State& s_;
   const VisionTransformerConfig& c_;
   LayerPass& pass_;
-  int64_t n_, tokens_;
-  const TensorView* images_;             // null: measures
-  const VisionTransformerOutputs* out_;  // null: measures
-  TensorView x_;                         // [n * tokens, width] f32, the residual connection
+  int64_t n_, tokens_, rows_;                 // tokens_: of each picture, where they are of one size
+  const TensorView* images_ = nullptr;        // null: measures, or
+  const PatchedPictures* patched_ = nullptr;  // these
+  const VisionTransformerOutputs* out_;       // null: measures
+  TensorView x_;                              // [rows, width] f32, the residual connection
 };
 
 Status check_images(const VisionTransformerConfig& c, const TensorView& images) {
   if (images.dtype != DType::kF32)
     return Status(StatusCode::kUnsupported, "an image encoder reads pictures in f32");
-  if (!images.data || images.rank != 4 || images.shape[0] < 1 || images.shape[1] != c.image_size ||
-      images.shape[2] != c.image_size || images.shape[3] != 3)
+  if (c.keeps_shapes() || !images.data || images.rank != 4 || images.shape[0] < 1 ||
+      images.shape[1] != c.image_size || images.shape[2] != c.image_size || images.shape[3] != 3)
     return Status(StatusCode::kInvalidShape, "an image encoder wants pictures of one size")
         .expected("[n, " + std::to_string(c.image_size) + ", " + std::to_string(c.image_size) + ", 3]");
   return Status();
+}
+
+Status check_patches(const VisionTransformerConfig& c, const PatchedPictures& pictures) {
+  if (pictures.patches.dtype != DType::kF32)
+    return Status(StatusCode::kUnsupported, "an image encoder reads patches in f32");
+  const auto& [patches, grids, starts] = pictures;
+  bool fit = c.keeps_shapes() && !grids.empty() && starts.size() == grids.size() + 1 && starts[0] == 0;
+  for (size_t i = 0; fit && i < grids.size(); ++i)
+    fit = grids[i].rows >= 1 && grids[i].columns >= 1 && grids[i].rows <= c.max_patches &&
+          grids[i].columns <= c.max_patches && grids[i].count() <= c.max_patches &&
+          starts[i + 1] - starts[i] == grids[i].count();
+  fit = fit && patches.data && patches.rank == 2 && patches.shape[0] == starts.back() &&
+        patches.shape[1] == c.patch_values();
+  if (fit) return Status();
+  return Status(StatusCode::kInvalidShape, "an image encoder wants the patches of each picture's grid")
+      .expected("[patches, " + std::to_string(c.patch_values()) + "], at most " +
+                std::to_string(c.max_patches) + " of a picture");
 }
 
 }  // namespace
@@ -197,6 +294,18 @@ Status VisionTransformer::forward(const TensorView& images, const VisionTransfor
   return LayerPass::run(
       workspace, needed, "the image encoder's", executor, stop, times,
       [&](LayerPass& pass) { Walker(*state_, pass, images.shape[0], &images, &outputs).walk(); });
+}
+
+Status VisionTransformer::forward_patches(const PatchedPictures& pictures,
+                                          const VisionTransformerOutputs& outputs,
+                                          std::span<std::byte> workspace, Executor executor,
+                                          const StopRequest& stop, LayerTimes* times) const {
+  if (!state_->loaded)
+    return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded");
+  if (Status valid = check_patches(state_->config, pictures); !valid.ok()) return valid;
+  const int64_t needed = workspace_bytes(static_cast<int64_t>(pictures.grids.size()), executor.max_threads());
+  return LayerPass::run(workspace, needed, "the image encoder's", executor, stop, times,
+                        [&](LayerPass& pass) { Walker(*state_, pass, pictures, outputs).walk(); });
 }
 
 }  // namespace weft

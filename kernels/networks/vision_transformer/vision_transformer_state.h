@@ -20,6 +20,7 @@ struct VisionTransformer::State {
   bool loaded = false;
 
   ConvolutionLayer patches;
+  DenseLayer patch_rows;                     // in its place, of pictures that keep their shapes
   const float* class_embedding = nullptr;    // [width]
   const float* trained_positions = nullptr;  // [class tokens + trained_patches_a_side ^ 2, width]
   std::vector<float> resized_positions;      // for pictures of another size; else empty

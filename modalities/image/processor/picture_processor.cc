@@ -19,10 +19,11 @@ struct Kind {
   std::string_view name;
   bool square;  // of a size that is one number: both sides, instead of the shorter one
   bool crops;
+  bool patches = false;  // keeps shapes
 };
-constexpr Kind kKinds[] = {{"CLIP", false, true}, {"Siglip", true, false}, {"ViT", true, false},
-                           {"DeiT", true, true},  {"Gemma3", true, false}, {"Llava", false, true},
-                           {"Bit", false, true}};
+constexpr Kind kKinds[] = {{"CLIP", false, true},  {"Siglip", true, false}, {"Siglip2", true, false, true},
+                           {"ViT", true, false},   {"DeiT", true, true},    {"Gemma3", true, false},
+                           {"Llava", false, true}, {"Bit", false, true}};
 
 const Kind* kind_named(std::string_view name) {
   for (const std::string_view ending :
@@ -56,12 +57,18 @@ class Config {
     const std::string type = reader_.text_or("image_processor_type", old);
     const Kind* kind = kind_named(type);
     if (kind == nullptr) {
-      reader_.unsupported("image_processor_type", type,
-                          "CLIP, Siglip, ViT, DeiT, Bit, Gemma3 or Llava, and ImageProcessor behind it");
+      reader_.unsupported(
+          "image_processor_type", type,
+          "CLIP, Siglip, Siglip2, ViT, DeiT, Bit, Gemma3 or Llava, and ImageProcessor behind it");
       return reader_.status();
     }
-    read_size(*kind);
-    read_crop(*kind);
+    if (kind->patches) {
+      read_patches();
+    } else {
+      read_size(*kind);
+      read_crop(*kind);
+    }
+    read_filter(*kind);
     read_values();
     if (!reader_.status().ok()) return reader_.status();
     return out_;
@@ -85,6 +92,21 @@ class Config {
       out_.stretched_height = side("size.height");
       out_.stretched_width = side("size.width");
     }
+  }
+
+  void read_patches() {
+    out_.fit = PictureProcessor::Fit::kPatches;
+    out_.height = out_.width = 0;
+    if (!reader_.flag_or("do_resize", true)) reader_.unsupported("do_resize", "false", "true");
+    out_.patch_size = reader_.size_or("patch_size", 16);
+    out_.max_patches = reader_.size_or("max_num_patches", 256);
+    const int64_t most = kMostSide / std::min(out_.patch_size, kMostSide);  // a side
+    if (out_.patch_size > kMostSide || out_.max_patches > most * most)
+      reader_.unsupported("max_num_patches", std::to_string(out_.max_patches),
+                          "patches that fill at most 16384 x 16384 pixels");
+  }
+
+  void read_filter(const Kind& kind) {
     const Result<int64_t> filter = metadata_.integer_or("resample", kind.square ? 2 : 3);
     const std::optional<ResizeFilter> known = filter.ok() ? filter_of(*filter) : std::nullopt;
     if (known) out_.filter = *known;
@@ -140,6 +162,29 @@ int64_t middle_of(int64_t surplus, PictureProcessor::Rounding rounding) {
   return surplus > 0 && surplus % 2 != 0 ? half + half % 2 : half;
 }
 
+// A side of a scaled picture, in whole patches.
+int64_t patched_side(double scale, int64_t side, int64_t patch_size) {
+  const double patches = std::ceil(static_cast<double>(side) * scale / static_cast<double>(patch_size));
+  return std::max<int64_t>(1, static_cast<int64_t>(patches)) * patch_size;
+}
+
+// The largest scale at which a picture has no more patches than it may have, by the same bisection as transformers'.
+PictureProcessor::Size patched_size(const PictureProcessor& processor, const ImageShape& picture) {
+  constexpr double kPrecision = 1e-5;
+  double low = kPrecision / 10, high = 100;
+  const int64_t patch = processor.patch_size;
+  const auto size_at = [&](double scale) {
+    return PictureProcessor::Size{patched_side(scale, picture.height, patch),
+                                  patched_side(scale, picture.width, patch)};
+  };
+  while (high - low >= kPrecision) {
+    const double middle = (low + high) / 2;
+    const PictureProcessor::Size size = size_at(middle);
+    (size.height / patch * (size.width / patch) <= processor.max_patches ? low : high) = middle;
+  }
+  return size_at(low);
+}
+
 }  // namespace
 
 Result<PictureProcessor> PictureProcessor::read(const std::filesystem::path& config) {
@@ -150,11 +195,16 @@ Result<PictureProcessor> PictureProcessor::read(const std::filesystem::path& con
   return Config(metadata).read();
 }
 
+PictureProcessor::Size PictureProcessor::result_size(const ImageShape& picture) const {
+  return fit == Fit::kPatches ? patched_size(*this, picture) : Size{height, width};
+}
+
 void PictureProcessor::run(const Picture& picture, int64_t index, float* pixels,
                            const std::function<bool()>& cancelled) const {
   std::vector<uint8_t> converted;
   const ImageView source = rgb_bytes(picture, index, converted);
   const int64_t source_height = source.shape.height, source_width = source.shape.width;
+  const Size size = result_size(source.shape);
   int64_t full_height = source_height, full_width = source_width;  // resized, before the crop
   if (fit == Fit::kStretch) {
     full_height = stretched_height;
@@ -171,12 +221,16 @@ void PictureProcessor::run(const Picture& picture, int64_t index, float* pixels,
     };
     full_height = resized_side(source_height);
     full_width = resized_side(source_width);
+  } else if (fit == Fit::kPatches) {
+    full_height = size.height;
+    full_width = size.width;
   }
   // Rows and columns [top, top + height) of the resized picture; those that are not within it are black.
-  const int64_t top = middle_of(full_height - height, rounding),
-                left = middle_of(full_width - width, rounding);
-  const int64_t first_row = std::max<int64_t>(top, 0), last_row = std::min(top + height, full_height);
-  const int64_t first_column = std::max<int64_t>(left, 0), last_column = std::min(left + width, full_width);
+  const int64_t top = middle_of(full_height - size.height, rounding),
+                left = middle_of(full_width - size.width, rounding);
+  const int64_t first_row = std::max<int64_t>(top, 0), last_row = std::min(top + size.height, full_height);
+  const int64_t first_column = std::max<int64_t>(left, 0),
+                last_column = std::min(left + size.width, full_width);
   const int64_t rows = last_row - first_row, columns = last_column - first_column;
   const double row_scale = static_cast<double>(source_height) / static_cast<double>(full_height);
   const double column_scale = static_cast<double>(source_width) / static_cast<double>(full_width);
@@ -193,12 +247,21 @@ void PictureProcessor::run(const Picture& picture, int64_t index, float* pixels,
   for (int byte = 0; byte < 256; ++byte)
     for (size_t c = 0; c < 3; ++c)
       values[byte][c] = (static_cast<float>(byte) * scale - mean[c]) / deviation[c];
-  for (int64_t i = 0; i < height * width * 3; ++i) pixels[i] = values[0][i % 3];
-  for (int64_t y = 0; y < rows; ++y) {
-    const uint8_t* bytes = resized.data() + y * columns * 3;
-    float* to = pixels + ((first_row - top + y) * width + first_column - left) * 3;
-    for (int64_t i = 0; i < columns * 3; ++i) to[i] = values[bytes[i]][i % 3];
+  const auto write = [&](const uint8_t* bytes, int64_t count, float* to) {
+    for (int64_t i = 0; i < count * 3; ++i) to[i] = values[bytes[i]][i % 3];
+  };
+  if (fit == Fit::kPatches) {
+    const int64_t a_row = columns / patch_size;
+    for (int64_t y = 0; y < rows; ++y)
+      for (int64_t i = 0; i < a_row; ++i)
+        write(resized.data() + (y * columns + i * patch_size) * 3, patch_size,
+              pixels + ((y / patch_size * a_row + i) * patch_size + y % patch_size) * patch_size * 3);
+    return;
   }
+  for (int64_t i = 0; i < size.height * size.width * 3; ++i) pixels[i] = values[0][i % 3];
+  for (int64_t y = 0; y < rows; ++y)
+    write(resized.data() + y * columns * 3, columns,
+          pixels + ((first_row - top + y) * size.width + first_column - left) * 3);
 }
 
 }  // namespace weft

@@ -7,6 +7,8 @@
 ///
 ///   Result<PictureProcessor> processor = PictureProcessor::read(folder / "preprocessor_config.json");
 ///   processor->run(picture, 0, pixels, [] { return false; });   // pixels: [height, width, 3]
+///
+/// Source of Fit::kPatches: transformers' Siglip2ImageProcessor, the largest size of at most so many patches that keeps the shape.
 #ifndef WEFT_MODALITIES_IMAGE_PROCESSOR_PICTURE_PROCESSOR_H
 #define WEFT_MODALITIES_IMAGE_PROCESSOR_PICTURE_PROCESSOR_H
 
@@ -24,7 +26,7 @@
 namespace weft {
 
 struct PictureProcessor {
-  enum class Fit : uint8_t { kNone, kShortestEdge, kLongestEdge, kStretch };
+  enum class Fit : uint8_t { kNone, kShortestEdge, kLongestEdge, kStretch, kPatches };
   /// Of half pixels when the middle is cut out, or has a border put around it.
   enum class Rounding : uint8_t {
     kDown,    // transformers
@@ -34,7 +36,8 @@ struct PictureProcessor {
   Fit fit = Fit::kShortestEdge;
   int64_t edge = 224;  // kShortestEdge, kLongestEdge: of the resized picture
   int64_t stretched_height = 224, stretched_width = 224;  // kStretch
-  int64_t height = 224, width = 224;                      // of the result, cut out of the middle
+  int64_t patch_size = 16, max_patches = 256;             // kPatches
+  int64_t height = 224, width = 224;  // of the result, cut out of the middle; 0 with kPatches: it has its own
   Rounding rounding = Rounding::kDown;
   ResizeFilter filter = ResizeFilter::kBicubic;
   float scale = 1.0f / 255;
@@ -46,7 +49,13 @@ struct PictureProcessor {
   /// kCorruptData, kUnsupported, naming file and key.
   static Result<PictureProcessor> of_open_clip(const Metadata& config, int64_t image_size);
 
-  /// pixels: [height, width, 3] f32 of picture `index`. Ends early, with nothing defined, once cancelled() is true. May throw
+  struct Size {
+    int64_t height, width;
+  };
+  /// Of what run() makes of such a picture; with kPatches whole patches.
+  Size result_size(const ImageShape& picture) const;
+
+  /// pixels: [height, width, 3] f32 of picture `index`, with kPatches patch by patch. Ends early, with nothing defined, once cancelled() is true. May throw
   /// std::bad_alloc.
   void run(const Picture& picture, int64_t index, float* pixels,
            const std::function<bool()>& cancelled) const;

@@ -40,7 +40,8 @@ Picture picture_of(std::vector<uint8_t>& pixels, const Source& source) {
 }
 
 std::vector<float> run(const PictureProcessor& processor, const Picture& picture, int64_t index = 0) {
-  std::vector<float> values(static_cast<size_t>(processor.height * processor.width * 3), NAN);
+  const PictureProcessor::Size size = processor.result_size(picture.shape());
+  std::vector<float> values(static_cast<size_t>(size.height * size.width * 3), NAN);
   processor.run(picture, index, values.data(), [] { return false; });
   return values;
 }
@@ -85,7 +86,7 @@ TEST_P(Processors, NormalizeAsTransformersDoes) {
 
 INSTANTIATE_TEST_SUITE_P(All, Processors,
                          ::testing::Values("clip", "clip_bilinear", "padded", "siglip", "vit", "dinov2",
-                                           "lanczos", "nearest"),
+                                           "lanczos", "nearest", "siglip2"),
                          [](const auto& name) { return std::string(name.param); });
 
 // open_clip's, from the JSON of an open_clip_config.json.
@@ -189,6 +190,21 @@ TEST(PictureProcessor, TakesOnePictureOfABatch) {
   EXPECT_EQ(run(processor,
                 {{}, packed_image_view(batch.data(), WEFT_DTYPE_U8, {2, 61, 97, 3}), ColorSpace::kSrgb}, 1),
             run(processor, picture_of(second, kSources[0])));
+}
+
+TEST(PictureProcessor, HasNoSizeOfItsOwnWherePicturesKeepTheirShapes) {
+  const PictureProcessor processor = read("siglip2");  // at most 20 patches of 6 x 6 pixels
+  EXPECT_EQ(processor.height, 0);
+  EXPECT_EQ(processor.width, 0);
+  const std::tuple<ImageShape, int64_t, int64_t> cases[] = {{{1, 61, 97, 3}, 24, 30},
+                                                            {{1, 1, 65535, 3}, 6, 120},
+                                                            {{1, 65535, 1, 3}, 120, 6},
+                                                            {{1, 1, 1, 3}, 24, 24}};
+  for (const auto& [shape, height, width] : cases) {
+    const PictureProcessor::Size size = processor.result_size(shape);
+    EXPECT_EQ(size.height, height) << to_string(shape);
+    EXPECT_EQ(size.width, width) << to_string(shape);
+  }
 }
 
 TEST(PictureProcessor, NamesWhatItCannotDo) {
