@@ -50,21 +50,21 @@ constexpr weft_parameter kLoadParameters[] = {
                     .unit = "MB",
                     .help = "A field that would take more memory is refused before it is read."})};
 
-constexpr const char* kFormats[] = {"auto", "npy", "npz", "netcdf", nullptr};
+constexpr const char* kFormats[] = {"auto", "npy", "npz", "netcdf", "netcdf4", nullptr};
 constexpr weft_port kSaveInputs[] = {sdk::port("field", "field.array", "What to write.")};
 constexpr weft_port kSaveOutputs[] = {sdk::port("path", "path", "Where the file is.")};
 constexpr weft_parameter kSaveParameters[] = {
+    sdk::parameter({.name = "path",
+                    .type = "path",
+                    .help = "Below the output folder: .npy has the numbers only, .npz, .nc and .nc4 also "
+                            "coordinates and units.",
+                    .flags = kPerRequest}),
     sdk::parameter(
-        {.name = "path",
-         .type = "path",
-         .help =
-             "Below the output folder: .npy has the numbers only, .npz and .nc also coordinates and units.",
-         .flags = kPerRequest}),
-    sdk::parameter({.name = "format",
-                    .type = "choice",
-                    .default_json = "\"auto\"",
-                    .choices = kFormats,
-                    .help = "auto: as the path ends."})};
+        {.name = "format",
+         .type = "choice",
+         .default_json = "\"auto\"",
+         .choices = kFormats,
+         .help = "auto: as the path ends; .nc is netcdf, the classic format, .nc4 NetCDF-4 (HDF5)."})};
 
 FieldFileOptions options_of(const sdk::Parameters& parameters) {
   FieldFileOptions options;
@@ -83,12 +83,13 @@ Status refuse_missing(const FieldType& type, const void* data) {
 }
 
 Result<FieldFormat> format_for(std::string_view parameter, std::string_view path) {
-  const std::string name = parameter == "auto"     ? std::string(path)
-                           : parameter == "netcdf" ? ".nc"
-                                                   : "." + std::string(parameter);
+  const std::string name = parameter == "auto"      ? std::string(path)
+                           : parameter == "netcdf"  ? ".nc"
+                           : parameter == "netcdf4" ? ".nc4"
+                                                    : "." + std::string(parameter);
   if (const std::optional<FieldFormat> format = field_format_of_name(name)) return *format;
   return Status(StatusCode::kInvalidArgument, "the path does not say which format to write")
-      .expected("a path that ends in .npy, .npz or .nc")
+      .expected("a path that ends in .npy, .npz, .nc or .nc4")
       .got("'" + std::string(path) + "'")
       .hint("or choose one with \"format\"");
 }

@@ -58,6 +58,7 @@ std::optional<FieldFormat> field_format_of_name(std::string_view name) {
   if (lower.ends_with(".npy")) return FieldFormat::kNpy;
   if (lower.ends_with(".npz")) return FieldFormat::kNpz;
   if (lower.ends_with(".nc")) return FieldFormat::kNetcdf;
+  if (lower.ends_with(".nc4")) return FieldFormat::kNetcdf4;
   return std::nullopt;
 }
 
@@ -110,8 +111,9 @@ Result<std::string> encode_field(const FieldType& type, const void* data, FieldF
   switch (format) {
     case FieldFormat::kNpy: return files::encode_npy(type, data);
     case FieldFormat::kNpz: return files::encode_npz(type, data);
-    case FieldFormat::kNetcdf: return files::encode_netcdf(type, data);
-    default: break;
+    case FieldFormat::kNetcdf:
+    case FieldFormat::kNetcdf4: return files::encode_netcdf(type, data, format);
+    case FieldFormat::kGrib: break;
   }
   return Status(StatusCode::kUnsupported, std::string(to_string(format)) + " is read, not written")
       .expected("npy, npz or NetCDF");

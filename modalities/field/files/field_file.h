@@ -38,7 +38,7 @@ enum class FieldFormat : uint8_t { kNpy, kNpz, kNetcdf, kNetcdf4, kGrib };
 const char* to_string(FieldFormat format);  // "NetCDF"
 /// From a file's first bytes.
 std::optional<FieldFormat> field_format_of(std::span<const std::byte> file);
-/// From a file name's ending (.npy .npz .nc), for a file that is to be written.
+/// From a file name's ending (.npy .npz .nc .nc4), for a file that is to be written.
 std::optional<FieldFormat> field_format_of_name(std::string_view name);
 
 enum class FieldFileTrust : uint8_t { kNone, kTrusted };
@@ -75,9 +75,9 @@ Result<std::unique_ptr<FieldFile>> open_field_file(std::span<const std::byte> fi
                                                    const FieldFileOptions& options);
 
 /// A field as a file: npy holds the numbers only, npz also coordinates, each an array of its own, and names and units for this
-/// reader ("weft.json"); NetCDF is the classic format with 64-bit offsets and CF attributes. NaN is written as NaN, which NetCDF
-/// is told to be the fill value. data: type.elements() of its dtype. Equal fields give equal bytes.
-/// Errors: kUnsupported (GRIB, NetCDF-4; a name that NetCDF does not take), kInvalidArgument, kOutOfMemory, kInternal.
+/// reader ("weft.json"); NetCDF is the classic format with 64-bit offsets, or NetCDF-4, with CF attributes. NaN is written as NaN,
+/// which NetCDF is told to be the fill value. data: type.elements() of its dtype. Equal fields give equal bytes.
+/// Errors: kUnsupported (GRIB; a name that NetCDF does not take), kInvalidArgument, kOutOfMemory, kInternal.
 Result<std::string> encode_field(const FieldType& type, const void* data, FieldFormat format);
 
 }  // namespace weft

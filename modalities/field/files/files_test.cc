@@ -283,14 +283,15 @@ TEST(EncodeField, IsReadBackWithEverything) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> wide = {1, 2.5, nan, -4, 1e-300, 6};
   const std::vector<float> narrow = {1, 2.5f, static_cast<float>(nan), -4, 1e-30f, 6};
-  for (const FieldFormat format : {FieldFormat::kNpz, FieldFormat::kNetcdf}) {
+  for (const FieldFormat format : {FieldFormat::kNpz, FieldFormat::kNetcdf, FieldFormat::kNetcdf4}) {
     for (const weft_dtype dtype : {WEFT_DTYPE_F32, WEFT_DTYPE_F64}) {
       const FieldType type = written_type(dtype);
       const void* data = dtype == WEFT_DTYPE_F64 ? static_cast<const void*>(wide.data()) : narrow.data();
       const Result<std::string> file = encode_field(type, data, format);
       ASSERT_TRUE(file.ok()) << to_string(file.error());
       EXPECT_EQ(*file, *encode_field(type, data, format)) << "not the same bytes again";
-      const Result<Loaded> loaded = load(*file);
+      EXPECT_EQ(field_format_of(std::as_bytes(std::span(*file))), format);
+      const Result<Loaded> loaded = load(*file, "", trusted());
       ASSERT_TRUE(loaded.ok()) << to_string(loaded.error());
       EXPECT_EQ(loaded->type, type) << to_string(format);
       for (size_t i = 0; i < 6; ++i) {
@@ -315,7 +316,8 @@ TEST(EncodeField, RefusesWhatAFormatCannotHold) {
   const std::vector<float> values(6);
   EXPECT_EQ(encode_field(type, values.data(), FieldFormat::kGrib).code(), StatusCode::kUnsupported);
   type.name = "a/b";
-  EXPECT_THAT(to_string(encode_field(type, values.data(), FieldFormat::kNetcdf).error()), HasSubstr("'a/b'"));
+  for (const FieldFormat format : {FieldFormat::kNetcdf, FieldFormat::kNetcdf4})
+    EXPECT_THAT(to_string(encode_field(type, values.data(), format).error()), HasSubstr("'a/b'"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A field as classic NetCDF with CF attributes, written to memory by libnetcdf.
+// A field as NetCDF with CF attributes, classic or NetCDF-4, written to memory by libnetcdf.
 #include <weft/sdk/owned.h>
 
 #include <cstdlib>
@@ -96,16 +96,20 @@ class Writer {
   Status status_;
 };
 
+int creation_mode(const FieldType& type, FieldFormat format) {
+  if (format == FieldFormat::kNetcdf4) return NC_NETCDF4;
+  const int64_t bytes = type.elements() * sdk::element_size_bytes(type.dtype);
+  return bytes < kLargestClassicVariable ? NC_64BIT_OFFSET : NC_64BIT_DATA;
+}
+
 }  // namespace
 
-Result<std::string> encode_netcdf(const FieldType& type, const void* data) {
+Result<std::string> encode_netcdf(const FieldType& type, const void* data, FieldFormat format) {
   const NetcdfLock lock;
-  const int64_t bytes = type.elements() * sdk::element_size_bytes(type.dtype);
-  const int format = bytes < kLargestClassicVariable ? NC_64BIT_OFFSET : NC_64BIT_DATA;
   int id = -1;
   // Begins empty: the size that is asked for here is the least that the file will have, and nothing clears its end.
-  Status status = netcdf_status(nc_create_mem("field.nc", format, 0, &id), "a NetCDF file cannot be made",
-                                StatusCode::kInternal);
+  Status status = netcdf_status(nc_create_mem("field.nc", creation_mode(type, format), 0, &id),
+                                "a NetCDF file cannot be made", StatusCode::kInternal);
   if (!status.ok()) return status;
   status = Writer(id).write(type, data);
   NC_memio memory{};

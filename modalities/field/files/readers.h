@@ -15,7 +15,8 @@ FieldFileResult open_grib(std::span<const std::byte> file, const FieldFileOption
 
 Result<std::string> encode_npy(const FieldType& type, const void* data);
 Result<std::string> encode_npz(const FieldType& type, const void* data);
-Result<std::string> encode_netcdf(const FieldType& type, const void* data);
+/// format: kNetcdf or kNetcdf4.
+Result<std::string> encode_netcdf(const FieldType& type, const void* data, FieldFormat format);
 
 /// Whether an array of this shape may be read. Errors: kOutOfRange (beyond max_bytes), kUnsupported (an extent of 0).
 Status check_field_bytes(std::span<const int64_t> shape, weft_dtype dtype, int64_t max_bytes);
