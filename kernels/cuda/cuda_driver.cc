@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "kernels/cuda/cublaslt_gemm.h"
+
 namespace weft {
 namespace {
 
@@ -36,6 +38,14 @@ Result<std::vector<DeviceFacts>> cuda_devices() {
                        properties.minor, properties.multiProcessorCount});
   }
   return devices;
+}
+
+CudaDriver::CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std::move(facts)) {
+  ops_.gemm.set([index, gemm = std::make_shared<CublasLtGemm>(load_cublaslt, ops_)](const GemmCuda& g,
+                                                                                    NativeStream stream) {
+    if (goes_to_library(g)) cudaSetDevice(index);  // its handle belongs to the device that is current
+    return gemm->run(g, stream);
+  });
 }
 
 template <typename Call>

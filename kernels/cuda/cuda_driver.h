@@ -1,5 +1,5 @@
 /// A CUDA device behind driver.h: streams and events as they are, memory from a pool of its own (cudaMallocFromPoolAsync) in
-/// which no stream is made to wait for another, kernels as nvcc compiled them.
+/// which no stream is made to wait for another, kernels as nvcc compiled them, and NVIDIA's libraries where they win (cublaslt_gemm.h).
 #ifndef WEFT_KERNELS_CUDA_CUDA_DRIVER_H
 #define WEFT_KERNELS_CUDA_CUDA_DRIVER_H
 
@@ -51,14 +51,14 @@ class CudaDriver final : public DeviceDriver {
   void destroy_graph(NativeGraph graph) noexcept override;
 
  private:
-  CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std::move(facts)) {}
+  CudaDriver(int index, DeviceFacts facts);
   /// Makes the device the calling thread's, and CUDA's code a status that names device and call.
   template <typename Call>
   Status on_device(const char* what, const Call& call) const;
 
   const int index_;
   const DeviceFacts facts_;
-  const DeviceOps ops_ = cuda_kernel_ops();
+  DeviceOps ops_ = cuda_kernel_ops();
   cudaMemPool_t pool_ = nullptr;
   std::atomic<uint64_t> to_device_bytes_{0}, to_host_bytes_{0}, within_bytes_{0};
 };

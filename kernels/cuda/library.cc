@@ -1,5 +1,6 @@
 // libweft_cuda.so: what kernels/device/loader.h asks a library of devices for. CUDA's runtime is linked statically and finds the
 // driver by itself, so that the library loads on machines that have none, and says so.
+#include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cuda_driver.h"
 #include "kernels/device/loader.h"
 #include "kernels/device/open_drivers.h"
@@ -11,9 +12,16 @@ weft::Result<std::shared_ptr<weft::DeviceDriver>> open(int index) {
   return drivers.get(index, weft::CudaDriver::open);
 }
 
+std::vector<weft::VendorLibraryFacts> vendor_libraries() {
+  const auto lt = weft::load_cublaslt();
+  if (!lt.ok()) return {{"cuBLASLt", "", "own kernels in its place: " + to_string(lt.error())}};
+  return {{"cuBLASLt", lt->version, lt->path + ": large dense products"}};
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const weft::DeviceLibrary* weft_device_library() {
-  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "cuda", weft::cuda_devices, open};
+  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "cuda", weft::cuda_devices, open,
+                                           vendor_libraries};
   return &library;
 }

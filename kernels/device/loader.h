@@ -16,7 +16,14 @@
 namespace weft {
 
 /// Changes with driver.h and ops.h.
-inline constexpr uint32_t kDeviceLibraryVersion = 1;
+inline constexpr uint32_t kDeviceLibraryVersion = 2;
+
+/// A library of the device's vendor that its ops may use: loaded when the first of them wants it, or asked for here.
+struct VendorLibraryFacts {
+  std::string name;     // "cuBLASLt"
+  std::string version;  // "13.1.0"; empty: it cannot be used
+  std::string state;    // its file and what it is used for, or why not and what is done without it
+};
 
 struct DeviceLibrary {
   uint32_t version = kDeviceLibraryVersion;
@@ -24,6 +31,8 @@ struct DeviceLibrary {
   /// Facts of every device that can be opened. Errors: kNotFound (no driver, no device), with the reason.
   Result<std::vector<DeviceFacts>> (*devices)() = nullptr;
   Result<std::shared_ptr<DeviceDriver>> (*open)(int index) = nullptr;
+  /// Null: there are none. Works without a driver.
+  std::vector<VendorLibraryFacts> (*vendor_libraries)() = nullptr;
 };
 inline constexpr const char* kDeviceLibrarySymbol = "weft_device_library";
 using DeviceLibraryFunction = const DeviceLibrary* (*)();

@@ -8,7 +8,9 @@
 #ifndef WEFT_KERNELS_DEVICE_OPS_H
 #define WEFT_KERNELS_DEVICE_OPS_H
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/device/device.h"
@@ -36,10 +38,12 @@ struct NotOnDevices {};
 template <typename Arguments>
 class DeviceOp {
  public:
-  constexpr explicit DeviceOp(const char* name) : name_(name) {}
-  void set(Status (*kernel)(const Arguments&, NativeStream)) { kernel_ = kernel; }
+  using Kernel = std::function<Status(const Arguments&, NativeStream)>;
+  explicit DeviceOp(const char* name) : name_(name) {}
+  /// kernel: may be called by several threads at a time.
+  void set(Kernel kernel) { kernel_ = std::move(kernel); }
   const char* name() const { return name_; }
-  bool served() const { return kernel_ != nullptr; }
+  bool served() const { return static_cast<bool>(kernel_); }
   /// Errors: kUnsupported (no kernel on this device), the kernel's, those of a lost device.
   Status operator()(const Arguments& arguments, const DeviceStream& stream) const {
     return kernel_ ? kernel_(arguments, stream.native()) : missing_on(stream.device()->facts().name);
@@ -55,7 +59,7 @@ class DeviceOp {
   }
 
   const char* name_;
-  Status (*kernel_)(const Arguments&, NativeStream) = nullptr;
+  Kernel kernel_;
 };
 
 /// An op is named after its folder in kernels/ops; where that has several calls, the others are `folder/call`.

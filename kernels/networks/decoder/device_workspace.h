@@ -45,10 +45,12 @@ inline int64_t unpacked_elements(const DecoderConfig& c) {
   const int64_t least = kTileRows * widest_input(c);
   return std::clamp(largest, least, std::max(kMost, least));
 }
-/// Floats for the sums of products whose depth is split among blocks.
+/// Floats for the sums of products whose depth is split among blocks, or for the library that has such products.
 inline int64_t split_sums_floats(const DecoderConfig& c, int64_t n) {
   constexpr int64_t kMost = 8 << 20;
-  return std::min(kMost, 8 * n * std::max(widest_input(c), c.kv_width()));
+  const int64_t sums = std::min(kMost, 8 * n * std::max(widest_input(c), c.kv_width()));
+  if (!library_wins(DType::kF16, n, 1, unpacked_elements(c))) return sums;
+  return std::max(sums, library_workspace(DType::kF16, unpacked_elements(c) / c.width));
 }
 
 /// What a pass is told: filled in the host's memory, read in the device's.

@@ -34,7 +34,11 @@ Status start(const GemmCuda& g, cudaStream_t stream) {
   return device::start_products(tiling_of(g).tile, a, w, out, in_quads(g), stream);
 }
 
-Status check(const GemmCuda& g) {
+}  // namespace
+
+Status check_gemm_cuda(const GemmCuda& g) {
+  if (g.dtype != DType::kF32 && g.dtype != DType::kF16 && g.dtype != DType::kBF16)
+    return Status(StatusCode::kUnsupported, "a dense product on a device takes f32, f16 and bf16");
   constexpr int64_t kMost = 1 << 30, kMostRows = 65535 * 64;
   const int64_t piece = 16 / size_bytes(g.dtype);
   if (g.m < 0 || g.m > kMostRows || g.n < 0 || g.n > kMost || g.k < 1 || g.k > kMost || g.k % piece != 0 ||
@@ -62,12 +66,10 @@ Status check(const GemmCuda& g) {
   return {};
 }
 
-}  // namespace
-
 Status gemm_cuda(const GemmCuda& g, cudaStream_t stream) {
-  if (g.dtype != DType::kF32 && g.dtype != DType::kF16 && g.dtype != DType::kBF16)
-    return Status(StatusCode::kUnsupported, "a dense product on a device takes f32, f16 and bf16");
-  if (Status status = check(g); !status.ok() || g.m == 0 || g.n == 0) return status;
+  if (Status status = check_gemm_cuda(g); !status.ok() || g.m == 0 || g.n == 0) return status;
+  if (g.engine == ProductEngine::kLibrary)
+    return Status(StatusCode::kUnsupported, "a dense product was to go to a library; this device has none");
   if (g.dtype == DType::kF32) return start<float>(g, stream);
   return g.dtype == DType::kF16 ? start<device::F16>(g, stream) : start<device::BF16>(g, stream);
 }

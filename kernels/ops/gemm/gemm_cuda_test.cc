@@ -144,6 +144,33 @@ TEST(GemmCuda, CutsProductsByTheirExtents) {
   EXPECT_EQ(product_tiling(DType::kF32, 8192, 2560, 320).tile, ProductTile::k64x64);
 }
 
+TEST(GemmCuda, GivesLargePlainProductsToALibrary) {
+  const GemmCuda large{
+      .m = 2048, .n = 640, .k = 2560, .a_stride = 2560, .residual_stride = 640, .c_stride = 640};
+  EXPECT_TRUE(goes_to_library(large));
+  EXPECT_EQ(gemm_cuda_workspace(large), library_workspace(DType::kBF16, 640));
+  GemmCuda g = large;
+  g.activation = Activation::kRelu;
+  EXPECT_TRUE(goes_to_library(g));
+  g.activation = Activation::kGelu;  // a library's is the approximation
+  EXPECT_FALSE(goes_to_library(g));
+  g = large, g.m = 16, g.n = 65536;  // few rows read weights
+  EXPECT_FALSE(goes_to_library(g));
+  g = large, g.m = 128;  // little work
+  EXPECT_FALSE(goes_to_library(g));
+  g = large, g.c_stride = 642;  // a row begins where no 16 bytes do
+  EXPECT_FALSE(goes_to_library(g));
+  g = large, g.paired = true, g.activation = Activation::kGelu;
+  EXPECT_FALSE(goes_to_library(g));
+  EXPECT_EQ(gemm_cuda_workspace(g), tiling_of(g).workspace(g.m, g.n));
+  g = large, g.tiling = ProductTiling{};
+  EXPECT_FALSE(goes_to_library(g));
+  g = large, g.engine = ProductEngine::kKernel;
+  EXPECT_FALSE(goes_to_library(g));
+  g.m = 2, g.engine = ProductEngine::kLibrary;
+  EXPECT_TRUE(goes_to_library(g));
+}
+
 TEST(GemmCuda, RefusesWhatItCannotDo) {
   alignas(16) float x[16] = {};
   const GemmCuda good{.a = x, .w = x, .c = x, .m = 0, .n = 1, .k = 8, .a_stride = 8, .c_stride = 1};
@@ -162,6 +189,8 @@ TEST(GemmCuda, RefusesWhatItCannotDo) {
   g = good, g.c_dtype = DType::kF16;
   EXPECT_EQ(gemm_cuda(g, nullptr).code(), StatusCode::kUnsupported);
   g = good, g.dtype = DType::kI32;
+  EXPECT_EQ(gemm_cuda(g, nullptr).code(), StatusCode::kUnsupported);
+  g = good, g.m = 1, g.engine = ProductEngine::kLibrary;  // the kernel is none
   EXPECT_EQ(gemm_cuda(g, nullptr).code(), StatusCode::kUnsupported);
 }
 

@@ -44,6 +44,7 @@ Result<std::shared_ptr<DeviceDriver>> open(int index) {
 }  // namespace weft
 
 extern "C" __attribute__((visibility("default"))) const weft::DeviceLibrary* weft_device_library() {
-  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "simt", weft::devices, weft::open};
+  static const weft::DeviceLibrary library{weft::kDeviceLibraryVersion, "simt", weft::devices, weft::open,
+                                           nullptr};
   return &library;
 }

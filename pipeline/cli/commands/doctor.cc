@@ -119,12 +119,13 @@ void describe_gpus(std::vector<Fact>& facts) {
   }
 }
 
-/// Whether the system has a library that CUDA programs load when they need it.
-std::string library_state(const char* file) {
-  void* library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
-  if (library == nullptr) return std::string("not found (") + file + ")";
-  dlclose(library);
-  return std::string(file) + " found; no kernel of this build uses it";
+/// The libraries of NVIDIA's that CUDA devices use where they are installed.
+void describe_vendor_libraries(std::vector<Fact>& facts) {
+  const auto library = load_device_library("cuda");
+  if (!library.ok() || !(*library)->vendor_libraries) return;  // describe_devices() says so
+  for (const VendorLibraryFacts& vendor : (*library)->vendor_libraries())
+    facts.push_back(
+        {"GPU", vendor.name, (vendor.version.empty() ? "" : vendor.version + ", ") + vendor.state});
 }
 
 /// Appends an op to a list of those before it: "activation (add, soft_cap), attention".
@@ -232,8 +233,7 @@ int doctor(bool as_json) {
   facts.push_back({"program", "compiler", __VERSION__});
   describe_machine(facts, problems);
   describe_gpus(facts);
-  facts.push_back({"GPU", "cuBLASLt", library_state("libcublasLt.so.13")});
-  facts.push_back({"GPU", "cuDNN", library_state("libcudnn.so.9")});
+  describe_vendor_libraries(facts);
   for (const char* kind : kDeviceKinds) describe_devices(kind, facts);
   facts.push_back(
       {"devices", "used by pipelines", "cpu, where nothing names another; models of text.* may be on any"});

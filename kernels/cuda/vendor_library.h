@@ -1,0 +1,46 @@
+/// A library of NVIDIA's that is opened when something first wants it and never linked, so that libweft_cuda.so loads without it.
+///
+///   auto library = VendorLibrary::open("libcublasLt.so.13");
+///   decltype(&cublasLtCreate) create = nullptr;
+///   Status found = library->find("cublasLtCreate", create);
+///
+/// Ownership: what is open stays open until the process ends. Thread safety: any thread.
+#ifndef WEFT_KERNELS_CUDA_VENDOR_LIBRARY_H
+#define WEFT_KERNELS_CUDA_VENDOR_LIBRARY_H
+
+#include <weft/sdk/status.h>
+
+#include <string>
+#include <vector>
+
+namespace weft {
+
+/// Where a library may lie, in the order of search: as the system finds it (LD_LIBRARY_PATH, its cache), in the toolkit that CUDA_HOME
+/// or CUDA_PATH names, in /usr/local/cuda, in the wheels of the Python environment that VIRTUAL_ENV names.
+std::vector<std::string> vendor_library_paths(const std::string& soname);
+
+class VendorLibrary {
+ public:
+  /// soname: with its major version. Errors: kNotFound, with what was tried.
+  static Result<VendorLibrary> open(const std::string& soname);
+
+  /// Of the file.
+  const std::string& path() const { return path_; }
+  /// Errors: kVersionMismatch (there is no such function).
+  template <typename Function>
+  Status find(const char* name, Function*& function) const {
+    void* found = nullptr;
+    Status status = find_symbol(name, found);
+    function = reinterpret_cast<Function*>(found);
+    return status;
+  }
+
+ private:
+  VendorLibrary(void* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+  Status find_symbol(const char* name, void*& found) const;
+  void* handle_;
+  std::string path_;
+};
+
+}  // namespace weft
+#endif

@@ -1,0 +1,43 @@
+/// Which dense products of a CUDA device go to its vendor's library, where that is installed, and which to the kernel of this
+/// folder: by their extents, so that a plan knows their workspace. Where the library wins is a table, to be changed by what
+/// `weft bench kernels gemm --device cuda:0` says of both.
+#ifndef WEFT_KERNELS_OPS_GEMM_PRODUCT_ENGINE_H
+#define WEFT_KERNELS_OPS_GEMM_PRODUCT_ENGINE_H
+
+#include <cstdint>
+
+#include "kernels/tensor.h"
+
+namespace weft {
+
+enum class ProductEngine : uint8_t { kByShape, kKernel, kLibrary };
+
+struct LibraryRule {
+  DType dtype;
+  int64_t least_rows;        // m
+  int64_t least_operations;  // m n k
+};
+/// Not measured yet: products that take the kernel some ten microseconds on an H100, so that the library's overhead (a second launch
+/// that rounds the bias) is small beside what it can win.
+inline constexpr LibraryRule kLibraryRules[] = {
+    {DType::kBF16, 64, 500'000'000}, {DType::kF16, 64, 500'000'000}, {DType::kF32, 64, 100'000'000}};
+
+/// Of [m, k] times [n, k].
+constexpr bool library_wins(DType dtype, int64_t m, int64_t n, int64_t k) {
+  for (const LibraryRule& rule : kLibraryRules)
+    if (rule.dtype == dtype) return m >= rule.least_rows && m * n * k >= rule.least_operations;
+  return false;
+}
+
+/// What the library is given to work with: as much as NVIDIA recommends on an H100.
+inline constexpr int64_t kLibraryWorkspaceBytes = 32 << 20;
+inline constexpr int64_t kLibraryWorkspaceAlignment = 256;
+
+/// Floats of workspace: the library's, what aligns it, and a bias in the output's type.
+constexpr int64_t library_workspace(DType dtype, int64_t n) {
+  const int64_t bias_bytes = dtype == DType::kF32 ? 0 : (n + 7) / 8 * 16;
+  return (kLibraryWorkspaceBytes + kLibraryWorkspaceAlignment + bias_bytes) / 4;
+}
+
+}  // namespace weft
+#endif
