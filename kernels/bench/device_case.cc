@@ -93,6 +93,26 @@ Result<double> measure_device_seconds(const DeviceStream& stream, const DeviceRu
   return *seconds / kGraphRuns;
 }
 
+double peak_operations_per_second(const DeviceFacts& facts, Arithmetic arithmetic) {
+  // A multiprocessor's operations a cycle, from NVIDIA's papers on the architectures.
+  constexpr struct {
+    int major, minor;
+    double f32, bf16, int8;
+  } kEach[] = {{8, 0, 128, 2048, 4096},
+               {8, 6, 256, 512, 2048},
+               {8, 9, 256, 512, 2048},
+               {9, 0, 256, 4096, 8192},
+               {10, 0, 256, 8192, 16384}};
+  for (const auto& each : kEach)
+    if (each.major == facts.compute_major && each.minor == facts.compute_minor) {
+      const double cycle = arithmetic == Arithmetic::kF32    ? each.f32
+                           : arithmetic == Arithmetic::kBF16 ? each.bf16
+                                                             : each.int8;
+      return cycle * facts.multiprocessors * facts.clock_hz;
+    }
+  return 0;
+}
+
 Result<double> copy_bytes_per_second(const DeviceStream& stream, int64_t size_bytes) {
   auto memory = DeviceOperands::allocate(stream, {size_bytes, size_bytes});
   if (!memory.ok()) return memory.status();

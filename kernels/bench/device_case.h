@@ -36,6 +36,8 @@ struct DeviceCase {
   double operations = 0;                     // a product and a sum count as two
   Arithmetic arithmetic = Arithmetic::kF32;  // of the operations
   std::function<Result<DeviceRun>(const DeviceStream&)> make;
+  /// The same work by the vendor's library; null: it has none. Its runs fail with kUnsupported or kNotFound where it is missing.
+  std::function<Result<DeviceRun>(const DeviceStream&)> make_by_library = nullptr;
 };
 
 struct DeviceKernelOp {
@@ -80,6 +82,9 @@ inline std::shared_ptr<const DeviceOperands> share(DeviceOperands operands) {
 /// Seconds of a run, without the host's calls: many runs are one graph. The median of as many launches as fit into
 /// `least_seconds`, at least five, after one that is not counted. Errors: those of the run.
 Result<double> measure_device_seconds(const DeviceStream& stream, const DeviceRun& run, double least_seconds);
+
+/// Operations a second that the device's multiprocessors are made for at their highest clock, dense, sums in f32; 0: not known.
+double peak_operations_per_second(const DeviceFacts& facts, Arithmetic arithmetic);
 
 /// Bytes read and written a second by a copy of `size_bytes` within the device.
 Result<double> copy_bytes_per_second(const DeviceStream& stream, int64_t size_bytes);

@@ -34,6 +34,14 @@ TEST(DeviceCases, EveryOpDescribesWhatItMeasures) {
   EXPECT_TRUE(names.contains("matmul"));
 }
 
+TEST(DeviceCases, KnowWhatADeviceIsMadeFor) {
+  DeviceFacts h100;
+  h100.compute_major = 9, h100.multiprocessors = 132, h100.clock_hz = 1.83e9;
+  EXPECT_NEAR(peak_operations_per_second(h100, Arithmetic::kBF16), 989e12, 1e12);  // its data sheet
+  EXPECT_NEAR(peak_operations_per_second(h100, Arithmetic::kF32), 62e12, 1e12);
+  EXPECT_EQ(peak_operations_per_second({}, Arithmetic::kF32), 0);
+}
+
 TEST(DeviceCases, RunsTakeTurnsAmongCopiesOfTheirOperands) {
   const DeviceStream stream = host_stream();
   const DeviceOperands memory = take(DeviceOperands::allocate(stream, {1000, 1 << 20}));

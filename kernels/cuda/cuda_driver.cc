@@ -34,8 +34,10 @@ Result<std::vector<DeviceFacts>> cuda_devices() {
     cudaDeviceProp properties{};
     if (const cudaError_t failed = cudaGetDeviceProperties(&properties, index); failed != cudaSuccess)
       return status_of(failed, device_name(index), "asking for its properties");
+    int clock_khz = 0;
+    cudaDeviceGetAttribute(&clock_khz, cudaDevAttrClockRate, index);
     devices.push_back({device_name(index), properties.name, properties.totalGlobalMem, properties.major,
-                       properties.minor, properties.multiProcessorCount});
+                       properties.minor, properties.multiProcessorCount, 1e3 * clock_khz});
   }
   return devices;
 }

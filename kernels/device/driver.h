@@ -36,6 +36,7 @@ struct DeviceFacts {
   uint64_t memory_bytes = 0;
   int compute_major = 0, compute_minor = 0;  // 9, 0; 0, 0: none
   int multiprocessors = 0;
+  double clock_hz = 0;  // of a multiprocessor, at most; 0: unknown
 };
 
 /// Of the driver's stream-ordered pool.

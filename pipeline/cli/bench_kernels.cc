@@ -9,6 +9,7 @@
 #include "kernels/bench/device_case.h"
 #include "kernels/bench/kernel_case.h"
 #include "kernels/bench/kernel_peer.h"
+#include "kernels/device/loader.h"
 #include "kernels/threads/cpu_limits.h"
 #include "kernels/threads/thread_pool.h"
 #include "pipeline/cli/exit_code.h"
@@ -51,13 +52,16 @@ Result<Seconds> measure_in_turn(const KernelCase& kernel_case, KernelPeer* peer,
   return Seconds{sdk::median(ours), sdk::median(theirs)};
 }
 
+void add_peer(const Seconds& seconds, Json& row) {
+  if (seconds.peer == 0) return;
+  row["peer_microseconds"] = seconds.peer * 1e6;
+  row["ratio"] = seconds.peer / seconds.weft;
+}
+
 Json row_json(const KernelOp& op, const KernelCase& kernel_case, const Seconds& seconds) {
   Json row = kernel_row(op.name, kernel_case.name, kernel_case.bytes, kernel_case.operations,
                         kernel_case.arithmetic, seconds.weft);
-  if (seconds.peer > 0) {
-    row["peer_microseconds"] = seconds.peer * 1e6;
-    row["ratio"] = seconds.peer / seconds.weft;
-  }
+  add_peer(seconds, row);
   return row;
 }
 
@@ -134,6 +138,37 @@ int refuse_op(std::span<const Op> ops, const std::string& name) {
   return kUsage;
 }
 
+/// Of our kernel and of the vendor's library, which is 0 where that does not do the work.
+Result<Seconds> measure_on_device(const DeviceStream& stream, const DeviceCase& device_case) {
+  Seconds seconds;
+  const auto measure = [&](const auto& make, double& into) -> Status {
+    const Result<DeviceRun> run = make(stream);
+    if (!run.ok()) return run.status();
+    const Result<double> measured = measure_device_seconds(stream, *run, kLeastSeconds);
+    if (measured.ok()) into = *measured;
+    return measured.status();
+  };
+  if (Status status = measure(device_case.make, seconds.weft); !status.ok()) return status;
+  if (!device_case.make_by_library) return seconds;
+  const Status status = measure(device_case.make_by_library, seconds.peer);
+  const bool absent = status.code() == StatusCode::kUnsupported || status.code() == StatusCode::kNotFound ||
+                      status.code() == StatusCode::kVersionMismatch;
+  if (!status.ok() && !absent) return status;
+  return seconds;
+}
+
+/// "cuBLASLt 13.1.0": the vendor's libraries that a device's ops can use.
+std::string vendor_libraries(const std::string& device) {
+  std::string names;
+  const auto parsed = parse_device_name(device);
+  if (!parsed.ok()) return names;
+  const auto library = load_device_library(parsed->kind);
+  if (!library.ok() || !(*library)->vendor_libraries) return names;
+  for (const VendorLibraryFacts& vendor : (*library)->vendor_libraries())
+    if (!vendor.version.empty()) names += (names.empty() ? "" : ", ") + vendor.name + " " + vendor.version;
+  return names;
+}
+
 /// The ops of options.device.
 int bench_device_kernels(const KernelBenchOptions& options) {
   const std::span<const DeviceKernelOp> ops = device_kernel_ops();
@@ -149,18 +184,22 @@ int bench_device_kernels(const KernelBenchOptions& options) {
     if (!options.op.empty() && options.op != op.name) continue;
     for (const DeviceCase& device_case : op.cases()) {
       if (device_case.name.find(options.filter) == std::string::npos) continue;
-      const Result<DeviceRun> run = device_case.make(*stream);
-      if (!run.ok()) return report_error(run.status());
-      const auto seconds = measure_device_seconds(*stream, *run, kLeastSeconds);
+      const Result<Seconds> seconds = measure_on_device(*stream, device_case);
       if (!seconds.ok()) return report_error(seconds.status());
-      rows.push_back(kernel_row(op.name, device_case.name, device_case.bytes, device_case.operations,
-                                device_case.arithmetic, *seconds));
+      Json row = kernel_row(op.name, device_case.name, device_case.bytes, device_case.operations,
+                            device_case.arithmetic, seconds->weft);
+      add_peer(*seconds, row);
+      rows.push_back(std::move(row));
     }
   }
   const DeviceFacts& facts = (*device)->facts();
   Json report{{"device", facts.name},
               {"description", facts.description},
               {"peaks", {{"copy_gb_per_s", *copied * 1e-9}}}};
+  for (const Arithmetic arithmetic : {Arithmetic::kF32, Arithmetic::kBF16, Arithmetic::kInt8})
+    if (const double peak = peak_operations_per_second(facts, arithmetic); peak > 0)
+      report["peaks"][std::string(to_string(arithmetic)) + "_gop_per_s"] = peak * 1e-9;
+  if (const std::string peer = vendor_libraries(options.device); !peer.empty()) report["peer"] = peer;
   report["kernels"] = rows;
   print_kernel_report(std::move(report), options.as_json);
   return kSuccess;

@@ -42,7 +42,7 @@ void print_row(const Json& row) {
   print_column(row, "gop_per_s", "%6.0f", "      ");
   print_column(row, "percent_of_arithmetic_peak", "%4.0f%%", "     ");
   if (row.contains("ratio")) {
-    print_column(row, "peer_microseconds", "%9.0f", "");
+    print_column(row, "peer_microseconds", "%9.1f", "");
     print_column(row, "ratio", "%6.2f", "");
   }
   print("\n");
@@ -54,6 +54,10 @@ void print_heading(const Json& report) {
     print_line("%s, %s; a copy measured here: %.0f GB/s read and written",
                report.at("device").get<std::string>().c_str(),
                report.at("description").get<std::string>().c_str(), peaks.at("copy_gb_per_s").get<double>());
+    if (peaks.contains("bf16_gop_per_s"))
+      print_line(";\nmade for, in Gop/s: f32 %.0f bf16 %.0f", peaks.at("f32_gop_per_s").get<double>(),
+                 peaks.at("bf16_gop_per_s").get<double>());
+    if (report.contains("peer")) print("; peer: " + report.at("peer").get<std::string>());
     return;
   }
 

@@ -1,10 +1,28 @@
-// What `weft bench kernels gemm --device` measures: the dense layers of Stable Diffusion's UNet for two images of 512 x 512; two of
-// them with each tile, for the choice in product_tiling.h.
+// What `weft bench kernels gemm --device` measures: the dense layers of Stable Diffusion's UNet for two images of 512 x 512, by the
+// kernel and by the vendor's library, for the choice in product_engine.h; two of them with each tile, for that in product_tiling.h.
 #include "kernels/bench/device_case.h"
 #include "kernels/device/ops.h"
 
 namespace weft {
 namespace {
+
+Result<DeviceRun> run_of(const DeviceStream& stream, GemmCuda g, ProductEngine engine) {
+  g.engine = engine;
+  const int64_t size = size_bytes(g.dtype);
+  auto memory = DeviceOperands::allocate(
+      stream, {g.m * g.k * size, g.n * g.k * size, g.m * g.c_stride * size, g.n * 4});
+  if (!memory.ok()) return memory.status();
+  auto workspace = DeviceBuffer::allocate(
+      stream, static_cast<uint64_t>(std::max<int64_t>(gemm_cuda_workspace(g), 1) * 4), "workspace");
+  if (!workspace.ok()) return workspace.status();
+  return DeviceRun([=, operands = share(*std::move(memory)),
+                    room = std::make_shared<const DeviceBuffer>(*std::move(workspace))](int64_t i) {
+    GemmCuda run = g;
+    run.a = operands->at(0, i), run.w = operands->at(1, i), run.c = operands->at(2, i);
+    run.bias = operands->as<float>(3, i), run.workspace = reinterpret_cast<float*>(room->data());
+    return stream.device()->ops().gemm(run, stream);
+  });
+}
 
 DeviceCase product_case(DType dtype, int64_t m, int64_t n, int64_t k, bool paired,
                         std::optional<ProductTiling> tiling = {}) {
@@ -28,17 +46,11 @@ DeviceCase product_case(DType dtype, int64_t m, int64_t n, int64_t k, bool paire
   c.bytes = static_cast<double>(size * (m * k + n * k + m * cols));
   c.operations = 2.0 * static_cast<double>(m * n * k);
   c.arithmetic = dtype == DType::kF32 ? Arithmetic::kF32 : Arithmetic::kBF16;
-  c.make = [=](const DeviceStream& stream) -> Result<DeviceRun> {
-    auto memory = DeviceOperands::allocate(stream, {m * k * size, n * k * size, m * cols * size, n * 4,
-                                                    std::max<int64_t>(gemm_cuda_workspace(g), 1) * 4});
-    if (!memory.ok()) return memory.status();
-    return DeviceRun([=, operands = share(*std::move(memory))](int64_t i) {
-      GemmCuda run = g;
-      run.a = operands->at(0, i), run.w = operands->at(1, i), run.c = operands->at(2, i);
-      run.bias = operands->as<float>(3, i), run.workspace = operands->as<float>(4, i);
-      return stream.device()->ops().gemm(run, stream);
-    });
+  const auto by = [=](ProductEngine engine) {
+    return [=](const DeviceStream& stream) { return run_of(stream, g, engine); };
   };
+  c.make = by(ProductEngine::kKernel);
+  if (!tiling) c.make_by_library = by(ProductEngine::kLibrary);
   return c;
 }
 
