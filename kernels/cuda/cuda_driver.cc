@@ -43,11 +43,16 @@ Result<std::vector<DeviceFacts>> cuda_devices() {
 }
 
 CudaDriver::CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std::move(facts)) {
-  ops_.gemm.set([index, gemm = std::make_shared<CublasLtGemm>(load_cublaslt, ops_)](const GemmCuda& g,
-                                                                                    NativeStream stream) {
+  const auto library = std::make_shared<CublasLtGemm>(load_cublaslt, ops_);
+  const auto gemm = [index, library](const GemmCuda& g, NativeStream stream) {
     if (goes_to_library(g)) cudaSetDevice(index);  // its handle belongs to the device that is current
-    return gemm->run(g, stream);
+    return library->run(g, stream);
+  };
+  ops_.convolution.set([gemm](const ConvolutionCuda& c, NativeStream stream) {
+    const auto product = c.image_bias ? std::nullopt : as_product(c);
+    return product && goes_to_library(*product) ? gemm(*product, stream) : convolution_cuda(c, stream);
   });
+  ops_.gemm.set(gemm);
 }
 
 template <typename Call>

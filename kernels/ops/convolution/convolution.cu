@@ -154,6 +154,8 @@ Status convolution_cuda(const ConvolutionCuda& c, cudaStream_t stream) {
   if (c.dtype != DType::kF32 && c.dtype != DType::kF16 && c.dtype != DType::kBF16)
     return Status(StatusCode::kUnsupported, "a convolution on a device takes f32, f16 and bf16");
   if (Status status = check(c); !status.ok() || c.images == 0) return status;
+  if (c.engine == ProductEngine::kLibrary)
+    return Status(StatusCode::kUnsupported, "no library of this device has the convolution");
   if (c.dtype == DType::kF32) return start<float>(c, stream);
   return c.dtype == DType::kF16 ? start<device::F16>(c, stream) : start<device::BF16>(c, stream);
 }

@@ -6,6 +6,7 @@
 ///
 /// A product whose rows are pixels, by the kernel of gemm_cuda.h: each tap's channels are copied from where they lie, so nothing is
 /// unrolled in memory. Types, tiles, splits and bounds are as there.
+/// A 1 x 1 kernel over one input as it is makes a dense product, and may go to a library as that (product_engine.h).
 /// Stream-ordered; no allocation, no synchronization. The bits of a pixel may depend on the number of images and pixels.
 #ifndef WEFT_KERNELS_OPS_CONVOLUTION_CONVOLUTION_CUDA_H
 #define WEFT_KERNELS_OPS_CONVOLUTION_CONVOLUTION_CUDA_H
@@ -16,7 +17,7 @@
 #include <optional>
 
 #include "kernels/ops/activation/activation.h"
-#include "kernels/ops/gemm/product_tiling.h"
+#include "kernels/ops/gemm/gemm_cuda.h"
 #include "kernels/tensor.h"
 
 struct CUstream_st;
@@ -38,11 +39,12 @@ struct ConvolutionCuda {
   const float* bias = nullptr;        // [out_channels]
   const float* image_bias = nullptr;  // [images, out_channels]
   std::optional<Activation> activation = {};
-  DType y_dtype = DType::kBF16;              // of y and residual: dtype or f32
-  const void* residual = nullptr;            // as y; may be y
-  void* y = nullptr;                         // [images, out_h, out_w, out_channels]
-  float* workspace = nullptr;                // convolution_cuda_workspace() floats
-  std::optional<ProductTiling> tiling = {};  // for measurements: else product_tiling()'s
+  DType y_dtype = DType::kBF16;                    // of y and residual: dtype or f32
+  const void* residual = nullptr;                  // as y; may be y
+  void* y = nullptr;                               // [images, out_h, out_w, out_channels]
+  float* workspace = nullptr;                      // convolution_cuda_workspace() floats
+  std::optional<ProductTiling> tiling = {};        // for measurements: else product_tiling()'s
+  ProductEngine engine = ProductEngine::kByShape;  // for measurements: else by product_engine.h
 };
 
 constexpr ProductTiling tiling_of(const ConvolutionCuda& c) {
@@ -50,12 +52,37 @@ constexpr ProductTiling tiling_of(const ConvolutionCuda& c) {
                   : product_tiling(c.dtype, c.images * c.out_h * c.out_w, c.out_channels,
                                    c.kernel_h * c.kernel_w * (c.channels + c.skip_channels));
 }
-/// Floats of workspace, often none. Precondition: extents that convolution_cuda() takes.
+/// The dense product that the convolution is but for its image_bias, if each output comes from one pixel of one input.
+constexpr std::optional<GemmCuda> as_product(const ConvolutionCuda& c) {
+  if (c.kernel_h != 1 || c.kernel_w != 1 || c.stride != 1 || c.pad_top != 0 || c.pad_left != 0 ||
+      c.skip_channels > 0 || c.repeated_h > 0 || c.out_h != c.h || c.out_w != c.w)
+    return std::nullopt;
+  return GemmCuda{.dtype = c.dtype,
+                  .a = c.x,
+                  .w = c.weights,
+                  .bias = c.bias,
+                  .activation = c.activation,
+                  .c_dtype = c.y_dtype,
+                  .residual = c.residual,
+                  .c = c.y,
+                  .m = c.images * c.h * c.w,
+                  .n = c.out_channels,
+                  .k = c.channels,
+                  .a_stride = c.channels,
+                  .residual_stride = c.out_channels,
+                  .c_stride = c.out_channels,
+                  .workspace = c.workspace,
+                  .tiling = c.tiling,
+                  .engine = c.engine};
+}
+
+/// Floats of workspace, often none; whatever the pointers. Precondition: extents that convolution_cuda() takes.
 constexpr int64_t convolution_cuda_workspace(const ConvolutionCuda& c) {
+  if (const auto product = as_product(c)) return gemm_cuda_workspace(*product);
   return tiling_of(c).workspace(c.images * c.out_h * c.out_w, c.out_channels);
 }
 
-/// Errors: kInvalidShape (an extent, channels that are no multiple of 16 bytes), kUnsupported (a dtype), kInvalidArgument (a null
+/// By the kernel. Errors: kInvalidShape (an extent, channels that are no multiple of 16 bytes), kUnsupported (a dtype, a library), kInvalidArgument (a null
 /// or misaligned pointer).
 Status convolution_cuda(const ConvolutionCuda& c, CUstream_st* stream);
 

@@ -1,5 +1,5 @@
 // What `weft bench kernels convolution --device` measures: the convolutions of Stable Diffusion's UNet for two images of 512 x 512,
-// and of its autoencoder; two of them with each tile, for the choice in product_tiling.h.
+// and of its autoencoder, by the kernel and, where it has them, by the vendor's library; two of them with each tile, for the choice in product_tiling.h.
 #include "kernels/bench/device_case.h"
 #include "kernels/device/ops.h"
 
@@ -9,6 +9,27 @@ namespace {
 struct Layer {
   int64_t images, side, channels, skip, out, kernel, stride;
 };
+
+Result<DeviceRun> run_of(const DeviceStream& stream, ConvolutionCuda conv, ProductEngine engine) {
+  conv.engine = engine;
+  const int64_t in_pixels = conv.images * conv.h * conv.w, out_pixels = conv.images * conv.out_h * conv.out_w,
+                depth = conv.kernel_h * conv.kernel_w * (conv.channels + conv.skip_channels);
+  auto memory = DeviceOperands::allocate(
+      stream, {in_pixels * conv.channels * 2, std::max<int64_t>(in_pixels * conv.skip_channels, 1) * 2,
+               conv.out_channels * depth * 2, out_pixels * conv.out_channels * 2, conv.out_channels * 4});
+  if (!memory.ok()) return memory.status();
+  auto workspace = DeviceBuffer::allocate(
+      stream, static_cast<uint64_t>(std::max<int64_t>(convolution_cuda_workspace(conv), 1) * 4), "workspace");
+  if (!workspace.ok()) return workspace.status();
+  return DeviceRun([=, m = share(*std::move(memory)),
+                    room = std::make_shared<const DeviceBuffer>(*std::move(workspace))](int64_t i) {
+    ConvolutionCuda run = conv;
+    run.x = m->at(0, i), run.skip = conv.skip_channels ? m->at(1, i) : nullptr, run.weights = m->at(2, i),
+    run.y = m->at(3, i);
+    run.bias = m->as<float>(4, i), run.workspace = reinterpret_cast<float*>(room->data());
+    return stream.device()->ops().convolution(run, stream);
+  });
+}
 
 DeviceCase layer_case(const Layer& l, std::optional<ProductTiling> tiling = {}) {
   DeviceCase c;
@@ -38,20 +59,11 @@ DeviceCase layer_case(const Layer& l, std::optional<ProductTiling> tiling = {}) 
   c.bytes = 2.0 * static_cast<double>(in_pixels * all + out_pixels * l.out + weights);
   c.operations = 2.0 * static_cast<double>(out_pixels * weights);
   c.arithmetic = Arithmetic::kBF16;
-  c.make = [=](const DeviceStream& stream) -> Result<DeviceRun> {
-    auto memory = DeviceOperands::allocate(
-        stream,
-        {in_pixels * l.channels * 2, std::max<int64_t>(in_pixels * l.skip, 1) * 2, weights * 2,
-         out_pixels * l.out * 2, l.out * 4, std::max<int64_t>(convolution_cuda_workspace(conv), 1) * 4});
-    if (!memory.ok()) return memory.status();
-    return DeviceRun([=, m = share(*std::move(memory))](int64_t i) {
-      ConvolutionCuda run = conv;
-      run.x = m->at(0, i), run.skip = l.skip ? m->at(1, i) : nullptr, run.weights = m->at(2, i),
-      run.y = m->at(3, i);
-      run.bias = m->as<float>(4, i), run.workspace = m->as<float>(5, i);
-      return stream.device()->ops().convolution(run, stream);
-    });
+  const auto by = [=](ProductEngine engine) {
+    return [=](const DeviceStream& stream) { return run_of(stream, conv, engine); };
   };
+  c.make = by(ProductEngine::kKernel);
+  if (!tiling) c.make_by_library = by(ProductEngine::kLibrary);
   return c;
 }
 
@@ -62,8 +74,9 @@ std::vector<DeviceCase> convolution_device_cases() {
   const Layer first{2, 64, 320, 0, 320, 3, 1}, third{2, 16, 1280, 0, 1280, 3, 1};
   for (const Layer& l :
        {first, Layer{2, 64, 640, 320, 320, 3, 1}, Layer{2, 64, 640, 320, 320, 1, 1},
-        Layer{2, 64, 320, 0, 320, 3, 2}, Layer{2, 64, 8, 0, 320, 3, 1}, Layer{2, 32, 640, 0, 640, 3, 1},
-        third, Layer{2, 8, 1280, 0, 1280, 3, 1}, Layer{2, 8, 1280, 1280, 1280, 3, 1},
+        Layer{2, 64, 320, 0, 320, 1, 1}, Layer{2, 32, 640, 0, 640, 1, 1}, Layer{2, 64, 320, 0, 320, 3, 2},
+        Layer{2, 64, 8, 0, 320, 3, 1}, Layer{2, 32, 640, 0, 640, 3, 1}, third,
+        Layer{2, 8, 1280, 0, 1280, 3, 1}, Layer{2, 8, 1280, 1280, 1280, 3, 1},
         Layer{1, 512, 128, 0, 128, 3, 1}, Layer{1, 256, 256, 0, 256, 3, 1}})
     cases.push_back(layer_case(l));
   for (const ProductTile tile : {ProductTile::k128x128, ProductTile::k128x64, ProductTile::k64x64})

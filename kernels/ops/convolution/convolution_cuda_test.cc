@@ -194,6 +194,48 @@ TEST(ConvolutionCuda, RepeatsPixelsToAnOddSize) {
   EXPECT_LT(testing::relative_error(y.values().data(), want.data(), 15), 2 * testing::tolerance(DType::kF32));
 }
 
+TEST(ConvolutionCuda, OfOnePixelIsADenseProduct) {
+  const int64_t pixels = 2 * 3 * 5, channels = 16, out = 24;
+  const std::vector<uint8_t> x = encoded(DType::kBF16, testing::random_normal(pixels * channels, 1)),
+                             weights = encoded(DType::kBF16, testing::random_normal(out * channels, 2)),
+                             residual = encoded(DType::kBF16, testing::random_normal(pixels * out, 3));
+  simt::Device device;
+  simt::Buffer<uint8_t> in(device, "x", x), w(device, "w", weights), y(device, "y", residual),
+      c(device, "c", residual);
+  simt::Buffer<float> bias(device, "bias", testing::random_normal(out, 4));
+  const ConvolutionCuda conv{.x = in.data(),
+                             .images = 2,
+                             .h = 3,
+                             .w = 5,
+                             .channels = channels,
+                             .weights = w.data(),
+                             .out_channels = out,
+                             .out_h = 3,
+                             .out_w = 5,
+                             .bias = bias.data(),
+                             .residual = y.data(),
+                             .y = y.data()};
+  std::optional<GemmCuda> product = as_product(conv);
+  ASSERT_TRUE(product);
+  product->residual = c.data(), product->c = c.data();
+  ASSERT_TRUE(convolution_cuda(conv, &device).ok()) << device.report().text();
+  ASSERT_TRUE(gemm_cuda(*product, &device).ok()) << device.report().text();
+  EXPECT_EQ(y.values(), c.values());
+
+  ConvolutionCuda other = conv;
+  other.kernel_h = 3, other.pad_top = 1;
+  EXPECT_FALSE(as_product(other));
+  other = conv, other.stride = 2, other.out_h = 2, other.out_w = 3;
+  EXPECT_FALSE(as_product(other));
+  other = conv, other.skip_channels = 8;
+  EXPECT_FALSE(as_product(other));
+  other = conv, other.repeated_h = 6, other.repeated_w = 10;
+  EXPECT_FALSE(as_product(other));
+  other = conv, other.h = other.w = other.out_h = other.out_w = 64, other.channels = other.out_channels = 640;
+  EXPECT_TRUE(goes_to_library(*as_product(other)));
+  EXPECT_EQ(convolution_cuda_workspace(other), library_workspace(DType::kBF16, 640));
+}
+
 TEST(ConvolutionCuda, RefusesWhatItCannotDo) {
   alignas(16) float x[16] = {};
   const ConvolutionCuda good{.x = x,
@@ -219,6 +261,8 @@ TEST(ConvolutionCuda, RefusesWhatItCannotDo) {
   c = good, c.images = 1, c.x = x + 1;
   EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kInvalidArgument);
   c = good, c.y_dtype = DType::kF16;
+  EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kUnsupported);
+  c = good, c.images = 1, c.engine = ProductEngine::kLibrary;
   EXPECT_EQ(convolution_cuda(c, nullptr).code(), StatusCode::kUnsupported);
 }
 

@@ -158,6 +158,39 @@ TEST_P(AnyDeviceProducts, ByItsLibraryWhereItHasOne) {
   }
 }
 
+TEST_P(AnyDeviceProducts, AsConvolutionsOfOnePixel) {
+  if (GetParam().spare > 0) return;  // pixels are adjacent
+  OnDevice product(stream, GetParam());
+  for (const ProductEngine engine : {ProductEngine::kKernel, ProductEngine::kLibrary}) {
+    const GemmCuda g = product.by(engine);
+    const Status done = device->ops().convolution({.dtype = g.dtype,
+                                                   .x = g.a,
+                                                   .images = g.m,
+                                                   .h = 1,
+                                                   .w = 1,
+                                                   .channels = g.k,
+                                                   .weights = g.w,
+                                                   .out_channels = g.n,
+                                                   .out_h = 1,
+                                                   .out_w = 1,
+                                                   .bias = g.bias,
+                                                   .activation = g.activation,
+                                                   .y_dtype = g.c_dtype,
+                                                   .residual = g.residual,
+                                                   .y = g.c,
+                                                   .workspace = g.workspace,
+                                                   .engine = engine},
+                                                  stream);
+    if (engine == ProductEngine::kLibrary && !done.ok()) {
+      EXPECT_TRUE(done.code() == StatusCode::kUnsupported || done.code() == StatusCode::kNotFound)
+          << to_string(done.error());
+      return;
+    }
+    demand(done);
+    expect_near(product.result(), product.reference());
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(AnyDevice, AnyDeviceProducts, ::testing::ValuesIn(kCases), [](const auto& test) {
   const Case& c = test.param;
   return std::to_string(c.m) + "By" + std::to_string(c.n) + "By" + std::to_string(c.k) + "Bytes" +
