@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "kernels/cuda/cublaslt_gemm.h"
+#include "kernels/cuda/vendor/cublaslt_gemm.h"
 
 namespace weft {
 namespace {

@@ -1,7 +1,7 @@
 // libweft_cuda.so: what kernels/device/loader.h asks a library of devices for. CUDA's runtime is linked statically and finds the
 // driver by itself, so that the library loads on machines that have none, and says so.
-#include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cuda_driver.h"
+#include "kernels/cuda/vendor/cublaslt.h"
 #include "kernels/device/loader.h"
 #include "kernels/device/open_drivers.h"
 

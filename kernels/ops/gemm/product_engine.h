@@ -17,10 +17,10 @@ struct LibraryRule {
   int64_t least_rows;        // m
   int64_t least_operations;  // m n k
 };
-/// Not measured yet: products that take the kernel some ten microseconds on an H100, so that the library's overhead (a second launch
-/// that rounds the bias) is small beside what it can win.
+/// On an H200 the library took 0.45 to 0.84 of the kernel's time for all of the bench's shapes, 0.75 for the smallest of many rows
+/// (128 x 1280 x 1280 in bf16). What is smaller is left to the kernel: a bias in 16 bits costs the library a second launch.
 inline constexpr LibraryRule kLibraryRules[] = {
-    {DType::kBF16, 64, 500'000'000}, {DType::kF16, 64, 500'000'000}, {DType::kF32, 64, 100'000'000}};
+    {DType::kBF16, 64, 100'000'000}, {DType::kF16, 64, 100'000'000}, {DType::kF32, 64, 100'000'000}};
 
 /// Of [m, k] times [n, k].
 constexpr bool library_wins(DType dtype, int64_t m, int64_t n, int64_t k) {

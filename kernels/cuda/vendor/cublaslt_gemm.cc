@@ -1,4 +1,4 @@
-#include "kernels/cuda/cublaslt_gemm.h"
+#include "kernels/cuda/vendor/cublaslt_gemm.h"
 
 #include <algorithm>
 #include <memory>

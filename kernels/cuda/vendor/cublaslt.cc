@@ -1,6 +1,6 @@
-#include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/vendor/cublaslt.h"
 
-#include "kernels/cuda/vendor_library.h"
+#include "kernels/cuda/vendor/vendor_library.h"
 
 namespace weft {
 

@@ -7,15 +7,15 @@
 /// version on the same kind of device. Calls can be captured. No allocation on the device, no synchronization.
 ///
 /// Ownership: the handle, which belongs to the device that is current at the first product. Thread safety: any thread.
-#ifndef WEFT_KERNELS_CUDA_CUBLASLT_GEMM_H
-#define WEFT_KERNELS_CUDA_CUBLASLT_GEMM_H
+#ifndef WEFT_KERNELS_CUDA_VENDOR_CUBLASLT_GEMM_H
+#define WEFT_KERNELS_CUDA_VENDOR_CUBLASLT_GEMM_H
 
 #include <array>
 #include <functional>
 #include <mutex>
 #include <optional>
 
-#include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/vendor/cublaslt.h"
 #include "kernels/device/ops.h"
 #include "kernels/device/recent_passes.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/cuda/vendor_library.h"
+#include "kernels/cuda/vendor/vendor_library.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/vendor/cublaslt.h"
 
 namespace weft {
 namespace {

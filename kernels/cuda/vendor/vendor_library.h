@@ -5,8 +5,8 @@
 ///   Status found = library->find("cublasLtCreate", create);
 ///
 /// Ownership: what is open stays open until the process ends. Thread safety: any thread.
-#ifndef WEFT_KERNELS_CUDA_VENDOR_LIBRARY_H
-#define WEFT_KERNELS_CUDA_VENDOR_LIBRARY_H
+#ifndef WEFT_KERNELS_CUDA_VENDOR_VENDOR_LIBRARY_H
+#define WEFT_KERNELS_CUDA_VENDOR_VENDOR_LIBRARY_H
 
 #include <weft/sdk/status.h>
 

@@ -1,6 +1,6 @@
 // What cuBLASLt is asked for, by a stand-in of its functions that computes what its documentation says on the CPU; and who computes
 // where it is missing or does not serve. tests on a GPU: kernels/simt/driver/any_device_products_test.cc.
-#include "kernels/cuda/cublaslt_gemm.h"
+#include "kernels/cuda/vendor/cublaslt_gemm.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/cuda/vendor_library.h"
+#include "kernels/cuda/vendor/vendor_library.h"
 
 #include <dlfcn.h>
 #include <link.h>

@@ -1,6 +1,6 @@
 /// The functions of cuBLASLt that dense products call, found in the library when it is first wanted (vendor_library.h).
-#ifndef WEFT_KERNELS_CUDA_CUBLASLT_H
-#define WEFT_KERNELS_CUDA_CUBLASLT_H
+#ifndef WEFT_KERNELS_CUDA_VENDOR_CUBLASLT_H
+#define WEFT_KERNELS_CUDA_VENDOR_CUBLASLT_H
 
 #include <cublasLt.h>
 #include <weft/sdk/status.h>
