@@ -189,6 +189,20 @@ void LayerPass::attention(const DenseAttention& a) {
   arena_.give(scratch);
 }
 
+void LayerPass::mean(const TensorView& x, const TensorView& y) {
+  if (on_device_) return device_mean(x, y);
+  if (measures()) return;
+  const int64_t rows = x.shape[1];
+  for (int64_t b = begin(x.shape[0]); b < end(x.shape[0]); ++b) {
+    const float* from = x.as<const float>() + b * x.strides[0];
+    for (int64_t i = 0; i < x.shape[2]; ++i) {
+      double sum = 0;
+      for (int64_t r = 0; r < rows; ++r) sum += from[r * x.strides[1] + i];
+      y.as<float>()[b * y.strides[0] + i] = static_cast<float>(sum / static_cast<double>(rows));
+    }
+  }
+}
+
 TensorView as_rows(const TensorView& images) {
   TensorView rows = TensorView::contiguous(
       images.data, images.dtype, {images.shape[0] * images.shape[1] * images.shape[2], images.shape[3]});

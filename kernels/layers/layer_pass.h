@@ -33,6 +33,7 @@
 #include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_plan.h"
 #include "kernels/ops/dense_attention/dense_attention.h"
+#include "kernels/ops/embedding/embedding.h"
 #include "kernels/tensor.h"
 #include "kernels/threads/shared_work.h"
 
@@ -226,6 +227,14 @@ class LayerPass {
   /// x += y, both f32 and of as many elements; one thread's work on the host. Ends with a barrier.
   void add_values(const TensorView& x, const float* y);
 
+  /// y[b] = the mean of the rows x[b]. x: [batch, rows, width], y: [batch, width]; f32, adjacent along the width alone.
+  void mean(const TensorView& x, const TensorView& y);
+
+  /// On a device: y[i] = table[rows[i]], plus positions[places[i]] where there are some. rows, places: [count] i32, from input();
+  /// y: [count, width] f32; table and positions are the device's.
+  void look_up(const EmbeddingTable& table, const TensorView& rows, const TensorView& y,
+               const float* positions = nullptr, const TensorView& places = {});
+
   /// This thread's part of `count` items.
   int64_t begin(int64_t count) const { return count * thread_ / n_threads_; }
   int64_t end(int64_t count) const { return count * (int64_t{thread_} + 1) / n_threads_; }
@@ -276,6 +285,8 @@ class LayerPass {
   void device_group_norm(const GroupNorm& g);
   void device_layer_norm(const Norm& layer, const TensorView& x, const TensorView& y);
   void device_attention(const DenseAttention& a);
+  void queue_attention(const DenseAttention& a);
+  void device_mean(const TensorView& x, const TensorView& y);
 
   std::optional<Team> team_;
   Shared* shared_ = nullptr;
@@ -290,6 +301,16 @@ class LayerPass {
   double LayerTimes::*running_ = &LayerTimes::other;
   std::chrono::steady_clock::time_point since_;
 };
+
+/// Calls run(first sequence, how many, length) for sequences of one length that stand side by side. starts: as of DenseAttention.
+template <typename Run>
+void for_each_run(std::span<const int64_t> starts, const Run& run) {
+  for (size_t first = 0, next; first + 1 < starts.size(); first = next) {
+    const int64_t length = starts[first + 1] - starts[first];
+    for (next = first + 1; next + 1 < starts.size() && starts[next + 1] - starts[next] == length;) ++next;
+    run(static_cast<int64_t>(first), static_cast<int64_t>(next - first), length);
+  }
+}
 
 /// [images, h, w, c] as [images * h * w, c]; the pixels of contiguous images follow one another.
 TensorView as_rows(const TensorView& images);

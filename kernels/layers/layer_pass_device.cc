@@ -1,4 +1,5 @@
 // Layers of a pass on a device, as launches of its ops (kernels/device/ops.h).
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -235,9 +236,24 @@ void LayerPass::device_layer_norm(const Norm& layer, const TensorView& x, const 
   give(normed);
 }
 
+// Sequences of one length that stand side by side are one launch.
 void LayerPass::device_attention(const DenseAttention& a) {
   if (!queues()) return;
-  if (a.starts) return queued(unsupported("attention of sequences of different lengths"));
+  if (!a.starts) return queue_attention(a);
+  const int64_t size = size_bytes(a.dtype);
+  for_each_run({a.starts, static_cast<size_t>(a.batch) + 1}, [&](int64_t first, int64_t count, int64_t n) {
+    DenseAttention run = a;
+    run.starts = nullptr;
+    run.batch = count, run.n_queries = run.n_keys = n;
+    for (HeadsView* view : {&run.q, &run.k, &run.v, &run.y}) {
+      view->data = static_cast<const char*>(view->data) + a.starts[first] * view->token_stride * size;
+      view->batch_stride = n * view->token_stride;
+    }
+    queue_attention(run);
+  });
+}
+
+void LayerPass::queue_attention(const DenseAttention& a) {
   DenseAttentionCuda d;
   d.batch = a.batch, d.n_queries = a.n_queries, d.n_keys = a.n_keys, d.n_heads = a.n_heads;
   d.head_dim = a.head_dim, d.dtype = a.dtype, d.scale = a.scale, d.mask = a.mask;
@@ -245,6 +261,33 @@ void LayerPass::device_attention(const DenseAttention& a) {
   d.bias = a.bias, d.bias_query_stride = a.bias_query_stride, d.bias_head_stride = a.bias_head_stride;
   d.bias_batch_stride = a.bias_batch_stride;
   queued(device_->stream.device()->ops().dense_attention(d, device_->stream));
+}
+
+// The mean is attention that looks at all rows alike.
+void LayerPass::device_mean(const TensorView& x, const TensorView& y) {
+  if (!queues()) return;
+  DenseAttentionCuda d;
+  d.batch = x.shape[0], d.n_queries = 1, d.n_keys = x.shape[1];
+  d.dtype = DType::kF32, d.scale = 0;
+  constexpr int64_t kMostComponents = 128;  // that one block makes
+  const int64_t width = x.shape[2];
+  for (d.head_dim = std::min(width, kMostComponents); width % d.head_dim != 0;) --d.head_dim;
+  d.n_heads = width / d.head_dim;
+  d.q = d.k = d.v = {x.data, x.strides[1], x.strides[0]};
+  d.y = {y.data, width, y.strides[0]};
+  queued(device_->stream.device()->ops().dense_attention(d, device_->stream));
+}
+
+void LayerPass::look_up(const EmbeddingTable& table, const TensorView& rows, const TensorView& y,
+                        const float* positions, const TensorView& places) {
+  if (queues())
+    queued(device_->stream.device()->ops().embedding({.table = table,
+                                                      .tokens = rows.as<const int32_t>(),
+                                                      .positions = positions,
+                                                      .position_of = places.as<const int32_t>(),
+                                                      .y = y.as<float>(),
+                                                      .count = rows.shape[0]},
+                                                     device_->stream));
 }
 
 void LayerPass::activation(Activation f, const TensorView& x) {

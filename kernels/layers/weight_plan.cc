@@ -205,6 +205,16 @@ void WeightPlan::mapped(const std::string& name, std::vector<int64_t> shape, con
   *out = require(name, shape);
 }
 
+void WeightPlan::table(const std::string& name, int64_t rows, int64_t width, TableLayer* out) {
+  mapped(name, {rows, width}, &out->in_file);
+  if (!out->in_file) return;
+  const WeightFormat format = out->in_file->tensor->format;
+  const bool as_it_is = is_plain(format) && !out->in_file->transposed && !source_.has_delta(name);
+  out->on_device = {
+      .format = as_it_is ? format : WeightFormat::kF32, .data = nullptr, .rows = rows, .width = width};
+  tables_.emplace_back(name, out);
+}
+
 Status WeightPlan::check(std::string_view network) const {
   std::vector<std::string> unexpected;
   for (const auto& [name, tensor] : source_.tensors())

@@ -20,6 +20,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/device/device.h"
@@ -27,6 +28,7 @@
 #include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_source.h"
 #include "kernels/ops/convolution/convolution.h"
+#include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/gemm/quantized_gemm.h"
 #include "kernels/ops/matmul/matmul.h"
@@ -49,6 +51,12 @@ struct ConvolutionLayer {
   ConvolutionWeights w;
   const float* bias = nullptr;  // [out_channels] or null
   bool present() const { return w.shape.out_channels > 0; }
+};
+
+/// A table of which rows are read: from its file, or from the device that has the weights.
+struct TableLayer {
+  const SourceTensor* in_file = nullptr;
+  EmbeddingTable on_device;
 };
 
 struct GroupNormLayer {
@@ -92,6 +100,8 @@ class WeightPlan {
   void values(const std::string& name, std::vector<int64_t> shape, const float** out);
   /// Checks a tensor that is read from the file itself.
   void mapped(const std::string& name, std::vector<int64_t> shape, const SourceTensor** out);
+  /// The same of a table whose rows are looked up on a device, where load_on() puts it.
+  void table(const std::string& name, int64_t rows, int64_t width, TableLayer* out);
   /// A tensor that may be there and is not read.
   void ignore(const std::string& name) { used_.insert(name); }
 
@@ -139,11 +149,14 @@ class WeightPlan {
   Status fill_parts(const Step& step, std::byte* destination, Executor executor) const;
   struct DeviceShape;
   static DeviceShape device_shape(const Step& step);
+  Status load_table_on(const DeviceStream& stream, const std::string& name, TableLayer& table, std::byte* at,
+                       Executor executor) const;
   Status fill_for_device(const Step& step, std::byte* destination, Executor executor) const;
 
   const WeightSource& source_;
   DType compute_;
   std::vector<Step> steps_;
+  std::vector<std::pair<std::string, TableLayer*>> tables_;  // read from their files, on the host
   std::set<std::string, std::less<>> used_;
   std::vector<std::string> missing_, misshapen_, unreadable_;
   int64_t packed_bytes_ = 0;

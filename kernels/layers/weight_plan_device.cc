@@ -5,16 +5,24 @@
 #include "kernels/quant/dequantize.h"
 
 namespace weft {
+namespace {
+
+int64_t aligned(int64_t bytes) {
+  constexpr auto kAlignment = static_cast<int64_t>(kDeviceAlignment);
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+int64_t table_bytes(const EmbeddingTable& table) {
+  return aligned(table.rows * weights_bytes(table.format, table.width));
+}
+
+}  // namespace
 
 /// What a step becomes: rows of taps of `depth` elements, of which `given` are the file's.
 struct WeightPlan::DeviceShape {
   int64_t rows = 1, taps = 1, given = 1, depth = 1;
   DType dtype = DType::kF32;
-  int64_t bytes() const {
-    const int64_t size = rows * taps * depth * size_bytes(dtype);
-    constexpr auto kAlignment = static_cast<int64_t>(kDeviceAlignment);
-    return (size + kAlignment - 1) / kAlignment * kAlignment;
-  }
+  int64_t bytes() const { return aligned(rows * taps * depth * size_bytes(dtype)); }
 };
 
 WeightPlan::DeviceShape WeightPlan::device_shape(const Step& step) {
@@ -33,6 +41,7 @@ WeightPlan::DeviceShape WeightPlan::device_shape(const Step& step) {
 int64_t WeightPlan::device_bytes() const {
   int64_t bytes = 0;
   for (const Step& step : steps_) bytes += device_shape(step).bytes();
+  for (const auto& table : tables_) bytes += table_bytes(table.second->on_device);
   return bytes;
 }
 
@@ -63,6 +72,27 @@ Status WeightPlan::fill_for_device(const Step& step, std::byte* destination, Exe
   return {};
 }
 
+// As its file has it, where the device reads that.
+Status WeightPlan::load_table_on(const DeviceStream& stream, const std::string& name, TableLayer& table,
+                                 std::byte* at, Executor executor) const {
+  const SourceTensor& source = *table.in_file;
+  const bool as_it_is =
+      source.tensor->format == table.on_device.format && !source.transposed && !source_.has_delta(name);
+  std::vector<float> values;
+  if (!as_it_is) {
+    values.resize(static_cast<size_t>(source.count()));
+    if (Status read = source_.read(name, values.data(), executor); !read.ok()) return read;
+  }
+  const void* from = as_it_is ? static_cast<const void*>(source.data()) : values.data();
+  const int64_t bytes = table.on_device.rows * weights_bytes(table.on_device.format, table.on_device.width);
+  Status copied = stream.copy_to_device(at, from, static_cast<uint64_t>(bytes));
+  if (Status passed = stream.synchronize(); copied.ok()) copied = std::move(passed);
+  if (!copied.ok()) return copied;
+  if (source.n_rows < 0) source.file->drop_pages(*source.tensor);
+  table.on_device.data = at;
+  return {};
+}
+
 Result<DeviceBuffer> WeightPlan::load_on(const DeviceStream& stream, Executor executor,
                                          const StopRequest& stop, DeviceBuffer given) const {
   auto memory = DeviceBuffer::given_or_allocate(std::move(given), stream,
@@ -88,6 +118,10 @@ Result<DeviceBuffer> WeightPlan::load_on(const DeviceStream& stream, Executor ex
     else if (step.convolution) step.convolution->data = at;
     else *step.values = reinterpret_cast<const float*>(at);
     at += bytes;
+  }
+  for (const auto& [name, table] : tables_) {
+    if (Status loaded = load_table_on(stream, name, *table, at, executor); !loaded.ok()) return loaded;
+    at += table_bytes(table->on_device);
   }
   return *std::move(memory);
 }

@@ -33,7 +33,7 @@ Status check(const BertConfig& c, DType compute) {
 void plan_bert(Bert::State& s) {
   const BertConfig& c = s.config;
   WeightPlan& plan = *s.plan;
-  plan.mapped("embeddings.word_embeddings.weight", {c.vocabulary, c.width}, &s.token_embedding);
+  plan.table("embeddings.word_embeddings.weight", c.vocabulary, c.width, &s.token_embedding);
   plan.values("embeddings.position_embeddings.weight", {c.n_positions, c.width}, &s.position_embedding);
   plan.values("embeddings.token_type_embeddings.weight", {c.n_types, c.width}, &s.type_embedding);
   plan.layer_norm("embeddings.LayerNorm", c.width, c.epsilon, &s.embedding_norm);
@@ -82,18 +82,22 @@ Result<Bert> Bert::open(WeightSource source, const BertConfig& config, DType com
 const BertConfig& Bert::config() const { return state_->config; }
 DType Bert::compute() const { return state_->compute; }
 int64_t Bert::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
+int64_t Bert::device_weights_bytes() const { return state_->plan->device_bytes(); }
 int64_t Bert::mapped_bytes() const {
-  return static_cast<int64_t>(state_->token_embedding->tensor->size_bytes);
+  return static_cast<int64_t>(state_->token_embedding.in_file->tensor->size_bytes);
 }
 int64_t Bert::parameters() const { return state_->plan->parameters(); }
-bool Bert::loaded() const { return state_->loaded; }
-void Bert::unload() { state_->loaded = false; }
+bool Bert::loaded() const { return state_->weights.loaded(); }
+void Bert::unload() { state_->weights.unload(); }
 
 Status Bert::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                   const StopRequest& stop) {
-  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
-  state_->loaded = true;
-  return Status();
+  return state_->weights.load(*state_->plan, store, source_key, executor, stop);
+}
+
+Status Bert::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                     DeviceBuffer memory) {
+  return state_->weights.load_on(*state_->plan, stream, executor, stop, std::move(memory));
 }
 
 }  // namespace weft

@@ -23,6 +23,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/layer_pass.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
@@ -100,6 +101,19 @@ class Bert {
   /// kCancelled.
   Status forward(const BertInputs& inputs, const BertOutputs& outputs, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  /// In the place of load(): the weights, and the token table, in a device's memory, for forward_on(). memory:
+  /// device_weights_bytes(), or empty: it is allocated. Errors: kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  /// Enough for forward_on()'s workspace, whatever is asked of it.
+  int64_t device_workspace_bytes(int64_t n_tokens, int64_t n_sequences) const;
+  /// forward() on the device that holds the weights; a sequence's last bits may depend on its neighbours there. Sequences of one
+  /// length that stand side by side are attended to at once. workspace: the device's memory. Inputs and outputs are the host's.
+  /// Errors: as forward(), those of the device.
+  Status forward_on(DevicePasses& passes, const BertInputs& inputs, const BertOutputs& outputs,
+                    std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 
   struct State;
 

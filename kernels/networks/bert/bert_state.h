@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/layers/encoder_layer.h"
+#include "kernels/layers/network_weights.h"
 #include "kernels/layers/weight_plan.h"
 #include "kernels/networks/bert/bert.h"
 
@@ -17,11 +18,11 @@ struct Bert::State {
   DType compute = DType::kF32;  // and of what lives within a layer; the residual connection is f32
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
-  bool loaded = false;
+  NetworkWeights weights;
 
-  const SourceTensor* token_embedding = nullptr;  // [vocabulary, width], in its file
-  const float* position_embedding = nullptr;      // [n_positions, width]
-  const float* type_embedding = nullptr;          // [n_types, width]
+  TableLayer token_embedding;                 // [vocabulary, width]
+  const float* position_embedding = nullptr;  // [n_positions, width]
+  const float* type_embedding = nullptr;      // [n_types, width]
   Norm embedding_norm;
   std::vector<EncoderLayer> layers;
   DenseLayer word_transform, word_decoder;  // of BertHead::kWords

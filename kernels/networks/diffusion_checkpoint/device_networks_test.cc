@@ -7,35 +7,11 @@
 
 #include "kernels/networks/diffusion_checkpoint/testing/diffusion_golden.h"
 #include "kernels/networks/diffusion_checkpoint/testing/quantized_file.h"
-#include "kernels/testing/device_name.h"
+#include "kernels/networks/testing/on_device.h"
 #include "modalities/weights/testing/model_file_writer.h"
 
 namespace weft::testing {
 namespace {
-
-/// A network whose weights are on the device.
-template <typename Network>
-struct OnDevice {
-  template <typename Part>
-  OnDevice(const Part& part, DType compute)
-      : threads(2),
-        stream(take(DeviceStream::create(take(ComputeDevice::open(device_name()))))),
-        passes(stream),
-        network(take(Network::open(part.source, part.config, compute))) {
-    demand(network.load_on(stream, threads.executor()));
-  }
-  DeviceBuffer workspace(int64_t bytes) const {
-    return take(DeviceBuffer::allocate(stream, static_cast<uint64_t>(bytes), "workspace"));
-  }
-  Threads threads;
-  DeviceStream stream;
-  DevicePasses passes;
-  Network network;
-};
-
-std::span<std::byte> all_of(const DeviceBuffer& buffer) {
-  return {buffer.data(), static_cast<size_t>(buffer.size_bytes())};
-}
 
 DeviceBuffer workspace_for(const OnDevice<UNet>& u, const UNetInputs& in) {
   return u.workspace(u.network.device_workspace_bytes(

@@ -52,6 +52,8 @@ void plan_attention_pooling(VisionTransformer::State& s) {
   plan.dense({"head.mlp.fc2"}, c.width, c.mlp_width, BiasTensor::kRequired, &s.head_down);
 }
 
+constexpr const char* kPositions = "embeddings.position_embedding.weight";
+
 // Binds every layer to its tensors: names as in transformers' CLIPVisionModel, and for what that lacks as in SiglipVisionModel.
 void plan_vision_transformer(VisionTransformer::State& s) {
   const VisionTransformerConfig& c = s.config;
@@ -63,8 +65,7 @@ void plan_vision_transformer(VisionTransformer::State& s) {
     plan.convolution(patches, c.width, 3, c.patch_size,
                      c.patches_have_bias ? BiasTensor::kRequired : BiasTensor::kNone, &s.patches);
   if (c.has_class_token) plan.values("embeddings.class_embedding", {c.width}, &s.class_embedding);
-  plan.values("embeddings.position_embedding.weight",
-              {c.n_class_tokens() + c.trained_patches_a_side * c.trained_patches_a_side, c.width},
+  plan.values(kPositions, {c.n_class_tokens() + c.trained_patches_a_side * c.trained_patches_a_side, c.width},
               &s.trained_positions);
   plan.ignore("embeddings.position_ids");
   if (c.norms_embeddings) plan.layer_norm("pre_layrnorm", c.width, c.epsilon, &s.first_norm);  // sic
@@ -135,6 +136,18 @@ std::vector<float> resize_positions(const VisionTransformerConfig& c, const floa
   return resized;
 }
 
+// The same in a device's memory.
+Status resize_positions_on(VisionTransformer::State& s, const DeviceStream& stream, Executor executor,
+                           std::byte* to) {
+  std::vector<float> trained(static_cast<size_t>(s.source.find(kPositions)->count()));
+  if (Status read = s.source.read(kPositions, trained.data(), executor); !read.ok()) return read;
+  const std::vector<float> resized = resize_positions(s.config, trained.data());
+  Status copied = stream.copy_to_device(to, resized.data(), resized.size() * sizeof(float));
+  if (Status passed = stream.synchronize(); copied.ok()) copied = std::move(passed);
+  s.positions = reinterpret_cast<const float*>(to);
+  return copied;
+}
+
 }  // namespace
 
 VisionTransformer::VisionTransformer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -160,16 +173,46 @@ const VisionTransformerConfig& VisionTransformer::config() const { return state_
 DType VisionTransformer::compute() const { return state_->compute; }
 int64_t VisionTransformer::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t VisionTransformer::parameters() const { return state_->plan->parameters(); }
-bool VisionTransformer::loaded() const { return state_->loaded; }
-void VisionTransformer::unload() { state_->loaded = false; }
+bool VisionTransformer::loaded() const { return state_->weights.loaded(); }
+void VisionTransformer::unload() {
+  state_->weights.unload();
+  state_->device_memory = DeviceBuffer();
+}
 
 Status VisionTransformer::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                                const StopRequest& stop) {
-  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
+  State& s = *state_;
+  if (Status loaded = s.weights.load(*s.plan, store, source_key, executor, stop); !loaded.ok()) return loaded;
+  s.positions = s.trained_positions;
+  if (s.resizes_positions()) {
+    s.resized_positions = resize_positions(s.config, s.trained_positions);
+    s.positions = s.resized_positions.data();
+  }
+  return Status();
+}
+
+int64_t VisionTransformer::device_weights_bytes() const {
   const VisionTransformerConfig& c = state_->config;
-  if (!c.keeps_shapes() && c.trained_patches_a_side != c.patches_a_side())
-    state_->resized_positions = resize_positions(c, state_->trained_positions);
-  state_->loaded = true;
+  return state_->plan->device_bytes() + (state_->resizes_positions() ? c.n_tokens() * c.width * 4 : 0);
+}
+
+Status VisionTransformer::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                                  DeviceBuffer given) {
+  State& s = *state_;
+  Result<DeviceBuffer> memory = DeviceBuffer::given_or_allocate(
+      std::move(given), stream, static_cast<uint64_t>(device_weights_bytes()), "weights");
+  if (!memory.ok()) return memory.status();
+  const int64_t of_plan = s.plan->device_bytes();
+  DeviceBuffer part = DeviceBuffer::borrow(memory->data(), static_cast<uint64_t>(of_plan));
+  if (Status loaded = s.weights.load_on(*s.plan, stream, executor, stop, std::move(part)); !loaded.ok())
+    return loaded;
+  s.positions = s.trained_positions;
+  if (s.resizes_positions())
+    if (Status copied = resize_positions_on(s, stream, executor, memory->data() + of_plan); !copied.ok()) {
+      s.weights.unload();
+      return copied;
+    }
+  s.device_memory = *std::move(memory);
   return Status();
 }
 

@@ -22,6 +22,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/layer_pass.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
@@ -133,6 +134,18 @@ class VisionTransformer {
   Status forward_patches(const PatchedPictures& pictures, const VisionTransformerOutputs& outputs,
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop = {},
                          LayerTimes* times = nullptr) const;
+
+  /// In the place of load(): the weights in a device's memory, for forward_on(). memory: device_weights_bytes(), or empty: it is
+  /// allocated. Errors: kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  /// Enough for forward_on()'s workspace, whatever is asked of it.
+  int64_t device_workspace_bytes(int64_t n_images) const;
+  /// forward() on the device that holds the weights; a picture's last bits may depend on the number of pictures there. workspace: the
+  /// device's memory. images, which are contiguous, and outputs are the host's. Errors: as forward(), those of the device.
+  Status forward_on(DevicePasses& passes, const TensorView& images, const VisionTransformerOutputs& outputs,
+                    std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 
   struct State;
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "kernels/networks/vision_transformer/vision_transformer_state.h"
 
@@ -66,10 +68,8 @@ class Walker {
       pass_.layer_norm(s_.last_norm, x_, x_);
       pass_.barrier();
     }
-    if (out_ && out_->hidden) {
-      const int64_t begin = pass_.begin(rows_) * c_.width, end = pass_.end(rows_) * c_.width;
-      std::memcpy(out_->hidden + begin, x_.as<float>() + begin, static_cast<size_t>(end - begin) * 4);
-    }
+    if (!out_ || out_->hidden)
+      pass_.copy_result(x_, of_host(out_ ? out_->hidden : nullptr, rows_, c_.width));
     if (!out_ || out_->pooled) {
       if (c_.pooling == PicturePooling::kAttention) pool_by_attention();
       if (c_.pooling == PicturePooling::kClassToken) pool_class_token();
@@ -92,11 +92,48 @@ class Walker {
     rows.strides[0] = tokens_ * c_.width;
     return rows;
   }
-  TensorView result(float* values, int64_t width) const {
-    return TensorView::contiguous(values, DType::kF32, {n_, width});
+  // `count` rows of each image, from `first` on.
+  TensorView rows_of_images(int64_t first, int64_t count) const {
+    TensorView rows =
+        TensorView::contiguous(x_.as<float>() + first * c_.width, DType::kF32, {n_, count, c_.width});
+    rows.strides[0] = tokens_ * c_.width;
+    return rows;
+  }
+  static TensorView of_host(const float* values, int64_t rows, int64_t width) {
+    return TensorView::contiguous(values, DType::kF32, {rows, width});
+  }
+
+  // Patches, and behind them the class token, become a table from which a look-up takes each image's rows and adds positions.
+  void embed_on_device() {
+    const int64_t side = c_.patches_a_side(), patches = side * side, width = c_.width;
+    std::vector<int32_t> rows, places;
+    for (int64_t r = 0; r < n_ * tokens_; ++r) {
+      const int64_t place = r % tokens_, patch = place - c_.n_class_tokens();
+      rows.push_back(static_cast<int32_t>(patch < 0 ? n_ * patches : r / tokens_ * patches + patch));
+      places.push_back(static_cast<int32_t>(place));
+    }
+    const TensorView table = pass_.take(DType::kF32, {n_ * patches + c_.n_class_tokens(), width});
+    const TensorView pictures = pass_.input(TensorView::contiguous(
+        images_ ? images_->data : nullptr, DType::kF32, {n_, c_.image_size, c_.image_size, 3}));
+    pass_.convolution(s_.patches, pictures,
+                      TensorView::contiguous(table.data, DType::kF32, {n_, side, side, width}),
+                      {.stride = c_.patch_size});
+    pass_.give_input(pictures);
+    if (c_.has_class_token)
+      pass_.mean(TensorView::contiguous(s_.class_embedding, DType::kF32, {1, 1, width}),
+                 of_host(table.as<float>() + n_ * patches * width, 1, width));
+    const TensorView of_rows = pass_.input(TensorView::contiguous(rows.data(), DType::kI32, {n_ * tokens_})),
+                     of_places =
+                         pass_.input(TensorView::contiguous(places.data(), DType::kI32, {n_ * tokens_}));
+    pass_.look_up({WeightFormat::kF32, table.data, table.shape[0], width}, of_rows, x_, s_.positions,
+                  of_places);
+    if (c_.norms_embeddings) pass_.layer_norm(s_.first_norm, x_, x_);
+    for (const TensorView& buffer : {of_places, of_rows}) pass_.give_input(buffer);
+    pass_.give(table);
   }
 
   void embed() {
+    if (pass_.on_device()) return embed_on_device();
     if (pass_.measures()) return;
     pass_.convolution(s_.patches, *images_, patch_rows(), {.stride = c_.patch_size});
     pass_.barrier();
@@ -105,7 +142,7 @@ class Walker {
       float* x = x_.as<float>() + r * width;
       if (c_.has_class_token && r % tokens_ == 0)
         std::memcpy(x, s_.class_embedding, static_cast<size_t>(width) * 4);
-      add(x, s_.positions() + r % tokens_ * width, width, pass_.level());
+      add(x, s_.positions + r % tokens_ * width, width, pass_.level());
       if (c_.norms_embeddings) norm_rows(s_.first_norm, x, width, x, width, 1, width, pass_.level());
     }
     pass_.barrier();
@@ -138,15 +175,17 @@ class Walker {
 
   // The class tokens, normed and projected.
   void pool_class_token() {
-    float* pooled = out_ ? out_->pooled : nullptr;
     const bool projects = s_.projection.present();
     const TensorView normed = pass_.take(DType::kF32, {n_, c_.width});
-    const TensorView first = projects ? normed : result(pooled, c_.width);
-    if (c_.norms_hidden) copy_rows(class_rows(), first);
+    const TensorView vectors = of_host(out_ ? out_->pooled : nullptr, n_, c_.pooled_width());
+    const TensorView pooled = pass_.result(vectors);
+    const TensorView first = projects ? normed : pooled;
+    if (c_.norms_hidden) pass_.mean(rows_of_images(0, 1), first);
     else pass_.layer_norm(s_.last_norm, class_rows(), first);
     pass_.barrier();
-    if (projects) pass_.dense(s_.projection, normed, result(pooled, c_.projection_width));
+    if (projects) pass_.dense(s_.projection, normed, pooled);
     pass_.barrier();
+    pass_.give_result(pooled, vectors);
     pass_.give(normed);
   }
 
@@ -158,8 +197,9 @@ class Walker {
     const TensorView found = pass_.take(s_.compute, {n_, c});
     const TensorView sum = pass_.take(DType::kF32, {n_, c});
     const TensorView wide = pass_.take(s_.compute, {n_, c_.mlp_width});
-    pass_.dense(s_.head_query, TensorView::contiguous(const_cast<float*>(s_.query), DType::kF32, {1, c}),
-                query);
+    const TensorView vectors = of_host(out_ ? out_->pooled : nullptr, n_, c);
+    const TensorView pooled = pass_.result(vectors);
+    pass_.dense(s_.head_query, of_host(s_.query, 1, c), query);
     pass_.dense(s_.head_key_value, x_, keys);
     pass_.barrier();
     DenseAttention a;
@@ -182,8 +222,9 @@ class Walker {
     pass_.barrier();
     pass_.dense(s_.head_up, found, wide, {.activation = c_.activation});
     pass_.barrier();
-    pass_.dense(s_.head_down, wide, result(out_ ? out_->pooled : nullptr, c), {.residual = sum});
+    pass_.dense(s_.head_down, wide, pooled, {.residual = sum});
     pass_.barrier();
+    pass_.give_result(pooled, vectors);
     for (const TensorView& buffer : {wide, sum, found, query, keys}) pass_.give(buffer);
   }
 
@@ -210,34 +251,18 @@ class Walker {
     const bool mean = c_.classifier == ClassifierInput::kClassTokenAndMean;
     const int64_t width = c_.width, k = mean ? 2 * width : width;
     const TensorView read = pass_.take(DType::kF32, {n_, k});
-    if (!pass_.measures()) {
-      TensorView first = read;
-      first.shape[1] = width;
-      copy_rows(class_rows(), first);
-      for (int64_t i = pass_.begin(n_); mean && i < pass_.end(n_); ++i)
-        mean_of_patches(i, read.as<float>() + i * k + width);
-    }
+    TensorView half = read;
+    half.shape[1] = width;
+    pass_.mean(rows_of_images(0, 1), half);
+    half.data = read.as<float>() + width;
+    if (mean) pass_.mean(rows_of_images(1, tokens_ - 1), half);
     pass_.barrier();
-    pass_.dense(s_.classifier, read, result(out_ ? out_->classes : nullptr, c_.n_classes));
+    const TensorView logits = of_host(out_ ? out_->classes : nullptr, n_, c_.n_classes);
+    const TensorView classes = pass_.result(logits);
+    pass_.dense(s_.classifier, read, classes);
     pass_.barrier();
+    pass_.give_result(classes, logits);
     pass_.give(read);
-  }
-
-  void mean_of_patches(int64_t image, float* mean) const {
-    const float* x = x_.as<float>() + image * tokens_ * c_.width;
-    const int64_t patches = tokens_ - 1;
-    for (int64_t k = 0; k < c_.width; ++k) {
-      double sum = 0;
-      for (int64_t t = 1; t <= patches; ++t) sum += x[t * c_.width + k];
-      mean[k] = static_cast<float>(sum / static_cast<double>(patches));
-    }
-  }
-
-  void copy_rows(const TensorView& from, const TensorView& to) const {
-    if (pass_.measures()) return;
-    for (int64_t i = pass_.begin(n_); i < pass_.end(n_); ++i)
-      std::memcpy(to.as<float>() + i * to.strides[0], from.as<float>() + i * from.strides[0],
-                  static_cast<size_t>(c_.width) * 4);
   }
 
   const VisionTransformer::State& s_;
@@ -287,7 +312,7 @@ int64_t VisionTransformer::workspace_bytes(int64_t n_images, uint32_t n_threads)
 Status VisionTransformer::forward(const TensorView& images, const VisionTransformerOutputs& outputs,
                                   std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                                   LayerTimes* times) const {
-  if (!state_->loaded)
+  if (!state_->weights.on_host())
     return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded");
   if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
   const int64_t needed = workspace_bytes(images.shape[0], executor.max_threads());
@@ -300,12 +325,31 @@ Status VisionTransformer::forward_patches(const PatchedPictures& pictures,
                                           const VisionTransformerOutputs& outputs,
                                           std::span<std::byte> workspace, Executor executor,
                                           const StopRequest& stop, LayerTimes* times) const {
-  if (!state_->loaded)
+  if (!state_->weights.on_host())
     return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded");
   if (Status valid = check_patches(state_->config, pictures); !valid.ok()) return valid;
   const int64_t needed = workspace_bytes(static_cast<int64_t>(pictures.grids.size()), executor.max_threads());
   return LayerPass::run(workspace, needed, "the image encoder's", executor, stop, times,
                         [&](LayerPass& pass) { Walker(*state_, pass, pictures, outputs).walk(); });
+}
+
+int64_t VisionTransformer::device_workspace_bytes(int64_t n_images) const {
+  return LayerPass::measure_on_device(
+             [&](LayerPass& pass) { Walker(*state_, pass, n_images, nullptr, nullptr).walk(); })
+      .workspace_bytes;
+}
+
+Status VisionTransformer::forward_on(DevicePasses& passes, const TensorView& images,
+                                     const VisionTransformerOutputs& outputs, std::span<std::byte> workspace,
+                                     const StopRequest& stop) const {
+  if (!state_->weights.on_device())
+    return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded on a device");
+  if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
+  const int64_t n = images.shape[0];
+  std::vector<int64_t> numbers = {n, outputs.hidden != nullptr, outputs.pooled != nullptr,
+                                  outputs.classes != nullptr};
+  return passes.run(state_->weights.pass_shape("the image encoder's", std::move(numbers)), workspace, stop,
+                    [&](LayerPass& pass) { Walker(*state_, pass, n, &images, &outputs).walk(); });
 }
 
 }  // namespace weft

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/layers/encoder_layer.h"
+#include "kernels/layers/network_weights.h"
 #include "kernels/layers/weight_plan.h"
 #include "kernels/networks/vision_transformer/vision_transformer.h"
 
@@ -17,13 +18,15 @@ struct VisionTransformer::State {
   DType compute = DType::kF32;  // and of what lives within a layer; the residual connection is f32
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
-  bool loaded = false;
+  NetworkWeights weights;
+  DeviceBuffer device_memory;  // of the weights and of resized positions
 
   ConvolutionLayer patches;
   DenseLayer patch_rows;                     // in its place, of pictures that keep their shapes
   const float* class_embedding = nullptr;    // [width]
   const float* trained_positions = nullptr;  // [class tokens + trained_patches_a_side ^ 2, width]
-  std::vector<float> resized_positions;      // for pictures of another size; else empty
+  std::vector<float> resized_positions;      // for pictures of another size; else, and on a device, empty
+  const float* positions = nullptr;          // [n_tokens, width]: those, where the weights are
   Norm first_norm, last_norm;
   std::vector<EncoderLayer> layers;
   DenseLayer projection;  // absent without projection_width
@@ -35,8 +38,8 @@ struct VisionTransformer::State {
 
   DenseLayer classifier;
 
-  const float* positions() const {
-    return resized_positions.empty() ? trained_positions : resized_positions.data();
+  bool resizes_positions() const {
+    return !config.keeps_shapes() && config.trained_patches_a_side != config.patches_a_side();
   }
 };
 
