@@ -12,9 +12,9 @@
 
 namespace weft {
 
-DType compute_type(std::string_view precision) {
+DType compute_type(std::string_view precision, ComputePlace place) {
   if (precision == "f32") return DType::kF32;
-  if (precision == "bf16") return DType::kBF16;
+  if (precision == "bf16" || place == ComputePlace::kDevice) return DType::kBF16;
   return active_isa() >= IsaLevel::kAvx512Bf16 ? DType::kBF16 : DType::kF32;
 }
 

@@ -23,8 +23,9 @@ namespace weft {
 
 /// Choices of a model's parameter "precision".
 inline constexpr const char* kPrecisions[] = {"auto", "f32", "bf16", nullptr};
-/// auto: bf16 where the processor multiplies it faster than f32.
-DType compute_type(std::string_view precision);
+enum class ComputePlace : uint8_t { kHost, kDevice };
+/// auto: bf16 on a device and where the processor multiplies it faster than f32.
+DType compute_type(std::string_view precision, ComputePlace place = ComputePlace::kHost);
 
 /// Every file that a model in `file` is read from: the weights, and beside safetensors the small files that hold
 /// configuration, vocabulary and template.

@@ -117,7 +117,7 @@ Result<std::unique_ptr<DiffusionModel>> DiffusionModel::open(const sdk::ModelSou
   if (!device.ok()) return device.status();
   model->device_ = *std::move(device);
   const std::string_view precision = parameters.get_text("precision");
-  model->compute_ = model->device_ && precision == "auto" ? DType::kBF16 : compute_type(precision);
+  model->compute_ = compute_type(precision, model->device_ ? ComputePlace::kDevice : ComputePlace::kHost);
   if (Status status = model->merge_adapters(parameters.get_text("lora")); !status.ok()) return status;
   if (Status status = model->open_networks(model->compute_); !status.ok()) return status;
   if (Status status = model->open_tokenizers(std::string(parameters.get_text("tokenizer"))); !status.ok()) {

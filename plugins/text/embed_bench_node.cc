@@ -54,12 +54,11 @@ EmbedBenchNode::EmbedBenchNode(const sdk::NodeConfig& config)
       batch_(config.parameters().get_int("batch")),
       tokens_(config.parameters().get_int("tokens")),
       repetitions_(config.parameters().get_int("repetitions")),
-      limits_(EmbeddingLimits::of_tokens(batch_, tokens_)) {}
+      limits_(EmbeddingLimits::of_tokens(model_, batch_, tokens_)) {}
 
 Status EmbedBenchNode::prepare(sdk::Specs, sdk::Plan plan) {
   plan.set_output(0, sdk::bytes_spec(4096));
-  plan.set_workspace_bytes(static_cast<uint64_t>(
-      TextEmbedder::workspace_bytes(*model_.encoder(), limits_, host_.executor().max_threads())));
+  plan_embedding(model_, limits_, host_, plan);
   return {};
 }
 
@@ -70,9 +69,7 @@ Status EmbedBenchNode::run(sdk::Request& request, const sdk::Execution& executio
   for (size_t s = 0; s < texts.size(); ++s)
     for (int64_t i = 0; i < tokens_; ++i)
       texts[s].push_back(some_token(model_.tokenizer(), static_cast<int64_t>(s), i));
-  TextEmbedder embedder(*model_.encoder(), model_.tokenizer(), {}, limits_,
-                        {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
-                        host_.executor());
+  TextEmbedder embedder(model_, {}, limits_, host_, execution);
   const auto seconds = sdk::median_seconds(request, repetitions_, [&]() -> Status {
     EmbeddingJob job;
     job.tokens = texts;

@@ -182,11 +182,9 @@ class EmbedNode::OfEncoder {
     const TextBounds bounds(inputs);
     const bool known = bounds.count != WEFT_UNBOUNDED && max_requests_ > 0;
     const int64_t texts = known ? bounds.count * int64_t{max_requests_} : WEFT_UNBOUNDED;
-    limits_ = EmbeddingLimits::of(*model_.encoder(), texts, bounds.each.max_bytes);
+    limits_ = EmbeddingLimits::of(model_, texts, bounds.each.max_bytes);
     bounds.set_output(plan, width());
-    const uint32_t n_threads = host_.executor().max_threads();
-    plan.set_workspace_bytes(
-        static_cast<uint64_t>(TextEmbedder::workspace_bytes(*model_.encoder(), limits_, n_threads)));
+    plan_embedding(model_, limits_, host_, plan);
     plan.set_max_batch(std::numeric_limits<uint32_t>::max());  // they are taken in turns
     plan.set_useful_batch(bounds.is_list ? 1 : kUsefulBatch);
   }
@@ -282,9 +280,7 @@ class EmbedNode::OfEncoder::Batch {
 Status EmbedNode::OfEncoder::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
   Batch batch(*this, execution);
   for (sdk::Request& request : requests) batch.add(request);
-  TextEmbedder embedder(*model_.encoder(), model_.tokenizer(), options_, limits_,
-                        {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()},
-                        host_.executor());
+  TextEmbedder embedder(model_, options_, limits_, host_, execution);
   const Status status = embedder.run(batch.take_ready(), [&batch] { return batch.take_more(); });
   if (embedder.n_cut() > 0)
     host_.log(WEFT_LOG_WARNING, "'" + name_ + "': the model reads " +

@@ -26,8 +26,9 @@ constexpr weft_parameter kParameters[] = {
                     .default_json = "\"auto\"",
                     .choices = kPrecisions,
                     .help =
-                        "What an encoder of texts or pictures computes in. auto: bf16 where the processor "
-                        "multiplies it, else f32. Decoders compute as their weights are stored."})};
+                        "What an encoder of texts or pictures computes in. auto: bf16 on devices and where "
+                        "the processor multiplies it, else f32. Decoders compute as their weights are "
+                        "stored."})};
 
 Result<std::vector<AdapterSource>> read_adapters(std::string_view json, const std::filesystem::path& folder) {
   constexpr const char* kExpected = "a list of objects with \"path\" and, if wanted, \"scale\"";
@@ -102,9 +103,9 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
 
 Status LanguageModel::open_network(const sdk::Parameters& parameters) {
   if (is_bert(file_->metadata())) {
-    if (device_) return device_->lacks("encoders of texts");
+    const ComputePlace place = device_ ? ComputePlace::kDevice : ComputePlace::kHost;
     Result<SentenceEncoder> encoder =
-        SentenceEncoder::open(*file_, compute_type(parameters.get_text("precision")));
+        SentenceEncoder::open(*file_, compute_type(parameters.get_text("precision"), place));
     if (!encoder.ok()) return encoder.status();
     encoder_.emplace(*std::move(encoder));
     return {};
@@ -179,11 +180,10 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
 }
 
 Result<weft_model_estimate> LanguageModel::estimate() const {
+  if (device_) return sdk::model_estimate(static_cast<uint64_t>(weights_bytes()), 0, device_->id);
   if (encoder_)
     return sdk::model_estimate(static_cast<uint64_t>(encoder_->network.packed_weights_bytes()),
                                static_cast<uint64_t>(encoder_->network.mapped_bytes()));
-  if (device_)
-    return sdk::model_estimate(static_cast<uint64_t>(device_decoder_->weights_bytes()), 0, device_->id);
   const int64_t of_tower = pictures_ ? pictures_->network.packed_weights_bytes() : 0;
   return sdk::model_estimate(
       static_cast<uint64_t>(decoder_->packed_weights_bytes() + of_tower) + adapter_bytes_,
@@ -191,6 +191,8 @@ Result<weft_model_estimate> LanguageModel::estimate() const {
 }
 
 int64_t LanguageModel::weights_bytes() const {
+  if (encoder_)
+    return device_ ? encoder_->network.device_weights_bytes() : encoder_->network.packed_weights_bytes();
   return device_ ? device_decoder_->weights_bytes() : decoder_->packed_weights_bytes();
 }
 
@@ -203,10 +205,12 @@ Status LanguageModel::load(weft_stream* stream) {
 
 Status LanguageModel::load_on_device(weft_stream* stream) {
   Result<sdk::Buffer> memory =
-      host_.allocate(static_cast<uint64_t>(device_decoder_->weights_bytes()), stream, "weights", device_->id);
+      host_.allocate(static_cast<uint64_t>(weights_bytes()), stream, "weights", device_->id);
   if (!memory.ok()) return memory.status();
-  Status loaded = device_decoder_->load(device_->stream(host_, stream),
-                                        DeviceBuffer::borrow(memory->data(), memory->size_bytes()));
+  const DeviceStream own = device_->stream(host_, stream);
+  DeviceBuffer weights = DeviceBuffer::borrow(memory->data(), memory->size_bytes());
+  Status loaded = encoder_ ? encoder_->network.load_on(own, host_.executor(), {}, std::move(weights))
+                           : device_decoder_->load(own, std::move(weights));
   if (!loaded.ok()) return std::move(loaded).at(path_);
   device_weights_ = *std::move(memory);
   file_->drop_all_pages();  // uploaded, or read by the tokenizer

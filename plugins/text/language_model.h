@@ -50,13 +50,13 @@ class LanguageModel {
   const std::string& path() const { return path_; }
   /// Null: on the CPU.
   const ModelDevice* device() const { return device_ ? &*device_ : nullptr; }
+  /// Bytes that one pass over the weights reads; on a device, of its memory.
+  int64_t weights_bytes() const;
   // Precondition of these: encoder() is null.
   const DecoderConfig& config() const { return device_ ? device_decoder_->config() : decoder_->config(); }
   KvLayout kv_layout(KvFormat format) const {
     return {config().n_layers, config().n_kv_heads, config().head_dim, format};
   }
-  /// Bytes that one pass over the weights reads.
-  int64_t weights_bytes() const;
   const Decoder& decoder() const { return *decoder_; }                      // on the CPU
   const DeviceDecoder& device_decoder() const { return *device_decoder_; }  // on a device
   /// Null: the model is a decoder.
@@ -98,7 +98,7 @@ class LanguageModel {
   double load_seconds_ = 0;
   std::optional<WeightFile> file_;
   std::optional<ModelDevice> device_;
-  std::optional<Decoder> decoder_;  // one of these three
+  std::optional<Decoder> decoder_;  // one of these three; an encoder is on device_, if there is one
   std::optional<DeviceDecoder> device_decoder_;
   std::optional<SentenceEncoder> encoder_;
   std::optional<PictureReader> pictures_;  // on the CPU

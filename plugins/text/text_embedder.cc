@@ -12,6 +12,8 @@ namespace {
 
 constexpr int64_t kPassTexts = 256;
 constexpr int64_t kTokensAround = 2;
+// Enough rows for a device's products.
+constexpr int64_t kUsefulDeviceTokens = 8192;
 
 void scale_to_length_one(float* vector, int64_t width) {
   double square = 0;
@@ -27,56 +29,69 @@ class TextEmbedder::Pass {
  public:
   bool has_room(const EmbeddingLimits& limits, size_t n_tokens) const {
     return reads_.size() < static_cast<size_t>(limits.texts) &&
-           batch_.n_tokens() + n_tokens <= static_cast<size_t>(limits.tokens);
+           n_tokens_ + n_tokens <= static_cast<size_t>(limits.tokens);
   }
   void add(Read read) {
-    batch_.add(read.tokens);
-    read.tokens = {};
+    n_tokens_ += read.tokens.size();
     reads_.push_back(std::move(read));
   }
   std::span<Read> reads() { return reads_; }
-  BertInputs inputs() const { return batch_.inputs(); }
+  /// Texts of one length side by side: a device attends to them at once.
+  BertInputs inputs() {
+    std::stable_sort(reads_.begin(), reads_.end(),
+                     [](const Read& a, const Read& b) { return a.tokens.size() < b.tokens.size(); });
+    batch_.clear();
+    for (const Read& read : reads_) batch_.add(read.tokens);
+    return batch_.inputs();
+  }
   bool wanted() const {
     return std::any_of(reads_.begin(), reads_.end(), [](const Read& read) { return !read.job->cancelled(); });
   }
 
  private:
   std::vector<Read> reads_;
+  size_t n_tokens_ = 0;
   BertBatch batch_;
 };
 
-EmbeddingLimits EmbeddingLimits::of(const SentenceEncoder& encoder, int64_t n, int64_t max_bytes) {
+EmbeddingLimits EmbeddingLimits::of(const LanguageModel& model, int64_t n, int64_t max_bytes) {
+  const SentenceEncoder& encoder = *model.encoder();
   const int64_t around = kTokensAround + static_cast<int64_t>(encoder.modules.prompt.size());
   // A token is at least one byte.
   const int64_t longest =
       max_bytes < 0 ? encoder.max_tokens : std::min(encoder.max_tokens, max_bytes + around);
-  return of_tokens(n < 0 ? kPassTexts : n, longest);
+  return of_tokens(model, n < 0 ? kPassTexts : n, longest);
 }
 
-EmbeddingLimits EmbeddingLimits::of_tokens(int64_t n, int64_t tokens) {
+EmbeddingLimits EmbeddingLimits::of_tokens(const LanguageModel& model, int64_t n, int64_t tokens) {
+  const int64_t useful = model.device() != nullptr ? kUsefulDeviceTokens : kUsefulBertTokens;
   EmbeddingLimits limits;
   limits.texts = std::clamp<int64_t>(n, 1, kPassTexts);
-  limits.tokens = std::max(tokens, std::min(kUsefulBertTokens, tokens * limits.texts));
+  limits.tokens = std::max(tokens, std::min(useful, tokens * limits.texts));
   return limits;
 }
 
-int64_t TextEmbedder::workspace_bytes(const SentenceEncoder& encoder, const EmbeddingLimits& limits,
-                                      uint32_t n_threads) {
-  const int64_t pooled = limits.texts * encoder.network.config().width * 4;
-  return (pooled + 63) / 64 * 64 + encoder.network.workspace_bytes(limits.tokens, n_threads);
+void plan_embedding(const LanguageModel& model, const EmbeddingLimits& limits, const sdk::Host& host,
+                    const sdk::Plan& plan) {
+  const Bert& network = model.encoder()->network;
+  if (model.device() != nullptr) plan.set_device(model.device()->id);
+  const int64_t bytes = model.device() != nullptr
+                            ? network.device_workspace_bytes(limits.tokens, limits.texts)
+                            : network.workspace_bytes(limits.tokens, host.executor().max_threads());
+  plan.set_workspace_bytes(static_cast<uint64_t>(bytes));
 }
 
-TextEmbedder::TextEmbedder(const SentenceEncoder& encoder, const Tokenizer& tokenizer,
-                           const EmbeddingOptions& options, const EmbeddingLimits& limits,
-                           std::span<std::byte> workspace, Executor executor)
-    : encoder_(encoder),
-      tokenizer_(tokenizer),
+TextEmbedder::TextEmbedder(const LanguageModel& model, const EmbeddingOptions& options,
+                           const EmbeddingLimits& limits, const sdk::Host& host,
+                           const sdk::Execution& execution)
+    : encoder_(*model.encoder()),
+      tokenizer_(model.tokenizer()),
       options_(options),
       limits_(limits),
-      pooled_(reinterpret_cast<float*>(workspace.data())),
-      executor_(executor) {
-  const int64_t pooled = limits.texts * encoder.network.config().width * 4;
-  encoder_workspace_ = workspace.subspan(static_cast<size_t>((pooled + 63) / 64 * 64));
+      workspace_(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()),
+      executor_(host.executor()),
+      pooled_(static_cast<size_t>(limits.texts * model.encoder()->network.config().width)) {
+  if (model.device() != nullptr) passes_.emplace(model.device()->stream(host, execution.stream()));
 }
 
 Result<std::vector<TokenId>> TextEmbedder::tokens_of(const EmbeddingJob& job, size_t index) {
@@ -128,12 +143,13 @@ void TextEmbedder::fill(Pass& pass) {
 
 Status TextEmbedder::encode(Pass& pass) {
   const StopRequest stop{[](void* self) { return !static_cast<Pass*>(self)->wanted(); }, &pass};
-  Status status = encoder_.network.forward(
-      pass.inputs(), {.hidden = nullptr, .pooled = pooled_, .pooling = options_.pooling}, encoder_workspace_,
-      executor_, stop);
+  const BertInputs inputs = pass.inputs();
+  const BertOutputs outputs{.hidden = nullptr, .pooled = pooled_.data(), .pooling = options_.pooling};
+  Status status = passes_ ? encoder_.network.forward_on(*passes_, inputs, outputs, workspace_, stop)
+                          : encoder_.network.forward(inputs, outputs, workspace_, executor_, stop);
   if (!status.ok()) return status;
   const int64_t width = encoder_.network.config().width;
-  const float* pooled = pooled_;
+  const float* pooled = pooled_.data();
   for (Read& read : pass.reads()) {
     float* vector = read.job->vectors + static_cast<int64_t>(read.index) * width;
     std::copy_n(pooled, width, vector);

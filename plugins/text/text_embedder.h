@@ -1,18 +1,18 @@
 /// Texts to vectors with a sentence encoder, as many at once as a pass is long: texts of different lengths lie behind one
 /// another, without padding.
 ///
-/// Jobs are taken in turn, and join between two passes. A text's vector depends on the text alone. Texts that are longer than
-/// the model reads lose their end.
-/// Ownership: borrows model, workspace and jobs for the length of run(). Thread safety: one thread; the encoder uses the
-/// executor's threads.
+/// Jobs are taken in turn, and join between two passes. A text's vector depends on the text alone; on a device its last bits may
+/// depend on what is in the pass. Texts that are longer than the model reads lose their end.
+/// Ownership: borrows model, execution and jobs for the length of run(). Thread safety: one thread; the encoder uses the
+/// executor's threads, or the model's device.
 ///
-///   TextEmbedder embedder(model, {.pooling = Pooling::kMean}, limits, workspace, executor);
+///   plan_embedding(model, limits, host, plan);                                                             // in prepare
+///   TextEmbedder embedder(model, {.pooling = Pooling::kMean}, limits, host, execution);                    // in execute
 ///   Status status = embedder.run(jobs, more);
 #ifndef WEFT_PLUGINS_TEXT_TEXT_EMBEDDER_H
 #define WEFT_PLUGINS_TEXT_TEXT_EMBEDDER_H
 
-#include <weft/sdk/executor.h>
-#include <weft/sdk/status.h>
+#include <weft/sdk/plugin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -23,8 +23,9 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/layers/device_passes.h"
 #include "modalities/text/tokenizer/tokenizer.h"
-#include "plugins/text/sentence_encoder.h"
+#include "plugins/text/language_model.h"
 
 namespace weft::text {
 
@@ -59,22 +60,23 @@ struct EmbeddingLimits {
   int64_t texts = 1;
 
   /// For up to n texts of at most max_bytes each at a time; either may be unknown: -1.
-  static EmbeddingLimits of(const SentenceEncoder& encoder, int64_t n, int64_t max_bytes);
+  static EmbeddingLimits of(const LanguageModel& model, int64_t n, int64_t max_bytes);
   /// For up to n texts of at most `tokens` each.
-  static EmbeddingLimits of_tokens(int64_t n, int64_t tokens);
+  static EmbeddingLimits of_tokens(const LanguageModel& model, int64_t n, int64_t tokens);
 };
+
+/// Tells the plan of workspace and device. model: an encoder.
+void plan_embedding(const LanguageModel& model, const EmbeddingLimits& limits, const sdk::Host& host,
+                    const sdk::Plan& plan);
 
 class TextEmbedder {
  public:
   /// Jobs that have come since; none if there are none now. May be empty.
   using MoreJobs = std::function<std::vector<EmbeddingJob*>()>;
 
-  static int64_t workspace_bytes(const SentenceEncoder& encoder, const EmbeddingLimits& limits,
-                                 uint32_t n_threads);
-
-  /// workspace: workspace_bytes(), aligned to 64.
-  TextEmbedder(const SentenceEncoder& encoder, const Tokenizer& tokenizer, const EmbeddingOptions& options,
-               const EmbeddingLimits& limits, std::span<std::byte> workspace, Executor executor);
+  /// execution: of a node that called plan_embedding() with these limits.
+  TextEmbedder(const LanguageModel& model, const EmbeddingOptions& options, const EmbeddingLimits& limits,
+               const sdk::Host& host, const sdk::Execution& execution);
 
   /// Runs all jobs to their end. A job that fails or is cancelled ends alone, through on_finished; the status is an error only
   /// if nothing can go on, and then every job that is left has ended with it.
@@ -101,12 +103,13 @@ class TextEmbedder {
   const Tokenizer& tokenizer_;
   EmbeddingOptions options_;
   EmbeddingLimits limits_;
-  std::span<std::byte> encoder_workspace_;
-  float* pooled_;
+  std::span<std::byte> workspace_;
   Executor executor_;
-  std::deque<EmbeddingJob*> jobs_;   // with texts that were not read
-  std::vector<EmbeddingJob*> open_;  // not finished
-  std::optional<Read> left_over_;    // of the last pass, for which it had no room
+  std::optional<DevicePasses> passes_;  // on a device
+  std::vector<float> pooled_;           // [limits.texts, width]
+  std::deque<EmbeddingJob*> jobs_;      // with texts that were not read
+  std::vector<EmbeddingJob*> open_;     // not finished
+  std::optional<Read> left_over_;       // of the last pass, for which it had no room
   int64_t n_cut_ = 0;
 };
 
