@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <vector>
 
 namespace weft::vision {
@@ -30,8 +32,11 @@ BenchNode::BenchNode(const sdk::NodeConfig& config)
 
 Status BenchNode::prepare(sdk::Specs, sdk::Plan plan) {
   plan.set_output(0, sdk::bytes_spec(4096));
-  plan.set_workspace_bytes(
-      static_cast<uint64_t>(model_.network().workspace_bytes(batch_, host_.executor().max_threads())));
+  const bool on_device = model_.device() != nullptr;
+  if (on_device) plan.set_device(model_.device()->id);
+  plan.set_workspace_bytes(static_cast<uint64_t>(
+      on_device ? model_.network().device_workspace_bytes(batch_)
+                : model_.network().workspace_bytes(batch_, host_.executor().max_threads())));
   return {};
 }
 
@@ -52,13 +57,16 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const PatchedPictures patched{
       TensorView::contiguous(pixels.data(), DType::kF32, {starts.back(), config.patch_values()}), grids,
       starts};
+  const StopRequest stop{[](void* of) { return static_cast<sdk::Request*>(of)->cancelled(); }, &request};
   const VisionTransformerOutputs outputs{.hidden = nullptr, .pooled = pooled.data(), .classes = nullptr};
   const std::span workspace(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes());
-  const StopRequest stop{[](void* of) { return static_cast<sdk::Request*>(of)->cancelled(); }, &request};
+  std::optional<DevicePasses> passes;
+  if (model_.device() != nullptr) passes.emplace(model_.device()->stream(host_, execution.stream()));
   const auto seconds = sdk::median_seconds(request, repetitions_, [&] {
-    return config.keeps_shapes()
-               ? model_.network().forward_patches(patched, outputs, workspace, host_.executor(), stop)
-               : model_.network().forward(images, outputs, workspace, host_.executor(), stop);
+    if (config.keeps_shapes())
+      return model_.network().forward_patches(patched, outputs, workspace, host_.executor(), stop);
+    return passes ? model_.network().forward_on(*passes, images, outputs, workspace, stop)
+                  : model_.network().forward(images, outputs, workspace, host_.executor(), stop);
   });
   if (!seconds.ok()) return seconds.status();
   const double batch_s = seconds->front();

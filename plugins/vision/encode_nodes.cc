@@ -110,7 +110,7 @@ EncodeTextNode::EncodeTextNode(const sdk::NodeConfig& config)
 
 Status EncodeTextNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
   limits_ = EncodingLimits::of(model_, 1);
-  plan.set_workspace_bytes(workspace_bytes(model_, limits_, host_.executor().max_threads()));
+  Encoder::plan(model_, limits_, host_, plan);
   int64_t count = is_list_ ? inputs[kTexts].max_count : 0;
   if (count != WEFT_UNBOUNDED && inputs[kText].kind != 0) ++count;
   const int64_t shape[] = {count, width()};
@@ -121,7 +121,9 @@ Status EncodeTextNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
 Status EncodeTextNode::run(sdk::Request& request, const sdk::Execution& execution) {
   const std::vector<std::string> texts = texts_of(request, kText, kTexts);
   if (texts.empty()) return Status(StatusCode::kInvalidArgument, "there is no text").at("port 'text'");
-  Result<std::vector<float>> vectors = encode_texts(request, execution, texts);
+  Result<Encoder> encoder = begin_encoding(execution);
+  if (!encoder.ok()) return encoder.status();
+  Result<std::vector<float>> vectors = encode_texts(*encoder, request, texts);
   if (!vectors.ok()) return vectors.status();
   const int64_t shape[] = {static_cast<int64_t>(texts.size()), width()};
   Result<sdk::NewTensor> tensor = host_.allocate_tensor(

@@ -11,21 +11,20 @@ namespace weft::vision {
 namespace {
 
 // Rows that a pass has at most: enough for the products to be as fast as they get.
-constexpr int64_t kPassTokens = 4096;
+constexpr int64_t kPassTokens = 4096, kDevicePassTokens = 8192;
 
 int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// The parts of a pass over pictures: what the network reads and writes, then its own memory.
+// The host's memory of a pass over pictures: what the network reads and writes.
 struct PictureParts {
-  int64_t pixels, hidden, network;
+  int64_t pixels, hidden;
 
-  PictureParts(const VisionModel& model, int64_t n, uint32_t n_threads) {
+  PictureParts(const VisionModel& model, int64_t n) {
     const VisionTransformerConfig& c = model.network().config();
     pixels = aligned(n * c.picture_values() * 4);
     hidden = aligned(n * c.n_tokens() * c.width * 4);
-    network = model.network().workspace_bytes(n, n_threads);
   }
-  int64_t bytes() const { return pixels + hidden + network; }
+  int64_t bytes() const { return pixels + hidden; }
 };
 
 struct Place {
@@ -45,23 +44,22 @@ std::vector<Place> places_of(std::span<PictureJob* const> jobs) {
   return places;
 }
 
+}  // namespace
+
 // One pass over pictures of any jobs.
-class Pass {
+class Encoder::Pass {
  public:
-  Pass(const VisionModel& model, std::span<const Place> places, std::span<std::byte> workspace,
-       Executor executor)
-      : model_(model), places_(places), executor_(executor) {
+  Pass(Encoder& encoder, std::span<const Place> places)
+      : encoder_(encoder), model_(*encoder.model_), places_(places) {
     const auto n = static_cast<int64_t>(places.size());
-    const PictureParts parts(model, n, executor.max_threads());
-    pixels_ = reinterpret_cast<float*>(workspace.data());
-    hidden_ = reinterpret_cast<float*>(workspace.data() + parts.pixels);
-    network_workspace_ = workspace.subspan(static_cast<size_t>(parts.pixels + parts.hidden));
+    pixels_ = reinterpret_cast<float*>(encoder.pictures_.data());
+    hidden_ = reinterpret_cast<float*>(encoder.pictures_.data() + PictureParts(model_, n).pixels);
     for (const Place& place : places) {
-      grids_.push_back(model.grid_of(place.picture->shape()));
-      starts_.push_back(starts_.back() + model.network().config().n_class_tokens() + grids_.back().count());
+      grids_.push_back(model_.grid_of(place.picture->shape()));
+      starts_.push_back(starts_.back() + model_.network().config().n_class_tokens() + grids_.back().count());
     }
-    pooled_.resize(static_cast<size_t>(n * model.width()));
-    classes_.resize(static_cast<size_t>(n * model.network().config().n_classes));
+    pooled_.resize(static_cast<size_t>(n * model_.width()));
+    classes_.resize(static_cast<size_t>(n * model_.network().config().n_classes));
   }
 
   Status run() {
@@ -79,15 +77,17 @@ class Pass {
 
  private:
   Status forward(const VisionTransformerOutputs& outputs, const StopRequest& stop) const {
-    const VisionTransformerConfig& c = model_.network().config();
+    const VisionTransformer& network = model_.network();
+    const VisionTransformerConfig& c = network.config();
     if (c.keeps_shapes())
-      return model_.network().forward_patches(
+      return network.forward_patches(
           {TensorView::contiguous(pixels_, DType::kF32, {starts_.back(), c.patch_values()}), grids_, starts_},
-          outputs, network_workspace_, executor_, stop);
-    const auto n = static_cast<int64_t>(places_.size());
-    return model_.network().forward(
-        TensorView::contiguous(pixels_, DType::kF32, {n, c.image_size, c.image_size, 3}), outputs,
-        network_workspace_, executor_, stop);
+          outputs, encoder_.workspace_, encoder_.executor_, stop);
+    const TensorView pictures = TensorView::contiguous(
+        pixels_, DType::kF32, {static_cast<int64_t>(places_.size()), c.image_size, c.image_size, 3});
+    return encoder_.passes_
+               ? network.forward_on(*encoder_.passes_, pictures, outputs, encoder_.workspace_, stop)
+               : network.forward(pictures, outputs, encoder_.workspace_, encoder_.executor_, stop);
   }
 
   bool wanted() const {
@@ -101,7 +101,7 @@ class Pass {
                                          : static_cast<int64_t>(i) * c.picture_values());
     };
     std::atomic<bool> no_memory{false};
-    executor_.parallel_for(static_cast<int64_t>(places_.size()), 1, [&](int64_t begin, int64_t end) {
+    encoder_.executor_.parallel_for(static_cast<int64_t>(places_.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const Place& place = places_[static_cast<size_t>(i)];
         try {
@@ -134,33 +134,61 @@ class Pass {
     }
   }
 
+  Encoder& encoder_;
   const VisionModel& model_;
   std::span<const Place> places_;
-  Executor executor_;
   std::vector<PatchGrid> grids_;       // of each picture
   std::vector<int64_t> starts_ = {0};  // [pictures + 1]: a picture's first token
   float *pixels_, *hidden_;
   std::vector<float> pooled_, classes_;
-  std::span<std::byte> network_workspace_;
 };
 
-}  // namespace
-
 EncodingLimits EncodingLimits::of(const VisionModel& model, int64_t n_pictures) {
+  const int64_t rows = model.device() != nullptr ? kDevicePassTokens : kPassTokens;
   EncodingLimits limits;
-  limits.pictures = std::clamp<int64_t>(kPassTokens / model.network().config().n_tokens(), 1, 64);
+  limits.pictures = std::clamp<int64_t>(rows / model.network().config().n_tokens(), 1, 64);
   if (n_pictures >= 0) limits.pictures = std::clamp<int64_t>(n_pictures, 1, limits.pictures);
-  if (model.texts())
-    limits.texts = std::max<int64_t>(1, kPassTokens / model.texts()->network.config().n_positions);
+  if (model.texts()) limits.texts = std::max<int64_t>(1, rows / model.texts()->network.config().n_positions);
   return limits;
 }
 
-uint64_t workspace_bytes(const VisionModel& model, const EncodingLimits& limits, uint32_t n_threads) {
-  int64_t bytes = PictureParts(model, limits.pictures, n_threads).bytes();
-  if (const TextTower* tower = model.texts())
-    bytes = std::max(
-        bytes, tower->network.workspace_bytes(limits.texts, tower->network.config().n_positions, n_threads));
-  return static_cast<uint64_t>(bytes);
+void Encoder::plan(const VisionModel& model, const EncodingLimits& limits, const sdk::Host& host,
+                   const sdk::Plan& plan) {
+  const VisionTransformer& network = model.network();
+  const TextTower* tower = model.texts();
+  const uint32_t n_threads = host.executor().max_threads();
+  int64_t of_pictures, of_texts = 0;
+  if (model.device() != nullptr) {
+    plan.set_device(model.device()->id);
+    of_pictures = network.device_workspace_bytes(limits.pictures);
+    if (tower)
+      of_texts = tower->network.device_workspace_bytes(limits.texts, tower->network.config().n_positions);
+  } else {
+    of_pictures =
+        PictureParts(model, limits.pictures).bytes() + network.workspace_bytes(limits.pictures, n_threads);
+    if (tower)
+      of_texts = tower->network.workspace_bytes(limits.texts, tower->network.config().n_positions, n_threads);
+  }
+  plan.set_workspace_bytes(static_cast<uint64_t>(std::max(of_pictures, of_texts)));
+}
+
+Result<Encoder> Encoder::begin(const VisionModel& model, const EncodingLimits& limits, const sdk::Host& host,
+                               const sdk::Execution& execution) {
+  Encoder encoder(model, limits, host.executor());
+  encoder.text_workspace_ = {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()};
+  const auto own = static_cast<size_t>(PictureParts(model, limits.pictures).bytes());
+  if (model.device() == nullptr) {
+    encoder.pictures_ = encoder.text_workspace_.first(own);
+    encoder.workspace_ = encoder.text_workspace_.subspan(own);
+    return encoder;
+  }
+  Result<sdk::Buffer> memory = host.allocate(own, execution.stream(), "host workspace");
+  if (!memory.ok()) return memory.status();
+  encoder.pictures_ = {static_cast<std::byte*>(memory->data()), own};
+  encoder.workspace_ = encoder.text_workspace_;
+  encoder.host_memory_ = *std::move(memory);
+  encoder.passes_.emplace(model.device()->stream(host, execution.stream()));
+  return encoder;
 }
 
 int64_t PictureJob::count() const {
@@ -169,19 +197,18 @@ int64_t PictureJob::count() const {
   return count;
 }
 
-Status encode_pictures(const VisionModel& model, const EncodingLimits& limits,
-                       std::span<PictureJob* const> jobs, std::span<std::byte> workspace, Executor executor) {
+Status Encoder::encode_pictures(std::span<PictureJob* const> jobs) {
   const std::vector<Place> places = places_of(jobs);
   std::vector<Place> pass;
   for (size_t next = 0; next < places.size();) {
     pass.clear();
-    for (; next < places.size() && static_cast<int64_t>(pass.size()) < limits.pictures; ++next) {
+    for (; next < places.size() && static_cast<int64_t>(pass.size()) < limits_.pictures; ++next) {
       PictureJob& job = *places[next].job;
       if (job.status.ok() && job.cancelled()) job.status = Status(StatusCode::kCancelled, "cancelled");
       if (job.status.ok()) pass.push_back(places[next]);
     }
     if (pass.empty()) break;
-    Status status = Pass(model, pass, workspace, executor).run();
+    Status status = Pass(*this, pass).run();
     if (!status.ok() && status.code() != StatusCode::kCancelled) return status;
     for (const Place& place : pass) {
       PictureJob& job = *place.job;
@@ -192,11 +219,17 @@ Status encode_pictures(const VisionModel& model, const EncodingLimits& limits,
   return {};
 }
 
-Result<TextVectors> encode_texts(const VisionModel& model, const EncodingLimits& limits,
-                                 std::span<const std::string> texts, std::span<std::byte> workspace,
-                                 Executor executor, const std::function<bool()>& cancelled) {
-  const TextTower& tower = *model.texts();
-  const int64_t width = model.width();
+Status Encoder::encode(const ClipTextInputs& inputs, const ClipTextOutputs& outputs,
+                       const StopRequest& stop) {
+  const ClipText& network = model_->texts()->network;
+  return passes_ ? network.forward_on(*passes_, inputs, outputs, text_workspace_, stop)
+                 : network.forward(inputs, outputs, text_workspace_, executor_, stop);
+}
+
+Result<TextVectors> Encoder::encode_texts(std::span<const std::string> texts,
+                                          const std::function<bool()>& cancelled) {
+  const TextTower& tower = *model_->texts();
+  const int64_t width = model_->width();
   TextVectors out;
   out.values.resize(texts.size() * static_cast<size_t>(width));
   // Texts of one length go together: nothing is padded.
@@ -211,15 +244,14 @@ Result<TextVectors> encode_texts(const VisionModel& model, const EncodingLimits&
   };
   const StopRequest stop{is_cancelled, const_cast<void*>(static_cast<const void*>(&cancelled))};
   for (const auto& [length, group] : by_length)
-    for (size_t begin = 0; begin < group.size(); begin += static_cast<size_t>(limits.texts)) {
-      const size_t n = std::min(group.size() - begin, static_cast<size_t>(limits.texts));
+    for (size_t begin = 0; begin < group.size(); begin += static_cast<size_t>(limits_.texts)) {
+      const size_t n = std::min(group.size() - begin, static_cast<size_t>(limits_.texts));
       std::vector<TokenId> tokens;
       for (size_t i = begin; i < begin + n; ++i)
         tokens.insert(tokens.end(), group[i].second.begin(), group[i].second.end());
       std::vector<float> pooled(n * static_cast<size_t>(width));
-      Status status =
-          tower.network.forward({.tokens = tokens, .n_sequences = static_cast<int64_t>(n)},
-                                {.hidden = nullptr, .pooled = pooled.data()}, workspace, executor, stop);
+      Status status = encode({.tokens = tokens, .n_sequences = static_cast<int64_t>(n)},
+                             {.hidden = nullptr, .pooled = pooled.data()}, stop);
       if (!status.ok()) return status;
       for (size_t i = 0; i < n; ++i)
         std::copy_n(pooled.data() + i * static_cast<size_t>(width), width,

@@ -46,18 +46,20 @@ void EncodingNode::plan_encoding(const sdk::Specs& inputs, const sdk::Plan& plan
   const int64_t each = pictures_bound(inputs);
   const bool known = each != WEFT_UNBOUNDED && max_requests_ > 0;
   limits_ = EncodingLimits::of(model_, known ? each * int64_t{max_requests_} : -1);
-  plan.set_workspace_bytes(workspace_bytes(model_, limits_, host_.executor().max_threads()));
+  Encoder::plan(model_, limits_, host_, plan);
   plan.set_max_batch(std::numeric_limits<uint32_t>::max());  // they are taken in turns
   plan.set_useful_batch(static_cast<uint32_t>(std::clamp<int64_t>(limits_.pictures, 1, 16)));
 }
 
 Status EncodingNode::encode(std::span<sdk::Request> requests, const sdk::Execution& execution,
                             const Step& answer, const Step& begin) const {
+  Result<Encoder> encoder = begin_encoding(execution);
+  if (!encoder.ok()) return encoder.status();
   std::list<EncodedRequest> encoded;
   std::vector<PictureJob*> jobs;
   jobs.reserve(requests.size());
   for (sdk::Request& request : requests) {
-    EncodedRequest& one = encoded.emplace_back(EncodedRequest{request, {}, {}, {}});
+    EncodedRequest& one = encoded.emplace_back(EncodedRequest{request, *encoder, {}, {}, {}});
     const Status status = sdk::guarded([&]() -> Status {
       PictureJob& job = one.pictures;
       Status read = append_pictures(request.input(kImage), "image", &job.pictures);
@@ -77,7 +79,7 @@ Status EncodingNode::encode(std::span<sdk::Request> requests, const sdk::Executi
     request.complete(status);
     encoded.pop_back();
   }
-  const Status status = encode_pictures(model_, limits_, jobs, workspace(execution), host_.executor());
+  const Status status = encoder->encode_pictures(jobs);
   for (EncodedRequest& one : encoded) {
     const Status& own = status.ok() ? one.pictures.status : status;
     one.request.complete(own.ok() ? sdk::guarded([&] { return answer(one); }) : own);
@@ -85,12 +87,9 @@ Status EncodingNode::encode(std::span<sdk::Request> requests, const sdk::Executi
   return {};
 }
 
-Result<std::vector<float>> EncodingNode::encode_texts(const sdk::Request& request,
-                                                      const sdk::Execution& execution,
+Result<std::vector<float>> EncodingNode::encode_texts(Encoder& encoder, const sdk::Request& request,
                                                       std::span<const std::string> texts) const {
-  Result<TextVectors> vectors =
-      vision::encode_texts(model_, limits_, texts, workspace(execution), host_.executor(),
-                           [&request] { return request.cancelled(); });
+  Result<TextVectors> vectors = encoder.encode_texts(texts, [&request] { return request.cancelled(); });
   if (!vectors.ok()) return vectors.status();
   if (vectors->n_cut > 0)
     host_.log(WEFT_LOG_WARNING, "'" + name_ + "': the model reads " +

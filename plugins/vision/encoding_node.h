@@ -50,6 +50,7 @@ Status set_list(const sdk::Request& request, size_t port, const char* type, size
 
 struct EncodedRequest {
   sdk::Request& request;
+  Encoder& encoder;
   PictureJob pictures;
   std::vector<float> vectors;  // [pictures, width]
   sdk::NewTensor tensor;       // where a node writes what it gives out, instead of vectors
@@ -75,11 +76,11 @@ class EncodingNode {
   Status encode(std::span<sdk::Request> requests, const sdk::Execution& execution, const Step& answer,
                 const Step& begin = {}) const;
   /// [texts, width]. Warns of texts that were cut.
-  Result<std::vector<float>> encode_texts(const sdk::Request& request, const sdk::Execution& execution,
+  Result<std::vector<float>> encode_texts(Encoder& encoder, const sdk::Request& request,
                                           std::span<const std::string> texts) const;
-
-  std::span<std::byte> workspace(const sdk::Execution& execution) const {
-    return {static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()};
+  /// Of an execute, with the node's limits.
+  Result<Encoder> begin_encoding(const sdk::Execution& execution) const {
+    return Encoder::begin(model_, limits_, host_, execution);
   }
   int64_t width() const { return model_.width(); }
   /// What the model makes of a cosine. Precondition: it has a text encoder.

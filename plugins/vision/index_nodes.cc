@@ -129,7 +129,7 @@ IndexNode::IndexNode(const sdk::NodeConfig& config)
 
 Status IndexNode::prepare(sdk::Specs, sdk::Plan plan) {
   limits_ = EncodingLimits::of(model_, -1);
-  plan.set_workspace_bytes(workspace_bytes(model_, limits_, host_.executor().max_threads()));
+  Encoder::plan(model_, limits_, host_, plan);
   plan.set_output(kIndexPath, sdk::bytes_spec(kLongestPath));
   plan.set_output(kCount, sdk::spec(WEFT_KIND_INT));
   plan.set_output(kSkipped, sdk::list_spec(WEFT_UNBOUNDED, WEFT_UNBOUNDED));
@@ -144,11 +144,13 @@ Status IndexNode::run(sdk::Request& request, const sdk::Execution& execution) {
   if (!file.ok()) return file.status();
   const Result<std::vector<std::string>> names = picture_files(*folder);
   if (!names.ok()) return names.status();
+  Result<Encoder> encoder = begin_encoding(execution);
+  if (!encoder.ok()) return encoder.status();
   Made made;
   const auto step = static_cast<size_t>(limits_.pictures);
   for (size_t begin = 0; begin < names->size(); begin += step) {
     const std::span<const std::string> some = std::span(*names).subspan(begin);
-    Status status = encode_some(request, execution, some.first(std::min(step, some.size())), *folder, made);
+    Status status = encode_some(request, *encoder, some.first(std::min(step, some.size())), *folder, made);
     if (!status.ok()) return status;
     request.progress(static_cast<int64_t>(std::min(begin + step, names->size())),
                      static_cast<int64_t>(names->size()), "pictures");
@@ -190,9 +192,8 @@ Status IndexNode::decode(const sdk::Request& request, const std::string& path, D
   return status.ok() ? status : std::move(status).at(path);
 }
 
-Status IndexNode::encode_some(sdk::Request& request, const sdk::Execution& execution,
-                              std::span<const std::string> names, const std::string& folder,
-                              Made& made) const {
+Status IndexNode::encode_some(sdk::Request& request, Encoder& encoder, std::span<const std::string> names,
+                              const std::string& folder, Made& made) const {
   std::vector<std::string> paths;
   for (const std::string& name : names) {
     Result<std::string> path = request.resolve_input((fs::path(folder) / name).string());
@@ -222,7 +223,7 @@ Status IndexNode::encode_some(sdk::Request& request, const sdk::Execution& execu
     std::vector<float> vectors(job.pictures.size() * static_cast<size_t>(width()));
     job.pooled = vectors.data();
     PictureJob* const jobs[] = {&job};
-    Status status = encode_pictures(model_, limits_, jobs, workspace(execution), host_.executor());
+    Status status = encoder.encode_pictures(jobs);
     if (!status.ok()) return status;
     if (!job.status.ok()) return job.status;
     for (size_t i = 0; i < job.pictures.size(); ++i)
@@ -241,7 +242,7 @@ Result<std::unique_ptr<SearchNode>> SearchNode::create(const sdk::NodeConfig& co
 
 Status SearchNode::prepare(sdk::Specs, sdk::Plan plan) {
   limits_ = EncodingLimits::of(model_, 1);
-  plan.set_workspace_bytes(workspace_bytes(model_, limits_, host_.executor().max_threads()));
+  Encoder::plan(model_, limits_, host_, plan);
   plan.set_output(kBest, sdk::bytes_spec(kLongestPath));
   plan.set_output(kPaths, sdk::list_spec(most_, kLongestPath));
   plan.set_output(kScores, sdk::list_spec(most_, WEFT_UNBOUNDED));
@@ -256,12 +257,14 @@ Result<std::vector<float>> SearchNode::query_vector(sdk::Request& request,
         .at("'" + name_ + "', ports 'image' and 'text'")
         .expected("one of them")
         .got(image ? "both" : "none");
+  Result<Encoder> encoder = begin_encoding(execution);
+  if (!encoder.ok()) return encoder.status();
   std::vector<float> vector;
   if (text) {
     if (model_.texts() == nullptr)
       return Status(StatusCode::kUnsupported, "this model has no encoder of texts").at(model_.path());
     const std::string one[] = {std::string(text.as_text())};
-    Result<std::vector<float>> made = encode_texts(request, execution, one);
+    Result<std::vector<float>> made = encode_texts(*encoder, request, one);
     if (!made.ok()) return made;
     vector = *std::move(made);
   } else {
@@ -276,7 +279,7 @@ Result<std::vector<float>> SearchNode::query_vector(sdk::Request& request,
     job.pooled = vector.data();
     job.cancelled = [&request] { return request.cancelled(); };
     PictureJob* const jobs[] = {&job};
-    Status status = encode_pictures(model_, limits_, jobs, workspace(execution), host_.executor());
+    Status status = encoder->encode_pictures(jobs);
     if (status.ok()) status = job.status;
     if (!status.ok()) return status;
   }

@@ -18,8 +18,8 @@ class IndexNode : public EncodingNode {
  private:
   struct Decoded;
   struct Made;
-  Status encode_some(sdk::Request& request, const sdk::Execution& execution,
-                     std::span<const std::string> names, const std::string& folder, Made& made) const;
+  Status encode_some(sdk::Request& request, Encoder& encoder, std::span<const std::string> names,
+                     const std::string& folder, Made& made) const;
   Status decode(const sdk::Request& request, const std::string& path, Decoded& out) const;
 
   static constexpr int64_t kUsualGroups = -1;

@@ -166,7 +166,7 @@ Status SimilarityNode::execute(std::span<sdk::Request> requests, const sdk::Exec
     const std::vector<std::string> texts = texts_of(one.request, kText, kTexts);
     if (texts.empty()) return nothing_to("compare with", "texts");
     const auto vectors =
-        shared.get(texts, [&](const auto& all) { return encode_texts(one.request, execution, all); });
+        shared.get(texts, [&](const auto& all) { return encode_texts(one.encoder, one.request, all); });
     if (!vectors.ok()) return vectors.status();
     const int64_t n = one.pictures.count(), m = static_cast<int64_t>(texts.size());
     Result<sdk::NewTensor> cosines = new_matrix(one.request, execution, n, m, "similarity");
@@ -220,8 +220,7 @@ Status ClassifyNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
 }
 
 // The mean direction of a label's texts.
-Result<std::vector<float>> ClassifyNode::label_vectors(const sdk::Request& request,
-                                                       const sdk::Execution& execution,
+Result<std::vector<float>> ClassifyNode::label_vectors(EncodedRequest& one,
                                                        const std::vector<std::string>& labels) const {
   std::vector<std::string> texts;
   for (const std::string& label : labels)
@@ -233,7 +232,7 @@ Result<std::vector<float>> ClassifyNode::label_vectors(const sdk::Request& reque
         at = next + 2;
       }
     }
-  Result<std::vector<float>> vectors = encode_texts(request, execution, texts);
+  Result<std::vector<float>> vectors = encode_texts(one.encoder, one.request, texts);
   if (!vectors.ok()) return vectors;
   std::vector<float> means(labels.size() * static_cast<size_t>(width()));
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -267,8 +266,7 @@ Status ClassifyNode::execute(std::span<sdk::Request> requests, const sdk::Execut
       return Status(StatusCode::kUnsupported, "this model reads no labels; it has classes of its own")
           .at(model_.path())
           .expected(std::to_string(n_classes) + " classes and no labels");
-    const auto vectors =
-        shared.get(labels, [&](const auto& all) { return label_vectors(one.request, execution, all); });
+    const auto vectors = shared.get(labels, [&](const auto& all) { return label_vectors(one, all); });
     if (!vectors.ok()) return vectors.status();
     std::vector<double> logits;
     for (int64_t i = 0; i < one.pictures.count(); ++i)
@@ -341,7 +339,7 @@ Status RankNode::execute(std::span<sdk::Request> requests, const sdk::Execution&
     const std::vector<Place> places = places_of(one.pictures.pictures);
     if (places.empty()) return nothing_to("rank", "images");
     const auto vector = shared.get(texts_of(request, kText, kNoPort),
-                                   [&](const auto& all) { return encode_texts(request, execution, all); });
+                                   [&](const auto& all) { return encode_texts(one.encoder, request, all); });
     if (!vector.ok()) return vector.status();
     std::vector<double> scores(places.size());
     for (size_t i = 0; i < scores.size(); ++i)

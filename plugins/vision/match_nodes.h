@@ -27,8 +27,7 @@ class ClassifyNode : public EncodingNode {
   Status execute(std::span<sdk::Request> requests, const sdk::Execution& execution);
 
  private:
-  Result<std::vector<float>> label_vectors(const sdk::Request& request, const sdk::Execution& execution,
-                                           const std::vector<std::string>& labels) const;
+  Result<std::vector<float>> label_vectors(EncodedRequest& one, const std::vector<std::string>& labels) const;
   Status answer_with(EncodedRequest& one, const sdk::Execution& execution,
                      const std::vector<std::string>& labels, std::span<const double> logits) const;
 

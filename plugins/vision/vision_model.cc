@@ -1,5 +1,6 @@
 #include "plugins/vision/vision_model.h"
 
+#include <weft/sdk/device.h>
 #include <weft/sdk/measure.h>
 
 #include <utility>
@@ -12,12 +13,14 @@
 namespace weft::vision {
 namespace {
 
-constexpr weft_parameter kParameters[] = {sdk::parameter(
-    {.name = "precision",
-     .type = "choice",
-     .default_json = "\"auto\"",
-     .choices = kPrecisions,
-     .help = "What the networks compute in. auto: bf16 where the processor multiplies it, else f32."})};
+constexpr weft_parameter kParameters[] = {
+    kDeviceParameter,
+    sdk::parameter({.name = "precision",
+                    .type = "choice",
+                    .default_json = "\"auto\"",
+                    .choices = kPrecisions,
+                    .help = "What the networks compute in. auto: bf16 on devices and where the processor "
+                            "multiplies it, else f32."})};
 
 }  // namespace
 
@@ -28,8 +31,14 @@ Result<std::unique_ptr<VisionModel>> VisionModel::open(const sdk::ModelSource& s
   Result<WeightFile> file = WeightFile::open(model->path_);
   if (!file.ok()) return file.status();
   model->file_.emplace(*std::move(file));
-  const DType compute = compute_type(source.parameters().get_text("precision"));
+  Result<std::optional<ModelDevice>> device = ModelDevice::open(source.parameters());
+  if (!device.ok()) return device.status();
+  model->device_ = *std::move(device);
+  const DType compute = compute_type(source.parameters().get_text("precision"),
+                                     model->device_ ? ComputePlace::kDevice : ComputePlace::kHost);
   if (Status status = model->open_pictures(compute); !status.ok()) return status;
+  if (model->device_ && model->network().config().keeps_shapes())
+    return model->device_->lacks("pictures that keep their shapes").at("model parameter 'device'");
   if (Status status = model->read_classes(); !status.ok()) return status;
   Result<std::optional<TextTower>> texts = TextTower::open(*model->file_, compute);
   if (!texts.ok()) return texts.status();
@@ -102,30 +111,59 @@ PatchGrid VisionModel::grid_of(const ImageShape& picture) const {
 }
 
 Result<weft_model_estimate> VisionModel::estimate() const {
-  int64_t resident = network_->packed_weights_bytes(), mapped = 0;
-  if (texts_) {
-    resident += texts_->network.packed_weights_bytes();
-    mapped += texts_->network.mapped_bytes();
-  }
-  return sdk::model_estimate(static_cast<uint64_t>(resident), static_cast<uint64_t>(mapped));
+  const int64_t mapped = texts_ ? texts_->network.mapped_bytes() : 0;
+  return sdk::model_estimate(static_cast<uint64_t>(weights_bytes()), static_cast<uint64_t>(mapped),
+                             device_ ? device_->id : sdk::kCpu);
 }
 
-Status VisionModel::load(weft_stream* /*stream*/) {
+int64_t VisionModel::weights_bytes() const {
+  const auto of = [this](const auto& network) {
+    return device_ ? network.device_weights_bytes() : network.packed_weights_bytes();
+  };
+  return of(*network_) + (texts_ ? of(texts_->network) : 0);
+}
+
+Status VisionModel::load(weft_stream* stream) {
   const sdk::Stopwatch watch;
+  Status loaded = device_ ? load_on_device(stream) : load_on_cpu();
+  if (!loaded.ok()) return std::move(loaded).at(path_);
+  file_->drop_all_pages();  // packed or uploaded; rows of embeddings are read as they are wanted
+  load_seconds_ = watch.seconds();
+  return {};
+}
+
+// One buffer of the host's, whose parts are the networks'.
+Status VisionModel::load_on_device(weft_stream* stream) {
+  Result<sdk::Buffer> memory =
+      host_.allocate(static_cast<uint64_t>(weights_bytes()), stream, "weights", device_->id);
+  if (!memory.ok()) return memory.status();
+  const DeviceStream own = device_->stream(host_, stream);
+  auto* at = static_cast<std::byte*>(memory->data());
+  const auto load = [&](auto& network) {
+    const auto bytes = static_cast<uint64_t>(network.device_weights_bytes());
+    DeviceBuffer part = DeviceBuffer::borrow(at, bytes);
+    at += bytes;
+    return network.load_on(own, host_.executor(), {}, std::move(part));
+  };
+  Status loaded = load(*network_);
+  if (loaded.ok() && texts_) loaded = load(texts_->network);
+  if (loaded.ok()) device_weights_ = *std::move(memory);
+  return loaded;
+}
+
+Status VisionModel::load_on_cpu() {
   store_ = packed_weight_store(host_, weights_key_);
   Status loaded = network_->load(*store_, weights_key_ + ".vision", host_.executor());
   if (loaded.ok() && texts_)
     loaded = texts_->network.load(*store_, weights_key_ + ".vision_text", host_.executor());
-  if (!loaded.ok()) return std::move(loaded).at(path_);
-  file_->drop_all_pages();  // packed; rows of embeddings are read as they are wanted
-  load_seconds_ = watch.seconds();
-  return {};
+  return loaded;
 }
 
 void VisionModel::evict() {
   network_->unload();
   if (texts_) texts_->network.unload();
   store_.reset();
+  device_weights_ = {};
 }
 
 }  // namespace weft::vision

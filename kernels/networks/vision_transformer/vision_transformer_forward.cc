@@ -68,8 +68,7 @@ class Walker {
       pass_.layer_norm(s_.last_norm, x_, x_);
       pass_.barrier();
     }
-    if (!out_ || out_->hidden)
-      pass_.copy_result(x_, of_host(out_ ? out_->hidden : nullptr, rows_, c_.width));
+    if (!out_ || out_->hidden) pass_.copy_result(x_, of_host(out_ ? out_->hidden : nullptr, rows_, c_.width));
     if (!out_ || out_->pooled) {
       if (c_.pooling == PicturePooling::kAttention) pool_by_attention();
       if (c_.pooling == PicturePooling::kClassToken) pool_class_token();
