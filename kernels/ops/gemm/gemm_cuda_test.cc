@@ -156,7 +156,7 @@ TEST(GemmCuda, GivesLargePlainProductsToALibrary) {
   EXPECT_FALSE(goes_to_library(g));
   g = large, g.m = 16, g.n = 65536;  // few rows read weights
   EXPECT_FALSE(goes_to_library(g));
-  g = large, g.m = 128;  // little work
+  g = large, g.m = 64, g.n = 320;  // little work
   EXPECT_FALSE(goes_to_library(g));
   g = large, g.c_stride = 642;  // a row begins where no 16 bytes do
   EXPECT_FALSE(goes_to_library(g));
