@@ -12,11 +12,13 @@ namespace {
 
 class Tiles {
  public:
-  explicit WEFT_TILE_FN Tiles(const TileShapes& shapes) { __asm__ volatile("ldtilecfg %0" ::"m"(shapes)); }
+  explicit WEFT_TILE_FN Tiles(const TileShapes& shapes) { reshape(shapes); }
   WEFT_TILE_FN ~Tiles() { __asm__ volatile("tilerelease" ::: "memory"); }
   Tiles(const Tiles&) = delete;
   Tiles& operator=(const Tiles&) = delete;
 
+  /// Other shapes. What the tiles held is lost. Takes as long as many products, and waits for stores before it.
+  WEFT_TILE_FN void reshape(const TileShapes& shapes) { __asm__ volatile("ldtilecfg %0" ::"m"(shapes)); }
   /// All bytes of the tile become 0.
   template <int kTile>
   WEFT_TILE_FN void zero() {

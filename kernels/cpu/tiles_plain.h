@@ -12,6 +12,10 @@ class Tiles {
   Tiles(const Tiles&) = delete;
   Tiles& operator=(const Tiles&) = delete;
 
+  void reshape(const TileShapes& shapes) {
+    shapes_ = shapes;
+    __builtin_memset(bytes_, 0, sizeof(bytes_));
+  }
   template <int kTile>
   void zero() {
     __builtin_memset(bytes_[kTile], 0, sizeof(bytes_[kTile]));

@@ -180,28 +180,40 @@ void multiply(const PanelTask& task) {
   for (; group < task.n_groups; ++group) multiply_strip<Product, 1>(task, group);
 }
 
-/// Two by two tiles of C: 32 rows and 2 groups, or what there is of them.
+/// How many rows and groups two by two tiles of C have: 32 and 2, or what there is of them.
+struct TileExtent {
+  int rows[2] = {0, 0};  // of the upper and the lower tile; the lower one may have none
+  int groups = 0;        // 1 or 2
+
+  bool operator==(const TileExtent& other) const {
+    return rows[0] == other.rows[0] && rows[1] == other.rows[1] && groups == other.groups;
+  }
+  /// Tiles 0 to 3: C; 4 and 5: rows of A; 6 and 7: groups of weights.
+  TileShapes shapes() const {
+    constexpr int kRowBytes = kMostTileRowBytes, kSteps = kMostTileRows;
+    TileShapes shapes;
+    for (int row = 0; row < 2; ++row) {
+      if (rows[row] == 0) continue;
+      shapes.set(4 + row, rows[row], kRowBytes);
+      for (int g = 0; g < groups; ++g) shapes.set(2 * row + g, rows[row], kRowBytes);
+    }
+    for (int g = 0; g < groups; ++g) shapes.set(6 + g, kSteps, kRowBytes);
+    return shapes;
+  }
+};
+
 struct TileBlock {
   const uint8_t* a;
   const uint8_t* w;
   float* sums;
-  int rows[2];  // of the upper and the lower tile; the lower one may have none
-  int groups;   // 1 or 2
+  TileExtent extent;
 };
 
-void multiply_tile_block(const PanelTask& task, const TileBlock& b) {
+void multiply_tile_block(const PanelTask& task, const TileBlock& b, Tiles& tiles) {
   constexpr int kRowBytes = kMostTileRowBytes, kSteps = kMostTileRows;
-  TileShapes shapes;
-  for (int row = 0; row < 2; ++row) {
-    if (b.rows[row] == 0) continue;
-    shapes.set(4 + row, b.rows[row], kRowBytes);
-    for (int g = 0; g < b.groups; ++g) shapes.set(2 * row + g, b.rows[row], kRowBytes);
-  }
-  for (int g = 0; g < b.groups; ++g) shapes.set(6 + g, kSteps, kRowBytes);
-  Tiles tiles(shapes);
-  const bool lower = b.rows[1] != 0, second = b.groups == 2;
+  const bool lower = b.extent.rows[1] != 0, second = b.extent.groups == 2;
   const int64_t sums_bytes = task.sums_stride * 4;
-  const int64_t lower_rows = b.rows[0];
+  const int64_t lower_rows = b.extent.rows[0];
   float* lower_sums = b.sums + lower_rows * task.sums_stride;
   if (task.start == PanelStart::kZero) {
     tiles.zero<0>();
@@ -241,6 +253,8 @@ void multiply_tile_block(const PanelTask& task, const TileBlock& b) {
 }
 
 void multiply_bf16_tiles(const PanelTask& task) {
+  TileExtent extent;  // that the tiles have now
+  Tiles tiles(extent.shapes());
   for (int64_t group = 0; group < task.n_groups; group += 2) {
     for (int64_t run = 0; run < task.n_runs; ++run) {
       for (int64_t row = 0; row < task.run_rows; row += 2 * kMostTileRows) {
@@ -249,13 +263,17 @@ void multiply_bf16_tiles(const PanelTask& task) {
         block.a = task.a + task.run_offsets[run] + row * task.row_stride;
         block.w = task.w + group * task.group_bytes;
         block.sums = task.sums + (run * task.run_rows + row) * task.sums_stride + group * kLanes;
-        block.rows[0] = static_cast<int>(rows < kMostTileRows ? rows : kMostTileRows);
-        const int64_t rest = rows - block.rows[0];
-        block.rows[1] = static_cast<int>(rest < kMostTileRows ? rest : kMostTileRows);
-        block.groups = task.n_groups - group < 2 ? 1 : 2;
-        multiply_tile_block(task, block);
+        block.extent.rows[0] = static_cast<int>(rows < kMostTileRows ? rows : kMostTileRows);
+        const int64_t rest = rows - block.extent.rows[0];
+        block.extent.rows[1] = static_cast<int>(rest < kMostTileRows ? rest : kMostTileRows);
+        block.extent.groups = task.n_groups - group < 2 ? 1 : 2;
+        if (!(block.extent == extent)) {
+          extent = block.extent;
+          tiles.reshape(extent.shapes());
+        }
+        multiply_tile_block(task, block, tiles);
         if (task.output.out != nullptr) {
-          put_out(task, {run, row, block.rows[0] + block.rows[1], group, block.groups}, block.sums,
+          put_out(task, {run, row, extent.rows[0] + extent.rows[1], group, extent.groups}, block.sums,
                   task.sums_stride);
         }
       }
