@@ -16,11 +16,29 @@ if(WEFT_SANITIZE)
   endif()
 endif()
 
+include(WeftPrecompiled)
+
 find_program(WEFT_CCACHE ccache)
 if(WEFT_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${WEFT_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${WEFT_CCACHE})
+  if(WEFT_PRECOMPILED_HEADERS)  # ccache keeps no result that depends on one unless it may overlook its macros and time
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${WEFT_CCACHE})
+  endif()
 endif()
+
+# weft_library_flags(NAME), weft_test_flags(NAME): what the targets of a kind are compiled with besides weft_build_flags.
+function(weft_library_flags name)
+  if(WEFT_FUZZERS)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)  # so that fuzzers see which code they reach
+  endif()
+endfunction()
+function(weft_test_flags name)
+  if(WEFT_SANITIZE)
+    # What is instrumented costs most of its compile time to optimise. What tests call in libraries is optimised all the same.
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
+endfunction()
 
 # weft_library(NAME [SHARED] SOURCES ... [DEPS ...]): a library of this project; static unless SHARED.
 function(weft_library name)
@@ -31,9 +49,8 @@ function(weft_library name)
     add_library(${name} STATIC ${ARG_SOURCES})
   endif()
   target_link_libraries(${name} PUBLIC weft_build_flags ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
-  if(WEFT_FUZZERS)
-    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)  # so that fuzzers see which code they reach
-  endif()
+  weft_library_flags(${name})
+  weft_precompile(${name} library)
 endfunction()
 
 # weft_test(NAME SOURCES ... [DEPS ...] [TIMEOUT s] [LABELS ...]): a GoogleTest program; each case is a ctest case.
@@ -51,10 +68,8 @@ function(weft_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE weft_build_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
-  if(WEFT_SANITIZE)
-    # What is instrumented costs most of its compile time to optimise. What tests call in libraries is optimised all the same.
-    target_compile_options(${name} PRIVATE -O0)
-  endif()
+  weft_test_flags(${name})
+  weft_precompile(${name} test)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" SKIP_REGULAR_EXPRESSION "skipped:"
