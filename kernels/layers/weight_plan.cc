@@ -205,13 +205,15 @@ void WeightPlan::mapped(const std::string& name, std::vector<int64_t> shape, con
   *out = require(name, shape);
 }
 
+bool WeightPlan::reads_as_it_is(const std::string& name, const TableLayer& table) const {
+  return is_plain(table.in_file->tensor->format) && !table.in_file->transposed && !source_.has_delta(name);
+}
+
 void WeightPlan::table(const std::string& name, int64_t rows, int64_t width, TableLayer* out) {
   mapped(name, {rows, width}, &out->in_file);
   if (!out->in_file) return;
-  const WeightFormat format = out->in_file->tensor->format;
-  const bool as_it_is = is_plain(format) && !out->in_file->transposed && !source_.has_delta(name);
-  out->on_device = {
-      .format = as_it_is ? format : WeightFormat::kF32, .data = nullptr, .rows = rows, .width = width};
+  const WeightFormat format = reads_as_it_is(name, *out) ? out->in_file->tensor->format : WeightFormat::kF32;
+  out->on_device = {.format = format, .data = nullptr, .rows = rows, .width = width};
   tables_.emplace_back(name, out);
 }
 

@@ -149,6 +149,8 @@ class WeightPlan {
   Status fill_parts(const Step& step, std::byte* destination, Executor executor) const;
   struct DeviceShape;
   static DeviceShape device_shape(const Step& step);
+  /// Whether a device reads the table's rows as the file has them.
+  bool reads_as_it_is(const std::string& name, const TableLayer& table) const;
   Status load_table_on(const DeviceStream& stream, const std::string& name, TableLayer& table, std::byte* at,
                        Executor executor) const;
   Status fill_for_device(const Step& step, std::byte* destination, Executor executor) const;

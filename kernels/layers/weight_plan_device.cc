@@ -76,8 +76,7 @@ Status WeightPlan::fill_for_device(const Step& step, std::byte* destination, Exe
 Status WeightPlan::load_table_on(const DeviceStream& stream, const std::string& name, TableLayer& table,
                                  std::byte* at, Executor executor) const {
   const SourceTensor& source = *table.in_file;
-  const bool as_it_is =
-      source.tensor->format == table.on_device.format && !source.transposed && !source_.has_delta(name);
+  const bool as_it_is = reads_as_it_is(name, table);
   std::vector<float> values;
   if (!as_it_is) {
     values.resize(static_cast<size_t>(source.count()));

@@ -24,8 +24,8 @@ constexpr weft_parameter kParameters[] = {
          .type = "choice",
          .default_json = "\"auto\"",
          .choices = kPrecisions,
-         .help = "What the networks compute in. auto: bf16 on devices and where the processor multiplies it, "
-                 "else f32."}),
+         .help = "What the networks compute in. auto: bf16 on devices and where the processor multiplies it "
+                 "faster than f32."}),
     sdk::parameter(
         {.name = "residency",
          .type = "choice",

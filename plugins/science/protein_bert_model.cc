@@ -15,7 +15,7 @@ constexpr weft_parameter kParameters[] = {sdk::parameter(
      .type = "choice",
      .default_json = "\"f32\"",
      .choices = kPrecisions,
-     .help = "What the network computes in. auto: bf16 where the processor multiplies it, else f32."})};
+     .help = "What the network computes in. auto: bf16 where the processor multiplies it faster than f32."})};
 
 }  // namespace
 

@@ -27,8 +27,8 @@ constexpr weft_parameter kParameters[] = {
                     .choices = kPrecisions,
                     .help =
                         "What an encoder of texts or pictures computes in. auto: bf16 on devices and where "
-                        "the processor multiplies it, else f32. Decoders compute as their weights are "
-                        "stored."})};
+                        "the processor multiplies it faster than f32. Decoders compute as their "
+                        "weights are stored."})};
 
 Result<std::vector<AdapterSource>> read_adapters(std::string_view json, const std::filesystem::path& folder) {
   constexpr const char* kExpected = "a list of objects with \"path\" and, if wanted, \"scale\"";

@@ -20,7 +20,7 @@ constexpr weft_parameter kParameters[] = {
                     .default_json = "\"auto\"",
                     .choices = kPrecisions,
                     .help = "What the networks compute in. auto: bf16 on devices and where the processor "
-                            "multiplies it, else f32."})};
+                            "multiplies it faster than f32."})};
 
 }  // namespace
 

@@ -2,8 +2,8 @@
 /// there is one, from a Hugging Face folder or one of OpenCLIP's. Which architecture it is, the files tell.
 ///
 /// open() maps the files and reads headers, vocabulary and preprocessing; load() packs the weights, or maps them from the
-/// host's cache; on a device they are uploaded. Ownership: the host's residency owns it; nodes borrow it. Thread safety: const members of a loaded model may
-/// be used by several nodes at once.
+/// host's cache; on a device they are uploaded. Ownership: the host's residency owns it; nodes borrow it. Thread safety:
+/// const members of a loaded model may be used by several nodes at once.
 #ifndef WEFT_PLUGINS_VISION_VISION_MODEL_H
 #define WEFT_PLUGINS_VISION_VISION_MODEL_H
 

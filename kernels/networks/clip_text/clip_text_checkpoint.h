@@ -11,8 +11,8 @@
 
 namespace weft {
 
-/// Of a text encoder's own folder, or of a whole model's (model_type "clip", "siglip" or "siglip2", or OpenCLIP's), whose tower has a projection. Errors:
-/// kUnsupported, kCorruptData: naming file and key.
+/// Of a text encoder's own folder, or of a whole model's (model_type "clip", "siglip" or "siglip2", or OpenCLIP's), whose tower
+/// has a projection. Errors: kUnsupported, kCorruptData: naming file and key.
 Result<ClipTextConfig> read_clip_text_config(const Metadata& metadata);
 
 /// The tower's tensors, SigLIP's head as a projection; the image tower's are left out.

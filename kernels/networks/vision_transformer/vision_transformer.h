@@ -1,5 +1,5 @@
-/// Encoders of pictures: the image towers of CLIP, SigLIP and SigLIP 2, ViT and DINOv2. Pictures to vectors, of each patch and of the whole,
-/// and to the classes of a classifier.
+/// Encoders of pictures: the image towers of CLIP, SigLIP and SigLIP 2, ViT and DINOv2. Pictures to vectors, of each patch
+/// and of the whole, and to the classes of a classifier.
 ///
 /// Three stages: open() reads headers only, load() packs, then forward() encodes a batch of pictures. Numerics, ownership,
 /// threads: as for BERT (networks/bert/bert.h).

@@ -55,8 +55,8 @@ struct PictureProcessor {
   /// Of what run() makes of such a picture; with kPatches whole patches.
   Size result_size(const ImageShape& picture) const;
 
-  /// pixels: [height, width, 3] f32 of picture `index`, with kPatches patch by patch. Ends early, with nothing defined, once cancelled() is true. May throw
-  /// std::bad_alloc.
+  /// pixels: [height, width, 3] f32 of picture `index`, with kPatches patch by patch. Ends early, with nothing defined,
+  /// once cancelled() is true. May throw std::bad_alloc.
   void run(const Picture& picture, int64_t index, float* pixels,
            const std::function<bool()>& cancelled) const;
 };

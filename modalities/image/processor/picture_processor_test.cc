@@ -129,8 +129,8 @@ TEST_P(OpenClip, GivesItsBytesWithinOne) {
 INSTANTIATE_TEST_SUITE_P(All, OpenClip,
                          ::testing::Combine(::testing::Values("shortest", "longest", "squash"),
                                             ::testing::Values("bicubic", "bilinear")),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+                         [](const auto& tested) {
+                           return std::string(std::get<0>(tested.param)) + "_" + std::get<1>(tested.param);
                          });
 
 TEST(OpenClipProcessor, HasOpenClipsDefaults) {

@@ -235,8 +235,8 @@ int doctor(bool as_json) {
   describe_gpus(facts);
   describe_vendor_libraries(facts);
   for (const char* kind : kDeviceKinds) describe_devices(kind, facts);
-  facts.push_back(
-      {"devices", "used by pipelines", "cpu, where nothing names another; models of text.* may be on any"});
+  facts.push_back({"devices", "used by pipelines",
+                   "cpu, where nothing names another; models of text.*, image.* and vision.* may be on any"});
   describe_folders(scan, facts, problems);
   describe_plugins(scan, facts, problems);
   if (as_json) {
