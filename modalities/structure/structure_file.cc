@@ -26,6 +26,26 @@ bool is_mmcif(std::string_view text) {
   return false;
 }
 
+// The text of a PDB file without what gemmi 0.5.7 reads out of bounds: the records of bonds, which nothing here needs, are left blank (it
+// reads two bytes beyond the end of one that stops inside its bond's length), and so is what is not ASCII (it ends a line there).
+// Lines stay where they are, so that errors name their numbers.
+std::string readable_by_gemmi(std::string_view text) {
+  std::string kept(text);
+  for (char& c : kept)
+    if (c == 0 || static_cast<unsigned char>(c) > 127) c = ' ';
+  for (size_t start = 0; start < kept.size();) {
+    std::string type = kept.substr(start, 4);
+    for (char& c : type)
+      c = static_cast<char>(c & ~0x20);  // as gemmi compares them: small letters count as large ones
+    size_t end = kept.find('\n', start);
+    if (end == std::string::npos) end = kept.size();
+    if (type == "LINK" || type == "SSBO" || type == "CISP")
+      kept.replace(start, end - start, end - start, ' ');
+    start = end + 1;
+  }
+  return kept;
+}
+
 // gemmi throws; its message names the line.
 Result<gemmi::Structure> parse_with_gemmi(std::string_view text, const std::string& name) {
   try {
@@ -33,7 +53,8 @@ Result<gemmi::Structure> parse_with_gemmi(std::string_view text, const std::stri
       const gemmi::cif::Document document = gemmi::cif::read_memory(text.data(), text.size(), name.c_str());
       return gemmi::make_structure(document);
     }
-    return gemmi::read_pdb_from_memory(text.data(), text.size(), name);
+    const std::string pdb = readable_by_gemmi(text);
+    return gemmi::read_pdb_from_memory(pdb.data(), pdb.size(), name);
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::kOutOfMemory, "no memory for the structure").at(name);
   } catch (const std::exception& error) {

@@ -97,6 +97,15 @@ TEST(StructureFile, RefusesWhatHoldsNoProtein) {
   }
 }
 
+TEST(StructureFile, PassesOverBondsThatEndEarly) {
+  // Where its length, columns 74 to 78, would begin.
+  std::string bond = "LINK         SG  CYS A   5                 SG  CYS A   6     1555   1555";
+  bond.resize(73, ' ');
+  bond += '\n';
+  expect_equal(parsed(bond + kPdb), parsed(kPdb));
+  expect_equal(parsed(std::string(130, '\x89') + '\n' + bond + kPdb), parsed(kPdb));
+}
+
 TEST(StructureFile, NamesFileAndLineOfBrokenFiles) {
   const std::string cut = std::string(kPdb, 120);
   const Result<Structure> short_line = parse_structure(cut, "t.pdb");
