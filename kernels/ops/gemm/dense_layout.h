@@ -31,6 +31,7 @@ inline constexpr int kPairedGroups = 3;
 // What one thread's scratch holds: a panel of activations, the sums of a block of outputs, and one row being prepared. A panel
 // larger than the second-level cache is no slower (README.md) and lets weights be read less often.
 inline constexpr int64_t kPanelBytes = 2 << 20;
+inline constexpr int64_t kTilePanelBytes = 1 << 20;  // of AMX: the second-level cache must hold weights, too
 inline constexpr int64_t kSumsBytes = 384 << 10;
 inline constexpr int64_t kRowBytes = 64 << 10;
 inline constexpr int64_t kScratchBytes = kPanelBytes + kSumsBytes + kRowBytes;

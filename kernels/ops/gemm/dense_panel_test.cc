@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <vector>
 
 #include "kernels/ops/gemm/dense_pack.h"
@@ -18,8 +19,16 @@ namespace {
 struct Case {
   int64_t n_runs, run_rows, n_taps, k, n_groups;
 };
-constexpr Case kCases[] = {{1, 1, 1, 1, 1},  {1, 16, 1, 32, 2}, {1, 17, 1, 33, 3}, {1, 40, 2, 70, 4},
-                           {3, 5, 9, 40, 5}, {2, 33, 4, 64, 1}, {1, 31, 1, 100, 2}};
+constexpr Case kCases[] = {{1, 1, 1, 1, 1},
+                           {1, 16, 1, 32, 2},
+                           {1, 17, 1, 33, 3},
+                           {1, 40, 2, 70, 4},
+                           {3, 5, 9, 40, 5},
+                           {2, 33, 4, 64, 1},
+                           {1, 31, 1, 100, 2},
+                           // Chunks of k and of taps; tiles of two runs.
+                           {3, 16, 2, 1100, 3},
+                           {1, 70, 3, 130, 5}};
 
 /// A panel of bf16 with its weights, taps one row apart.
 struct Panel {
@@ -114,6 +123,36 @@ TEST(DensePanel, TilesGiveTheProductsAndLeaveTheGapsAlone) {
       kernel(panel.task(PanelStart::kZero));
       const std::vector<float> want = panel.products();
       EXPECT_LE(testing::relative_error(panel.sums.data(), want.data(), static_cast<int64_t>(want.size())),
+                testing::tolerance(DType::kF32))
+          << "rows " << s.run_rows << " k " << s.k << " groups " << s.n_groups;
+    }
+  }
+}
+
+TEST(DensePanel, TilesPutSumsOutWithTheirBias) {
+  for (const auto kernel : tile_kernels()) {
+    for (const Case& s : kCases) {
+      Panel panel(s);
+      const int64_t columns = s.n_groups * dense::kGroup - 3, rows = s.n_runs * s.run_rows,
+                    row_stride = columns + 2;
+      std::vector<float> out(static_cast<size_t>(rows * row_stride), -1), bias(static_cast<size_t>(columns));
+      std::iota(bias.begin(), bias.end(), 1.0F);
+      std::vector<int64_t> run_offsets;
+      for (int64_t run = 0; run < s.n_runs; ++run) run_offsets.push_back(run * s.run_rows * row_stride);
+      PanelTask task = panel.task(PanelStart::kZero);
+      task.output.out = out.data();
+      task.output.row_stride = row_stride;
+      task.output.run_offsets = run_offsets.data();
+      task.output.columns = columns;
+      task.output.bias = bias.data();
+      kernel(task);
+      std::vector<float> want(out.size(), -1);  // between rows nothing is written
+      const std::vector<float> products = panel.products();
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t n = 0; n < columns; ++n)
+          want[static_cast<size_t>(row * row_stride + n)] =
+              products[static_cast<size_t>(row * panel.stride() + n)] + bias[static_cast<size_t>(n)];
+      EXPECT_LE(testing::relative_error(out.data(), want.data(), static_cast<int64_t>(want.size())),
                 testing::tolerance(DType::kF32))
           << "rows " << s.run_rows << " k " << s.k << " groups " << s.n_groups;
     }

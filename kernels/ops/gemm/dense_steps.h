@@ -30,6 +30,7 @@ struct Kernels {
   const DensePanelBodies& panels;
   const DenseRowBodies& rows;
   PanelElement element;  // of panels
+  bool in_tiles;         // whether products are computed by AMX
 
   int64_t element_bytes() const { return element == PanelElement::kF32 ? 4 : 2; }
   /// Bytes from one row of a panel with k elements to the next: an odd number of cache lines, so that rows do not compete for

@@ -29,7 +29,12 @@ int64_t most_k(DType compute) { return compute == DType::kBF16 ? 2048 : 1024; }
 
 constexpr int64_t kMostRows = 512;  // of a panel
 constexpr int64_t kLeastRows = 96;  // if a panel with all of k had fewer, weights would be read too often
-constexpr int64_t kRowUnit = 24;    // a multiple of every tile's rows
+constexpr int64_t kRowUnit = 24;    // a multiple of every tile's rows in registers
+constexpr int64_t kTileRowUnit = 32;
+// Rows of a long k: as many as a panel of twice the size holds, up to so many. It is then read by chunks of k, and a block has
+// so many groups that each is read again seldom.
+constexpr int64_t kMostLongRows = 384;
+constexpr int64_t kLongFrom = 256;  // rows that an ordinary panel of tiles would not hold
 constexpr int64_t kBlockGroups = 2 * dense::kPairedGroups;
 
 // Sums that wait for their activation do so in the first-level cache, if the weights that each lot of rows reads again come
@@ -51,8 +56,10 @@ struct Plan {
         panel_parts(std::clamp<int64_t>(dense::kPanelBytes / kLeastRows / kernels.row_stride(k_parts.size), 1,
                                         k_parts.n)),
         in_place(reads_in_place(g, kernels)),
+        in_tiles(kernels.in_tiles),
+        is_long(in_tiles && dense::kTilePanelBytes / panel_row_bytes(kernels) < kLongFrom),
         row_stride(in_place ? g.a.strides[0] * kernels.element_bytes() : kernels.row_stride(k_parts.size)),
-        rows(g.c.shape[0], most_rows(kernels), 8) {}
+        rows(g.c.shape[0], most_rows(kernels), in_tiles ? kTileRowUnit : 8) {}
 
   /// Whether rows of A serve as they are: right in type, nothing to fill up, and not so far apart that they would compete for
   /// the same sets of a cache.
@@ -60,27 +67,33 @@ struct Plan {
     const int64_t bytes = g.a.strides[0] * size_bytes(g.a.dtype);
     return dense::panel_element(g.a.dtype) == kernels.element &&
            !dense::rounds_input(g.w.shape.compute, g.a.dtype) && g.w.shape.k % dense::kPadding == 0 &&
-           bytes % 4096 != 0;
+           bytes % (kernels.in_tiles ? 1024 : 4096) != 0;
   }
 
   int64_t most_rows(const dense::Kernels& kernels) const {
-    const int64_t bytes = panel_parts * kernels.row_stride(k_parts.size);
-    return std::min(kMostRows, dense::kPanelBytes / bytes / kRowUnit * kRowUnit);
+    const int64_t bytes = panel_row_bytes(kernels);
+    if (!in_tiles) return std::min(kMostRows, dense::kPanelBytes / bytes / kRowUnit * kRowUnit);
+    const int64_t fit = (is_long ? dense::kPanelBytes : dense::kTilePanelBytes) / bytes;
+    return std::min(is_long ? kMostLongRows : kMostRows, fit / kTileRowUnit * kTileRowUnit);
+  }
+
+  int64_t panel_row_bytes(const dense::Kernels& kernels) const {
+    return panel_parts * kernels.row_stride(k_parts.size);
   }
 
   bool one_panel() const { return panel_parts == k_parts.n; }
 
-  /// Groups whose sums wait together: few if one panel has all of k, as many as fit otherwise.
+  /// Groups whose sums wait together: few if one panel has all of k and stays near, as many as fit otherwise.
   int64_t block_groups() const {
-    if (one_panel()) return kBlockGroups;
+    if (one_panel() && !is_long) return kBlockGroups;
     const int64_t bytes = rows.size * dense::kGroup * 4;
     return std::max(kBlockGroups, dense::kSumsBytes / bytes / kBlockGroups * kBlockGroups);
   }
 
-  /// Rows of a panel that are multiplied before their sums are finished.
+  /// Rows of a panel that are multiplied before their sums are finished: for tiles all, so that their weights stay near.
   int64_t rows_at_once(bool goes_out_at_once) const {
     const bool waits_nearby =
-        !goes_out_at_once && one_panel() && kBlockGroups * group_bytes <= kMostWeightBytes;
+        !goes_out_at_once && !in_tiles && one_panel() && kBlockGroups * group_bytes <= kMostWeightBytes;
     return waits_nearby ? kWaitingRows : rows.size;
   }
 
@@ -90,6 +103,8 @@ struct Plan {
   dense::Parts k_parts;
   int64_t panel_parts;  // parts of k that a panel has
   bool in_place;        // A itself is the panel
+  bool in_tiles;
+  bool is_long;  // see kLongFrom
   int64_t
       row_stride;  // of a part's rows, which lie together: those of all parts would compete for a cache's sets
   dense::Parts rows;
