@@ -62,11 +62,28 @@ Status check(const DenseAttention& a) {
 // Bytes between the scratch of two threads.
 int64_t scratch_stride(int64_t head_dim) { return (dense_scratch_floats(head_dim) * 4 + 63) / 64 * 64; }
 
-using Attend = void (*)(const DenseAttentionChunk& chunk);
+// What computes chunks, and the most queries that one has.
+struct Body {
+  void (*attend)(const DenseAttentionChunk& chunk);
+  int64_t most_rows;
+};
+
+Body body_of_tiles(const DenseAttentionBodies& bodies, int64_t head_dim) {
+  return {bodies.attend_by_tiles, dense_tile_rows(head_dim)};
+}
+
+Body choose_body(const DenseAttention& a, IsaLevel level) {
+  const DenseAttentionBodies& bodies = WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseAttentionBodies, level);
+  // A mask may hide one key of a pair, and a hidden key must not be read: text alone is masked, and short.
+  const bool in_pairs = a.dtype == DType::kBF16 && a.mask != AttentionMask::kCausal && a.head_dim % 2 == 0;
+  if (in_pairs && level == IsaLevel::kAmx) return body_of_tiles(bodies, a.head_dim);
+  return {in_pairs && bodies.attend_by_pairs ? bodies.attend_by_pairs : bodies.attend,
+          dense_chunk_rows(a.head_dim)};
+}
 
 // Chunks of a head: as few as their limit allows, unless threads would stand idle. heads: of all sequences.
-int64_t chunks_of_head(int64_t n_queries, int64_t head_dim, int64_t heads, uint32_t n_threads) {
-  const int64_t fewest = (n_queries + dense_chunk_rows(head_dim) - 1) / dense_chunk_rows(head_dim);
+int64_t chunks_of_head(int64_t n_queries, int64_t most_rows, int64_t heads, uint32_t n_threads) {
+  const int64_t fewest = (n_queries + most_rows - 1) / most_rows;
   if (heads * fewest % n_threads == 0 || heads * fewest >= 8 * int64_t{n_threads}) return fewest;
   return std::max(fewest,
                   std::min(fewest * n_threads, (n_queries + kMostRegisterRows - 1) / kMostRegisterRows));
@@ -75,8 +92,8 @@ int64_t chunks_of_head(int64_t n_queries, int64_t head_dim, int64_t heads, uint3
 // Computes chunk `part` of `n_parts` of a head.
 class ChunkRunner {
  public:
-  ChunkRunner(const DenseAttention& a, void* scratch, uint32_t thread, Attend attend)
-      : a_(a), attend_(attend) {
+  ChunkRunner(const DenseAttention& a, void* scratch, uint32_t thread, const Body& body)
+      : a_(a), attend_(body.attend) {
     chunk_.bf16 = a.dtype == DType::kBF16;
     chunk_.causal = a.mask == AttentionMask::kCausal;
     chunk_.head_dim = a.head_dim;
@@ -108,16 +125,16 @@ class ChunkRunner {
 
  private:
   const DenseAttention& a_;
-  Attend attend_;
+  void (*attend_)(const DenseAttentionChunk& chunk);
   DenseAttentionChunk chunk_;
 };
 
-void share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads, Attend attend) {
+void share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads, const Body& body) {
   const int64_t heads = a.batch * a.n_heads;
-  ChunkRunner runner(a, scratch, thread, attend);
+  ChunkRunner runner(a, scratch, thread, body);
   if (!a.starts) {
     if (heads == 0 || a.n_queries == 0) return;
-    const int64_t n_chunks = chunks_of_head(a.n_queries, a.head_dim, heads, n_threads);
+    const int64_t n_chunks = chunks_of_head(a.n_queries, body.most_rows, heads, n_threads);
     const int64_t items = heads * n_chunks;
     for (int64_t i = items * thread / n_threads; i < items * (int64_t{thread} + 1) / n_threads; ++i)
       runner.run(sequence(a, i / n_chunks / a.n_heads), i / n_chunks % a.n_heads, i % n_chunks, n_chunks);
@@ -127,7 +144,7 @@ void share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_t
   int64_t i = 0;
   for (int64_t b = 0; b < a.batch; ++b) {
     const Sequence s = sequence(a, b);
-    const int64_t n_chunks = chunks_of_head(s.n_queries, a.head_dim, heads, n_threads);
+    const int64_t n_chunks = chunks_of_head(s.n_queries, body.most_rows, heads, n_threads);
     for (int64_t item = 0; item < a.n_heads * n_chunks; ++item, ++i)
       if (i % n_threads == thread) runner.run(s, item / n_chunks, item % n_chunks, n_chunks);
   }
@@ -141,14 +158,15 @@ int64_t dense_attention_scratch_bytes(int64_t head_dim, uint32_t n_threads) {
 
 void dense_attention_share(const DenseAttention& a, void* scratch, uint32_t thread, uint32_t n_threads,
                            IsaLevel level) {
-  share(a, scratch, thread, n_threads, WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseAttentionBodies, level).attend);
+  share(a, scratch, thread, n_threads, choose_body(a, level));
 }
 
 void dense_attention_share_by_tiles(const DenseAttention& a, void* scratch, uint32_t thread,
                                     uint32_t n_threads) {
   const bool amx = isa_available(IsaLevel::kAmx);
   share(a, scratch, thread, n_threads,
-        (amx ? isa_amx::kDenseAttentionBodies : isa_avx512bf16::kDenseAttentionBodies).attend_by_tiles);
+        body_of_tiles(amx ? isa_amx::kDenseAttentionBodies : isa_avx512bf16::kDenseAttentionBodies,
+                      a.head_dim));
 }
 
 Status dense_attention(const DenseAttention& a, std::span<std::byte> scratch, Executor executor,

@@ -22,12 +22,17 @@ constexpr int64_t dense_chunk_rows(int64_t head_dim) {
       (256 << 10) / (padded_dense_head(head_dim) * 8) / kMostRegisterRows * kMostRegisterRows;
   return rows > 384 ? 384 : rows < kMostRegisterRows ? kMostRegisterRows : rows;
 }
+/// The same of tiles, which take less time for a block than its packing takes of theirs: more queries share it.
+constexpr int64_t dense_tile_rows(int64_t head_dim) {
+  const int64_t rows = (768 << 10) / (padded_dense_head(head_dim) * 8) / 16 * 16;
+  return rows > 1024 ? 1024 : rows;
+}
 
-/// Floats of one thread's scratch: queries, sums, the running softmax, a block of keys, one of values, scores and weights.
-/// Rows are filled up to sixteen, and pairs of components to sixteen, for tiles.
+/// Floats of one thread's scratch: queries, sums, the running softmax, a block of keys, one of values (twice for tiles), scores
+/// (of two units for tiles) and weights. Rows are filled up to sixteen, and pairs of components to sixteen, for tiles.
 constexpr int64_t dense_scratch_floats(int64_t head_dim) {
-  const int64_t padded = (head_dim + 31) / 32 * 32, rows = (dense_chunk_rows(head_dim) + 15) / 16 * 16;
-  return rows * (2 * padded + 32) + 2 * kKeyBlock * padded + 16 * (kPairBlock + kPairBlock / 2) + 64;
+  const int64_t padded = (head_dim + 31) / 32 * 32, rows = dense_tile_rows(head_dim);
+  return rows * (2 * padded + 32) + 3 * kKeyBlock * padded + 16 * (2 * kPairBlock + kPairBlock / 2) + 64;
 }
 
 /// Consecutive queries of one head, at most dense_chunk_rows().
@@ -50,7 +55,9 @@ struct DenseAttentionChunk {
 struct DenseAttentionBodies {
   const char* name;
   void (*attend)(const DenseAttentionChunk& chunk);
-  /// By tiles, plain ones where there is no AMX: bf16, no mask, an even head_dim. Null in bodies without bf16 products.
+  /// By products of bf16 pairs: bf16, no mask, an even head_dim. Null in bodies without them.
+  void (*attend_by_pairs)(const DenseAttentionChunk& chunk);
+  /// The same by tiles, plain ones where there is no AMX; at most dense_tile_rows() queries. Null where attend_by_pairs is.
   void (*attend_by_tiles)(const DenseAttentionChunk& chunk);
 };
 WEFT_DECLARE_ISA_BODIES(DenseAttentionBodies, kDenseAttentionBodies)

@@ -311,16 +311,6 @@ namespace weft::WEFT_ISA_NAMESPACE {
 namespace {
 
 void attend_any(const DenseAttentionChunk& chunk) {
-#if defined(WEFT_ISA_AVX512BF16)
-  // A mask may hide one key of a pair, and a hidden key must not be read: text alone is masked, and short.
-  if (chunk.bf16 && !chunk.causal && chunk.head_dim % 2 == 0) {
-#if defined(WEFT_ISA_AMX)
-    return attend_tiles(chunk);
-#else
-    return attend_pairs(chunk);
-#endif
-  }
-#endif
   if (chunk.bf16) attend<BF16Element>(chunk);
   else attend<F32Element>(chunk);
 }
@@ -329,9 +319,9 @@ void attend_any(const DenseAttentionChunk& chunk) {
 
 extern const DenseAttentionBodies kDenseAttentionBodies;
 #if defined(WEFT_ISA_AVX512BF16)
-const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any, attend_tiles};
+const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any, attend_pairs, attend_tiles};
 #else
-const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any, nullptr};
+const DenseAttentionBodies kDenseAttentionBodies = {WEFT_ISA_NAME, attend_any, nullptr, nullptr};
 #endif
 
 }  // namespace weft::WEFT_ISA_NAMESPACE

@@ -138,6 +138,13 @@ TEST(DenseAttention, TilesAgreeWithTheReferenceAndKeepBitsOfRows) {
                         {1, 130, 300, 1, 80},
                         {1, 33, 128, 1, 1024}}) {
     Fixture fixture(shape_of(c.batch, c.n_queries, c.n_keys, c.n_heads, c.head_dim, DType::kBF16));
+    // Largest scores are sought before they are scaled, which a scale may turn round, or make all the same.
+    const float scale = fixture.shape().scale;
+    for (const float turned : {-scale, 0.0F, scale}) {
+      fixture.shape().scale = turned;
+      EXPECT_LT(fixture.error(fixture.attend_by_tiles(1)), testing::tolerance(DType::kBF16))
+          << c.head_dim << " keys " << c.n_keys << " scale " << turned;
+    }
     std::vector<float> bias = testing::random_normal(c.n_queries * c.n_keys, 5);
     fixture.shape().bias = bias.data();
     fixture.shape().bias_query_stride = c.n_keys;

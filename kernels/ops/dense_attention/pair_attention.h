@@ -227,7 +227,7 @@ void write_pair_rows(const DenseAttentionChunk& c, const PairRunning* running, c
 }
 
 // Precondition: bf16, no mask, an even head_dim.
-[[maybe_unused]] void attend_pairs(const DenseAttentionChunk& c) {
+void attend_pairs(const DenseAttentionChunk& c) {
   const int64_t padded = padded_dense_head(c.head_dim), n = c.n_queries;
   PairRunning* running = reinterpret_cast<PairRunning*>(c.scratch);
   float* sums = reinterpret_cast<float*>(running + n);
