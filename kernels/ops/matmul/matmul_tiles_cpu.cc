@@ -3,7 +3,7 @@
 //
 // The recipe (README.md): activations are rounded to two planes of int8 in blocks of 32. For each step in ascending k, and each
 // part of it that has a weight scale of its own (all 32 values, or each half), with exact integers high and low:
-//   partial = fma(f32(high), a.scale_of_high, f32(low) * a.scale)
+//   partial = f32(256 * high + low) * a.scale
 //   acc = fma(partial, scale, acc);  acc = fma(offset, sum of the part, acc)
 // One row, a few and many give the same bits: integers are exact however they are summed, and the rest is this order.
 
@@ -32,16 +32,15 @@ void round_step(const float* x, PlaneStep* out) {
   }
   // As in matmul_cpu.cc: what is too small becomes zero; what is not finite decides the output by its scale.
   const bool is_usual = largest >= 0x1p-100f && largest <= 0x1.fffffep127f;
-  const F32x16 inverse = f32_set1(is_usual ? 16256 / largest : 0);
-  out->scale = largest < 0x1p-100f ? 0 : largest / 16256;
-  out->scale_of_high = 128 * out->scale;
+  const F32x16 inverse = f32_set1(is_usual ? 32512 / largest : 0);
+  out->scale = largest < 0x1p-100f ? 0 : largest / 32512;
   int32_t sum[2];
   for (int h = 0; h < 2; ++h) {
-    const I32x16 rounded = i32_round(max(mul(half[h], inverse), f32_set1(-16256)));
-    const F32x16 value = f32_from_i32(rounded);
-    const I32x16 high = i32_round(mul(value, f32_set1(1.0f / 128)));
+    const I32x16 rounded = i32_round(max(mul(half[h], inverse), f32_set1(-32512)));
+    // The nearest multiple of 256, of two the larger: what is left is -128 to 127.
+    const I32x16 high = i32_add(i32_bits(i32_add(rounded, i32_set1(128 + 32768)), 8, 0xff), i32_set1(-128));
     i8_store(out->high + 16 * h, high);
-    i8_store(out->low + 16 * h, i32_round(fma(f32_from_i32(high), f32_set1(-128), value)));
+    i8_store(out->low + 16 * h, i32_round(fma(f32_from_i32(high), f32_set1(-256), f32_from_i32(rounded))));
     int32_t sums[2];
     add_halves(rounded, sums);
     sum[h] = sums[0] + sums[1];
@@ -61,8 +60,7 @@ constexpr int kParts = kHalves ? 2 : 1;
 template <bool kHalves>
 WEFT_LANE_FN F32x16 add_part(const Step& w, const PlaneStep& row, int part, I32x16 high, I32x16 low,
                              F32x16 acc) {
-  const F32x16 partial =
-      fma(f32_from_i32(high), f32_set1(row.scale_of_high), mul(f32_from_i32(low), f32_set1(row.scale)));
+  const F32x16 partial = mul(f32_from_i32(i32_add(i32_shift_left<8>(high), low)), f32_set1(row.scale));
   acc = fma(partial, w.scale[part], acc);
   return fma(w.offset[part], f32_set1(kHalves ? row.sum[part] : row.sum_both), acc);
 }
@@ -128,30 +126,40 @@ WEFT_LANE_FN void multiply_codes(Tiles& tiles) {
   else tiles.multiply_s8_u8<kSums, kPlaneOfRows, kCodes>();
 }
 
-/// Sixteen rows and the steps of a panel.
+/// The integers of one part of a step, on their way from tiles to vectors.
+struct TileSums {
+  alignas(64) uint8_t high[kTileRows][64], low[kTileRows][64];
+};
+
+/// Sixteen rows and the steps of a panel. Tiles work on the next part while vectors scale the sums of one.
 template <bool kHalves, bool kSigned>
 __attribute__((noinline)) void multiply_tile(const GroupTask& task, const Step* panel, int64_t first_step,
                                              int64_t n_steps, int64_t row, Tiles& tiles) {
+  constexpr int64_t kOfStep = kParts<kHalves>, kValues = kStep / kOfStep;
   const int64_t steps = task.k / kStep, stride = steps * static_cast<int64_t>(sizeof(PlaneStep));
   const PlaneStep* a = static_cast<const PlaneStep*>(task.rounded) + row * steps + first_step;
-  alignas(64) uint8_t high[kTileRows][64], low[kTileRows][64];
+  TileSums sums[2];
+  const auto begin = [&](int64_t i) __attribute__((always_inline)) {
+    const int64_t s = i / kOfStep, first = i % kOfStep * kValues;
+    tiles.load<kCodes>(panel[s].code + first / 4, 64);
+    tiles.load<kHigh>(a[s].high + first, stride);
+    tiles.load<kLow>(a[s].low + first, stride);
+    multiply_codes<kSigned, kHighSums, kHigh>(tiles);
+    multiply_codes<kSigned, kLowSums, kLow>(tiles);
+    tiles.store<kHighSums>(sums[i % 2].high, 64);
+    tiles.store<kLowSums>(sums[i % 2].low, 64);
+  };
   F32x16 acc[kTileRows];
   for (int r = 0; r < kTileRows; ++r) acc[r] = first_step == 0 ? f32_zero() : load_row(task, row + r);
-  for (int64_t s = 0; s < n_steps; ++s) {
-    for (int part = 0; part < kParts<kHalves>; ++part) {
-      constexpr int kValues = kStep / kParts<kHalves>;
-      tiles.load<kCodes>(panel[s].code + kValues / 4 * part, 64);
-      tiles.load<kHigh>(a[s].high + kValues * part, stride);
-      tiles.load<kLow>(a[s].low + kValues * part, stride);
-      multiply_codes<kSigned, kHighSums, kHigh>(tiles);
-      multiply_codes<kSigned, kLowSums, kLow>(tiles);
-      tiles.store<kHighSums>(high, 64);
-      tiles.store<kLowSums>(low, 64);
+  begin(0);
+  for (int64_t i = 0; i < n_steps * kOfStep; ++i) {
+    if (i + 1 < n_steps * kOfStep) begin(i + 1);
+    const int64_t s = i / kOfStep;
+    const TileSums& own = sums[i % 2];
 #pragma GCC unroll 16
-      for (int r = 0; r < kTileRows; ++r) {
-        acc[r] =
-            add_part<kHalves>(panel[s], a[r * steps + s], part, i32_load(high[r]), i32_load(low[r]), acc[r]);
-      }
+    for (int r = 0; r < kTileRows; ++r) {
+      acc[r] = add_part<kHalves>(panel[s], a[r * steps + s], static_cast<int>(i % kOfStep),
+                                 i32_load(own.high[r]), i32_load(own.low[r]), acc[r]);
     }
   }
   for (int r = 0; r < kTileRows; ++r) store_row(task, row + r, acc[r]);

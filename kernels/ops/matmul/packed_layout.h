@@ -92,16 +92,15 @@ struct alignas(64) RoundedStep {
 };
 static_assert(sizeof(RoundedStep) == 64);
 
-/// The same in the recipe of tiles: x[k] ~ scale * (128 * high[k] + low[k]), which is 15 bits. One scale, largest magnitude /
-/// 16256: integer products of 32 values with codes of 8 bits stay below 2^24, so that f32 holds them exactly.
+/// The same in the recipe of tiles: x[k] ~ scale * (256 * high[k] + low[k]), which is 16 bits. One scale, largest magnitude /
+/// 32512: integer products of 32 values with codes of 8 bits stay below 2^29.
 struct alignas(64) PlaneStep {
   int8_t high[kStep];  // -127 to 127
-  int8_t low[kStep];   // -64 to 64
+  int8_t low[kStep];
   float scale;
-  float scale_of_high;  // 128 * scale
-  float sum[2];         // of each half: scale * (sum of its rounded values)
-  float sum_both;       // the same of all
-  float unused[11];
+  float sum[2];    // of each half: scale * (sum of its rounded values)
+  float sum_both;  // the same of all
+  float unused[12];
 };
 static_assert(sizeof(PlaneStep) == 128);
 
