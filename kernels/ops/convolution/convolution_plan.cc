@@ -37,7 +37,7 @@ bool reads_in_place(const Convolution& c, const Kernels& kernels) {
   const bool pads = c.pad_top + c.pad_bottom + c.pad_left + c.pad_right != 0;
   return s.kernel_h == 1 && s.kernel_w == 1 && c.skip.rank == 0 && !changes && !rounds && !pads &&
          !joins_taps(s) && panel_element(c.x.dtype) == kernels.element && s.in_channels % kPadding == 0 &&
-         c.x.strides[2] * c.stride * kernels.element_bytes() % 4096 != 0;
+         !kernels.compete(c.x.strides[2] * c.stride * kernels.element_bytes());
 }
 
 }  // namespace

@@ -22,20 +22,20 @@ constexpr int64_t dense_chunk_rows(int64_t head_dim) {
       (256 << 10) / (padded_dense_head(head_dim) * 8) / kMostRegisterRows * kMostRegisterRows;
   return rows > 384 ? 384 : rows < kMostRegisterRows ? kMostRegisterRows : rows;
 }
-/// The same of tiles, which take less time for a block than its packing takes of theirs: more queries share it.
+/// The same of tiles: packing a block of keys is a larger part of their time, so that more queries share it.
 constexpr int64_t dense_tile_rows(int64_t head_dim) {
   const int64_t rows = (768 << 10) / (padded_dense_head(head_dim) * 8) / 16 * 16;
   return rows > 1024 ? 1024 : rows;
 }
 
 /// Floats of one thread's scratch: queries, sums, the running softmax, a block of keys, one of values (twice for tiles), scores
-/// (of two units for tiles) and weights. Rows are filled up to sixteen, and pairs of components to sixteen, for tiles.
+/// and weights. Rows are filled up to sixteen, and pairs of components to sixteen, for tiles.
 constexpr int64_t dense_scratch_floats(int64_t head_dim) {
   const int64_t padded = (head_dim + 31) / 32 * 32, rows = dense_tile_rows(head_dim);
-  return rows * (2 * padded + 32) + 3 * kKeyBlock * padded + 16 * (2 * kPairBlock + kPairBlock / 2) + 64;
+  return rows * (2 * padded + 32) + 3 * kKeyBlock * padded + 16 * (kPairBlock + kPairBlock / 2) + 64;
 }
 
-/// Consecutive queries of one head, at most dense_chunk_rows().
+/// Consecutive queries of one head, at most dense_chunk_rows() or, by tiles, dense_tile_rows().
 struct DenseAttentionChunk {
   uint8_t bf16 = 0;  // what q, k, v and y hold; 0: f32
   uint8_t causal = 0;

@@ -18,18 +18,19 @@ namespace {
 constexpr int64_t kUnit = 16;                  // queries: the columns of a tile
 constexpr int64_t kTilePairs = 16;             // of components, or of keys, that one multiplication takes
 constexpr int64_t kSoftKeys = 2 * kTilePairs;  // keys whose weights one tile holds
-constexpr int64_t kTileBlock =
-    128;  // keys at a time: packed, with their scores and weights, they stay in the first-level cache
-constexpr int64_t kValueRow = kTileBlock / 2;  // pairs of keys that a component's row of packed values has
+constexpr int64_t kValueRow = kPairBlock / 2;  // pairs of keys that a component's row of packed values has
 constexpr int kMostHeldTiles = 4;  // of sums that stay in tiles while a unit's weights are computed
 
-/// What a block of keys is packed to. Components are filled up to whole steps of 32 with zeros, keys to kTileBlock.
+/// What a block of keys is packed to. Components are filled up to whole steps of 32 with zeros, keys to kPairBlock.
 struct TileKeys {
-  const uint32_t* keys;    // [kTileBlock][steps * kTilePairs]: pairs of components
+  const uint32_t* keys;    // [kPairBlock][steps * kTilePairs]: pairs of components
   const uint32_t* values;  // [16 * value_tiles][kValueRow]: pairs of keys
   int64_t steps;           // of a score: 32 components each
   int64_t value_tiles;     // 16 components each
   int64_t n;               // keys that exist
+
+  /// n, filled up to what one tile of weights holds.
+  int64_t filled() const { return (n + kSoftKeys - 1) / kSoftKeys * kSoftKeys; }
 };
 
 /// Sixteen queries and what is known of them so far.
@@ -129,8 +130,7 @@ WEFT_INLINE F32 raise_base(const TileKeys& k, const TileUnit& unit, F32 factor, 
   F32 most[4];
   WEFT_UNROLL
   for (int i = 0; i < 4; ++i) most[i] = load(scores + i * kUnit);
-  const int64_t keys = (k.n + 15) / 16 * 16;
-  for (int64_t key = 4; key < keys; key += 4) {
+  for (int64_t key = 4; key < k.filled(); key += 4) {
     WEFT_UNROLL
     for (int i = 0; i < 4; ++i) most[i] = maximum(load(scores + (key + i) * kUnit), most[i]);
   }
@@ -147,11 +147,11 @@ WEFT_INLINE F32 raise_base(const TileKeys& k, const TileUnit& unit, F32 factor, 
   return base;
 }
 
-// One unit of queries against a block of keys whose scores are there; those of `next`, if it is not null, are begun.
-// D: tiles of components, if they are few; 0: any number.
+// One unit of queries against a block of keys whose scores are there; those of `next`, if it is not null, take their place as they are
+// used up. D: tiles of components, if they are few; 0: any number.
 template <int D>
-void attend_unit(Tiles& tiles, const TileKeys& k, const TileUnit& unit, float factor, const float* scores,
-                 const uint32_t* next, float* next_scores, uint32_t* weights) {
+void attend_unit(Tiles& tiles, const TileKeys& k, const TileUnit& unit, float factor, float* scores,
+                 const uint32_t* next, uint32_t* weights) {
   TileSoftmax softmax;
   softmax.factor = broadcast(factor);
   softmax.base = raise_base(k, unit, softmax.factor, scores);
@@ -174,11 +174,11 @@ void attend_unit(Tiles& tiles, const TileKeys& k, const TileUnit& unit, float fa
       }
       _mm512_storeu_si512(weights + (key + i) / 2 * kUnit, softmax.soften(scores + (key + i) * kUnit));
     }
-    if (next != nullptr) end_scores<4>(tiles, tile, next_scores), end_scores<7>(tiles, tile + 1, next_scores);
+    if (next != nullptr) end_scores<4>(tiles, tile, scores), end_scores<7>(tiles, tile + 1, scores);
   }
   store(unit.sum, load(unit.sum) + softmax.sum[0] + softmax.sum[1]);
   if constexpr (D > 0) {
-    const int64_t last = (k.n - 1) / kSoftKeys * kSoftKeys;
+    const int64_t last = k.filled() - kSoftKeys;
     add_value_tiles<D>(tiles, k.values + last / 2, weights + last / 2 * kUnit);
     store_sum_tiles<D>(tiles, unit.sums);
   } else {
@@ -215,7 +215,7 @@ WEFT_INLINE void pack_columns(const uint16_t* rows, int64_t stride, int64_t n, i
 // out[slot][..] = the pairs of key `slot`, rows of `row` pairs, zero beyond the head and the keys.
 WEFT_INLINE void pack_key_rows(const uint16_t* k, int64_t stride, int64_t n, int64_t head_dim, int64_t row,
                                uint32_t* out) {
-  for (int64_t slot = 0; slot < kTileBlock; ++slot) {
+  for (int64_t slot = 0; slot < kPairBlock; ++slot) {
     for (int64_t p = 0; p < row; p += kLanes) {
       const __mmask16 inside = slot < n ? first_lanes(head_dim / 2 - p) : __mmask16{0};
       _mm512_storeu_si512(out + slot * row + p,
@@ -279,7 +279,7 @@ WEFT_INLINE void write_unit(const TileUnit& unit, int64_t n, int64_t head_dim, u
 }
 
 using AttendUnit = void (*)(Tiles& tiles, const TileKeys& k, const TileUnit& unit, float factor,
-                            const float* scores, const uint32_t* next, float* next_scores, uint32_t* weights);
+                            float* scores, const uint32_t* next, uint32_t* weights);
 
 WEFT_INLINE AttendUnit choose_unit(int64_t value_tiles) {
   switch (value_tiles) {
@@ -300,10 +300,10 @@ void attend_tiles(const DenseAttentionChunk& c) {
   k.value_tiles = padded / 16;
   const int64_t row = k.steps * kTilePairs, unit_floats = row * kUnit + 2 * kUnit + padded * kUnit;
   float* units = c.scratch;
-  float* scores = units + n_units * unit_floats;  // of a unit and of the next
-  uint32_t* weights = reinterpret_cast<uint32_t*>(scores + 2 * kTileBlock * kUnit);
-  uint32_t* keys = weights + kTileBlock / 2 * kUnit;
-  uint32_t* values = keys + kTileBlock * row;
+  float* scores = units + n_units * unit_floats;
+  uint32_t* weights = reinterpret_cast<uint32_t*>(scores + kPairBlock * kUnit);
+  uint32_t* keys = weights + kPairBlock / 2 * kUnit;
+  uint32_t* values = keys + kPairBlock * row;
   uint32_t* pairs = values + kValueRow * padded;
   k.keys = keys;
   k.values = values;
@@ -312,55 +312,56 @@ void attend_tiles(const DenseAttentionChunk& c) {
     return TileUnit{reinterpret_cast<const uint32_t*>(at), at + row * kUnit, at + row * kUnit + kUnit,
                     at + row * kUnit + 2 * kUnit};
   };
+  const auto queries_of = [&](int64_t i) {
+    const int64_t left = c.n_queries - i * kUnit;
+    return left < kUnit ? left : kUnit;
+  };
   // A largest score is one of the largest product, so the factor must not be negative: its sign goes to the queries.
   // Zero would make a hidden score NaN: the queries are zero instead.
   const float factor = (c.scale == 0 ? 1 : __builtin_fabsf(c.scale)) * kLog2E;
   const uint32_t flip = c.scale < 0 ? 0x80008000u : 0;
   for (int64_t i = 0; i < n_units; ++i) {
-    const TileUnit unit = unit_at(i);
-    const int64_t left = c.n_queries - i * kUnit, n = c.scale == 0 ? 0 : left < kUnit ? left : kUnit;
-    const uint16_t* q = reinterpret_cast<const uint16_t*>(c.q) + i * kUnit * c.q_stride;
-    __builtin_memset(units + i * unit_floats, 0, static_cast<size_t>(unit_floats) * 4);
-    pack_columns(q, c.q_stride, n, c.head_dim / 2, flip, const_cast<uint32_t*>(unit.q));
-    store(unit.largest, broadcast(-__builtin_inff()));
+    float* const at = units + i * unit_floats;
+    __builtin_memset(at, 0, static_cast<size_t>(unit_floats) * 4);
+    pack_columns(reinterpret_cast<const uint16_t*>(c.q) + i * kUnit * c.q_stride, c.q_stride,
+                 c.scale == 0 ? 0 : queries_of(i), c.head_dim / 2, flip, reinterpret_cast<uint32_t*>(at));
+    store(unit_at(i).largest, broadcast(-__builtin_inff()));
   }
-  const AttendUnit attend_any = choose_unit(k.value_tiles);
+  const AttendUnit attend_one = choose_unit(k.value_tiles);
   TileShapes shapes;
   for (int tile = 0; tile < kTiles; ++tile) shapes.set(tile, kMostTileRows, kMostTileRowBytes);
   Tiles tiles(shapes);
-  for (int64_t first = 0; first < c.n_keys; first += kTileBlock) {
+  for (int64_t first = 0; first < c.n_keys; first += kPairBlock) {
     const int64_t left = c.n_keys - first;
-    k.n = left < kTileBlock ? left : kTileBlock;
+    k.n = left < kPairBlock ? left : kPairBlock;
     pack_key_rows(reinterpret_cast<const uint16_t*>(c.k) + first * c.k_stride, c.k_stride, k.n, c.head_dim,
                   row, keys);
     pack_value_columns(reinterpret_cast<const uint16_t*>(c.v) + first * c.v_stride, c.v_stride, k.n,
                        c.head_dim, padded, pairs, values);
-    for (int64_t tile = 0; tile < (k.n + kSoftKeys - 1) / kSoftKeys * 2; tile += 2) {
+    for (int64_t tile = 0; tile < k.filled() / kMostTileRows; tile += 2) {
       begin_scores<4>(tiles, k, unit_at(0).q, tile), begin_scores<7>(tiles, k, unit_at(0).q, tile + 1);
       end_scores<4>(tiles, tile, scores), end_scores<7>(tiles, tile + 1, scores);
     }
     for (int64_t i = 0; i < n_units; ++i) {
       // The next block's rows are far apart and come from afar: each unit asks for its share of them.
-      for (int64_t r = kTileBlock * i / n_units;
-           r < kTileBlock * (i + 1) / n_units && first + kTileBlock + r < c.n_keys; ++r) {
-        ask_for_row(reinterpret_cast<const uint16_t*>(c.k) + (first + kTileBlock + r) * c.k_stride,
+      for (int64_t r = kPairBlock * i / n_units;
+           r < kPairBlock * (i + 1) / n_units && first + kPairBlock + r < c.n_keys; ++r) {
+        ask_for_row(reinterpret_cast<const uint16_t*>(c.k) + (first + kPairBlock + r) * c.k_stride,
                     c.head_dim);
-        ask_for_row(reinterpret_cast<const uint16_t*>(c.v) + (first + kTileBlock + r) * c.v_stride,
+        ask_for_row(reinterpret_cast<const uint16_t*>(c.v) + (first + kPairBlock + r) * c.v_stride,
                     c.head_dim);
       }
-      float* own = scores;
-      const int64_t queries = c.n_queries - i * kUnit < kUnit ? c.n_queries - i * kUnit : kUnit;
       if (c.bias)
-        add_bias(c.bias + i * kUnit * c.bias_stride + first, c.bias_stride, queries, k.n, factor, own);
-      for (int64_t key = k.n; key < (k.n + kSoftKeys - 1) / kSoftKeys * kSoftKeys; ++key)
-        store(own + key * kUnit, broadcast(-__builtin_inff()));
-      attend_any(tiles, k, unit_at(i), c.bias ? 1.0f : factor, own,
-                 i + 1 < n_units ? unit_at(i + 1).q : nullptr, scores, weights);
+        add_bias(c.bias + i * kUnit * c.bias_stride + first, c.bias_stride, queries_of(i), k.n, factor,
+                 scores);
+      for (int64_t key = k.n; key < k.filled(); ++key)
+        store(scores + key * kUnit, broadcast(-__builtin_inff()));
+      attend_one(tiles, k, unit_at(i), c.bias ? 1.0f : factor, scores,
+                 i + 1 < n_units ? unit_at(i + 1).q : nullptr, weights);
     }
   }
   for (int64_t i = 0; i < n_units; ++i) {
-    const int64_t left = c.n_queries - i * kUnit;
-    write_unit(unit_at(i), left < kUnit ? left : kUnit, c.head_dim,
+    write_unit(unit_at(i), queries_of(i), c.head_dim,
                reinterpret_cast<uint16_t*>(c.y) + i * kUnit * c.y_stride, c.y_stride);
   }
 }

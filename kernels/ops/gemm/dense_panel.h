@@ -67,7 +67,6 @@ struct DensePanelBodies {
   const char* name;
   /// What products of bf16 read their activations as: bf16, or, in bodies without bf16 arithmetic, f32 that bf16 can hold.
   PanelElement panel_of_bf16;
-  bool bf16_in_tiles;  // multiply_bf16 is multiply_bf16_tiles
   void (*multiply_f32)(const PanelTask& task);
   void (*multiply_bf16)(const PanelTask& task);
   void (*multiply_f16)(const PanelTask& task);  // panels of f32, weights of f16

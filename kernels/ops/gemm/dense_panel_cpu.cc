@@ -144,15 +144,10 @@ void multiply(const PanelTask& task) {
 
 extern const DensePanelBodies kDensePanelBodies = {
     WEFT_ISA_NAME,
-#if defined(WEFT_ISA_AMX)
+#if defined(WEFT_ISA_AVX512BF16)
     PanelElement::kBF16,
-    true,
-#elif defined(WEFT_ISA_AVX512BF16)
-    PanelElement::kBF16,
-    false,
 #else
     PanelElement::kF32,
-    false,
 #endif
     multiply<ProductInF32<WeightsF32>>,
 #if defined(WEFT_ISA_AMX)

@@ -16,7 +16,7 @@ Kernels::Kernels(DType compute_type, IsaLevel isa)
       panels(WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDensePanelBodies, isa)),
       rows(WEFT_ISA_BODY_WITH_BF16_AND_AMX(kDenseRowBodies, isa)),
       element(compute == DType::kBF16 ? panels.panel_of_bf16 : PanelElement::kF32),
-      in_tiles(compute == DType::kBF16 && panels.bf16_in_tiles) {}
+      in_tiles(compute == DType::kBF16 && panels.multiply_bf16 == panels.multiply_bf16_tiles) {}
 
 int64_t Kernels::row_stride(int64_t k) const {
   constexpr int64_t kLine = 64;

@@ -36,6 +36,8 @@ struct Kernels {
   /// Bytes from one row of a panel with k elements to the next: an odd number of cache lines, so that rows do not compete for
   /// the same sets.
   int64_t row_stride(int64_t k) const;
+  /// Whether rows so many bytes apart compete for the same sets of a cache. Tiles read more rows at once.
+  bool compete(int64_t stride_bytes) const { return stride_bytes % (in_tiles ? 1024 : 4096) == 0; }
   void multiply(const PanelTask& task) const;
 };
 

@@ -67,7 +67,7 @@ struct Plan {
     const int64_t bytes = g.a.strides[0] * size_bytes(g.a.dtype);
     return dense::panel_element(g.a.dtype) == kernels.element &&
            !dense::rounds_input(g.w.shape.compute, g.a.dtype) && g.w.shape.k % dense::kPadding == 0 &&
-           bytes % (kernels.in_tiles ? 1024 : 4096) != 0;
+           !kernels.compete(bytes);
   }
 
   int64_t most_rows(const dense::Kernels& kernels) const {
