@@ -132,6 +132,7 @@ WEFT_INLINE F32 minimum(F32 a, F32 b) {
   return (F32)_mm_min_ps((__m128)a, (__m128)b);
 #endif
 }
+WEFT_INLINE F32 absolute(F32 x) { return (F32)((I32)x & 0x7fffffff); }
 /// x where `mask` (the result of a comparison) is true, 0 elsewhere.
 WEFT_INLINE F32 keep_where(I32 mask, F32 x) { return (F32)(mask & (I32)x); }
 WEFT_INLINE F32 choose(I32 mask, F32 yes, F32 no) { return (F32)((mask & (I32)yes) | (~mask & (I32)no)); }
@@ -204,17 +205,31 @@ WEFT_INLINE F32 exponential(F32 x) {
 #endif
 }
 
-/// 2^x to 1e-7 of its value, for -127 <= x <= 0 and NaN; 0 below -126.5. Source of the polynomial: Remez, for 2^r, |r| <= 1/2.
+/// 2^x to 2e-7 of its value for x up to 127, 0 below -126: later operations would take many times as long for denormal numbers.
+/// Sources of the polynomials: Remez, for 0 <= r <= 1 and |r| <= 1/2.
 WEFT_INLINE F32 power_of_two(F32 x) {
+#if defined(WEFT_ISA_AVX512)
+  // Both instructions split x where it is rounded down.
+  const F32 r = (F32)_mm512_maskz_reduce_ps(0xffff, (__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  const F32 r2 = r * r;
+  const F32 p01 = multiply_add(broadcast(0.693153083f), r, broadcast(0.99999994f));
+  const F32 p23 = multiply_add(broadcast(0.0558263175f), r, broadcast(0.240153611f));
+  const F32 p45 = multiply_add(broadcast(0.00187757669f), r, broadcast(0.00898933969f));
+  const F32 p = multiply_add(multiply_add(p45, r2, p23), r2, p01);
+  const __mmask16 not_small = _mm512_cmp_ps_mask((__m512)x, (__m512)broadcast(-126.0f), _CMP_NLT_UQ);
+  return (F32)_mm512_maskz_scalef_ps(not_small, (__m512)p, (__m512)x);
+#else
   const F32 shifter = broadcast(
       12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer; 127: so that it is an exponent's bits
-  const F32 shifted = x + shifter;
-  const F32 r = x - (shifted - shifter);
+  const F32 bounded = maximum(broadcast(-127.0f), x);
+  const F32 shifted = bounded + shifter;
+  const F32 r = bounded - (shifted - shifter);
   const F32 r2 = r * r;
   const F32 p01 = multiply_add(broadcast(0.693147225f), r, broadcast(1.00000008f));
   const F32 p23 = multiply_add(broadcast(0.0555029730f), r, broadcast(0.240221074f));
   const F32 p45 = multiply_add(broadcast(0.00134100053f), r, broadcast(0.00967603636f));
   return multiply_add(multiply_add(p45, r2, p23), r2, p01) * (F32)((I32)shifted << 23);
+#endif
 }
 
 /// The same bits as exponential() for x <= 0 and NaN, in two thirds of its instructions.
