@@ -1,7 +1,7 @@
 #include "kernels/networks/decoder/device_decoder.h"
 
 #include <algorithm>
-#include <cstring>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,9 +9,7 @@
 
 #include "kernels/device/recent_passes.h"
 #include "kernels/networks/decoder/device_pass.h"
-#include "kernels/quant/dequantize.h"
-#include "kernels/quant/weight_tiles.h"
-#include "modalities/weights/weight_file.h"
+#include "kernels/networks/decoder/device_weights.h"
 
 namespace weft {
 namespace {
@@ -24,12 +22,8 @@ constexpr size_t kMostGraphs = 16;
 
 struct DeviceDecoder::State {
   std::unique_ptr<Decoder::State> decoder;  // its weights are addresses of the device
-  std::vector<int64_t> offsets;             // of its steps
-  int64_t table_offset = -1;                // of the embeddings
-  int64_t own_table_bytes = 0;              // 0: they are the output's matrix too, which a step uploads
-  int64_t weights_bytes = 0;
-  EmbeddingTable embedding;
-  DeviceBuffer weights;
+  DeviceWeights weights;
+  std::mutex offloaded_passes;  // one at a time: they share the slots of layers
 };
 
 /// What decides the work that a pass queues: all else it reads on the device. Passes of the same shape are the same graph.
@@ -51,52 +45,6 @@ struct DeviceDecoder::Scratch::State {
   RecentPasses<PassShape, std::optional<DeviceGraph>> graphs{kMostGraphs};
 };
 
-namespace {
-
-/// Puts matrices on a device in the order in which its products read them.
-class WeightUpload {
- public:
-  explicit WeightUpload(const DeviceStream& stream) : stream_(stream) {}
-
-  /// from: [n, k] as rows of blocks or elements, which stay until the stream has passed.
-  Status matrix(WeightFormat format, const std::byte* from, int64_t n, int64_t k, std::byte* to) {
-    const int64_t row_bytes = weights_bytes(format, k);
-    if (!lies_in_tiles(format)) return stream_.copy_to_device(to, from, static_cast<uint64_t>(n * row_bytes));
-    const int64_t most = std::max<int64_t>(kPieceBytes / row_bytes / kTileRows, 1) * kTileRows;
-    const int64_t piece = std::min(most, n);
-    if (piece_.size_bytes() < static_cast<uint64_t>(piece * row_bytes)) {
-      auto memory =
-          DeviceBuffer::allocate(stream_, static_cast<uint64_t>(piece * row_bytes), "weights on their way");
-      if (!memory.ok()) return memory.status();
-      piece_ = *std::move(memory);
-    }
-    for (int64_t row = 0; row < n; row += piece) {
-      const int64_t rows = std::min(piece, n - row);
-      Status done = stream_.copy_to_device(piece_.data(), from + row * row_bytes,
-                                           static_cast<uint64_t>(rows * row_bytes));
-      if (done.ok())
-        done = stream_.device()->ops().tile_weights(
-            {format, piece_.data(), to + row / kTileRows * tile_bytes(format, k), rows, k}, stream_);
-      if (!done.ok()) return done;
-    }
-    return {};
-  }
-
- private:
-  static constexpr int64_t kPieceBytes = 32 << 20;
-  const DeviceStream& stream_;
-  DeviceBuffer piece_;
-};
-
-Status unsupported(const WeightFile& file, const WeightTensor& tensor, const char* why) {
-  return Status(StatusCode::kUnsupported, why)
-      .at(file.where(tensor))
-      .got(block_layout(tensor.format).name)
-      .hint("run it on the CPU");
-}
-
-}  // namespace
-
 DeviceDecoder::DeviceDecoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
 DeviceDecoder::DeviceDecoder(DeviceDecoder&&) noexcept = default;
 DeviceDecoder& DeviceDecoder::operator=(DeviceDecoder&&) noexcept = default;
@@ -107,89 +55,23 @@ DeviceDecoder::Scratch& DeviceDecoder::Scratch::operator=(Scratch&&) noexcept = 
 DeviceDecoder::Scratch::~Scratch() = default;
 
 const DecoderConfig& DeviceDecoder::config() const { return state_->decoder->config; }
-int64_t DeviceDecoder::weights_bytes() const { return state_->weights_bytes; }
+int64_t DeviceDecoder::weights_bytes() const { return state_->weights.size_bytes(); }
+int64_t DeviceDecoder::offloaded_bytes() const { return state_->weights.offloaded_bytes(); }
+Status DeviceDecoder::offload(int64_t most_bytes) { return state_->weights.offload(most_bytes); }
 KvLayout DeviceDecoder::kv_layout(KvFormat format) const {
   return {config().n_layers, config().n_kv_heads, config().head_dim, format};
 }
 
 Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
-  auto opened = open_state(file);
-  if (!opened.ok()) return opened.status();
-  auto state = std::make_unique<State>();
-  state->decoder = *std::move(opened);
-  const Decoder::State& decoder = *state->decoder;
-  for (const PackStep& step : decoder.steps) {
-    state->offsets.push_back(state->weights_bytes);
-    state->weights_bytes += device_aligned(
-        step.vector ? step.count * 4
-                    : device_matrix_bytes(step.matrix->format, step.matrix->n, step.matrix->k));
-    if (step.matrix && step.tensor == decoder.token_embedding && lies_as_multiplied(step))
-      state->table_offset = state->offsets.back();
-  }
-  const WeightTensor& table = *decoder.token_embedding;
-  if (!matmul_serves(table.format))
-    return unsupported(file, table, "embeddings of this format are not read on devices");
-  if (state->table_offset < 0) {
-    state->table_offset = state->weights_bytes;
-    state->own_table_bytes =
-        device_matrix_bytes(table.format, decoder.config.vocabulary, decoder.config.width);
-    state->weights_bytes += device_aligned(state->own_table_bytes);
-  }
-  state->embedding = {table.format, nullptr, decoder.config.vocabulary, decoder.config.width};
-  for (const DecoderLayer& layer : decoder.layers) {
-    if (!layer.qkv.present()) continue;
-    const PackedMatrix& w = layer.qkv.w;
-    const auto begins_at = [&](int64_t row) {
-      return lies_in_tiles(w.format) ? row % kTileRows == 0
-                                     : row * weft::weights_bytes(w.format, w.k) % 16 == 0;
-    };
-    if (!begins_at(decoder.config.query_width()) || !begins_at(decoder.config.kv_width()))
-      return Status(StatusCode::kUnsupported,
-                    "keys and values of a joint matrix do not begin at a tile of 16 rows or at 16 bytes")
-          .at(file.path().string())
-          .hint("run it on the CPU");
-  }
-  return DeviceDecoder(std::move(state));
+  auto decoder = open_state(file);
+  if (!decoder.ok()) return decoder.status();
+  auto weights = DeviceWeights::plan(**decoder);
+  if (!weights.ok()) return weights.status();
+  return DeviceDecoder(std::unique_ptr<State>(new State{*std::move(decoder), *std::move(weights), {}}));
 }
 
-Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer given) {
-  State& state = *state_;
-  Decoder::State& decoder = *state.decoder;
-  auto memory = DeviceBuffer::given_or_allocate(std::move(given), stream,
-                                                static_cast<uint64_t>(state.weights_bytes), "weights");
-  if (!memory.ok()) return memory.status();
-  state.weights = *std::move(memory);
-  WeightUpload upload(stream);
-  for (size_t i = 0; i < decoder.steps.size(); ++i) {
-    const PackStep& step = decoder.steps[i];
-    std::byte* const there = state.weights.data() + state.offsets[i];
-    std::vector<std::byte> made;  // where the file does not have it as the device wants it
-    Status copied;
-    if (step.vector) {
-      made.resize(static_cast<size_t>(step.count) * 4);
-      fill_vector(decoder, step, reinterpret_cast<float*>(made.data()));
-      *step.vector = reinterpret_cast<const float*>(there);
-      copied = stream.copy_to_device(there, made.data(), made.size());
-    } else {
-      if (!lies_as_multiplied(step)) made = rows_as_multiplied(decoder, step);
-      copied = upload.matrix(step.matrix->format, made.empty() ? step.tensor->data : made.data(),
-                             step.matrix->n, step.matrix->k, there);
-      step.matrix->data = there;
-    }
-    if (Status passed = made.empty() ? Status() : stream.synchronize(); copied.ok())
-      copied = std::move(passed);
-    if (!copied.ok()) return copied;
-  }
-  if (state.own_table_bytes > 0) {
-    const WeightTensor& table = *decoder.token_embedding;
-    Status copied = upload.matrix(table.format, table.data, decoder.config.vocabulary, decoder.config.width,
-                                  state.weights.data() + state.table_offset);
-    if (!copied.ok()) return copied;
-  }
-  state.embedding.data = state.weights.data() + state.table_offset;
-  if (Status status = stream.synchronize(); !status.ok()) return status;
-  decoder.loaded = true;
-  return {};
+Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer memory) {
+  return state_->weights.load(stream, std::move(memory));
 }
 
 int64_t DeviceDecoder::scratch_bytes(const Limits& limits) const {
@@ -248,11 +130,14 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
         .got(std::to_string(*n) + ", " + std::to_string(logits_rows) + ", " + std::to_string(page_entries) +
              ", " + std::to_string(outputs.k));
   }
-  DevicePass pass(*state_->decoder, state_->embedding, batch, s.stream, s.w, *n);
+  OffloadedLayers* const offloaded = state_->weights.offloaded();
+  std::unique_lock alone(state_->offloaded_passes, std::defer_lock);
+  if (offloaded) alone.lock();
+  DevicePass pass(*state_->decoder, state_->weights.embedding(), offloaded, batch, s.stream, s.w, *n);
   const int64_t k = outputs.top ? outputs.k : 0;
   const auto run_pass = [&]() -> Status {
     const auto queue = [&] { return pass.tokens_to_logits(batch.logits_rows, k, stop); };
-    if (*n > kMostGraphRows) return queue();
+    if (*n > kMostGraphRows || offloaded) return queue();  // layers arrive on another stream
     const auto [graph, known] = s.graphs.find({*n,
                                                pass.depth(),
                                                k,

@@ -42,8 +42,12 @@ class DeviceDecoder {
   ~DeviceDecoder();
 
   const DecoderConfig& config() const;
-  /// Exact bytes of the device's memory that load() takes.
+  /// Exact bytes that load() takes of the device's memory, and of the host's for layers that wait there.
   int64_t weights_bytes() const;
+  int64_t offloaded_bytes() const;
+  /// Before load(): lets as few of the last layers wait in the host's memory as `most_bytes` on the device demand; each pass then
+  /// brings them over, two at a time, and calls of forward() go one after another. Errors: kOutOfMemory (the rest is more).
+  Status offload(int64_t most_bytes);
   KvLayout kv_layout(KvFormat format) const;
 
   /// Uploads all weights and waits for them; may be called again. memory: weights_bytes(), or empty: they are allocated. Errors:

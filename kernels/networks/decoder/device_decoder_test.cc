@@ -30,11 +30,14 @@ constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
 constexpr int64_t kPages = 8;
 
 struct OnDevice {
-  explicit OnDevice(const std::string& path, KvFormat format = KvFormat::kF32, int64_t tokens = 48)
+  /// weights_bytes: of the device's memory, at most; 0: all that they take.
+  explicit OnDevice(const std::string& path, KvFormat format = KvFormat::kF32, int64_t tokens = 48,
+                    int64_t weights_bytes = 0)
       : device(take(ComputeDevice::open(testing::device_name()))),
         stream(take(DeviceStream::create(device))),
         file(take(WeightFile::open(path))),
         decoder(take(DeviceDecoder::open(file))) {
+    if (weights_bytes > 0) demand(decoder.offload(weights_bytes));
     demand(decoder.load(stream));
     const KvLayout layout = decoder.kv_layout(format);
     pages.emplace(take(
@@ -237,6 +240,32 @@ TEST(DeviceDecoderBatch, KeepsSequencesApart) {
             kTolerance);
   for (const float h : hidden) EXPECT_TRUE(std::isfinite(h));
   EXPECT_EQ(fork.length(), 13);
+}
+
+// Layers that wait in the host's memory and come over for each pass: the same launches over the same numbers.
+TEST(DeviceDecoderOffload, GivesTheSameBitsWithLessOfTheDevice) {
+  const std::vector<int32_t> tokens = {3, 14, 15};
+  const std::string path = testing::write_random_llama("device_decoder_offload", WeightFormat::kQ8_0,
+                                                       WeightFormat::kQ8_0, /*layers=*/4)
+                               .string();
+  OnDevice whole(path);
+  const int64_t all = whole.decoder.weights_bytes();
+  const Status refused = take(DeviceDecoder::open(whole.file)).offload(1000);
+  EXPECT_EQ(refused.code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(refused.error().expected, "at most 1000 bytes on the device");
+  const int64_t least = std::stoll(refused.error().got);
+  const std::vector<float> in_twos = whole.all_logits(tokens, 2);
+  int64_t before = 0;
+  for (const int64_t most : {all - 1, least}) {
+    SCOPED_TRACE(most);
+    OnDevice model(path, KvFormat::kF32, 48, most);
+    EXPECT_LE(model.decoder.weights_bytes(), most);
+    EXPECT_GT(model.decoder.offloaded_bytes(), before);
+    before = model.decoder.offloaded_bytes();
+    EXPECT_EQ(model.all_logits(tokens, 2), in_twos);
+    demand(model.decoder.load(model.stream));
+    EXPECT_EQ(model.all_logits(tokens, 2), in_twos) << "loaded again";  // as after an eviction
+  }
 }
 
 TEST(DeviceDecoderRefuses, WhatItCannotDo) {

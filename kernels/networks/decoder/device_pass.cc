@@ -90,11 +90,18 @@ Status DevicePass::logits_of(std::span<const int32_t> logits_rows, int64_t k) {
 }
 
 Status DevicePass::tokens_to_hidden(const StopRequest& stop) {
+  if (offloaded_) {
+    if (Status status = offloaded_->begin(); !status.ok()) return status;
+  }
   if (Status status = embed(); !status.ok()) return status;
   for (int64_t i = 0; i < c_.n_layers; ++i) {
     if (stop.requested && stop.requested(stop.context))
       return Status(StatusCode::kCancelled, "stopped on request");
-    if (Status status = layer(i); !status.ok()) return std::move(status).at("layer " + std::to_string(i));
+    const bool waits = offloaded_ && offloaded_->has(i);
+    Status status = waits ? offloaded_->arrive(i, stream_) : Status();
+    if (status.ok()) status = layer(i);
+    if (status.ok() && waits) status = offloaded_->leave(i, stream_);
+    if (!status.ok()) return std::move(status).at("layer " + std::to_string(i));
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "kernels/networks/decoder/device_workspace.h"
+#include "kernels/networks/decoder/offloaded_layers.h"
 
 namespace weft {
 
@@ -21,11 +22,14 @@ struct ProductInput {
 
 class DevicePass {
  public:
-  DevicePass(const Decoder::State& decoder, const EmbeddingTable& embedding, const DecoderBatch& batch,
-             const DeviceStream& stream, const DeviceWorkspace& workspace, int64_t n)
+  /// offloaded: the layers that it brings over as it comes to them, or null.
+  DevicePass(const Decoder::State& decoder, const EmbeddingTable& embedding, OffloadedLayers* offloaded,
+             const DecoderBatch& batch, const DeviceStream& stream, const DeviceWorkspace& workspace,
+             int64_t n)
       : s_(decoder),
         c_(s_.config),
         embedding_(embedding),
+        offloaded_(offloaded),
         batch_(batch),
         stream_(stream),
         ops_(stream.device()->ops()),
@@ -77,6 +81,7 @@ class DevicePass {
   const Decoder::State& s_;
   const DecoderConfig& c_;
   const EmbeddingTable& embedding_;
+  OffloadedLayers* const offloaded_;
   const DecoderBatch& batch_;
   const DeviceStream& stream_;
   const DeviceOps& ops_;

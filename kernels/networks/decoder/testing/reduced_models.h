@@ -23,10 +23,10 @@ inline std::string golden_decoder(const std::string& name) { return "assets/gold
 /// A random llama of width 256 with two heads' groups of 32 and quantised matrices, the same one however it is
 /// stored. folder: of the calling test alone.
 inline std::filesystem::path write_random_llama(const std::string& folder, WeightFormat format,
-                                                WeightFormat stored) {
+                                                WeightFormat stored, uint32_t layers = 2) {
   GgufWriter writer;
   writer.add("general.architecture", "llama")
-      .add_u32("llama.block_count", 2)
+      .add_u32("llama.block_count", layers)
       .add_u32("llama.context_length", 64);
   writer.add_u32("llama.embedding_length", 256).add_u32("llama.feed_forward_length", 512);
   writer.add_u32("llama.attention.head_count", 8).add_u32("llama.attention.head_count_kv", 2);
@@ -49,7 +49,8 @@ inline std::filesystem::path write_random_llama(const std::string& folder, Weigh
   };
   matrix("token_embd.weight", 64, 256);
   norm("output_norm.weight");
-  for (const std::string layer : {"blk.0.", "blk.1."}) {
+  for (uint32_t i = 0; i < layers; ++i) {
+    const std::string layer = "blk." + std::to_string(i) + ".";
     norm(layer + "attn_norm.weight");
     norm(layer + "ffn_norm.weight");
     matrix(layer + "attn_q.weight", 256, 256);
