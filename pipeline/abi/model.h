@@ -39,6 +39,7 @@ typedef struct weft_model_estimate {
   uint64_t resident_bytes; /* memory that load takes on `device` and holds until evict */
   uint64_t mapped_bytes;   /* file pages that stay mapped and that the system may drop */
   weft_device device;
+  uint64_t offloaded_bytes; /* memory of the CPU that load takes besides, where `device` is another */
 } weft_model_estimate;
 
 typedef struct weft_model_type {
@@ -57,6 +58,10 @@ typedef struct weft_model_type {
   weft_status (*load)(void* model, weft_stream* stream, weft_error* error);
   void (*evict)(void* model); /* [worker] */
   void (*close)(void* model); /* [main] */
+  /* Makes resident_bytes at most `most_bytes`: parts of the model wait in the CPU's memory and come to the device as they are
+   * needed. The next estimate says what that takes. The host asks where a plan does not fit, while the model is not loaded.
+   * NULL: the model is there whole or not at all. Errors: WEFT_OUT_OF_MEMORY, WEFT_UNSUPPORTED. [main] */
+  weft_status (*offload)(void* model, uint64_t most_bytes, weft_error* error);
 } weft_model_type;
 
 #ifdef __cplusplus

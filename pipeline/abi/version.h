@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define WEFT_ABI_VERSION_MAJOR 0
-#define WEFT_ABI_VERSION_MINOR 5
+#define WEFT_ABI_VERSION_MINOR 6
 #define WEFT_ABI_VERSION ((uint32_t)((WEFT_ABI_VERSION_MAJOR << 16) | WEFT_ABI_VERSION_MINOR))
 
 #endif

@@ -1,6 +1,7 @@
 #include "pipeline/plan/plan.h"
 
 #include <weft/sdk/device.h>
+#include <weft/sdk/model.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -54,10 +55,7 @@ uint64_t largest_need(const Plan& plan, weft_device device) {
     std::sort(models.begin(), models.end());
     models.erase(std::unique(models.begin(), models.end()), models.end());
     uint64_t bytes = 0;
-    for (uint32_t index : models) {
-      const weft_model_estimate& estimate = plan.models[index].model.estimate;
-      if (same_device(estimate.device, device)) bytes += estimate.resident_bytes;
-    }
+    for (uint32_t index : models) bytes += sdk::bytes_on(plan.models[index].model.estimate, device);
     largest = std::max(largest, bytes);
   });
   return largest;
@@ -67,8 +65,7 @@ uint64_t largest_need(const Plan& plan, weft_device device) {
 std::string largest_users(const Plan& plan, const DeviceMemory& memory) {
   std::vector<std::pair<uint64_t, std::string>> users;
   for (const PlannedModelEntry& entry : plan.models) {
-    if (!same_device(entry.model.estimate.device, memory.device)) continue;
-    users.emplace_back(entry.model.estimate.resident_bytes, "model '" + entry.name + "'");
+    users.emplace_back(sdk::bytes_on(entry.model.estimate, memory.device), "model '" + entry.name + "'");
   }
   for_each_leaf(plan.nodes, [&](const PlannedNode& node) {
     if (!same_device(node.device, memory.device)) return;

@@ -1,6 +1,7 @@
 // The part of Planner that makes the steps: nodes of plugins, subgraphs, and what their plans say.
 #include <weft/sdk/device.h>
 #include <weft/sdk/error.h>
+#include <weft/sdk/model.h>
 
 #include <algorithm>
 #include <cmath>
@@ -257,9 +258,9 @@ void Planner::count_costs() {
 void Planner::finish() {
   count_costs();
   for (const PlannedModelEntry& entry : plan_.models) {
-    DeviceMemory& memory = memory_of(entry.model.estimate.device);
-    memory.weight_bytes += entry.model.estimate.resident_bytes;
-    memory.mapped_bytes += entry.model.estimate.mapped_bytes;
+    const weft_model_estimate& estimate = entry.model.estimate;
+    memory_of(estimate.device).mapped_bytes += estimate.mapped_bytes;
+    for (DeviceMemory& memory : plan_.devices) memory.weight_bytes += sdk::bytes_on(estimate, memory.device);
   }
   for (const Leaf& leaf : leaves_) {
     memory_of(leaf.node->device).state_bytes += leaf.node->state_bytes * (leaf.node->siblings.size() + 1);

@@ -2,6 +2,7 @@
 
 #include <weft/sdk/device.h>
 #include <weft/sdk/error.h>
+#include <weft/sdk/model.h>
 
 #include <algorithm>
 #include <chrono>
@@ -121,6 +122,13 @@ bool has_parts_beside(const fs::path& path, std::span<const ModelPart> parts) {
   });
 }
 
+Status estimate_of(const weft_model_type& type, void* handle, weft_model_estimate* out) {
+  *out = {};
+  out->struct_size = sizeof(*out);
+  out->device = sdk::kCpu;
+  return sdk::checked([&](weft_error* error) { return type.estimate(handle, out, error); });
+}
+
 /// Puts the model's path in front of an error, unless the plugin has named the file itself.
 Status at_model(Status status, const fs::path& path) {
   if (status.ok() || status.error().where.starts_with(path.string())) return status;
@@ -174,10 +182,7 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   model->source_.self = nullptr;
   model->parts_ = std::move(notes.parts);
   if (!status.ok()) return at_model(std::move(status), *path);
-  model->estimate_.struct_size = sizeof(model->estimate_);
-  model->estimate_.device = {WEFT_DEVICE_CPU, 0};
-  status = sdk::checked(
-      [&](weft_error* out) { return request.type->estimate(model->handle_, &model->estimate_, out); });
+  status = estimate_of(*request.type, model->handle_, &model->estimate_);
   if (!status.ok()) {
     request.type->close(model->handle_);
     return at_model(std::move(status), *path);
@@ -186,6 +191,21 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
   models_.push_back(std::move(model));
   statistics_.open = models_.size();
   return models_.back().get();
+}
+
+Status ModelStore::offload(Model& model, uint64_t most_bytes) {
+  const std::lock_guard lock(mutex_);
+  if (model.type_->offload == nullptr)
+    return Status(StatusCode::kUnsupported, "a model of this type is on its device whole or not at all")
+        .at(model.path_.string())
+        .got(model.type_->name);
+  if (model.state_ == Model::State::kLoaded && model.users_ == 0) evict(model);
+  if (model.state_ != Model::State::kOpen)
+    return Status(StatusCode::kUnsupported, "a model in use keeps its place").at(model.path_.string());
+  Status done =
+      sdk::checked([&](weft_error* error) { return model.type_->offload(model.handle_, most_bytes, error); });
+  if (done.ok()) done = estimate_of(*model.type_, model.handle_, &model.estimate_);
+  return at_model(std::move(done), model.path_);
 }
 
 // Loading, evicting and the plugin's other functions never run at once on one model: a model that is not kOpen or
@@ -202,13 +222,15 @@ ModelStore::Residency& ModelStore::on(weft_device device) {
 
 void ModelStore::count(const Model& model) {
   on(model.estimate_.device).resident_bytes += model.estimate_.resident_bytes;
-  statistics_.resident_bytes += model.estimate_.resident_bytes;
+  on(sdk::kCpu).resident_bytes += model.estimate_.offloaded_bytes;
+  statistics_.resident_bytes += model.estimate_.resident_bytes + model.estimate_.offloaded_bytes;
   statistics_.peak_resident_bytes = std::max(statistics_.peak_resident_bytes, statistics_.resident_bytes);
 }
 
 void ModelStore::discount(const Model& model) {
   on(model.estimate_.device).resident_bytes -= model.estimate_.resident_bytes;
-  statistics_.resident_bytes -= model.estimate_.resident_bytes;
+  on(sdk::kCpu).resident_bytes -= model.estimate_.offloaded_bytes;
+  statistics_.resident_bytes -= model.estimate_.resident_bytes + model.estimate_.offloaded_bytes;
 }
 
 void ModelStore::evict(Model& model) {
@@ -230,10 +252,7 @@ std::string weights_limit(weft_device device, uint64_t limit_bytes) {
 Status ModelStore::make_room(std::span<Model* const> missing, std::span<Model* const> kept) {
   for (const auto& residency : residencies_) {
     uint64_t needed = 0;
-    for (const Model* model : missing) {
-      if (sdk::same_device(model->estimate_.device, residency->device))
-        needed += model->estimate_.resident_bytes;
-    }
+    for (const Model* model : missing) needed += sdk::bytes_on(model->estimate_, residency->device);
     if (Status room = make_room(*residency, needed, kept); !room.ok()) return room;
   }
   return {};
@@ -244,9 +263,9 @@ Status ModelStore::make_room(Residency& residency, uint64_t needed_bytes, std::s
     Model* oldest = nullptr;
     for (const auto& model : models_) {
       const bool idle = model->state_ == Model::State::kLoaded && model->users_ == 0 &&
-                        std::find(kept.begin(), kept.end(), model.get()) == kept.end() &&
-                        sdk::same_device(model->estimate_.device, residency.device);
-      if (idle && model->estimate_.resident_bytes > 0 && (!oldest || model->last_use_ < oldest->last_use_)) {
+                        std::find(kept.begin(), kept.end(), model.get()) == kept.end();
+      if (idle && sdk::bytes_on(model->estimate_, residency.device) > 0 &&
+          (!oldest || model->last_use_ < oldest->last_use_)) {
         oldest = model.get();
       }
     }
@@ -326,13 +345,11 @@ Result<ModelStore::Use> ModelStore::use(std::span<Model* const> models,
     if (std::find(distinct.begin(), distinct.end(), model) == distinct.end()) distinct.push_back(model);
   }
   std::unique_lock lock(mutex_);
-  for (const Model* model : distinct) {
-    const Residency& residency = on(model->estimate_.device);
+  for (const Model* model : distinct) on(model->estimate_.device), on(sdk::kCpu);
+  for (const auto& one : residencies_) {
+    const Residency& residency = *one;
     uint64_t wanted = 0;
-    for (const Model* other : distinct) {
-      if (sdk::same_device(other->estimate_.device, residency.device))
-        wanted += other->estimate_.resident_bytes;
-    }
+    for (const Model* model : distinct) wanted += sdk::bytes_on(model->estimate_, residency.device);
     if (wanted > residency.limit()) {
       return Status(StatusCode::kOutOfMemory, "the models of one node do not fit the memory limit")
           .expected(weights_limit(residency.device, residency.limit()))

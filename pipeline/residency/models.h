@@ -101,6 +101,10 @@ class ModelStore {
   /// estimate. [main]
   Result<Model*> open(const ModelRequest& request);
 
+  /// Asks the model to take at most so many bytes of its device, as weft_model_type::offload says; evicts it first. Errors: kUnsupported (its
+  /// type cannot, a node works on it), those of the model's. [main]
+  Status offload(Model& model, uint64_t most_bytes);
+
   /// Models that stay loaded while it lives. Move-only.
   class Use {
    public:

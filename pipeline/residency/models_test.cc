@@ -19,7 +19,7 @@ constexpr weft_device kGpu = {WEFT_DEVICE_CUDA, 0};
 /// calls that overlap.
 struct FakeModel {
   std::string path;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, offloaded = 0;
   std::atomic<int> inside{0};
   std::atomic<bool> loaded{false};
 };
@@ -45,7 +45,8 @@ weft_status open_fake(const weft_host*, const weft_model_source* source, void** 
 }
 weft_status estimate_fake(void* model, weft_model_estimate* out, weft_error*) {
   const auto& fake = *static_cast<FakeModel*>(model);
-  out->resident_bytes = fake.bytes;
+  out->resident_bytes = fake.bytes - fake.offloaded;
+  out->offloaded_bytes = fake.offloaded;
   if (fs::path(fake.path).filename().string().starts_with("gpu")) out->device = kGpu;
   return WEFT_OK;
 }
@@ -74,9 +75,18 @@ void close_fake(void* model) {
   ++closed;
   delete static_cast<FakeModel*>(model);
 }
+/// Half of it at most.
+weft_status offload_fake(void* model, uint64_t most_bytes, weft_error* error) {
+  auto& fake = *static_cast<FakeModel*>(model);
+  const Inside inside(fake);
+  overlaps += fake.loaded.load();
+  if (most_bytes < fake.bytes / 2) return sdk::to_c(Status(StatusCode::kOutOfMemory, "half at most"), error);
+  fake.offloaded = fake.bytes - most_bytes;
+  return WEFT_OK;
+}
 constexpr weft_model_type kFake = {
-    sizeof(weft_model_type), 1,         "test.fake", "",        nullptr, 0, open_fake,
-    estimate_fake,           load_fake, evict_fake,  close_fake};
+    sizeof(weft_model_type), 1,         "test.fake", "",         nullptr,     0, open_fake,
+    estimate_fake,           load_fake, evict_fake,  close_fake, offload_fake};
 
 class ModelStoreTest : public testing::Test {
  protected:
@@ -278,6 +288,38 @@ TEST_F(ModelStoreTest, EachDeviceHasALimitOfItsOwn) {
   const auto both = store.use(std::vector<Model*>{gpu_a, gpu_b}, {});
   ASSERT_EQ(both.code(), StatusCode::kOutOfMemory);
   EXPECT_NE(to_string(both.error()).find("100 bytes of weights on cuda:0"), std::string::npos);
+}
+
+TEST_F(ModelStoreTest, WhatIsOffloadedCountsOnTheCpu) {
+  write("a", 60);
+  write("gpu", 60);
+  ModelStore::Options given = options(100);
+  given.on_device = [](weft_device, const std::function<Status(weft_stream*)>& work) {
+    return work(nullptr);
+  };
+  ModelStore store(given);
+  store.set_limit_bytes(kGpu, 40);
+  Model *a = *store.open(request("a")), *gpu = *store.open(request("gpu"));
+  EXPECT_EQ(store.use(std::vector<Model*>{gpu}, {}).code(), StatusCode::kOutOfMemory);
+  const Status refused = store.offload(*gpu, 29);
+  EXPECT_EQ(refused.code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(refused.error().where, (folder_ / "gpu").string());
+  ASSERT_TRUE(store.offload(*gpu, 40).ok());
+  EXPECT_EQ(gpu->estimate().resident_bytes, 40u);
+  EXPECT_EQ(gpu->estimate().offloaded_bytes, 20u);
+  ASSERT_TRUE(store.use(std::vector<Model*>{a, gpu}, {}).ok())
+      << "80 of the CPU's 100, 40 of the device's 40";
+  EXPECT_EQ(store.statistics().resident_bytes, 120u);
+  {
+    const auto use = store.use(std::vector<Model*>{gpu}, {});
+    EXPECT_EQ(store.offload(*gpu, 30).code(), StatusCode::kUnsupported) << "in use";
+  }
+  ASSERT_TRUE(store.offload(*gpu, 30).ok()) << "it is evicted first";
+  EXPECT_EQ(evictions, 1);
+  write("b", 50);
+  ASSERT_TRUE(store.use(std::vector<Model*>{gpu}, {}).ok());
+  ASSERT_TRUE(store.use(std::vector<Model*>{*store.open(request("b"))}, {}).ok());
+  EXPECT_EQ(evictions, 2) << "a goes: 60, 30 and 50 are more than 100";
 }
 
 TEST_F(ModelStoreTest, AHostWithoutDevicesLoadsNothingOnOne) {

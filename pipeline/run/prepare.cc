@@ -197,10 +197,27 @@ Result<Budgets> check_budgets(uint64_t limit_bytes, PreparedRun::State& state) {
   return budgets;
 }
 
+/// Asks models that are too large for what a plan leaves of their devices to leave parts of themselves on the CPU. Whether one did.
+bool offload_models(PreparedRun::State& state) {
+  bool changed = false;
+  for (const DeviceMemory& memory : state.plan.devices) {
+    const uint64_t limit = state.host.devices().limit_bytes(memory.device);  // 0: the CPU
+    const uint64_t fixed = memory.peak_bytes - memory.weight_bytes;
+    for (const PlannedModelEntry& entry : state.plan.models) {
+      if (!sdk::same_device(entry.model.estimate.device, memory.device) || fixed >= limit) continue;
+      if (entry.model.estimate.resident_bytes <= limit - fixed) continue;
+      Model& model = *state.models.at(entry.model.handle);
+      changed |= state.host.models().offload(model, limit - fixed).ok();
+    }
+  }
+  return changed;
+}
+
 /// Makes state.plan for `items` items at once, with as many elements of a for_each going through subgraphs together as the
-/// limit allows.
-Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, std::span<const sdk::Value> inputs,
-                            PlanEnvironment& environment, PreparedRun::State& state) {
+/// limit allows; if may_offload, with parts of models left on the CPU where a device has too little for them.
+Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, bool may_offload,
+                            std::span<const sdk::Value> inputs, PlanEnvironment& environment,
+                            PreparedRun::State& state) {
   PlanWidth width{.items_at_once = items, .instances = state.host.threads()};
   for (;; width.elements_at_once /= 2) {
     auto plan = create_plan(state.graph, inputs, environment, width, state.input_bounds);
@@ -209,25 +226,30 @@ Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, std::span<cons
     state.items_at_once = items;
     auto budgets = check_budgets(limit_bytes, state);
     width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
-    if (budgets.ok() || width.elements_at_once == 1) return budgets;
+    if (budgets.ok()) return budgets;
+    if (width.elements_at_once == 1) {
+      const bool short_of_memory = budgets.code() == StatusCode::kOutOfMemory;
+      if (!may_offload || !short_of_memory || !offload_models(state)) return budgets;
+      width.elements_at_once = 2;  // once more
+    }
   }
 }
 
 /// The same for as many items as pay off and fit: those that fill the largest batch, and some that other nodes work on.
 Result<Budgets> plan_useful_items(const RunOptions& options, std::span<const sdk::Value> inputs,
                                   PlanEnvironment& environment, PreparedRun::State& state) {
-  auto budgets = plan_within(0, kMostItemsAtOnce, inputs, environment, state);
+  auto budgets = plan_within(0, kMostItemsAtOnce, false, inputs, environment, state);
   if (!budgets.ok() && budgets.code() != StatusCode::kOutOfMemory) return budgets;
   const uint64_t limit = options.max_memory_bytes;
   uint32_t items = std::min(useful_items(state.plan) + state.host.threads() + 1, kMostItemsAtOnce);
   for (; items > 1; items /= 2) {
-    budgets =
-        plan_within(limit != 0 ? limit : options.items->available_bytes, items, inputs, environment, state);
+    budgets = plan_within(limit != 0 ? limit : options.items->available_bytes, items, false, inputs,
+                          environment, state);
     if (!budgets.ok()) continue;
     if (limit == 0) budgets->front().second = Budget{};  // the CPU's
     return budgets;
   }
-  return plan_within(limit, 1, inputs, environment, state);
+  return plan_within(limit, 1, true, inputs, environment, state);
 }
 
 /// By input: 1 if each item brings its own; empty where there are no items.
@@ -310,7 +332,7 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
   const KnownFiles::Scope files(host.known_files(), folder, options.readable_files);
   const uint32_t items = options.items ? options.items->at_once : 1;
   auto budgets = items == 0 ? plan_useful_items(options, known, environment, *state)
-                            : plan_within(options.max_memory_bytes, items, known, environment, *state);
+                            : plan_within(options.max_memory_bytes, items, true, known, environment, *state);
   if (!budgets.ok()) return budgets.status();
   for (const auto& [device, budget] : *budgets) {
     const bool turns = budget.models == Budget::Models::kTakeTurns;

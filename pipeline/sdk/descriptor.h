@@ -96,9 +96,12 @@ struct ModelFields {
 template <typename T>
 constexpr weft_model_type model(const ModelFields& fields) {
   using Functions = ModelFunctions<T>;
-  return {sizeof(weft_model_type),  fields.version,           fields.name,      fields.help,
-          fields.parameters.data(), fields.parameters.size(), &Functions::open, &Functions::estimate,
-          &Functions::load,         &Functions::evict,        &Functions::close};
+  weft_model_type type = {
+      sizeof(weft_model_type),  fields.version,           fields.name,       fields.help,
+      fields.parameters.data(), fields.parameters.size(), &Functions::open,  &Functions::estimate,
+      &Functions::load,         &Functions::evict,        &Functions::close, nullptr};
+  if constexpr (requires { &Functions::offload; }) type.offload = &Functions::offload;
+  return type;
 }
 
 struct PluginFields {

@@ -5,12 +5,14 @@
 ///   Result<weft_model_estimate> estimate() const;
 ///   Status load(weft_stream* stream);   // may come again after evict
 ///   void evict();
+///   Status offload(uint64_t most_bytes);   // if it can leave parts in the CPU's memory
 /// and its destructor closes it. The host never calls two of them at once, nor evict while a node executes on it.
 /// Nodes reach it with NodeConfig::model<T>("parameter"); they do not own it.
 #ifndef WEFT_SDK_MODEL_H
 #define WEFT_SDK_MODEL_H
 
 #include <weft/abi/model.h>
+#include <weft/sdk/device.h>
 #include <weft/sdk/error.h>
 #include <weft/sdk/host.h>
 #include <weft/sdk/parameters.h>
@@ -50,13 +52,21 @@ class ModelSource {
 };
 
 inline weft_model_estimate model_estimate(uint64_t resident_bytes, uint64_t mapped_bytes,
-                                          weft_device device = {WEFT_DEVICE_CPU, 0}) {
+                                          weft_device device = {WEFT_DEVICE_CPU, 0},
+                                          uint64_t offloaded_bytes = 0) {
   weft_model_estimate estimate{};
   estimate.struct_size = sizeof estimate;
   estimate.resident_bytes = resident_bytes;
   estimate.mapped_bytes = mapped_bytes;
   estimate.device = device;
+  estimate.offloaded_bytes = offloaded_bytes;
   return estimate;
+}
+
+/// Bytes of a device's memory that a model of that estimate holds while it is loaded.
+inline uint64_t bytes_on(const weft_model_estimate& estimate, weft_device device) {
+  if (same_device(estimate.device, device)) return estimate.resident_bytes;
+  return device.kind == WEFT_DEVICE_CPU ? estimate.offloaded_bytes : 0;
 }
 
 /// The C functions of model class T.
@@ -86,6 +96,13 @@ struct ModelFunctions {
   }
   static void evict(void* self) noexcept { static_cast<T*>(self)->evict(); }
   static void close(void* self) noexcept { delete static_cast<T*>(self); }
+  static weft_status offload(void* self, uint64_t most_bytes, weft_error* error) noexcept requires
+      requires(T& model) {
+    model.offload(uint64_t{});
+  }
+  {
+    return barrier(error, [&] { return static_cast<T*>(self)->offload(most_bytes); });
+  }
 };
 
 }  // namespace weft::sdk

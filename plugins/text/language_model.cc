@@ -180,7 +180,10 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
 }
 
 Result<weft_model_estimate> LanguageModel::estimate() const {
-  if (device_) return sdk::model_estimate(static_cast<uint64_t>(weights_bytes()), 0, device_->id);
+  if (device_)
+    return sdk::model_estimate(
+        static_cast<uint64_t>(weights_bytes()), 0, device_->id,
+        static_cast<uint64_t>(device_decoder_ ? device_decoder_->offloaded_bytes() : 0));
   if (encoder_)
     return sdk::model_estimate(static_cast<uint64_t>(encoder_->network.packed_weights_bytes()),
                                static_cast<uint64_t>(encoder_->network.mapped_bytes()));
@@ -242,7 +245,13 @@ Status LanguageModel::load_on_cpu() {
   return {};
 }
 
+Status LanguageModel::offload(uint64_t most_bytes) {
+  if (device_decoder_) return device_decoder_->offload(static_cast<int64_t>(most_bytes));
+  return Status(StatusCode::kUnsupported, "only decoders on devices leave layers on the CPU").at(path_);
+}
+
 void LanguageModel::evict() {
+  if (device_decoder_) device_decoder_->unload();
   device_weights_ = {};
   adapter_terms_.clear();
   adapters_.clear();

@@ -46,6 +46,7 @@ class LanguageModel {
   Result<weft_model_estimate> estimate() const;
   Status load(weft_stream* stream);
   void evict();
+  Status offload(uint64_t most_bytes);
 
   const std::string& path() const { return path_; }
   /// Null: on the CPU.

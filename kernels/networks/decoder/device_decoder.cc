@@ -74,6 +74,8 @@ Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer memory) {
   return state_->weights.load(stream, std::move(memory));
 }
 
+void DeviceDecoder::unload() { state_->weights.unload(); }
+
 int64_t DeviceDecoder::scratch_bytes(const Limits& limits) const {
   return DeviceWorkspace().place(nullptr, config(), limits);
 }

@@ -53,6 +53,8 @@ class DeviceDecoder {
   /// Uploads all weights and waits for them; may be called again. memory: weights_bytes(), or empty: they are allocated. Errors:
   /// kOutOfMemory, those of the device.
   Status load(const DeviceStream& stream, DeviceBuffer memory = {});
+  /// Gives back what load() took, given memory aside. Precondition: no forward() is at work.
+  void unload();
 
   /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each.
   struct Limits {

@@ -168,7 +168,7 @@ Status DeviceWeights::load(const DeviceStream& stream, DeviceBuffer given) {
   auto memory = DeviceBuffer::given_or_allocate(std::move(given), stream, static_cast<uint64_t>(size_bytes_),
                                                 "weights");
   if (!memory.ok()) return memory.status();
-  offloaded_.reset();
+  unload();
   memory_ = *std::move(memory);
   if (n_offloaded() > 0) {
     auto layers =
@@ -201,6 +201,12 @@ Status DeviceWeights::load(const DeviceStream& stream, DeviceBuffer given) {
   if (Status status = stream.synchronize(); !status.ok()) return status;
   decoder_->loaded = true;
   return {};
+}
+
+void DeviceWeights::unload() {
+  decoder_->loaded = false;
+  offloaded_.reset();
+  memory_ = {};
 }
 
 }  // namespace weft

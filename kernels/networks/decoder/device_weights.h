@@ -31,6 +31,7 @@ class DeviceWeights {
 
   /// Uploads everything and waits for it; may be called again. memory: size_bytes(), or empty: it is allocated.
   Status load(const DeviceStream& stream, DeviceBuffer memory);
+  void unload();
   const EmbeddingTable& embedding() const { return embedding_; }
   /// Null where all layers stay on the device.
   OffloadedLayers* offloaded() { return offloaded_ ? &*offloaded_ : nullptr; }

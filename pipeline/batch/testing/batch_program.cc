@@ -42,10 +42,10 @@ int run(char** arguments) {
   if (!batch.ok()) return fail(batch.status());
   BatchCallbacks callbacks;
   callbacks.on_recorded = [](std::span<const NamedOutcome> outcomes) {
-    std::string text;
-    for (const NamedOutcome& named : outcomes) text += "recorded " + named.item.name + "\n";
+    std::string lines;
+    for (const NamedOutcome& named : outcomes) lines += "recorded " + named.item.name + "\n";
     // Not by stdio, whose calls recorded_disk.c does not see.
-    if (::write(STDOUT_FILENO, text.data(), text.size()) < 0) std::abort();
+    if (::write(STDOUT_FILENO, lines.data(), lines.size()) < 0) std::abort();
   };
   const Result<BatchCounts> counts = batch->run(callbacks, nullptr, nullptr);
   if (!counts.ok()) return fail(counts.status());

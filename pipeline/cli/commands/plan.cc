@@ -94,7 +94,10 @@ void print_plan(const Plan& plan, std::optional<uint64_t> limit_bytes) {
     const weft_model_estimate& estimate = entry.model.estimate;
     print_wrapped("  " + left_column(entry.name, 24) + entry.type + ", " +
                       format_byte_size(estimate.resident_bytes) + " resident, " +
-                      format_byte_size(estimate.mapped_bytes) + " mapped",
+                      format_byte_size(estimate.mapped_bytes) + " mapped" +
+                      (estimate.offloaded_bytes == 0
+                           ? ""
+                           : ", " + format_byte_size(estimate.offloaded_bytes) + " waiting on the CPU"),
                   26);
     const bool cpu = estimate.device.kind == WEFT_DEVICE_CPU;
     print("    " + entry.model.path + (cpu ? "" : ", on " + sdk::device_name(estimate.device)) + "\n");
@@ -159,7 +162,8 @@ Json plan_json(const Plan& plan) {
                               {"path", entry.model.path},
                               {"device", sdk::device_name(entry.model.estimate.device)},
                               {"resident_bytes", entry.model.estimate.resident_bytes},
-                              {"mapped_bytes", entry.model.estimate.mapped_bytes}});
+                              {"mapped_bytes", entry.model.estimate.mapped_bytes},
+                              {"offloaded_bytes", entry.model.estimate.offloaded_bytes}});
   }
   for (const DeviceMemory& memory : plan.devices) {
     json["devices"].push_back({{"device", shown_name(memory.device)},

@@ -167,11 +167,9 @@ Result<OpenModel> BlockEnvironment::open_model(const Graph&, const ModelEntry&, 
   OpenModel result;
   result.handle = model.get();
   result.path = "/models/" + path;
-  result.estimate = {sizeof(weft_model_estimate),
-                     0,
-                     static_cast<uint64_t>(parameter_api().get_int(&parameters, "bytes")),
-                     7,
-                     {WEFT_DEVICE_CPU, 0}};
+  result.estimate = {
+      sizeof(weft_model_estimate), 0, static_cast<uint64_t>(parameter_api().get_int(&parameters, "bytes")), 7,
+      {WEFT_DEVICE_CPU, 0},        0};
   return result;
 }
 

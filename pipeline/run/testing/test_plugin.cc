@@ -663,7 +663,7 @@ constexpr weft_parameter kPlus[] = {
     parameter({.name = "plus", .type = "text", .default_json = "\"\"", .help = "Another file."})};
 constexpr weft_model_type kModels[] = {{sizeof(weft_model_type), 1, "test.number", "A number.", kPlus, 1,
                                         Number::open, Number::estimate, Number::load, Number::evict,
-                                        Number::close}};
+                                        Number::close, nullptr}};
 constexpr weft_plugin kPlugin = sdk::plugin({.name = "test",
                                              .version = "0.1.0",
                                              .license = "Apache-2.0",
