@@ -7,6 +7,7 @@ DeviceOps cuda_kernel_ops() {
   DeviceOps ops;
   ops.activation.set(activate_cuda);
   ops.add.set(add_cuda);
+  ops.affine.set(affine_cuda);
   ops.soft_cap.set(soft_cap_cuda);
   ops.attention.set(decode_attention_cuda);
   ops.convolution.set(convolution_cuda);

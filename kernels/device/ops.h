@@ -66,6 +66,7 @@ class DeviceOp {
 struct DeviceOps {
   DeviceOp<ActivationCuda> activation{"activation"};
   DeviceOp<AddCuda> add{"activation/add"};
+  DeviceOp<AffineCuda> affine{"activation/affine"};
   DeviceOp<SoftCapCuda> soft_cap{"activation/soft_cap"};
   DeviceOp<DecodeAttentionCuda> attention{"attention"};
   DeviceOp<ConvolutionCuda> convolution{"convolution"};
@@ -87,9 +88,9 @@ struct DeviceOps {
   /// Calls `with` for each op.
   template <typename Visitor>
   void for_each(const Visitor& with) const {
-    with(activation), with(add), with(soft_cap), with(attention), with(convolution), with(dense_attention);
-    with(embedding), with(gemm), with(group_norm), with(scale_shift), with(matmul), with(gemv);
-    with(tile_weights), with(unpack), with(norm);
+    with(activation), with(add), with(affine), with(soft_cap), with(attention), with(convolution);
+    with(dense_attention), with(embedding), with(gemm), with(group_norm), with(scale_shift);
+    with(matmul), with(gemv), with(tile_weights), with(unpack), with(norm);
     with(rope), with(sampling), with(softmax), with(top_k);
   }
 };

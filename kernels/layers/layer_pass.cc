@@ -6,6 +6,7 @@
 #include "kernels/layers/tiled_norms.h"
 #include "kernels/ops/gemm/quantized_gemm.h"
 #include "kernels/ops/group_norm/group_norm.h"
+#include "kernels/quant/half.h"
 
 namespace weft {
 
@@ -201,6 +202,44 @@ void LayerPass::mean(const TensorView& x, const TensorView& y) {
       y.as<float>()[b * y.strides[0] + i] = static_cast<float>(sum / static_cast<double>(rows));
     }
   }
+}
+
+void LayerPass::activation(Activation f, const TensorView& x) {
+  if (on_device_) return device_activation(f, x);
+  if (measures()) return;
+  const int64_t first = begin(x.count()), last = end(x.count());
+  activate(f, x.as<float>() + first, last - first, level());
+  barrier();
+}
+
+void LayerPass::soft_cap(float cap, const TensorView& x) {
+  if (on_device_) return device_soft_cap(cap, x);
+  if (measures()) return;
+  const int64_t first = begin(x.count()), last = end(x.count());
+  weft::soft_cap(cap, x.as<float>() + first, last - first, level());
+  barrier();
+}
+
+void LayerPass::affine(float scale, float shift, const TensorView& x) {
+  if (on_device_) return device_affine(scale, shift, x);
+  if (measures()) return;
+  float* values = x.as<float>();
+  for (int64_t i = begin(x.count()); i < end(x.count()); ++i) values[i] = scale * values[i] + shift;
+  barrier();
+}
+
+void LayerPass::add_values(const TensorView& x, const float* y) {
+  if (on_device_) return device_add_values(x, y);
+  if (measures()) return;
+  const int64_t first = begin(x.count()), last = end(x.count());
+  if (x.dtype == DType::kF32) {
+    add(x.as<float>() + first, y + first, last - first, level());
+  } else {
+    assert(x.dtype == DType::kBF16);
+    uint16_t* values = x.as<uint16_t>();
+    for (int64_t i = first; i < last; ++i) values[i] = bf16_bits(f32_from_bf16_bits(values[i]) + y[i]);
+  }
+  barrier();
 }
 
 TensorView as_rows(const TensorView& images) {

@@ -221,10 +221,14 @@ class LayerPass {
   /// Ends with a barrier.
   void attention(const DenseAttention& a);
 
-  /// x = f(x), f32; one thread's work on the host. Ends with a barrier.
+  // In place, of contiguous views; they end with a barrier.
+  /// x = f(x), f32.
   void activation(Activation f, const TensorView& x);
-
-  /// x += y, both f32 and of as many elements; one thread's work on the host. Ends with a barrier.
+  /// x = cap * tanh(x / cap), f32.
+  void soft_cap(float cap, const TensorView& x);
+  /// x = scale * x + shift, f32.
+  void affine(float scale, float shift, const TensorView& x);
+  /// x += y. x: f32 or bf16; y: as many elements.
   void add_values(const TensorView& x, const float* y);
 
   /// y[b] = the mean of the rows x[b]. x: [batch, rows, width], y: [batch, width]; f32, adjacent along the width alone.
@@ -287,6 +291,10 @@ class LayerPass {
   void device_attention(const DenseAttention& a);
   void queue_attention(const DenseAttention& a);
   void device_mean(const TensorView& x, const TensorView& y);
+  void device_activation(Activation f, const TensorView& x);
+  void device_soft_cap(float cap, const TensorView& x);
+  void device_affine(float scale, float shift, const TensorView& x);
+  void device_add_values(const TensorView& x, const float* y);
 
   std::optional<Team> team_;
   Shared* shared_ = nullptr;

@@ -290,32 +290,33 @@ void LayerPass::look_up(const EmbeddingTable& table, const TensorView& rows, con
                                                      device_->stream));
 }
 
-void LayerPass::activation(Activation f, const TensorView& x) {
-  if (measures()) return;
-  if (!on_device_) {
-    if (thread_ == 0) activate(f, x.as<float>(), x.count(), level());
-    return barrier();
-  }
-  const int64_t count = x.count();
+// Rows of pixels, so that none has more elements than a launch takes.
+void LayerPass::device_activation(Activation f, const TensorView& x) {
+  const int64_t rows = x.rank == 4 ? x.shape[0] * x.shape[1] : x.shape[0], cols = x.count() / rows;
   if (queues())
     queued(device_->stream.device()->ops().activation({.f = f,
                                                        .gate = x.data,
                                                        .y = x.data,
-                                                       .rows = 1,
-                                                       .cols = count,
-                                                       .gate_stride = count,
-                                                       .up_stride = count,
-                                                       .y_stride = count},
+                                                       .rows = rows,
+                                                       .cols = cols,
+                                                       .gate_stride = cols,
+                                                       .up_stride = cols,
+                                                       .y_stride = cols},
                                                       device_->stream));
 }
 
-void LayerPass::add_values(const TensorView& x, const float* y) {
-  if (measures()) return;
-  if (!on_device_) {
-    if (thread_ == 0) add(x.as<float>(), y, x.count(), level());
-    return barrier();
-  }
-  if (queues()) queued(device_->stream.device()->ops().add({x.as<float>(), y, x.count()}, device_->stream));
+void LayerPass::device_soft_cap(float cap, const TensorView& x) {
+  if (queues())
+    queued(device_->stream.device()->ops().soft_cap({cap, x.as<float>(), x.count()}, device_->stream));
+}
+
+void LayerPass::device_affine(float scale, float shift, const TensorView& x) {
+  if (queues())
+    queued(device_->stream.device()->ops().affine({scale, shift, x.as<float>(), x.count()}, device_->stream));
+}
+
+void LayerPass::device_add_values(const TensorView& x, const float* y) {
+  if (queues()) queued(device_->stream.device()->ops().add({x.data, y, x.count(), x.dtype}, device_->stream));
 }
 
 }  // namespace weft

@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "kernels/networks/unet/unet_walk.h"
-#include "kernels/quant/half.h"
 
 namespace weft {
 namespace {
@@ -26,21 +25,10 @@ class Walker : public UNetWalk {
  private:
   // A control network's contributions.
   void add_residuals(const TensorView& mid) {
-    if (pass_.measures() || (in_->skip_residuals.empty() && in_->mid_residual.rank == 0)) return;
-    for (size_t i = 0; i < in_->skip_residuals.size(); ++i) add_to(skips_[i], in_->skip_residuals[i]);
-    if (in_->mid_residual.rank > 0) add_to(mid, in_->mid_residual);
-    pass_.barrier();
-  }
-
-  void add_to(const TensorView& x, const TensorView& residual) {
-    const int64_t begin = pass_.begin(x.count()), end = pass_.end(x.count());
-    const float* from = residual.as<float>();
-    if (x.dtype == DType::kF32) {
-      add(x.as<float>() + begin, from + begin, end - begin, pass_.level());
-      return;
-    }
-    uint16_t* to = x.as<uint16_t>();
-    for (int64_t i = begin; i < end; ++i) to[i] = bf16_bits(f32_from_bf16_bits(to[i]) + from[i]);
+    if (!in_) return;
+    for (size_t i = 0; i < in_->skip_residuals.size(); ++i)
+      pass_.add_values(skips_[i], in_->skip_residuals[i].as<float>());
+    if (in_->mid_residual.rank > 0) pass_.add_values(mid, in_->mid_residual.as<float>());
   }
 
   bool up(const UNetStage& stage, TensorView* x) {

@@ -57,9 +57,16 @@ Status start(const ActivationCuda& a, cudaStream_t stream) {
   return device::launch(stream, "activate_rows", grid, kThreads, 0, kernel, rows);
 }
 
-__global__ void __launch_bounds__(kThreads) add_elements(float* x, const float* y, int64_t count) {
+template <typename T>
+__global__ void __launch_bounds__(kThreads) add_elements(T* x, const float* y, int64_t count) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i < count) x[i] += y[i];
+  if (i < count) x[i] = device::from_f32<T>(device::to_f32(x[i]) + y[i]);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    affine_elements(float* x, float scale, float shift, int64_t count) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < count) x[i] = scale * x[i] + shift;
 }
 
 __global__ void __launch_bounds__(kThreads) soft_cap_elements(float* x, float cap, int64_t count) {
@@ -79,13 +86,31 @@ Status check_elements(const char* op, int64_t count, bool null) {
   return {};
 }
 
+template <typename T>
+Status start_add(const AddCuda& a, cudaStream_t stream) {
+  return device::launch(stream, "add_elements", blocks_of(a.count), kThreads, 0, add_elements<T>,
+                        static_cast<T*>(a.x), a.y, a.count);
+}
+
 }  // namespace
 
 Status add_cuda(const AddCuda& a, cudaStream_t stream) {
   if (Status status = check_elements("an addition", a.count, !a.x || !a.y); !status.ok() || a.count == 0)
     return status;
-  return device::launch(stream, "add_elements", blocks_of(a.count), kThreads, 0, add_elements, a.x, a.y,
-                        a.count);
+  switch (a.dtype) {
+    case DType::kF32: return start_add<float>(a, stream);
+    case DType::kF16: return start_add<device::F16>(a, stream);
+    case DType::kBF16: return start_add<device::BF16>(a, stream);
+    default: break;
+  }
+  return Status(StatusCode::kUnsupported, "an addition on a device takes f32, f16 and bf16");
+}
+
+Status affine_cuda(const AffineCuda& a, cudaStream_t stream) {
+  if (Status status = check_elements("a scale and shift", a.count, !a.x); !status.ok() || a.count == 0)
+    return status;
+  return device::launch(stream, "affine_elements", blocks_of(a.count), kThreads, 0, affine_elements, a.x,
+                        a.scale, a.shift, a.count);
 }
 
 Status soft_cap_cuda(const SoftCapCuda& s, cudaStream_t stream) {

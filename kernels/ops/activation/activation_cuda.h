@@ -32,12 +32,22 @@ Status activate_cuda(const ActivationCuda& a, CUstream_st* stream);
 
 /// x[i] += y[i]
 struct AddCuda {
-  float* x = nullptr;        // [count]
+  void* x = nullptr;         // [count]
   const float* y = nullptr;  // [count]
+  int64_t count = 0;
+  DType dtype = DType::kF32;  // of x: f32, f16 or bf16
+};
+/// Errors: kInvalidShape (a negative count), kUnsupported (dtype), kInvalidArgument (a null pointer).
+Status add_cuda(const AddCuda& a, CUstream_st* stream);
+
+/// x[i] = scale * x[i] + shift
+struct AffineCuda {
+  float scale = 1, shift = 0;
+  float* x = nullptr;  // [count]
   int64_t count = 0;
 };
 /// Errors: kInvalidShape (a negative count), kInvalidArgument (a null pointer).
-Status add_cuda(const AddCuda& a, CUstream_st* stream);
+Status affine_cuda(const AffineCuda& a, CUstream_st* stream);
 
 /// x[i] = cap * tanh(x[i] / cap)
 struct SoftCapCuda {

@@ -71,6 +71,42 @@ TEST(ActivationCuda, ServesEveryTypeStrideAndAlignment) {
   expect_as_reference(Activation::kSilu, {DType::kF32, 2, 259, 301, true, 3});
 }
 
+TEST(ActivationCuda, AddsToEveryType) {
+  constexpr int64_t kCount = 333;
+  const std::vector<float> y = testing::random_normal(kCount, 2);
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    const std::vector<uint8_t> x = encoded(dtype, testing::random_normal(kCount, 1));
+    std::vector<float> want = decoded(dtype, x);
+    for (size_t i = 0; i < want.size(); ++i) want[i] += y[i];
+    want = decoded(dtype, encoded(dtype, want));  // rounded once
+    for (const simt::Target& target : simt::targets("activation")) {
+      SCOPED_TRACE(target.name);
+      simt::Device device(target.options);
+      simt::Buffer<uint8_t> a(device, "x", x);
+      simt::Buffer<float> b(device, "y", y);
+      ASSERT_TRUE(add_cuda({a.data(), b.data(), kCount, dtype}, &device).ok()) << device.report().text();
+      EXPECT_EQ(decoded(dtype, a.values()), want);
+      EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 0}), "");
+    }
+  }
+}
+
+TEST(ActivationCuda, ScalesAndShiftsElements) {
+  for (const int64_t count : {1, 255, 1000}) {
+    const std::vector<float> x = testing::random_normal(count, 1);
+    std::vector<float> want = x;
+    for (float& value : want) value = 2 * value - 0.75f;
+    for (const simt::Target& target : simt::targets("activation")) {
+      SCOPED_TRACE(target.name);
+      simt::Device device(target.options);
+      simt::Buffer<float> a(device, "x", x);
+      ASSERT_TRUE(affine_cuda({2, -0.75f, a.data(), count}, &device).ok()) << device.report().text();
+      EXPECT_EQ(a.values(), want);
+      EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 0}), "");
+    }
+  }
+}
+
 TEST(ActivationCuda, AddsAndCapsElements) {
   for (const int64_t count : {1, 255, 1000}) {
     const std::vector<float> x = testing::random_normal(count, 1), y = testing::random_normal(count, 2);
@@ -87,7 +123,11 @@ TEST(ActivationCuda, AddsAndCapsElements) {
       EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 0}), "");
     }
   }
+  float x = 0;
   EXPECT_EQ(add_cuda({nullptr, nullptr, -1}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(add_cuda({&x, &x, 1, DType::kI8}, nullptr).code(), StatusCode::kUnsupported);
+  EXPECT_EQ(affine_cuda({1, 0, nullptr, -1}, nullptr).code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(affine_cuda({1, 0, nullptr, 1}, nullptr).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(add_cuda({nullptr, nullptr, 1}, nullptr).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(soft_cap_cuda({0, nullptr, 0}, nullptr).code(), StatusCode::kInvalidArgument);
 }
@@ -111,6 +151,7 @@ TEST(ActivationCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("activation")) GTEST_SKIP() << simt::kNoNvcc;
   const simt::StaticBounds bounds[] = {{.kernel = "activate_rows", .registers = 32, .occupancy = 1},
                                        {.kernel = "add_elements", .registers = 32, .occupancy = 1},
+                                       {.kernel = "affine_elements", .registers = 32, .occupancy = 1},
                                        {.kernel = "soft_cap_elements", .registers = 32, .occupancy = 1}};
   EXPECT_EQ(simt::beyond_static_bounds("activation", bounds), "");
 }
