@@ -229,11 +229,6 @@ Status DiffusionModel::open_preview(std::string_view path) {
   const fs::path base = fs::is_directory(path_) ? fs::path(path_) : fs::path(path_).parent_path();
   Result<TaesdCheckpoint> checkpoint = TaesdCheckpoint::open(base / path);
   if (!checkpoint.ok()) return checkpoint.status();
-  if (device_) {  // results do not depend on it
-    host_.log(WEFT_LOG_INFO,
-              "previews on " + device_->name() + " are a linear guess: tiny autoencoders run on the CPU");
-    return {};
-  }
   preview_checkpoint_.emplace(*std::move(checkpoint));
   const TaesdConfig& config = preview_checkpoint_->config();
   if (config.latent_channels != latent_channels() || config.image_channels != 3) {

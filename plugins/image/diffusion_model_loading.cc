@@ -126,7 +126,10 @@ Status DiffusionModel::load_stage_on_device(ModelStage stage, const StopRequest&
     return status.ok() ? status : std::move(status).at(path_);
   };
   Status status;
-  if (stage == ModelStage::kUNet) status = load(*unet_);
+  if (stage == ModelStage::kUNet) {
+    status = load(*unet_);
+    if (status.ok() && preview_) status = load(*preview_);
+  }
   if (stage == ModelStage::kVae) status = load(*vae_);
   for (TextEncoder& encoder : text_encoders_) {
     if (stage == ModelStage::kText && status.ok()) status = load(encoder.network);

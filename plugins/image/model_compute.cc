@@ -53,6 +53,12 @@ int64_t encode_workspace_bytes(const DiffusionModel& model, int64_t height, int6
              : model.vae().encode_workspace_bytes(1, height, width, n_threads);
 }
 
+int64_t preview_workspace_bytes(const DiffusionModel& model, const Taesd& tiny, int64_t height, int64_t width,
+                                uint32_t n_threads) {
+  return model.device() != nullptr ? tiny.device_decode_workspace_bytes(1, height, width)
+                                   : tiny.decode_workspace_bytes(1, height, width, n_threads);
+}
+
 Result<ModelCompute> ModelCompute::begin(const DiffusionModel& model, const sdk::Host& host,
                                          const sdk::Execution& execution, uint64_t host_bytes) {
   const Scratch::Memory workspace{execution.workspace(), execution.workspace_bytes()};
@@ -95,6 +101,12 @@ Status ModelCompute::encode(const TensorView& picture, const TensorView& moments
   return is_cut(moments.shape[1], moments.shape[2], tile)
              ? vae.encode_tiled(picture, moments, tile, workspace, executor_, stop)
              : vae.encode(picture, moments, workspace, executor_, stop);
+}
+
+Status ModelCompute::preview(const Taesd& tiny, const TensorView& latents, const TensorView& picture,
+                             std::span<std::byte> workspace, const StopRequest& stop) {
+  return passes_ ? tiny.decode_on(*passes_, latents, picture, workspace, stop)
+                 : tiny.decode(latents, picture, workspace, executor_, stop);
 }
 
 }  // namespace weft::image

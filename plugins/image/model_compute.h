@@ -35,6 +35,8 @@ int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int6
                                uint32_t n_threads);
 int64_t encode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
                                uint32_t n_threads);
+int64_t preview_workspace_bytes(const DiffusionModel& model, const Taesd& tiny, int64_t height, int64_t width,
+                                uint32_t n_threads);
 
 class ModelCompute {
  public:
@@ -60,6 +62,9 @@ class ModelCompute {
                 std::span<std::byte> workspace, const StopRequest& stop);
   Status encode(const TensorView& picture, const TensorView& moments, int64_t tile,
                 std::span<std::byte> workspace, const StopRequest& stop);
+  /// One picture, by the model's tiny autoencoder.
+  Status preview(const Taesd& tiny, const TensorView& latents, const TensorView& picture,
+                 std::span<std::byte> workspace, const StopRequest& stop);
 
  private:
   ModelCompute(const DiffusionModel& model, Executor executor, weft_stream* stream, Scratch scratch)

@@ -39,10 +39,12 @@ struct TinyScratch {
   std::span<float> pixels;
   std::span<std::byte> workspace;
 };
-TinyScratch place_tiny(Scratch& scratch, const Taesd& tiny, const LatentExtent& extent, uint32_t n_threads) {
+TinyScratch place_tiny(Scratch& scratch, const DiffusionModel& model, const Taesd& tiny,
+                       const LatentExtent& extent, uint32_t n_threads) {
   const int64_t side = tiny.config().factor();
-  return {scratch.take<float>(extent.height * side * extent.width * side * tiny.config().image_channels),
-          scratch.take<std::byte>(tiny.decode_workspace_bytes(1, extent.height, extent.width, n_threads))};
+  return {
+      scratch.take<float>(extent.height * side * extent.width * side * tiny.config().image_channels),
+      scratch.take_for_network(preview_workspace_bytes(model, tiny, extent.height, extent.width, n_threads))};
 }
 
 struct FitScratch {
@@ -138,7 +140,7 @@ void measure_previews(Scratch& scratch, const DiffusionModel& model, const Previ
   const Scratch::Mark mark = scratch.mark();
   place_showing(scratch, model, shape);
   if (model.preview() != nullptr) {
-    place_tiny(scratch, *model.preview(), shape.extent, n_threads);
+    place_tiny(scratch, model, *model.preview(), shape.extent, n_threads);
   } else {
     place_fit(scratch, model);
     measure_decoding(scratch, model, kFitSide, kFitSide, 0, n_threads);
@@ -206,12 +208,13 @@ Status Previews::paint(std::span<const float> latents, const LatentExtent& exten
     Scratch& scratch = compute.scratch();
     const Scratch::Mark mark = scratch.mark();
     const int64_t side = tiny->config().factor();
-    const TinyScratch s = place_tiny(scratch, *tiny, extent, compute.executor().max_threads());
-    Status status = tiny->decode(TensorView::contiguous(const_cast<float*>(latents.data()), DType::kF32,
-                                                        {1, extent.height, extent.width, extent.channels}),
-                                 TensorView::contiguous(s.pixels.data(), DType::kF32,
-                                                        {1, extent.height * side, extent.width * side, 3}),
-                                 s.workspace, compute.executor(), stop);
+    const TinyScratch s = place_tiny(scratch, model_, *tiny, extent, compute.executor().max_threads());
+    Status status = compute.preview(*tiny,
+                                    TensorView::contiguous(const_cast<float*>(latents.data()), DType::kF32,
+                                                           {1, extent.height, extent.width, extent.channels}),
+                                    TensorView::contiguous(s.pixels.data(), DType::kF32,
+                                                           {1, extent.height * side, extent.width * side, 3}),
+                                    s.workspace, stop);
     const int64_t row = into.shape.width * 3;
     for (int64_t i = 0; status.ok() && i < row * into.shape.height; ++i) {
       into.row<uint8_t>(0, i / row)[i % row] = to_byte(s.pixels[static_cast<size_t>(i)] / 2 + 0.5f);

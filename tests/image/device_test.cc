@@ -100,14 +100,24 @@ TEST_F(DeviceImages, StopWhenTheyAreCancelled) {
   EXPECT_EQ(result.code(), StatusCode::kCancelled);
 }
 
-// A tiny autoencoder would hold up a device; nothing that is painted depends on it.
-TEST_F(DeviceImages, AreWatchedByLinearPreviews) {
-  const Json options = on_device({{"preview", (golden() / "taesd").string()}});
-  const Result<Json> result =
-      run(apple(Json::object(), options), {.on_event = {}, .preview_folder = folder() / "shown"});
-  ASSERT_TRUE(result.ok()) << to_string(result.error());
-  EXPECT_EQ(pixels_of((*result)["image"]), paint(Json::object(), on_device()));
-  EXPECT_FALSE(read("shown/n.png").empty());
+// Nothing that is painted depends on them. The last preview, on the device and on the CPU.
+TEST_F(DeviceImages, AreWatchedByPreviews) {
+  const Json tiny = {{"preview", (golden() / "taesd").string()}};
+  for (const Json& options : {Json::object(), tiny}) {
+    std::vector<int> shown[2];
+    for (int i = 0; i < 2; ++i) {
+      const Json model = i == 0 ? options : on_device(options);
+      const Result<Json> result =
+          run(apple(Json::object(), model), {.on_event = {}, .preview_folder = folder() / "shown"});
+      ASSERT_TRUE(result.ok()) << to_string(result.error());
+      EXPECT_EQ(pixels_of((*result)["image"]), paint(Json::object(), model));
+      const Json load = {{"uses", "image.load"}, {"with", {{"path", (folder() / "shown/n.png").string()}}}};
+      shown[i] = pixels_of(outputs({{"models", Json::object()},
+                                    {"nodes", {{"load", load}}},
+                                    {"outputs", {{"image", "load.image"}}}})["image"]);
+    }
+    EXPECT_GE(peak_signal_to_noise(shown[1], shown[0]), 45) << options;
+  }
 }
 
 TEST_F(DeviceImages, AreMeasured) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/networks/diffusion_checkpoint/taesd_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/testing/diffusion_golden.h"
 #include "kernels/networks/diffusion_checkpoint/testing/quantized_file.h"
 #include "kernels/networks/testing/on_device.h"
@@ -99,6 +100,34 @@ TEST_P(DeviceDiffusionGolden, TextEncodersAgreeWithTransformers) {
 
 INSTANTIATE_TEST_SUITE_P(Models, DeviceDiffusionGolden, ::testing::Values("sd15", "sd21", "sdxl", "refiner"),
                          [](const auto& model) { return std::string(model.param); });
+
+TEST(DeviceTaesd, AgreesWithDiffusers) {
+  const WeightFile file = take(WeightFile::open(folder("taesd")));
+  const CheckpointPart<TaesdConfig> part = {
+      take(read_taesd_config(file.metadata())), WeightSource::all_of(file), {}};
+  const GoldenTensors e(folder("taesd"));
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    OnDevice<Taesd> tiny(part, compute);
+    std::vector<float> decoded, encoded;
+    const TensorView pictures = view_of(decoded, e.view("decoded")),
+                     latents = view_of(encoded, e.view("encoded"));
+    const DeviceBuffer to_decode = tiny.workspace(tiny.network.device_decode_workspace_bytes(2, 5, 3)),
+                       to_encode = tiny.workspace(tiny.network.device_encode_workspace_bytes(2, 5, 3));
+    for (int i = 0; i < 3; ++i) {  // queued, captured, launched
+      demand(tiny.network.decode_on(tiny.passes, e.view("latents"), pictures, all_of(to_decode)));
+      EXPECT_LT(error(decoded, e.span<float>("decoded")), allowed(compute)) << i;
+      demand(tiny.network.encode_on(tiny.passes, e.view("pictures"), latents, all_of(to_encode)));
+      EXPECT_LT(error(encoded, e.span<float>("encoded")), allowed(compute)) << i;
+      decoded.assign(decoded.size(), NAN), encoded.assign(encoded.size(), NAN);
+    }
+    EXPECT_EQ(tiny.network.decode_on(tiny.passes, e.view("latents"), pictures, all_of(to_decode).subspan(64))
+                  .code(),
+              StatusCode::kOutOfMemory);
+    // On the host its weights are not.
+    EXPECT_EQ(tiny.network.decode(e.view("latents"), pictures, {}, tiny.threads.executor()).code(),
+              StatusCode::kInvalidArgument);
+  }
+}
 
 // Nine input channels in two parts, a class table, an embedding of guidance, cross attention only, extents that do not halve.
 TEST(DeviceUNet, TakesTheSwitchesOfPublishedModels) {

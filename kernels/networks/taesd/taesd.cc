@@ -1,8 +1,10 @@
 #include "kernels/networks/taesd/taesd.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
+#include "kernels/layers/network_weights.h"
 #include "kernels/layers/weight_plan.h"
 
 namespace weft {
@@ -28,7 +30,7 @@ struct Taesd::State {
   DType compute = DType::kF32;
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
-  bool loaded = false;
+  NetworkWeights weights;
   std::vector<Level> encoder, decoder;
   ConvolutionLayer encoder_out, decoder_in;
 };
@@ -83,15 +85,15 @@ class Walker {
 
   void encode(const TensorView& pictures, const TensorView& latents) {
     // [-1, 1] to [0, 1] on the way in.
-    const int64_t count = pictures.shape[0] * pictures.shape[3];
-    float* halves = pass_.take_floats(count);
-    if (!pass_.measures() && pass_.thread() == 0)
-      for (int64_t i = 0; i < count; ++i) halves[i] = 0.5f;
-    pass_.barrier();
+    const TensorView halves = pass_.take(DType::kF32, {pictures.shape[0], pictures.shape[3]});
+    pass_.fill(halves, [&](float* to) { std::fill_n(to, halves.count(), 0.5f); });
+    const TensorView in = pass_.input(pictures), out = pass_.result(latents);
     TensorView x = like(pictures, 1, s_.config.channels);
-    pass_.convolution(s_.encoder[0].convolution, pictures, x,
-                      {.in_scale = halves, .in_shift = halves, .pad_before = 1, .pad_after = 1});
+    pass_.convolution(
+        s_.encoder[0].convolution, in, x,
+        {.in_scale = halves.as<float>(), .in_shift = halves.as<float>(), .pad_before = 1, .pad_after = 1});
     pass_.barrier();
+    pass_.give_input(in);
     pass_.give(halves);
     for (size_t i = 0; i < s_.encoder.size(); ++i) {
       if (i > 0) {
@@ -102,19 +104,19 @@ class Walker {
       }
       if (!blocks(s_.encoder[i], x)) return;
     }
-    pass_.convolution(s_.encoder_out, x, latents, {.pad_before = 1, .pad_after = 1});
+    pass_.convolution(s_.encoder_out, x, out, {.pad_before = 1, .pad_after = 1});
     pass_.barrier();
+    pass_.give_result(out, latents);
     pass_.give(x);
   }
 
   void decode(const TensorView& latents, const TensorView& pictures) {
-    const TensorView z = like(latents, 1, latents.shape[3]);
-    if (!pass_.measures()) {
-      const int64_t begin = pass_.begin(z.count()), end = pass_.end(z.count());
-      std::memcpy(z.as<float>() + begin, latents.as<float>() + begin, static_cast<size_t>(end - begin) * 4);
-      soft_cap(3, z.as<float>() + begin, end - begin, pass_.level());
-    }
-    pass_.barrier();
+    const TensorView z = like(latents, 1, latents.shape[3]), out = pass_.result(pictures);
+    pass_.fill_rows(as_rows(z), [&](int64_t pixel, float* to) {
+      const int64_t channels = latents.shape[3];
+      std::memcpy(to, latents.as<float>() + pixel * channels, static_cast<size_t>(channels) * 4);
+    });
+    pass_.soft_cap(3, z);
     TensorView x = like(latents, 1, s_.config.channels);
     pass_.convolution(s_.decoder_in, z, x,
                       {.pad_before = 1, .pad_after = 1, .activation = Activation::kRelu});
@@ -128,14 +130,11 @@ class Walker {
                         {.upsample = Upsample::kNearest2x, .pad_before = 1, .pad_after = 1});
       replace(&x, y);
     }
-    pass_.convolution(s_.decoder.back().convolution, x, pictures, {.pad_before = 1, .pad_after = 1});
+    pass_.convolution(s_.decoder.back().convolution, x, out, {.pad_before = 1, .pad_after = 1});
     pass_.barrier();
+    pass_.affine(2, -1, out);  // [0, 1] to [-1, 1]
+    pass_.give_result(out, pictures);
     pass_.give(x);
-    if (pass_.measures()) return;
-    float* values = pictures.as<float>();  // [0, 1] to [-1, 1]
-    for (int64_t i = pass_.begin(pictures.count()); i < pass_.end(pictures.count()); ++i)
-      values[i] = 2 * values[i] - 1;
-    pass_.barrier();
   }
 
  private:
@@ -154,18 +153,16 @@ class Walker {
     const ConvolutionOptions relu = {.pad_before = 1, .pad_after = 1, .activation = Activation::kRelu};
     for (const Block& block : level.blocks) {
       if (pass_.stopped()) return false;
-      const TensorView a = like(x, 1, x.shape[3]), b = like(x, 1, x.shape[3]);
+      // What products round anyway is stored so; x is added up in f32.
+      const TensorView a = pass_.take(s_.compute, {x.shape[0], x.shape[1], x.shape[2], x.shape[3]});
+      const TensorView b = pass_.take(s_.compute, {x.shape[0], x.shape[1], x.shape[2], x.shape[3]});
       pass_.convolution(block.first, x, a, relu);
       pass_.barrier();
       pass_.convolution(block.second, a, b, relu);
       pass_.barrier();
       pass_.convolution(block.third, b, x, {.pad_before = 1, .pad_after = 1, .residual = x});
       pass_.barrier();
-      if (!pass_.measures()) {
-        const int64_t begin = pass_.begin(x.count());
-        activate(Activation::kRelu, x.as<float>() + begin, pass_.end(x.count()) - begin, pass_.level());
-      }
-      pass_.barrier();
+      pass_.activation(Activation::kRelu, x);
       pass_.give(b);
       pass_.give(a);
     }
@@ -193,23 +190,28 @@ Status check_view(const TensorView& view, const char* what, const TensorView& wa
   return Status();
 }
 
-Status check_pass(const Taesd::State& s, const TensorView& latents, const TensorView& pictures,
-                  std::span<std::byte> workspace, int64_t needed) {
-  const TaesdConfig& c = s.config;
-  if (!s.loaded) return invalid("the tiny autoencoder's weights are not loaded");
+/// What a pass is called with. loaded: on the host or the device, as it wants it.
+Status check_pass(const TaesdConfig& c, bool loaded, const TensorView& latents, const TensorView& pictures) {
+  if (!loaded) return invalid("the tiny autoencoder's weights are not loaded");
   const int64_t n = latents.shape[0], h = latents.shape[1], w = latents.shape[2], f = c.factor();
   if (Status v = check_view(latents, "latents", images_of(n, h, w, c.latent_channels)); !v.ok()) return v;
-  if (Status v = check_view(pictures, "pictures", images_of(n, h * f, w * f, c.image_channels)); !v.ok())
-    return v;
-  return LayerPass::check_workspace(workspace, needed, "the tiny autoencoder's");
+  return check_view(pictures, "pictures", images_of(n, h * f, w * f, c.image_channels));
 }
 
-template <typename Walk>
-Status run(std::span<std::byte> workspace, Executor executor, const StopRequest& stop, Walk&& walk) {
-  LayerPass::Shared shared;
-  shared.workspace = workspace.data();
-  shared.stop = stop;
-  return LayerPass::run(shared, executor, walk);
+// Passes that measure, for latents of height x width.
+auto encode_measure(const Taesd::State& s, int64_t images, int64_t height, int64_t width) {
+  return [&s, images, height, width](LayerPass& pass) {
+    const TaesdConfig& c = s.config;
+    Walker(s, pass).encode(images_of(images, height * c.factor(), width * c.factor(), c.image_channels),
+                           images_of(images, height, width, c.latent_channels));
+  };
+}
+auto decode_measure(const Taesd::State& s, int64_t images, int64_t height, int64_t width) {
+  return [&s, images, height, width](LayerPass& pass) {
+    const TaesdConfig& c = s.config;
+    Walker(s, pass).decode(images_of(images, height, width, c.latent_channels),
+                           images_of(images, height * c.factor(), width * c.factor(), c.image_channels));
+  };
 }
 
 }  // namespace
@@ -246,54 +248,77 @@ const TaesdConfig& Taesd::config() const { return state_->config; }
 DType Taesd::compute() const { return state_->compute; }
 int64_t Taesd::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
 int64_t Taesd::parameters() const { return state_->plan->parameters(); }
-bool Taesd::loaded() const { return state_->loaded; }
-void Taesd::unload() { state_->loaded = false; }
+bool Taesd::loaded() const { return state_->weights.loaded(); }
+void Taesd::unload() { state_->weights.unload(); }
+int64_t Taesd::device_weights_bytes() const { return state_->plan->device_bytes(); }
 
 int64_t Taesd::encode_workspace_bytes(int64_t images, int64_t height, int64_t width,
                                       uint32_t n_threads) const {
-  const TaesdConfig& c = state_->config;
-  if (!c.has_encoder()) return 0;
-  return LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    Walker(*state_, pass)
-        .encode(images_of(images, height * c.factor(), width * c.factor(), c.image_channels),
-                images_of(images, height, width, c.latent_channels));
-  });
+  if (!state_->config.has_encoder()) return 0;
+  return LayerPass::measure(n_threads, encode_measure(*state_, images, height, width));
 }
-
 int64_t Taesd::decode_workspace_bytes(int64_t images, int64_t height, int64_t width,
                                       uint32_t n_threads) const {
-  const TaesdConfig& c = state_->config;
-  return LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    Walker(*state_, pass)
-        .decode(images_of(images, height, width, c.latent_channels),
-                images_of(images, height * c.factor(), width * c.factor(), c.image_channels));
-  });
+  return LayerPass::measure(n_threads, decode_measure(*state_, images, height, width));
+}
+int64_t Taesd::device_encode_workspace_bytes(int64_t images, int64_t height, int64_t width) const {
+  if (!state_->config.has_encoder()) return 0;
+  return LayerPass::measure_on_device(encode_measure(*state_, images, height, width)).workspace_bytes;
+}
+int64_t Taesd::device_decode_workspace_bytes(int64_t images, int64_t height, int64_t width) const {
+  return LayerPass::measure_on_device(decode_measure(*state_, images, height, width)).workspace_bytes;
 }
 
 Status Taesd::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                    const StopRequest& stop) {
-  if (Status loaded = state_->plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
-  state_->loaded = true;
-  return Status();
+  return state_->weights.load(*state_->plan, store, source_key, executor, stop);
+}
+
+Status Taesd::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                      DeviceBuffer memory) {
+  return state_->weights.load_on(*state_->plan, stream, executor, stop, std::move(memory));
 }
 
 Status Taesd::encode(const TensorView& pictures, const TensorView& latents, std::span<std::byte> workspace,
                      Executor executor, const StopRequest& stop) const {
-  if (!state_->config.has_encoder()) return invalid("this tiny autoencoder has no encoder");
+  const State& s = *state_;
+  if (!s.config.has_encoder()) return invalid("this tiny autoencoder has no encoder");
+  if (Status valid = check_pass(s.config, s.weights.on_host(), latents, pictures); !valid.ok()) return valid;
   const int64_t needed =
       encode_workspace_bytes(latents.shape[0], latents.shape[1], latents.shape[2], executor.max_threads());
-  if (Status valid = check_pass(*state_, latents, pictures, workspace, needed); !valid.ok()) return valid;
-  return run(workspace, executor, stop,
-             [&](LayerPass& pass) { Walker(*state_, pass).encode(pictures, latents); });
+  return LayerPass::run(workspace, needed, "the tiny encoder's", executor, stop, nullptr,
+                        [&](LayerPass& pass) { Walker(s, pass).encode(pictures, latents); });
 }
 
 Status Taesd::decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
                      Executor executor, const StopRequest& stop) const {
+  const State& s = *state_;
+  if (Status valid = check_pass(s.config, s.weights.on_host(), latents, pictures); !valid.ok()) return valid;
   const int64_t needed =
       decode_workspace_bytes(latents.shape[0], latents.shape[1], latents.shape[2], executor.max_threads());
-  if (Status valid = check_pass(*state_, latents, pictures, workspace, needed); !valid.ok()) return valid;
-  return run(workspace, executor, stop,
-             [&](LayerPass& pass) { Walker(*state_, pass).decode(latents, pictures); });
+  return LayerPass::run(workspace, needed, "the tiny decoder's", executor, stop, nullptr,
+                        [&](LayerPass& pass) { Walker(s, pass).decode(latents, pictures); });
+}
+
+Status Taesd::encode_on(DevicePasses& passes, const TensorView& pictures, const TensorView& latents,
+                        std::span<std::byte> workspace, const StopRequest& stop) const {
+  const State& s = *state_;
+  if (!s.config.has_encoder()) return invalid("this tiny autoencoder has no encoder");
+  if (Status valid = check_pass(s.config, s.weights.on_device(), latents, pictures); !valid.ok())
+    return valid;
+  return passes.run(
+      s.weights.pass_shape("the tiny encoder's", {latents.shape[0], latents.shape[1], latents.shape[2]}),
+      workspace, stop, [&](LayerPass& pass) { Walker(s, pass).encode(pictures, latents); });
+}
+
+Status Taesd::decode_on(DevicePasses& passes, const TensorView& latents, const TensorView& pictures,
+                        std::span<std::byte> workspace, const StopRequest& stop) const {
+  const State& s = *state_;
+  if (Status valid = check_pass(s.config, s.weights.on_device(), latents, pictures); !valid.ok())
+    return valid;
+  return passes.run(
+      s.weights.pass_shape("the tiny decoder's", {latents.shape[0], latents.shape[1], latents.shape[2]}),
+      workspace, stop, [&](LayerPass& pass) { Walker(s, pass).decode(latents, pictures); });
 }
 
 }  // namespace weft

@@ -2,7 +2,7 @@
 /// time, for previews while an image is being made.
 ///
 /// Stages, ownership and threads: as for the Vae (networks/vae/vae.h). Latents are as a UNet sees them, already scaled; pictures
-/// are [-1, 1] and may lie slightly outside. Activations are f32; with compute kBF16 products round to bf16.
+/// are [-1, 1] and may lie slightly outside. With compute kBF16 products round to bf16; residual connections are f32.
 /// Source: O. Boer Bohan 2023, TAESD; names as in diffusers' AutoencoderTiny.
 ///
 ///   Result<Taesd> tiny = Taesd::open(WeightSource::all_of(file), config, DType::kBF16);
@@ -20,7 +20,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/layers/layer_pass.h"
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_source.h"
@@ -70,6 +70,20 @@ class Taesd {
                 Executor executor, const StopRequest& stop = {}) const;
   Status decode(const TensorView& latents, const TensorView& pictures, std::span<std::byte> workspace,
                 Executor executor, const StopRequest& stop = {}) const;
+
+  /// In the place of load(): the weights in a device's memory, for the calls below. memory: device_weights_bytes(), or empty: it is
+  /// allocated. Errors: kOutOfMemory, kCancelled, those of the device.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  /// encode() and decode() on the device that holds the weights. Pictures and latents are the host's, workspace is the device's:
+  /// device_encode_workspace_bytes(), device_decode_workspace_bytes(), exact. Errors: as there, those of the device.
+  Status encode_on(DevicePasses& passes, const TensorView& pictures, const TensorView& latents,
+                   std::span<std::byte> workspace, const StopRequest& stop = {}) const;
+  Status decode_on(DevicePasses& passes, const TensorView& latents, const TensorView& pictures,
+                   std::span<std::byte> workspace, const StopRequest& stop = {}) const;
+  int64_t device_encode_workspace_bytes(int64_t images, int64_t height, int64_t width) const;
+  int64_t device_decode_workspace_bytes(int64_t images, int64_t height, int64_t width) const;
 
   struct State;
 
