@@ -17,17 +17,14 @@ UNetInputs inputs_for(const ControlNet& network, const UNetInputs& inputs) {
   return own;
 }
 
-// One view for each skip connection, and one for the middle.
+// One view for each skip connection, and one for the middle, where the networks compute.
 std::vector<TensorView> place_residuals(Scratch& scratch, const ControlNet& network,
                                         const UNetExtent& extent) {
   std::vector<TensorView> views;
   for (int64_t i = 0; i <= network.n_skips(); ++i) {
-    const ControlNet::Skip skip = network.skip(i);
-    int64_t height = extent.height, width = extent.width;
-    for (int64_t k = 0; k < skip.halvings; ++k) height = (height + 1) / 2, width = (width + 1) / 2;
-    const std::span<float> values = scratch.take<float>(extent.images * height * width * skip.channels);
-    views.push_back(
-        TensorView::contiguous(values.data(), DType::kF32, {extent.images, height, width, skip.channels}));
+    TensorView view = network.residual(i, extent);
+    view.data = scratch.take_for_network(view.count() * size_bytes(view.dtype)).data();
+    views.push_back(view);
   }
   return views;
 }
@@ -51,51 +48,41 @@ int64_t ControlPass::workspace_bytes(const DiffusionModel& model, const UNetExte
                                      uint32_t n_threads) {
   int64_t most = 0;
   for (const NamedControl& control : model.controls()) {
-    most = std::max(most, control.network.workspace_bytes(extent, n_threads));
+    most = std::max(most, control_workspace_bytes(model, control.network, extent, n_threads));
   }
   return most;
 }
 
-Status ControlPass::apply(const DiffusionModel& model, const Controls& controls,
+Status ControlPass::apply(ModelCompute& compute, const Controls& controls,
                           const diffusion::SamplingPlan& plan, int64_t call, UNetInputs& inputs,
-                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop) {
+                          std::span<std::byte> workspace, const StopRequest& stop) {
   bool is_first = true;
   const int64_t batch = inputs.sample.shape[0];
   for (size_t i = 0; i < controls.list.size(); ++i) {
     const Control& control = controls.list[i];
     if (!acts(control, call, plan.n_calls())) continue;
-    const Result<const NamedControl*> found = control_network(model, control.network);
+    const Result<const NamedControl*> found = control_network(compute.model(), control.network);
     if (!found.ok()) return found.status();
     const std::span<const float> picture = controls.picture(i);
     for (int64_t k = 0; k < batch; ++k) {
       std::copy(picture.begin(), picture.end(), pictures_.begin() + k * static_cast<int64_t>(picture.size()));
     }
     const std::vector<TensorView>& into = is_first ? sums_ : residuals_;
-    Status status = (*found)->network.forward(
-        inputs_for((*found)->network, inputs),
-        TensorView::contiguous(pictures_.data(), DType::kF32,
-                               {batch, controls.height, controls.width, kControlChannels}),
-        static_cast<float>(control.strength), std::span(into).first(into.size() - 1), into.back(), workspace,
-        executor, stop);
+    Status status =
+        compute.control((*found)->network, inputs_for((*found)->network, inputs),
+                        TensorView::contiguous(pictures_.data(), DType::kF32,
+                                               {batch, controls.height, controls.width, kControlChannels}),
+                        static_cast<float>(control.strength), into, workspace, stop);
+    for (size_t k = 0; status.ok() && !is_first && k < sums_.size(); ++k) {
+      status = compute.add(sums_[k], residuals_[k]);
+    }
     if (!status.ok()) return status;
-    if (!is_first) add_up(executor);
     is_first = false;
   }
   if (is_first) return {};
   inputs.skip_residuals = std::span(sums_).first(sums_.size() - 1);
   inputs.mid_residual = sums_.back();
   return {};
-}
-
-void ControlPass::add_up(Executor executor) {
-  constexpr int64_t kGrain = int64_t{1} << 16;
-  for (size_t i = 0; i < sums_.size(); ++i) {
-    float* sum = sums_[i].as<float>();
-    const float* more = residuals_[i].as<float>();
-    executor.parallel_for(sums_[i].count(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; ++k) sum[k] += more[k];
-    });
-  }
 }
 
 bool acts(const Control& control, int64_t call, int64_t n_calls) {

@@ -1,20 +1,18 @@
 /// One call's control networks: what they add to the UNet's skip connections, summed over all that act at that call.
 ///
-/// Memory comes from scratch; measure_control_pass() and place_control_pass() place the same. Thread safety: one thread.
+/// Memory comes from scratch: the sums', where the networks compute. Thread safety: one thread.
 ///
-///   ControlPass pass = place_control_pass(scratch, model, shape, batch, n_threads);
-///   Status status = pass.apply(model, controls, plan, call, inputs, workspace, executor, stop);   // before UNet::forward()
+///   ControlPass pass = ControlPass::place(scratch, model, extent, controls);
+///   Status status = pass.apply(compute, controls, plan, call, inputs, workspace, stop);   // before ModelCompute::predict()
 #ifndef WEFT_PLUGINS_IMAGE_CONTROL_PASS_H
 #define WEFT_PLUGINS_IMAGE_CONTROL_PASS_H
-
-#include <weft/sdk/executor.h>
 
 #include <span>
 #include <vector>
 
 #include "kernels/diffusion/sampling_plan.h"
 #include "plugins/image/control.h"
-#include "plugins/image/scratch.h"
+#include "plugins/image/model_compute.h"
 
 namespace weft::image {
 
@@ -28,13 +26,10 @@ class ControlPass {
   static int64_t workspace_bytes(const DiffusionModel& model, const UNetExtent& extent, uint32_t n_threads);
 
   /// Points `inputs` at the sums; leaves it as it is if no control acts at this call. Errors: those of ControlNet::forward.
-  Status apply(const DiffusionModel& model, const Controls& controls, const diffusion::SamplingPlan& plan,
-               int64_t call, UNetInputs& inputs, std::span<std::byte> workspace, Executor executor,
-               const StopRequest& stop);
+  Status apply(ModelCompute& compute, const Controls& controls, const diffusion::SamplingPlan& plan,
+               int64_t call, UNetInputs& inputs, std::span<std::byte> workspace, const StopRequest& stop);
 
  private:
-  void add_up(Executor executor);
-
   std::span<float> pictures_;                 // [batch, height, width, 3]
   std::vector<TensorView> sums_, residuals_;  // of every skip connection, and last of the middle
 };

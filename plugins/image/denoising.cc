@@ -344,8 +344,8 @@ Status UNetCalls::call(std::span<Denoising* const> together) {
                     .sizes = view(b.sizes, {n, n_sizes(model_)}),
                     .guidance = view(b.guidance, {n, config.guidance_width})};
   if (!any.in_.controls.empty()) {
-    Status status = b.control.apply(model_, any.in_.controls, *any.in_.plan, any.call_, inputs, b.workspace,
-                                    compute_.executor(), stop);
+    Status status =
+        b.control.apply(compute_, any.in_.controls, *any.in_.plan, any.call_, inputs, b.workspace, stop);
     if (!status.ok()) return status;
   }
   const TensorView output = view(b.output, {n, h, w, model_.latent_channels()});

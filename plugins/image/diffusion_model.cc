@@ -218,8 +218,6 @@ Status DiffusionModel::open_controls(std::string_view json) {
   Result<std::vector<NamedControl>> controls = open_control_networks(
       json, base, unet_->config(), latent_channels(), vae_->config().factor(), compute_);
   if (!controls.ok()) return controls.status();
-  if (device_ && !controls->empty())
-    return device_->lacks("control networks").at("model parameter 'control'");
   controls_ = *std::move(controls);
   return {};
 }

@@ -33,10 +33,7 @@ uint64_t host_limit_bytes(const sdk::Host& host) {
 
 int64_t DiffusionModel::loaded_bytes(ModelStage stage) const {
   const auto of = [this](const auto& network) {
-    if constexpr (requires { network.device_weights_bytes(); }) {
-      if (device_) return network.device_weights_bytes();
-    }
-    return network.packed_weights_bytes();
+    return device_ ? network.device_weights_bytes() : network.packed_weights_bytes();
   };
   int64_t bytes = 0;
   if (stage == ModelStage::kUNet) {
@@ -128,6 +125,9 @@ Status DiffusionModel::load_stage_on_device(ModelStage stage, const StopRequest&
   Status status;
   if (stage == ModelStage::kUNet) {
     status = load(*unet_);
+    for (NamedControl& control : controls_) {
+      if (status.ok()) status = load(control.network);
+    }
     if (status.ok() && preview_) status = load(*preview_);
   }
   if (stage == ModelStage::kVae) status = load(*vae_);

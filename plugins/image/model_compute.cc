@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kernels/device/ops.h"
+
 namespace weft::image {
 namespace {
 
@@ -35,6 +37,12 @@ int64_t text_workspace_bytes(const DiffusionModel& model, const ClipText& networ
 int64_t unet_workspace_bytes(const DiffusionModel& model, const UNetExtent& extent, uint32_t n_threads) {
   return model.device() != nullptr ? model.unet().device_workspace_bytes(extent)
                                    : model.unet().workspace_bytes(extent, n_threads);
+}
+
+int64_t control_workspace_bytes(const DiffusionModel& model, const ControlNet& network,
+                                const UNetExtent& extent, uint32_t n_threads) {
+  return model.device() != nullptr ? network.device_workspace_bytes(extent)
+                                   : network.workspace_bytes(extent, n_threads);
 }
 
 int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
@@ -77,6 +85,30 @@ Status ModelCompute::encode_text(const ClipText& network, const ClipTextInputs& 
                                  const StopRequest& stop) {
   return passes_ ? network.forward_on(*passes_, inputs, outputs, workspace, stop)
                  : network.forward(inputs, outputs, workspace, executor_, stop);
+}
+
+Status ModelCompute::control(const ControlNet& network, const UNetInputs& inputs, const TensorView& picture,
+                             float strength, std::span<const TensorView> residuals,
+                             std::span<std::byte> workspace, const StopRequest& stop) {
+  const std::span<const TensorView> skips = residuals.first(residuals.size() - 1);
+  const TensorView& mid = residuals.back();
+  return passes_ ? network.forward_on(*passes_, inputs, picture, strength, skips, mid, workspace, stop)
+                 : network.forward(inputs, picture, strength, skips, mid, workspace, executor_, stop);
+}
+
+Status ModelCompute::add(const TensorView& residual, const TensorView& more) {
+  const int64_t count = residual.count();
+  float* sum = residual.as<float>();
+  const float* values = more.as<const float>();
+  if (passes_) {
+    const DeviceStream& stream = passes_->stream();
+    return stream.device()->ops().add({sum, values, count}, stream);
+  }
+  constexpr int64_t kGrain = int64_t{1} << 16;
+  executor_.parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) sum[i] += values[i];
+  });
+  return {};
 }
 
 Status ModelCompute::predict(const UNetInputs& inputs, const TensorView& noise,

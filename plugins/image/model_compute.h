@@ -31,6 +31,8 @@ uint64_t plan_memory(const DiffusionModel& model, const Scratch& measured, const
 int64_t text_workspace_bytes(const DiffusionModel& model, const ClipText& network, int64_t sequences,
                              int64_t tokens, uint32_t n_threads);
 int64_t unet_workspace_bytes(const DiffusionModel& model, const UNetExtent& extent, uint32_t n_threads);
+int64_t control_workspace_bytes(const DiffusionModel& model, const ControlNet& network,
+                                const UNetExtent& extent, uint32_t n_threads);
 int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
                                uint32_t n_threads);
 int64_t encode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
@@ -52,9 +54,15 @@ class ModelCompute {
     return model_->enter(stage, stop, stream_);
   }
 
-  // The networks' calls. Views are the host's. Errors: theirs.
+  // The networks' calls. Views are the host's, but for residuals. Errors: theirs.
   Status encode_text(const ClipText& network, const ClipTextInputs& inputs, const ClipTextOutputs& outputs,
                      std::span<std::byte> workspace, const StopRequest& stop);
+  /// residuals: of the skip connections, and last of the middle; a network's memory, like those of predict()'s inputs.
+  Status control(const ControlNet& network, const UNetInputs& inputs, const TensorView& picture,
+                 float strength, std::span<const TensorView> residuals, std::span<std::byte> workspace,
+                 const StopRequest& stop);
+  /// residual += more
+  Status add(const TensorView& residual, const TensorView& more);
   Status predict(const UNetInputs& inputs, const TensorView& noise, std::span<std::byte> workspace,
                  const StopRequest& stop);
   /// One picture.

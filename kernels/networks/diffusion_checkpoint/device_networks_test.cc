@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/networks/diffusion_checkpoint/control_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/taesd_checkpoint.h"
 #include "kernels/networks/diffusion_checkpoint/testing/diffusion_golden.h"
 #include "kernels/networks/diffusion_checkpoint/testing/quantized_file.h"
@@ -100,6 +101,71 @@ TEST_P(DeviceDiffusionGolden, TextEncodersAgreeWithTransformers) {
 
 INSTANTIATE_TEST_SUITE_P(Models, DeviceDiffusionGolden, ::testing::Values("sd15", "sd21", "sdxl", "refiner"),
                          [](const auto& model) { return std::string(model.param); });
+
+// A control network's residuals in the device's memory: of the skip connections, and last of the middle.
+struct Residuals {
+  Residuals(const OnDevice<ControlNet>& control, const UNetExtent& extent) : stream(control.stream) {
+    for (int64_t i = 0; i <= control.network.n_skips(); ++i) {
+      views.push_back(control.network.residual(i, extent));
+      memory.push_back(control.workspace(views.back().count() * 4));
+      views.back().data = memory.back().data();
+    }
+  }
+  std::span<const TensorView> skips() const { return std::span(views).first(views.size() - 1); }
+  std::vector<float> values(size_t i) const {
+    std::vector<float> got(static_cast<size_t>(views[i].count()));
+    demand(stream.copy_to_host(got.data(), views[i].data, got.size() * 4));
+    demand(stream.synchronize());
+    return got;
+  }
+  DeviceStream stream;
+  std::vector<DeviceBuffer> memory;
+  std::vector<TensorView> views;
+};
+
+TEST(DeviceControlNet, AgreesWithDiffusers) {
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd21")));
+  const WeightFile file = take(WeightFile::open(folder("sd21/controlnet")));
+  const CheckpointPart<ControlNetConfig> part = {
+      take(read_control_net_config(file.metadata())), WeightSource::all_of(file), {}};
+  const GoldenTensors e(folder("sd21/controlnet")), u(folder("sd21/unet"));
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    OnDevice<ControlNet> control(part, compute);
+    OnDevice<UNet> unet(checkpoint.unet(), compute);
+    UNetInputs in = unet_inputs(u);
+    const UNetExtent extent = {2, 12, 8, 7};
+    const Residuals residuals(control, extent);
+    const TensorView& mid = residuals.views.back();
+    const DeviceBuffer workspace = control.workspace(control.network.device_workspace_bytes(extent));
+    std::vector<float> alone;
+    if (compute == DType::kF32) alone = predict(unet, in, e.view("noise"));
+    for (const float strength : {0.25f, 0.75f, 0.75f}) {  // the last one captured
+      demand(control.network.forward_on(control.passes, in, e.view("picture"), strength, residuals.skips(),
+                                        mid, all_of(workspace)));
+    }
+    for (size_t i = 0; i + 1 < residuals.views.size(); ++i) {
+      const std::string name = "residual_" + std::to_string(i);
+      EXPECT_LT(error(residuals.values(i), e.span<float>(name.c_str())), allowed(compute)) << i;
+    }
+    EXPECT_LT(error(residuals.values(residuals.views.size() - 1), e.span<float>("mid")), allowed(compute));
+    in.skip_residuals = residuals.skips();
+    in.mid_residual = mid;
+    const DeviceBuffer of_unet = workspace_for(unet, in);
+    EXPECT_LT(error(predict(unet, in, e.view("noise"), of_unet), e.span<float>("noise")), allowed(compute));
+    if (compute != DType::kF32) continue;
+    EXPECT_LT(error(predict(unet, in, e.view("noise"), of_unet), e.span<float>("noise")), allowed(compute));
+    // Without them it is another graph.
+    EXPECT_EQ(predict(unet, unet_inputs(u), e.view("noise"), of_unet), alone);
+    EXPECT_EQ(control.network
+                  .forward_on(control.passes, in, e.view("picture"), 1, residuals.skips(), mid,
+                              all_of(workspace).subspan(64))
+                  .code(),
+              StatusCode::kOutOfMemory);
+    in.skip_residuals = in.skip_residuals.subspan(1);
+    EXPECT_EQ(unet.network.forward_on(unet.passes, in, e.view("noise"), all_of(of_unet)).code(),
+              StatusCode::kInvalidArgument);
+  }
+}
 
 TEST(DeviceTaesd, AgreesWithDiffusers) {
   const WeightFile file = take(WeightFile::open(folder("taesd")));
@@ -223,8 +289,8 @@ TEST(DeviceUNet, RefusesWhatItCannotDo) {
   EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all, stop).code(), StatusCode::kCancelled);
   // On the host its weights are not.
   EXPECT_EQ(unet.network.forward(in, out, {}, unet.threads.executor()).code(), StatusCode::kInvalidArgument);
-  in.mid_residual = out;
-  EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all).code(), StatusCode::kUnsupported);
+  in.mid_residual = out;  // without the others
+  EXPECT_EQ(unet.network.forward_on(unet.passes, in, out, all).code(), StatusCode::kInvalidArgument);
 }
 
 }  // namespace

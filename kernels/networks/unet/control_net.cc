@@ -1,13 +1,14 @@
 #include "kernels/networks/unet/control_net.h"
 
+#include <bit>
+
 #include "kernels/networks/unet/unet_walk.h"
 
 namespace weft {
 
 struct ControlNet::State {
   ControlNetConfig config;
-  UNet::State unet;  // its way down and middle, and the source and plan of everything
-  bool loaded = false;
+  UNet::State unet;  // its way down and middle, and the source, plan and weights of everything
   ConvolutionLayer hint_in;
   std::vector<ConvolutionLayer> hint_steps;  // in pairs: one at a resolution, one to the next
   ConvolutionLayer hint_out;
@@ -55,7 +56,7 @@ class Walker : public UNetWalk {
   Walker(const ControlNet::State& state, LayerPass& pass, const UNetExtent& extent, const UNetInputs* inputs)
       : UNetWalk(state.unet, pass, extent, inputs), c_s_(state) {}
 
-  // skips: where the residuals go; empty where the pass measures.
+  // skips, mid: where the residuals go.
   void walk(const TensorView& picture, float strength, std::span<const TensorView> skips,
             const TensorView& mid) {
     const TensorView hint = embed_picture(picture);
@@ -64,12 +65,11 @@ class Walker : public UNetWalk {
     pass_.give(hint);
     for (size_t i = 0; i < skips.size(); ++i)
       pass_.convolution(c_s_.skip_outputs[i], skips_[i], skips[i], {});
-    if (mid.rank > 0) pass_.convolution(c_s_.mid_output, x, mid, {});
+    pass_.convolution(c_s_.mid_output, x, mid, {});
     pass_.barrier();
     if (strength != 1) {
-      for (const TensorView& skip : skips) multiply(skip, strength);
-      multiply(mid, strength);
-      pass_.barrier();
+      for (const TensorView& skip : skips) pass_.affine(strength, 0, skip);
+      pass_.affine(strength, 0, mid);
     }
     drop(x);
     while (n_skips_ > 0) pass_.give(skips_[--n_skips_]);
@@ -79,11 +79,13 @@ class Walker : public UNetWalk {
  private:
   TensorView embed_picture(const TensorView& picture) {
     const DType inner = c_s_.unet.inner;
+    const TensorView in = pass_.input(picture);
     TensorView x = pass_.take(
         inner, {picture.shape[0], picture.shape[1], picture.shape[2], c_s_.config.hint_channels[0]});
-    pass_.convolution(c_s_.hint_in, picture, x,
+    pass_.convolution(c_s_.hint_in, in, x,
                       {.pad_before = 1, .pad_after = 1, .activation = Activation::kSilu});
     pass_.barrier();
+    pass_.give_input(in);
     for (size_t i = 0; i < c_s_.hint_steps.size(); ++i) {
       const int64_t stride = i % 2 == 0 ? 1 : 2;
       const TensorView y = pass_.take(inner, {x.shape[0], x.shape[1] / stride, x.shape[2] / stride,
@@ -100,12 +102,6 @@ class Walker : public UNetWalk {
     pass_.barrier();
     pass_.give(x);
     return y;
-  }
-
-  void multiply(const TensorView& x, float factor) {
-    if (pass_.measures()) return;
-    float* values = x.as<float>();
-    for (int64_t i = pass_.begin(x.count()); i < pass_.end(x.count()); ++i) values[i] *= factor;
   }
 
   const ControlNet::State& c_s_;
@@ -148,8 +144,9 @@ DType ControlNet::compute() const { return state_->unet.compute; }
 int64_t ControlNet::packed_weights_bytes() const { return state_->unet.plan->packed_bytes(); }
 int64_t ControlNet::parameters() const { return state_->unet.plan->parameters(); }
 int64_t ControlNet::n_skips() const { return static_cast<int64_t>(state_->skip_outputs.size()); }
-bool ControlNet::loaded() const { return state_->loaded; }
-void ControlNet::unload() { state_->loaded = false; }
+bool ControlNet::loaded() const { return state_->unet.weights.loaded(); }
+void ControlNet::unload() { state_->unet.weights.unload(); }
+int64_t ControlNet::device_weights_bytes() const { return state_->unet.plan->device_bytes(); }
 
 ControlNet::Skip ControlNet::skip(int64_t i) const {
   const std::vector<UNetLevel>& levels = state_->config.unet.levels;
@@ -165,38 +162,86 @@ ControlNet::Skip ControlNet::skip(int64_t i) const {
   return {levels.back().channels, static_cast<int64_t>(levels.size()) - 1};
 }
 
+TensorView ControlNet::residual(int64_t i, const UNetExtent& extent) const {
+  const Skip of = skip(i);
+  int64_t height = extent.height, width = extent.width;
+  for (int64_t k = 0; k < of.halvings; ++k) height = (height + 1) / 2, width = (width + 1) / 2;
+  return TensorView::contiguous(nullptr, DType::kF32, {extent.images, height, width, of.channels});
+}
+
+namespace {
+
+// A pass that measures.
+auto measure(const ControlNet& network, const ControlNet::State& s, const UNetExtent& extent) {
+  return [&network, &s, extent](LayerPass& pass) {
+    std::vector<TensorView> skips;
+    for (int64_t i = 0; i < network.n_skips(); ++i) skips.push_back(network.residual(i, extent));
+    Walker(s, pass, extent, nullptr)
+        .walk(picture_of(extent, s.config), 1, skips, network.residual(network.n_skips(), extent));
+  };
+}
+
+Status check_call(const ControlNet::State& s, bool loaded, const UNetInputs& inputs,
+                  const TensorView& picture, std::span<const TensorView> skips, const TensorView& mid,
+                  UNetExtent* extent) {
+  if (!loaded) return invalid("the control network's weights are not loaded");
+  const UNetConfig& c = s.config.unet;
+  if (Status valid = check_unet_inputs(c, inputs); !valid.ok()) return valid;
+  *extent = {inputs.sample.shape[0], inputs.sample.shape[1], inputs.sample.shape[2], inputs.context.shape[1]};
+  if (Status valid = check_skip_views(c, *extent, skips, mid); !valid.ok()) return valid;
+  const TensorView wanted = picture_of(*extent, s.config);
+  return check_f32_view(picture, "control picture",
+                        {wanted.shape[0], wanted.shape[1], wanted.shape[2], wanted.shape[3]});
+}
+
+}  // namespace
+
 int64_t ControlNet::workspace_bytes(const UNetExtent& extent, uint32_t n_threads) const {
-  return LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    Walker(*state_, pass, extent, nullptr).walk(picture_of(extent, state_->config), 1, {}, {});
-  });
+  return LayerPass::measure(n_threads, measure(*this, *state_, extent));
+}
+
+int64_t ControlNet::device_workspace_bytes(const UNetExtent& extent) const {
+  return LayerPass::measure_on_device(measure(*this, *state_, extent)).workspace_bytes;
 }
 
 Status ControlNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
                         const StopRequest& stop) {
-  if (Status loaded = state_->unet.plan->load(store, source_key, executor, stop); !loaded.ok()) return loaded;
-  state_->loaded = true;
-  return Status();
+  return state_->unet.weights.load(*state_->unet.plan, store, source_key, executor, stop);
+}
+
+Status ControlNet::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                           DeviceBuffer memory) {
+  return state_->unet.weights.load_on(*state_->unet.plan, stream, executor, stop, std::move(memory));
 }
 
 Status ControlNet::forward(const UNetInputs& inputs, const TensorView& picture, float strength,
                            std::span<const TensorView> skips, const TensorView& mid,
                            std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                            LayerTimes* times) const {
-  if (!state_->loaded) return invalid("the control network's weights are not loaded");
-  const UNetConfig& c = state_->config.unet;
-  if (Status valid = check_unet_inputs(c, inputs); !valid.ok()) return valid;
-  const UNetExtent extent = {inputs.sample.shape[0], inputs.sample.shape[1], inputs.sample.shape[2],
-                             inputs.context.shape[1]};
-  if (Status valid = check_skip_views(c, extent, skips, mid); !valid.ok()) return valid;
-  const TensorView wanted = picture_of(extent, state_->config);
-  if (Status valid = check_f32_view(picture, "control picture",
-                                    {wanted.shape[0], wanted.shape[1], wanted.shape[2], wanted.shape[3]});
+  const State& s = *state_;
+  UNetExtent extent;
+  if (Status valid = check_call(s, s.unet.weights.on_host(), inputs, picture, skips, mid, &extent);
       !valid.ok())
     return valid;
   const int64_t needed = workspace_bytes(extent, executor.max_threads());
   return LayerPass::run(
       workspace, needed, "the control network's", executor, stop, times,
-      [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs).walk(picture, strength, skips, mid); });
+      [&](LayerPass& pass) { Walker(s, pass, extent, &inputs).walk(picture, strength, skips, mid); });
+}
+
+Status ControlNet::forward_on(DevicePasses& passes, const UNetInputs& inputs, const TensorView& picture,
+                              float strength, std::span<const TensorView> skips, const TensorView& mid,
+                              std::span<std::byte> workspace, const StopRequest& stop) const {
+  const State& s = *state_;
+  UNetExtent extent;
+  if (Status valid = check_call(s, s.unet.weights.on_device(), inputs, picture, skips, mid, &extent);
+      !valid.ok())
+    return valid;
+  std::vector<int64_t> numbers = pass_numbers(extent, inputs, skips, mid);
+  numbers.push_back(std::bit_cast<int32_t>(strength));
+  return passes.run(
+      s.unet.weights.pass_shape("the control network's", std::move(numbers)), workspace, stop,
+      [&](LayerPass& pass) { Walker(s, pass, extent, &inputs).walk(picture, strength, skips, mid); });
 }
 
 }  // namespace weft

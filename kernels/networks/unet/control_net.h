@@ -50,6 +50,8 @@ class ControlNet {
     int64_t halvings;
   };
   Skip skip(int64_t i) const;
+  /// The shape of that residual, [images, h, w, channels] f32, without data.
+  TensorView residual(int64_t i, const UNetExtent& extent) const;
   int64_t workspace_bytes(const UNetExtent& extent, uint32_t n_threads) const;
 
   Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
@@ -64,6 +66,16 @@ class ControlNet {
   Status forward(const UNetInputs& inputs, const TensorView& picture, float strength,
                  std::span<const TensorView> skips, const TensorView& mid, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
+
+  /// On a device, as UNet::load_on() and its forward_on(). Inputs and picture are the host's; skips and mid are in the device's memory,
+  /// where UNet::forward_on() reads them.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  int64_t device_workspace_bytes(const UNetExtent& extent) const;
+  Status forward_on(DevicePasses& passes, const UNetInputs& inputs, const TensorView& picture, float strength,
+                    std::span<const TensorView> skips, const TensorView& mid, std::span<std::byte> workspace,
+                    const StopRequest& stop = {}) const;
 
   struct State;
 

@@ -63,7 +63,7 @@ struct UNetInputs {
   TensorView class_vector = {};           // [images, class_width] f32: kProjection; [images, 1]: kTimestep
 
   // ControlNet (control_net.h): added to the skip connections, in the order in which the way down makes them, and to the
-  // middle's output. Both or neither.
+  // middle's output. Both or neither. forward_on() reads them in the device's memory.
   std::span<const TensorView> skip_residuals = {};  // n_skips() of [images, h, w, channels] f32 each, or none
   TensorView mid_residual = {};                     // rank 0: none
 };
@@ -111,8 +111,8 @@ class UNet {
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
 
   /// The same on a device, whose results may differ in the last bits with the number of images. passes: on the device that holds
-  /// the weights. workspace: the device's memory, device_workspace_bytes(). Inputs and output are the host's. Errors: as
-  /// forward(), kUnsupported (residuals of a control network), those of the device.
+  /// the weights. workspace: the device's memory, device_workspace_bytes(). Inputs, residuals apart, and output are the host's.
+  /// Errors: as forward(), those of the device.
   Status forward_on(DevicePasses& passes, const UNetInputs& inputs, const TensorView& output,
                     std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 

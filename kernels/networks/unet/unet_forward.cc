@@ -101,6 +101,10 @@ Status check_call(const UNetConfig& config, const UNetInputs& inputs, const Tens
                   UNetExtent* extent) {
   if (Status valid = check_unet_inputs(config, inputs); !valid.ok()) return valid;
   *extent = {inputs.sample.shape[0], inputs.sample.shape[1], inputs.sample.shape[2], inputs.context.shape[1]};
+  if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
+    if (Status valid = check_skip_views(config, *extent, inputs.skip_residuals, inputs.mid_residual);
+        !valid.ok())
+      return valid;
   return check_f32_view(output, "output",
                         {extent->images, extent->height, extent->width, config.out_channels});
 }
@@ -124,10 +128,6 @@ Status UNet::forward(const UNetInputs& inputs, const TensorView& output, std::sp
     return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded");
   UNetExtent extent;
   if (Status valid = check_call(state_->config, inputs, output, &extent); !valid.ok()) return valid;
-  if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
-    if (Status valid = check_skip_views(state_->config, extent, inputs.skip_residuals, inputs.mid_residual);
-        !valid.ok())
-      return valid;
   const int64_t needed = workspace_bytes(extent, executor.max_threads());
   return LayerPass::run(workspace, needed, "the UNet's", executor, stop, times,
                         [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
@@ -139,16 +139,10 @@ Status UNet::forward_on(DevicePasses& passes, const UNetInputs& inputs, const Te
     return Status(StatusCode::kInvalidArgument, "the UNet's weights are not loaded on a device");
   UNetExtent extent;
   if (Status valid = check_call(state_->config, inputs, output, &extent); !valid.ok()) return valid;
-  if (!inputs.skip_residuals.empty() || inputs.mid_residual.rank > 0)
-    return Status(StatusCode::kUnsupported, "residuals of a control network are not on " +
-                                                passes.stream().device()->facts().name +
-                                                "; run it on the CPU");
-  std::vector<int64_t> numbers = {extent.images, extent.height, extent.width, extent.n_context,
-                                  inputs.guidance.rank};
-  numbers.insert(numbers.end(), inputs.classes.begin(),
-                 inputs.classes.end());  // rows of a table on the device
-  return passes.run(state_->weights.pass_shape("the UNet's", std::move(numbers)), workspace, stop,
-                    [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
+  return passes.run(
+      state_->weights.pass_shape("the UNet's",
+                                 pass_numbers(extent, inputs, inputs.skip_residuals, inputs.mid_residual)),
+      workspace, stop, [&](LayerPass& pass) { Walker(*state_, pass, extent, &inputs, &output).walk(); });
 }
 
 }  // namespace weft

@@ -279,4 +279,14 @@ Status check_skip_views(const UNetConfig& c, const UNetExtent& extent, std::span
   return check_f32_view(mid, "middle residual", {n, h, w, c.levels.back().channels});
 }
 
+std::vector<int64_t> pass_numbers(const UNetExtent& extent, const UNetInputs& inputs,
+                                  std::span<const TensorView> skips, const TensorView& mid) {
+  std::vector<int64_t> numbers = {extent.images, extent.height, extent.width, extent.n_context,
+                                  inputs.guidance.rank};
+  numbers.insert(numbers.end(), inputs.classes.begin(), inputs.classes.end());
+  for (const TensorView& skip : skips) numbers.push_back(reinterpret_cast<intptr_t>(skip.data));
+  numbers.push_back(mid.rank > 0 ? reinterpret_cast<intptr_t>(mid.data) : 0);
+  return numbers;
+}
+
 }  // namespace weft

@@ -4,6 +4,8 @@
 #define WEFT_KERNELS_NETWORKS_UNET_UNET_WALK_H
 
 #include <initializer_list>
+#include <span>
+#include <vector>
 
 #include "kernels/networks/unet/unet_state.h"
 
@@ -66,6 +68,11 @@ Status check_unet_inputs(const UNetConfig& config, const UNetInputs& inputs);
 /// of latents of this extent.
 Status check_skip_views(const UNetConfig& config, const UNetExtent& extent, std::span<const TensorView> views,
                         const TensorView& mid);
+
+/// What decides the work that a pass on a device queues: extents, switches, rows of a table on the device, and where residuals
+/// are, which lie there too.
+std::vector<int64_t> pass_numbers(const UNetExtent& extent, const UNetInputs& inputs,
+                                  std::span<const TensorView> skips, const TensorView& mid);
 
 }  // namespace weft
 #endif
