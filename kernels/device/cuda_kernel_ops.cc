@@ -16,6 +16,8 @@ DeviceOps cuda_kernel_ops() {
   ops.gemm.set(gemm_cuda);
   ops.group_norm.set(group_norm_scale_cuda);
   ops.scale_shift.set(scale_shift_cuda);
+  ops.channel_moments.set(channel_moments_cuda);
+  ops.moments_scale.set(moments_scale_cuda);
   ops.matmul.set(matmul_cuda);
   ops.gemv.set(gemv_cuda);
   ops.tile_weights.set(tile_weights_cuda);

@@ -75,6 +75,8 @@ struct DeviceOps {
   DeviceOp<GemmCuda> gemm{"gemm"};
   DeviceOp<GroupNormCuda> group_norm{"group_norm"};
   DeviceOp<ScaleShiftCuda> scale_shift{"group_norm/scale_shift"};
+  DeviceOp<ChannelMomentsCuda> channel_moments{"group_norm/channel_moments"};
+  DeviceOp<MomentsScaleCuda> moments_scale{"group_norm/moments_scale"};
   DeviceOp<MatmulCuda> matmul{"matmul"};
   DeviceOp<GemvCuda> gemv{"matmul/gemv"};
   DeviceOp<TileWeightsCuda> tile_weights{"matmul/tile_weights"};
@@ -90,6 +92,7 @@ struct DeviceOps {
   void for_each(const Visitor& with) const {
     with(activation), with(add), with(affine), with(soft_cap), with(attention), with(convolution);
     with(dense_attention), with(embedding), with(gemm), with(group_norm), with(scale_shift);
+    with(channel_moments), with(moments_scale);
     with(matmul), with(gemv), with(tile_weights), with(unpack), with(norm);
     with(rope), with(sampling), with(softmax), with(top_k);
   }

@@ -27,6 +27,8 @@ struct JoinedImages {
   const void* skip = nullptr;  // [images, pixels, skip_channels] or null
   DType dtype = DType::kF32;   // of both: f32, bf16 or f16
   int64_t images = 0, pixels = 0, channels = 0, skip_channels = 0;
+  int64_t image_stride =
+      0;  // pixels from an image to the next, of both; 0: pixels. A window's rows are images of its columns
   constexpr int64_t all_channels() const { return channels + skip_channels; }
 };
 
@@ -58,6 +60,32 @@ constexpr int64_t group_norm_cuda_workspace(const JoinedImages& in) {
 /// kUnsupported (dtype), kInvalidArgument (a null pointer, an epsilon that is not positive).
 Status group_norm_scale_cuda(const GroupNormCuda& g, CUstream_st* stream);
 
+/// The statistics in two parts, for an image that comes in windows: what each channel's values add up to, over all images together.
+struct ChannelMomentsCuda {
+  JoinedImages in;             // without skip
+  float* workspace = nullptr;  // group_norm_cuda_workspace() floats
+  float* mean = nullptr;       // [channels], written
+  float* squares = nullptr;    // [channels], written: sums of squared differences from the mean
+};
+/// Errors: as group_norm_scale_cuda(), and kUnsupported (a skip).
+Status channel_moments_cuda(const ChannelMomentsCuda& m, CUstream_st* stream);
+
+/// And what an image's moments make of it, whose channels have `pixels` values each.
+struct MomentsScaleCuda {
+  const float* mean = nullptr;     // [channels]
+  const float* squares = nullptr;  // [channels]
+  int64_t pixels = 0, channels = 0;
+  int64_t groups = 32;            // divides channels
+  float epsilon = 1e-5f;          // > 0
+  const float* weight = nullptr;  // [channels] or null: 1
+  const float* bias = nullptr;    // [channels] or null: 0
+  float* scale = nullptr;         // [channels], written
+  float* shift = nullptr;         // [channels], written
+};
+/// Errors: kInvalidShape (no pixels, channels or groups; groups that do not divide them), kInvalidArgument (a null pointer, an epsilon
+/// that is not positive).
+Status moments_scale_cuda(const MomentsScaleCuda& m, CUstream_st* stream);
+
 enum class ScaleShiftActivation : uint8_t { kNone, kSilu };
 
 struct ScaleShiftCuda {
@@ -69,6 +97,7 @@ struct ScaleShiftCuda {
       nullptr;  // [images, pixels, y_channels]; in.x itself where there is no skip, types and channels being the same
   DType y_dtype = DType::kF32;  // any with f32 in, else in.dtype or f32
   int64_t y_channels = 0;       // at least in.all_channels(); what is beyond becomes zero
+  int64_t y_image_stride = 0;   // pixels; 0: in.pixels
 };
 
 /// Errors: as group_norm_scale_cuda(), and kInvalidArgument (a scale without its shift).

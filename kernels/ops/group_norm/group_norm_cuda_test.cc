@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "kernels/ops/group_norm/group_norm.h"
 #include "kernels/simt/static_bounds.h"
 #include "kernels/simt/targets.h"
@@ -118,6 +120,105 @@ INSTANTIATE_TEST_SUITE_P(GroupNormCuda, GroupNormCudaCases, ::testing::ValuesIn(
                                   std::to_string(size_bytes(c.in)) + "To" + std::to_string(size_bytes(c.out));
                          });
 
+// Of a window of an image, against the window as an image of its own: moments, what they make, and both ways to copy it.
+TEST(GroupNormCuda, TakesWindowsOfImages) {
+  struct Window {
+    DType dtype;
+    int64_t h, w, channels, groups, image_w, first;  // first: the pixel where it begins
+  };
+  for (const Window& c :
+       {Window{DType::kF32, 3, 5, 64, 32, 9, 11}, Window{DType::kBF16, 20, 131, 8, 2, 140, 3},
+        Window{DType::kF16, 9, 2, 5, 1, 2, 0}}) {
+    const int64_t pixels = c.h * c.w, size = size_bytes(c.dtype);
+    std::vector<float> values = testing::random_normal((c.first + c.h * c.image_w) * c.channels, 1);
+    for (float& v : values) v += 30;
+    const std::vector<uint8_t> image = encoded(c.dtype, values);
+    std::vector<uint8_t> window;
+    for (int64_t row = 0; row < c.h; ++row) {
+      const auto from = image.begin() + (c.first + row * c.image_w) * c.channels * size;
+      window.insert(window.end(), from, from + c.w * c.channels * size);
+    }
+    const std::vector<float> x = decoded(c.dtype, window);
+    const auto count = static_cast<size_t>(c.channels);
+    std::vector<double> mean(count), squares(count);
+    for (size_t i = 0; i < x.size(); ++i)
+      mean[i % count] += static_cast<double>(x[i]) / static_cast<double>(pixels);
+    for (size_t i = 0; i < x.size(); ++i)
+      squares[i % count] +=
+          (static_cast<double>(x[i]) - mean[i % count]) * (static_cast<double>(x[i]) - mean[i % count]);
+    const std::vector<float> weight = testing::random_normal(c.channels, 3),
+                             bias = testing::random_normal(c.channels, 4);
+    std::vector<float> scale(count), shift(count);
+    group_norm_reference({.x = TensorView::contiguous(x.data(), DType::kF32, {1, c.h, c.w, c.channels}),
+                          .groups = c.groups,
+                          .weight = weight.data(),
+                          .bias = bias.data(),
+                          .scale = scale.data(),
+                          .shift = shift.data()},
+                         {}, {});
+    for (const simt::Target& target : simt::targets("group_norm")) {
+      SCOPED_TRACE(target.name);
+      simt::Device device(target.options);
+      simt::Buffer<uint8_t> in(device, "image", image),
+          copy(device, "copy", std::vector<uint8_t>(window.size())),
+          back(device, "back", std::vector<uint8_t>(image.size()));
+      simt::Buffer<float> w(device, "weight", weight), b(device, "bias", bias),
+          means(device, "mean", std::vector<float>(count)),
+          sums(device, "squares", std::vector<float>(count)),
+          scales(device, "scale", std::vector<float>(count)),
+          shifts(device, "shift", std::vector<float>(count));
+      JoinedImages rows{.x = in.data() + c.first * c.channels * size, .dtype = c.dtype, .images = c.h};
+      rows.pixels = c.w, rows.channels = c.channels, rows.image_stride = c.image_w;
+      simt::Buffer<float> workspace(device, "workspace",
+                                    std::vector<float>(static_cast<size_t>(group_norm_cuda_workspace(rows))));
+      ASSERT_TRUE(channel_moments_cuda({rows, workspace.data(), means.data(), sums.data()}, &device).ok())
+          << device.report().text();
+      ASSERT_TRUE(moments_scale_cuda({.mean = means.data(),
+                                      .squares = sums.data(),
+                                      .pixels = pixels,
+                                      .channels = c.channels,
+                                      .groups = c.groups,
+                                      .weight = w.data(),
+                                      .bias = b.data(),
+                                      .scale = scales.data(),
+                                      .shift = shifts.data()},
+                                     &device)
+                      .ok())
+          << device.report().text();
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_NEAR(means.values()[i], mean[i], 1e-5 * std::abs(mean[i]));
+        EXPECT_NEAR(sums.values()[i], squares[i], 1e-4 * squares[i]);
+      }
+      EXPECT_LT(testing::relative_error(scales.values().data(), scale.data(), c.channels), 1e-5);
+      EXPECT_LT(testing::relative_error(shifts.values().data(), shift.data(), c.channels), 1e-5);
+      // Out of the image, and into another one.
+      ASSERT_TRUE(scale_shift_cuda(
+                      {.in = rows, .y = copy.data(), .y_dtype = c.dtype, .y_channels = c.channels}, &device)
+                      .ok())
+          << device.report().text();
+      EXPECT_EQ(copy.values(), window);
+      JoinedImages own = rows;
+      own.x = copy.data(), own.image_stride = 0;
+      ASSERT_TRUE(scale_shift_cuda({.in = own,
+                                    .y = back.data() + c.first * c.channels * size,
+                                    .y_dtype = c.dtype,
+                                    .y_channels = c.channels,
+                                    .y_image_stride = c.image_w},
+                                   &device)
+                      .ok())
+          << device.report().text();
+      const std::vector<uint8_t> got = back.values();
+      for (int64_t i = 0; i < c.first + c.h * c.image_w; ++i) {
+        const int64_t column = (i - c.first) % c.image_w;
+        const bool within = i >= c.first && column < c.w;
+        for (int64_t k = i * c.channels * size; k < (i + 1) * c.channels * size; ++k)
+          EXPECT_EQ(got[static_cast<size_t>(k)], within ? image[static_cast<size_t>(k)] : 0);
+      }
+      EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = c.channels % 4 == 0 ? 1.0 : 4.0}), "");
+    }
+  }
+}
+
 // Conversion alone, as before a product of another type: the values as they are, and in place.
 TEST(ScaleShiftCuda, CopiesAndConverts) {
   const std::vector<float> x = testing::random_normal(3 * 5, 5);
@@ -163,9 +264,26 @@ TEST(GroupNormCuda, RefusesWhatItCannotDo) {
   EXPECT_EQ(group_norm_scale_cuda(g, nullptr).code(), StatusCode::kInvalidArgument);
   g = good, g.in.dtype = DType::kI32;
   EXPECT_EQ(group_norm_scale_cuda(g, nullptr).code(), StatusCode::kUnsupported);
+  ChannelMomentsCuda m{.in = images, .workspace = x, .mean = x, .squares = x};
+  m.in.images = 0;
+  EXPECT_EQ(channel_moments_cuda(m, nullptr).code(), StatusCode::kInvalidShape);
+  m.in.images = 1, m.in.image_stride = 1;
+  EXPECT_EQ(channel_moments_cuda(m, nullptr).code(), StatusCode::kInvalidShape);
+  m.in.image_stride = 0, m.in.skip = x, m.in.skip_channels = 4;
+  EXPECT_EQ(channel_moments_cuda(m, nullptr).code(), StatusCode::kUnsupported);
+  m.in = images, m.mean = nullptr;
+  EXPECT_EQ(channel_moments_cuda(m, nullptr).code(), StatusCode::kInvalidArgument);
+  MomentsScaleCuda of{.mean = x, .squares = x, .pixels = 0, .channels = 4, .groups = 2};
+  EXPECT_EQ(moments_scale_cuda(of, nullptr).code(), StatusCode::kInvalidShape);
+  of.pixels = 2, of.groups = 3;
+  EXPECT_EQ(moments_scale_cuda(of, nullptr).code(), StatusCode::kInvalidShape);
+  of.groups = 2;
+  EXPECT_EQ(moments_scale_cuda(of, nullptr).code(), StatusCode::kInvalidArgument);
   const ScaleShiftCuda fine{.in = images, .y = x, .y_channels = 4};
   ScaleShiftCuda s = fine;
   s.y_channels = 3;
+  EXPECT_EQ(scale_shift_cuda(s, nullptr).code(), StatusCode::kInvalidShape);
+  s = fine, s.y_image_stride = 1;
   EXPECT_EQ(scale_shift_cuda(s, nullptr).code(), StatusCode::kInvalidShape);
   s = fine, s.scale = x;
   EXPECT_EQ(scale_shift_cuda(s, nullptr).code(), StatusCode::kInvalidArgument);
@@ -177,6 +295,8 @@ TEST(GroupNormCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("group_norm")) GTEST_SKIP() << simt::kNoNvcc;
   const simt::StaticBounds bounds[] = {{.kernel = "channel_sums", .registers = 64, .occupancy = 0.5},
                                        {.kernel = "join_groups", .registers = 48, .occupancy = 0.62},
+                                       {.kernel = "join_images", .registers = 48, .occupancy = 0.62},
+                                       {.kernel = "scale_groups", .registers = 48, .occupancy = 0.62},
                                        {.kernel = "apply_scale_shift", .registers = 64, .occupancy = 0.5}};
   EXPECT_EQ(simt::beyond_static_bounds("group_norm", bounds), "");
 }
