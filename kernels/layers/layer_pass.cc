@@ -147,12 +147,13 @@ ScaleShift LayerPass::group_norm(const GroupNormLayer& layer, const TensorView& 
                        .scale = scale,
                        .shift = shift};
   if (on_device_) {
-    device_group_norm(g);
+    if (tiled_norms_) device_tiled_group_norm(g);
+    else device_group_norm(g);
     return {scale, shift};
   }
   clock(&LayerTimes::norm);
   assert(check_group_norm(g).ok());
-  if (shared_->tiled_norms) {
+  if (tiled_norms_) {
     tiled_group_norm(g);
   } else {
     group_norm_moments_share(g, thread_, n_threads_, shared_->level);
@@ -165,10 +166,10 @@ ScaleShift LayerPass::group_norm(const GroupNormLayer& layer, const TensorView& 
 
 // One thread joins the tile's moments to the image's and turns those into scale and shift: a few thousand numbers.
 void LayerPass::tiled_group_norm(const GroupNorm& g) {
-  const GroupNorm core = shared_->tiled_norms->of_core(g);
+  const GroupNorm core = tiled_norms_->of_core(g);
   group_norm_moments_share(core, thread_, n_threads_, shared_->level);
   team_->barrier();
-  if (thread_ == 0) group_norm_scale_share(shared_->tiled_norms->join(n_norms_, core), 0, 1);
+  if (thread_ == 0) group_norm_scale_share(tiled_norms_->join(n_norms_, core), 0, 1);
   ++n_norms_;
 }
 
@@ -202,6 +203,33 @@ void LayerPass::mean(const TensorView& x, const TensorView& y) {
       y.as<float>()[b * y.strides[0] + i] = static_cast<float>(sum / static_cast<double>(rows));
     }
   }
+}
+
+void LayerPass::copy_result(const TensorView& view, const TensorView& of_host) {
+  if (on_device_) device_copy_result(view, of_host);
+  else copy_rows(view, of_host);
+}
+
+void LayerPass::copy(const TensorView& from, const TensorView& to) {
+  if (on_device_) device_copy(from, to);
+  else copy_rows(from, to);
+}
+
+// Threads take rows, or their parts of the only one.
+void LayerPass::copy_rows(const TensorView& from, const TensorView& to) {
+  if (measures()) return;
+  const AdjacentRows source = adjacent_rows(from), target = adjacent_rows(to);
+  const auto copy_bytes = [&](int64_t row, int64_t first, int64_t last) {
+    std::memcpy(to.as<std::byte>() + row * target.stride_bytes + first,
+                from.as<std::byte>() + row * source.stride_bytes + first, static_cast<size_t>(last - first));
+  };
+  if (source.count == 1) {
+    copy_bytes(0, begin(source.size_bytes), end(source.size_bytes));
+  } else {
+    for (int64_t row = begin(source.count); row < end(source.count); ++row)
+      copy_bytes(row, 0, source.size_bytes);
+  }
+  barrier();
 }
 
 void LayerPass::activation(Activation f, const TensorView& x) {
@@ -240,6 +268,12 @@ void LayerPass::add_values(const TensorView& x, const float* y) {
     for (int64_t i = first; i < last; ++i) values[i] = bf16_bits(f32_from_bf16_bits(values[i]) + y[i]);
   }
   barrier();
+}
+
+AdjacentRows adjacent_rows(const TensorView& view) {
+  const int64_t size = size_bytes(view.dtype);
+  if (view.rank != 4 || view.shape[0] != 1) return {1, view.count() * size, 0};
+  return {view.shape[1], view.shape[2] * view.shape[3] * size, view.strides[1] * size};
 }
 
 TensorView as_rows(const TensorView& images) {

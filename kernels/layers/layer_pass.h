@@ -87,9 +87,8 @@ class LayerPass {
     uint32_t max_threads = 1;        // of the executor; a team may be smaller
     StopRequest stop = {};
     IsaLevel level = active_isa();
-    LayerTimes* times = nullptr;        // null: not measured
-    SharedWork work;                    // of products with quantised weights
-    TiledNorms* tiled_norms = nullptr;  // null: x is the whole image
+    LayerTimes* times = nullptr;  // null: not measured
+    SharedWork work;              // of products with quantised weights
     std::atomic<bool> stopped{false};
   };
 
@@ -145,6 +144,9 @@ class LayerPass {
   }
   bool on_device() const { return on_device_; }
 
+  /// From here on images are tiles of a larger one, whose statistics group norms use.
+  void set_tiled_norms(TiledNorms* norms) { tiled_norms_ = norms; }
+
   // What crosses between the host and where the pass runs.
 
   /// A view of the host's memory where layers can read it; give it back with give_input(). f32 or any other type.
@@ -156,7 +158,7 @@ class LayerPass {
   template <typename Write>
   void fill(const TensorView& view, Write&& write) {
     if (on_device_) {
-      std::byte* const staging = staged(view);
+      std::byte* const staging = staged(view.count() * size_bytes(view.dtype));
       if (measures()) return;
       write(reinterpret_cast<float*>(staging));
       return copy_from(staging, view);
@@ -184,8 +186,11 @@ class LayerPass {
     copy_result(view, of_host);
     give(view);
   }
-  /// The host gets view's values of now, complete when the pass ends. Behind a barrier; ends with one.
+  /// The host gets view's values of now, complete when the pass ends. Behind a barrier; ends with one. Each is contiguous, or a
+  /// part of one image, [1, h, w, c], whose rows lie apart.
   void copy_result(const TensorView& view, const TensorView& of_host);
+  /// to = from: one image, or part of a larger one, [1, h, w, c]. Ends with a barrier.
+  void copy(const TensorView& from, const TensorView& to);
 
   // Buffers, uninitialised.
   TensorView take(DType dtype, std::initializer_list<int64_t> shape);
@@ -270,6 +275,7 @@ class LayerPass {
       : n_threads_(1), on_device_(true), device_(device), arena_(device ? device->workspace : nullptr) {}
   void clock(double LayerTimes::*kind);
   void tiled_group_norm(const GroupNorm& g);
+  void copy_rows(const TensorView& from, const TensorView& to);
   void quantized_dense(const DenseLayer& layer, const TensorView& x, const TensorView& y,
                        const DenseOptions& options);
 
@@ -277,7 +283,7 @@ class LayerPass {
   bool queues() const;  // neither measures nor has failed
   void queued(Status status);
   /// The pass's next place for what crosses.
-  std::byte* staged(const TensorView& view);
+  std::byte* staged(int64_t size_bytes);
   void copy_from(const std::byte* staging, const TensorView& view);
   TensorView prepared(const TensorView& x, const ConvolutionOptions& options, DType compute,
                       int64_t channels);
@@ -287,6 +293,9 @@ class LayerPass {
   void device_convolution(const ConvolutionLayer& layer, const TensorView& x, const TensorView& y,
                           const ConvolutionOptions& options);
   void device_group_norm(const GroupNorm& g);
+  void device_tiled_group_norm(const GroupNorm& g);
+  void device_copy(const TensorView& from, const TensorView& to);
+  void device_copy_result(const TensorView& view, const TensorView& of_host);
   void device_layer_norm(const Norm& layer, const TensorView& x, const TensorView& y);
   void device_attention(const DenseAttention& a);
   void queue_attention(const DenseAttention& a);
@@ -305,7 +314,8 @@ class LayerPass {
   int64_t staged_bytes_ = 0;
   ScratchArena arena_;
   void* products_scratch_ = nullptr;
-  size_t n_norms_ = 0;  // group norms so far
+  TiledNorms* tiled_norms_ = nullptr;  // null: x is the whole image
+  size_t n_norms_ = 0;                 // group norms so far
   double LayerTimes::*running_ = &LayerTimes::other;
   std::chrono::steady_clock::time_point since_;
 };
@@ -319,6 +329,12 @@ void for_each_run(std::span<const int64_t> starts, const Run& run) {
     run(static_cast<int64_t>(first), static_cast<int64_t>(next - first), length);
   }
 }
+
+/// A view as rows of adjacent values: one, or those of an image, [1, h, w, c], that is part of a larger one.
+struct AdjacentRows {
+  int64_t count, size_bytes, stride_bytes;
+};
+AdjacentRows adjacent_rows(const TensorView& view);
 
 /// [images, h, w, c] as [images * h * w, c]; the pixels of contiguous images follow one another.
 TensorView as_rows(const TensorView& images);

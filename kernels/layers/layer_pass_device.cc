@@ -5,6 +5,7 @@
 
 #include "kernels/device/ops.h"
 #include "kernels/layers/layer_pass.h"
+#include "kernels/layers/tiled_norms.h"
 #include "kernels/ops/group_norm/group_norm.h"
 
 namespace weft {
@@ -33,6 +34,14 @@ JoinedImages joined(const TensorView& x, const TensorView& skip) {
   return in;
 }
 
+/// A part of an image, [1, h, w, c]: its rows are images of one.
+JoinedImages rows_of_window(const TensorView& x) {
+  JoinedImages in{.x = x.data, .dtype = x.dtype, .images = x.shape[1], .pixels = x.shape[2]};
+  in.channels = x.shape[3];
+  in.image_stride = x.strides[1] / x.shape[3];
+  return in;
+}
+
 }  // namespace
 
 bool LayerPass::queues() const {
@@ -43,10 +52,10 @@ void LayerPass::queued(Status status) {
   if (!status.ok() && device_->status.ok()) device_->status = std::move(status);
 }
 
-std::byte* LayerPass::staged(const TensorView& view) {
+std::byte* LayerPass::staged(int64_t size_bytes) {
   constexpr int64_t kAlignment = 64;
   std::byte* const staging = device_ ? device_->staging + staged_bytes_ : nullptr;
-  staged_bytes_ += (bytes_of(view) + kAlignment - 1) / kAlignment * kAlignment;
+  staged_bytes_ += (size_bytes + kAlignment - 1) / kAlignment * kAlignment;
   return staging;
 }
 
@@ -60,7 +69,7 @@ TensorView LayerPass::input(const TensorView& of_host) {
   assert(lies_closely(of_host));
   TensorView view = of_host;
   view.data = arena_.take(bytes_of(of_host));
-  std::byte* const staging = staged(of_host);
+  std::byte* const staging = staged(bytes_of(of_host));
   if (measures()) return view;
   std::memcpy(staging, of_host.data, static_cast<size_t>(bytes_of(of_host)));
   copy_from(staging, view);
@@ -74,21 +83,26 @@ TensorView LayerPass::result(const TensorView& of_host) {
   return view;
 }
 
-void LayerPass::copy_result(const TensorView& view, const TensorView& of_host) {
-  const int64_t count = view.count(), size = size_bytes(view.dtype);
-  assert(lies_closely(view) && lies_closely(of_host));
-  if (on_device_) {
-    std::byte* const staging = staged(view);
-    if (measures()) return;
-    device_->results.push_back({of_host.data, staging, static_cast<size_t>(count * size)});
-    if (queues())
-      queued(device_->stream.copy_to_host(staging, view.data, static_cast<uint64_t>(count * size)));
-    return;
-  }
+// Where rows lie apart, what is between them crosses too.
+void LayerPass::device_copy_result(const TensorView& view, const TensorView& of_host) {
+  const AdjacentRows from = adjacent_rows(view), to = adjacent_rows(of_host);
+  const int64_t bytes = (from.count - 1) * from.stride_bytes + from.size_bytes;
+  std::byte* const staging = staged(bytes);
   if (measures()) return;
-  std::memcpy(of_host.as<char>() + begin(count) * size, view.as<char>() + begin(count) * size,
-              static_cast<size_t>((end(count) - begin(count)) * size));
-  barrier();
+  for (int64_t row = 0; row < from.count; ++row)
+    device_->results.push_back({of_host.as<std::byte>() + row * to.stride_bytes,
+                                staging + row * from.stride_bytes, static_cast<size_t>(from.size_bytes)});
+  if (queues()) queued(device_->stream.copy_to_host(staging, view.data, static_cast<uint64_t>(bytes)));
+}
+
+void LayerPass::device_copy(const TensorView& from, const TensorView& to) {
+  if (queues())
+    queued(device_->stream.device()->ops().scale_shift({.in = rows_of_window(from),
+                                                        .y = to.data,
+                                                        .y_dtype = to.dtype,
+                                                        .y_channels = to.shape[3],
+                                                        .y_image_stride = to.strides[1] / to.shape[3]},
+                                                       device_->stream));
 }
 
 /// What a product reads: x with its skip connection, scaled, activated, rounded and filled up to `channels`; x itself, where it
@@ -213,6 +227,42 @@ void LayerPass::device_group_norm(const GroupNorm& g) {
                                                        .shift = g.shift},
                                                       device_->stream));
   give(workspace);
+}
+
+// What the host knows of the whole image comes in, what is found in the core goes out; in the first sweep the core's own serves.
+void LayerPass::device_tiled_group_norm(const GroupNorm& g) {
+  const GroupNorm core = tiled_norms_->of_core(g);
+  const size_t index = n_norms_++;
+  const int64_t channels = g.x.shape[3];
+  const TensorView moments = take(DType::kF32, {2, channels});
+  float* const mean = moments.as<float>();
+  float* const squares = mean + channels;
+  // As much for any core.
+  float* workspace = take_floats(group_norm_cuda_workspace(rows_of_window(g.x)));
+  if (queues())
+    queued(device_->stream.device()->ops().channel_moments(
+        {.in = rows_of_window(core.x), .workspace = workspace, .mean = mean, .squares = squares},
+        device_->stream));
+  TensorView of_host = moments;
+  of_host.data = measures() ? nullptr : tiled_norms_->room_for(index, core);
+  copy_result(moments, of_host);
+  const bool known = tiled_norms_->knows_the_image();
+  if (known) fill(moments, [&](float* to) { tiled_norms_->write_used(index, to); });
+  if (queues())
+    queued(device_->stream.device()->ops().moments_scale(
+        {.mean = mean,
+         .squares = squares,
+         .pixels = known ? tiled_norms_->used_pixels(index) : core.x.shape[1] * core.x.shape[2],
+         .channels = channels,
+         .groups = g.groups,
+         .epsilon = g.epsilon,
+         .weight = g.weight,
+         .bias = g.bias,
+         .scale = g.scale,
+         .shift = g.shift},
+        device_->stream));
+  give(workspace);
+  give(moments);
 }
 
 void LayerPass::device_layer_norm(const Norm& layer, const TensorView& x, const TensorView& y) {

@@ -14,6 +14,31 @@ void TiledNorms::begin_sweep() {
 
 void TiledNorms::begin_tile(const TileCore& core) { core_ = core; }
 
+void TiledNorms::end_tile() {
+  for (size_t i = 0; i < arriving_.size(); ++i) {
+    const std::span<const float> moments(arriving_[i].moments);
+    const size_t channels = moments.size() / 2;
+    add(i, arriving_[i].groups, arriving_[i].pixels, moments.first(channels), moments.subspan(channels));
+  }
+  arriving_.clear();
+}
+
+float* TiledNorms::room_for(size_t index, const GroupNorm& of_core) {
+  assert(index == arriving_.size());
+  const auto channels = static_cast<size_t>(of_core.x.shape[3]);
+  arriving_.push_back(
+      {of_core.groups, of_core.x.shape[1] * of_core.x.shape[2], std::vector<float>(2 * channels)});
+  return arriving_[index].moments.data();
+}
+
+void TiledNorms::write_used(size_t index, float* moments) const {
+  const std::vector<Moments>& channels = used_[index].channels;
+  for (size_t c = 0; c < channels.size(); ++c) {
+    moments[c] = static_cast<float>(channels[c].mean);
+    moments[channels.size() + c] = static_cast<float>(channels[c].squares);
+  }
+}
+
 GroupNorm TiledNorms::of_core(const GroupNorm& g) const {
   assert(g.x.shape[0] == 1 && g.skip.rank == 0 && g.x.shape[1] % core_.tile_rows == 0);
   const int64_t scale = g.x.shape[1] / core_.tile_rows;
@@ -25,21 +50,27 @@ GroupNorm TiledNorms::of_core(const GroupNorm& g) const {
   return core;
 }
 
-GroupNorm TiledNorms::join(size_t index, const GroupNorm& of_core) {
-  const auto channels = static_cast<size_t>(of_core.x.shape[3]);
-  const int64_t pixels = of_core.x.shape[1] * of_core.x.shape[2];
+void TiledNorms::add(size_t index, int64_t groups, int64_t pixels, std::span<const float> means,
+                     std::span<const float> squares) {
+  const size_t channels = means.size();
   if (index == found_.size()) {
-    found_.push_back({.groups = of_core.groups, .pixels = 0, .channels = std::vector<Moments>(channels)});
+    found_.push_back({.groups = groups, .pixels = 0, .channels = std::vector<Moments>(channels)});
   }
   Norm& found = found_[index];
   const auto before = static_cast<double>(found.pixels), here = static_cast<double>(pixels);
   for (size_t c = 0; c < channels; ++c) {
     Moments& m = found.channels[c];
-    const double apart = static_cast<double>(of_core.scale[c]) - m.mean;
-    m.squares += static_cast<double>(of_core.shift[c]) + apart * apart * before * here / (before + here);
+    const double apart = static_cast<double>(means[c]) - m.mean;
+    m.squares += static_cast<double>(squares[c]) + apart * apart * before * here / (before + here);
     m.mean += apart * here / (before + here);
   }
   found.pixels += pixels;
+}
+
+GroupNorm TiledNorms::join(size_t index, const GroupNorm& of_core) {
+  const auto channels = static_cast<size_t>(of_core.x.shape[3]);
+  add(index, of_core.groups, of_core.x.shape[1] * of_core.x.shape[2], {of_core.scale, channels},
+      {of_core.shift, channels});
   if (used_.empty()) return of_core;
   const Norm& used = used_[index];
   for (size_t c = 0; c < channels; ++c) {

@@ -105,7 +105,6 @@ Result<PictureSize> enlarged_size(const DiffusionModel& model, const PictureSize
 Result<int64_t> tile_size(const DiffusionModel& model, const sdk::Parameters& parameters) {
   const int64_t pixels = parameters.get_int("tile"), factor = model.vae().config().factor();
   const int64_t least = model.vae().least_tile();
-  if (pixels > 0 && model.device() != nullptr) return model.device()->lacks("tiles").at("tile");
   if (pixels == 0 || pixels / factor >= least) return pixels / factor;
   return Status(StatusCode::kInvalidArgument, "tiles would be mostly overlap")
       .at("tile")

@@ -47,7 +47,9 @@ int64_t control_workspace_bytes(const DiffusionModel& model, const ControlNet& n
 
 int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
                                uint32_t n_threads) {
-  if (model.device() != nullptr) return model.vae().device_decode_workspace_bytes(1, height, width);
+  if (model.device() != nullptr)
+    return is_cut(height, width, tile) ? model.vae().device_tiled_decode_workspace_bytes(height, width, tile)
+                                       : model.vae().device_decode_workspace_bytes(1, height, width);
   return is_cut(height, width, tile)
              ? model.vae().tiled_decode_workspace_bytes(height, width, tile, n_threads)
              : model.vae().decode_workspace_bytes(1, height, width, n_threads);
@@ -55,7 +57,9 @@ int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int6
 
 int64_t encode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
                                uint32_t n_threads) {
-  if (model.device() != nullptr) return model.vae().device_encode_workspace_bytes(1, height, width);
+  if (model.device() != nullptr)
+    return is_cut(height, width, tile) ? model.vae().device_tiled_encode_workspace_bytes(height, width, tile)
+                                       : model.vae().device_encode_workspace_bytes(1, height, width);
   return is_cut(height, width, tile)
              ? model.vae().tiled_encode_workspace_bytes(height, width, tile, n_threads)
              : model.vae().encode_workspace_bytes(1, height, width, n_threads);
@@ -120,18 +124,22 @@ Status ModelCompute::predict(const UNetInputs& inputs, const TensorView& noise,
 Status ModelCompute::decode(const TensorView& latents, const TensorView& picture, int64_t tile,
                             std::span<std::byte> workspace, const StopRequest& stop) {
   const Vae& vae = model_->vae();
-  if (passes_) return vae.decode_on(*passes_, latents, picture, workspace, stop);
-  return is_cut(latents.shape[1], latents.shape[2], tile)
-             ? vae.decode_tiled(latents, picture, tile, workspace, executor_, stop)
+  const bool cut = is_cut(latents.shape[1], latents.shape[2], tile);
+  if (passes_)
+    return cut ? vae.decode_tiled_on(*passes_, latents, picture, tile, workspace, stop)
+               : vae.decode_on(*passes_, latents, picture, workspace, stop);
+  return cut ? vae.decode_tiled(latents, picture, tile, workspace, executor_, stop)
              : vae.decode(latents, picture, workspace, executor_, stop);
 }
 
 Status ModelCompute::encode(const TensorView& picture, const TensorView& moments, int64_t tile,
                             std::span<std::byte> workspace, const StopRequest& stop) {
   const Vae& vae = model_->vae();
-  if (passes_) return vae.encode_on(*passes_, picture, moments, workspace, stop);
-  return is_cut(moments.shape[1], moments.shape[2], tile)
-             ? vae.encode_tiled(picture, moments, tile, workspace, executor_, stop)
+  const bool cut = is_cut(moments.shape[1], moments.shape[2], tile);
+  if (passes_)
+    return cut ? vae.encode_tiled_on(*passes_, picture, moments, tile, workspace, stop)
+               : vae.encode_on(*passes_, picture, moments, workspace, stop);
+  return cut ? vae.encode_tiled(picture, moments, tile, workspace, executor_, stop)
              : vae.encode(picture, moments, workspace, executor_, stop);
 }
 

@@ -2,6 +2,8 @@
 // scripts/make_golden/diffusion.py.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -101,6 +103,73 @@ TEST_P(DeviceDiffusionGolden, TextEncodersAgreeWithTransformers) {
 
 INSTANTIATE_TEST_SUITE_P(Models, DeviceDiffusionGolden, ::testing::Values("sd15", "sd21", "sdxl", "refiner"),
                          [](const auto& model) { return std::string(model.param); });
+
+float largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  float largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const float apart = std::abs(a[i] - b[i]);
+    if (!(apart <= largest)) largest = apart;  // NaN too
+  }
+  return largest;
+}
+
+// Latents that go from flat to busy, so that tiles' own statistics differ.
+TEST(DeviceVae, TilesHaveNoSeams) {
+  constexpr float kTwoSteps = 2 * 2.0f / 255;  // of 8 bits, in pictures of [-1, 1]
+  constexpr int64_t kHeight = 14, kWidth = 13;
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd15")));
+  const VaeConfig& c = checkpoint.vae().config;
+  const int64_t channels = c.latent_channels, f = c.factor();
+  std::vector<float> values(static_cast<size_t>(kHeight * kWidth * channels));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto pixel = static_cast<float>(i / static_cast<size_t>(channels));
+    values[i] = 8 * pixel / (kHeight * kWidth) * std::sin(0.9f * static_cast<float>(i)) - 2;
+  }
+  const TensorView latents =
+      TensorView::contiguous(values.data(), DType::kF32, {1, kHeight, kWidth, channels});
+  const TensorView like_moments =
+      TensorView::contiguous(nullptr, DType::kF32, {1, kHeight, kWidth, 2 * channels});
+  TensorView picture =
+      TensorView::contiguous(nullptr, DType::kF32, {1, kHeight * f, kWidth * f, c.image_channels});
+  for (DType compute : {DType::kF32, DType::kBF16}) {
+    SCOPED_TRACE(compute == DType::kF32 ? "f32" : "bf16");
+    OnDevice<Vae> vae(checkpoint.vae(), compute);
+    const int64_t tile = vae.network.least_tile();
+    ASSERT_LT(tile, kWidth);
+    std::vector<float> whole, tiled;
+    picture = view_of(whole, picture);
+    const DeviceBuffer workspace =
+        vae.workspace(std::max(vae.network.device_decode_workspace_bytes(1, kHeight, kWidth),
+                               vae.network.device_encode_workspace_bytes(1, kHeight, kWidth)));
+    demand(vae.network.decode_on(vae.passes, latents, picture, all_of(workspace)));
+    const TensorView out = view_of(tiled, picture);
+    const DeviceBuffer to_decode =
+        vae.workspace(vae.network.device_tiled_decode_workspace_bytes(kHeight, kWidth, tile));
+    demand(vae.network.decode_tiled_on(vae.passes, latents, out, tile, all_of(to_decode)));
+    const float apart = largest_difference(whole, tiled);
+    RecordProperty(compute == DType::kF32 ? "apart_f32" : "apart_bf16", std::to_string(apart));
+    EXPECT_LE(apart, kTwoSteps);
+
+    std::vector<float> moments, tiled_moments;
+    demand(vae.network.encode_on(vae.passes, picture, view_of(moments, like_moments), all_of(workspace)));
+    const TensorView made = view_of(tiled_moments, like_moments);
+    const DeviceBuffer to_encode =
+        vae.workspace(vae.network.device_tiled_encode_workspace_bytes(kHeight, kWidth, tile));
+    demand(vae.network.encode_tiled_on(vae.passes, picture, made, tile, all_of(to_encode)));
+    float largest = 0;
+    for (float value : moments) largest = std::max(largest, std::abs(value));
+    EXPECT_LE(largest_difference(moments, tiled_moments), 0.01f * largest);
+
+    EXPECT_EQ(
+        vae.network.decode_tiled_on(vae.passes, latents, out, tile, all_of(to_decode).subspan(64)).code(),
+        StatusCode::kOutOfMemory);
+    EXPECT_EQ(vae.network.encode_tiled_on(vae.passes, picture, made, tile - 1, all_of(to_encode)).code(),
+              StatusCode::kInvalidArgument);
+    const StopRequest stop{[](void*) { return true; }, nullptr};
+    EXPECT_EQ(vae.network.decode_tiled_on(vae.passes, latents, out, tile, all_of(to_decode), stop).code(),
+              StatusCode::kCancelled);
+  }
+}
 
 // A control network's residuals in the device's memory: of the skip connections, and last of the middle.
 struct Residuals {

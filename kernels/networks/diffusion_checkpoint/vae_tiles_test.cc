@@ -117,6 +117,10 @@ TEST(VaeTilesMemory, IsATilesAndTheLatents) {
             vae.decode_workspace_bytes(1, side, side, 2));
   EXPECT_LT(vae.tiled_encode_workspace_bytes(side, side, tile, 2) * 2,
             vae.encode_workspace_bytes(1, side, side, 2));
+  EXPECT_LT(vae.device_tiled_decode_workspace_bytes(side, side, tile) * 2,
+            vae.device_decode_workspace_bytes(1, side, side));
+  EXPECT_LT(vae.device_tiled_encode_workspace_bytes(side, side, tile) * 2,
+            vae.device_encode_workspace_bytes(1, side, side));
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, VaeTiles,

@@ -113,6 +113,15 @@ class Vae {
   int64_t device_encode_workspace_bytes(int64_t images, int64_t height, int64_t width) const;
   int64_t device_decode_workspace_bytes(int64_t images, int64_t height, int64_t width) const;
 
+  /// encode_tiled() and decode_tiled() there: workspaces of device_tiled_encode_workspace_bytes(), device_tiled_decode_workspace_bytes(),
+  /// exact.
+  Status encode_tiled_on(DevicePasses& passes, const TensorView& picture, const TensorView& moments,
+                         int64_t tile, std::span<std::byte> workspace, const StopRequest& stop = {}) const;
+  Status decode_tiled_on(DevicePasses& passes, const TensorView& latents, const TensorView& picture,
+                         int64_t tile, std::span<std::byte> workspace, const StopRequest& stop = {}) const;
+  int64_t device_tiled_encode_workspace_bytes(int64_t height, int64_t width, int64_t tile) const;
+  int64_t device_tiled_decode_workspace_bytes(int64_t height, int64_t width, int64_t tile) const;
+
   int64_t least_tile() const;
   /// Exact bytes, for latents of height x width. Precondition: tile >= least_tile().
   int64_t tiled_encode_workspace_bytes(int64_t height, int64_t width, int64_t tile, uint32_t n_threads) const;

@@ -79,7 +79,7 @@ Status Vae::encode(const TensorView& pictures, const TensorView& moments, std::s
     return valid;
   const int64_t needed = encode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
   if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
-  return run_pass(workspace.data(), executor, stop, times, nullptr,
+  return run_pass(workspace.data(), executor, stop, times,
                   [&](LayerPass& pass) { encode_whole(*state_, pass, pictures, moments); });
 }
 
@@ -90,7 +90,7 @@ Status Vae::decode(const TensorView& latents, const TensorView& pictures, std::s
     return valid;
   const int64_t needed = decode_workspace_bytes(e.images, e.height, e.width, executor.max_threads());
   if (Status s = LayerPass::check_workspace(workspace, needed, "the VAE's"); !s.ok()) return s;
-  return run_pass(workspace.data(), executor, stop, times, nullptr,
+  return run_pass(workspace.data(), executor, stop, times,
                   [&](LayerPass& pass) { decode_whole(*state_, pass, latents, pictures); });
 }
 

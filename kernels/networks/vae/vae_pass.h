@@ -25,12 +25,11 @@ Status check_view(const TensorView& view, const char* what, const TensorView& wa
 /// One pass by a team. Errors: kCancelled.
 template <typename Walk>
 Status run_pass(std::byte* workspace, Executor executor, const StopRequest& stop, LayerTimes* times,
-                TiledNorms* norms, Walk&& walk) {
+                Walk&& walk) {
   LayerPass::Shared shared;
   shared.workspace = workspace;
   shared.stop = stop;
   shared.times = times;
-  shared.tiled_norms = norms;
   return LayerPass::run(shared, executor, walk);
 }
 

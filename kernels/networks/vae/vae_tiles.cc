@@ -3,6 +3,7 @@
 // use the whole image's statistics (kernels/layers/tiled_norms.h).
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "kernels/layers/tiled_norms.h"
@@ -88,28 +89,22 @@ TensorView part(const TensorView& view, Span rows, Span cols, int64_t scale) {
 
 Span relative(Span inner, Span outer) { return {inner.begin - outer.begin, inner.end - outer.begin}; }
 
-// The team copies; ends with a barrier.
-void copy(LayerPass& pass, const TensorView& from, const TensorView& to) {
-  if (pass.measures()) return;
-  const int64_t element = size_bytes(from.dtype), bytes = from.shape[2] * from.shape[3] * element;
-  for (int64_t row = pass.begin(from.shape[1]); row < pass.end(from.shape[1]); ++row)
-    std::memcpy(to.as<std::byte>() + row * to.strides[1] * element,
-                from.as<std::byte>() + row * from.strides[1] * element, static_cast<size_t>(bytes));
-  pass.barrier();
-}
-
 TensorView take_like(LayerPass& pass, const TensorView& view) {
   return pass.take(view.dtype, {view.shape[0], view.shape[1], view.shape[2], view.shape[3]});
 }
 
 // ---- the passes ------------------------------------------------------------------------------------------------------
 
+// Latents, moments and pictures are the host's; the field lies where the passes run.
+
 void decode_field(const Vae::State& state, LayerPass& pass, const TensorView& latents,
                   const TensorView& field) {
-  const TensorView x = VaeWalk(state, pass).decode_latents(latents);
+  const TensorView in = pass.input(latents);
+  const TensorView x = VaeWalk(state, pass).decode_latents(in);
   if (x.rank == 0) return;
-  copy(pass, x, field);
+  pass.copy(x, field);
   pass.give(x);
+  pass.give_input(in);
 }
 
 void decode_tile(const Vae::State& state, LayerPass& pass, const Tile& tile, const TensorView& field,
@@ -118,12 +113,11 @@ void decode_tile(const Vae::State& state, LayerPass& pass, const Tile& tile, con
   const TensorView from = part(field, tile.rows.tile, tile.cols.tile, 1);
   const TensorView pixels = take_like(pass, part(picture, tile.rows.tile, tile.cols.tile, factor));
   const TensorView x = take_like(pass, from);
-  copy(pass, from, x);
+  pass.copy(from, x);
   VaeWalk(state, pass).decode_pixels(x, pixels);
-  copy(pass,
-       part(pixels, relative(tile.rows.core, tile.rows.tile), relative(tile.cols.core, tile.cols.tile),
-            factor),
-       part(picture, tile.rows.core, tile.cols.core, factor));
+  pass.copy_result(part(pixels, relative(tile.rows.core, tile.rows.tile),
+                        relative(tile.cols.core, tile.cols.tile), factor),
+                   part(picture, tile.rows.core, tile.cols.core, factor));
   pass.give(pixels);
 }
 
@@ -131,43 +125,102 @@ void encode_tile(const Vae::State& state, LayerPass& pass, const Tile& tile, con
                  const TensorView& field) {
   const TensorView from = part(picture, tile.rows.tile, tile.cols.tile, state.config.factor());
   const TensorView pixels = take_like(pass, from);
-  copy(pass, from, pixels);
+  const AdjacentRows rows = adjacent_rows(from);
+  pass.fill_rows(
+      TensorView::contiguous(pixels.data, pixels.dtype, {from.shape[1], from.shape[2], from.shape[3]}),
+      [&](int64_t row, float* to) {
+        std::memcpy(to, from.as<std::byte>() + row * rows.stride_bytes, static_cast<size_t>(rows.size_bytes));
+      });
   const TensorView x = VaeWalk(state, pass).encode_pixels(pixels);
   pass.give(pixels);
   if (x.rank == 0) return;
-  copy(pass, part(x, relative(tile.rows.core, tile.rows.tile), relative(tile.cols.core, tile.cols.tile), 1),
-       part(field, tile.rows.core, tile.cols.core, 1));
+  pass.copy(part(x, relative(tile.rows.core, tile.rows.tile), relative(tile.cols.core, tile.cols.tile), 1),
+            part(field, tile.rows.core, tile.cols.core, 1));
   pass.give(x);
 }
 
 void encode_field(const Vae::State& state, LayerPass& pass, const TensorView& field,
                   const TensorView& moments) {
+  const TensorView out = pass.result(moments);
   const TensorView x = take_like(pass, field);
-  copy(pass, field, x);
-  VaeWalk(state, pass).encode_latents(x, moments);
+  pass.copy(field, x);
+  VaeWalk(state, pass).encode_latents(x, out);
+  pass.give_result(out, moments);
 }
 
+using Walk = std::function<void(LayerPass&)>;
+// Runs a pass, by a team or on a device. numbers: what decides its work there.
+using RunPass = std::function<Status(std::vector<int64_t> numbers, const Walk& walk)>;
+
 // Sweeps over all tiles until the norms' statistics have settled; exact after as many sweeps as there are norms.
-template <typename Walk>
-Status sweep(const std::vector<Tile>& tiles, std::byte* workspace, Executor executor, const StopRequest& stop,
-             LayerTimes* times, Walk&& walk) {
+Status sweep(const std::vector<Tile>& tiles, const VaeExtent& e, const RunPass& run,
+             const std::function<void(LayerPass&, const Tile&)>& walk) {
   TiledNorms norms;
   for (int64_t n = 0; n == 0 || (n <= norms.n_norms() && norms.change() > kSettled); ++n) {
     norms.begin_sweep();
     for (const Tile& tile : tiles) {
       norms.begin_tile(tile.core());
-      Status done =
-          run_pass(workspace, executor, stop, times, &norms, [&](LayerPass& pass) { walk(pass, tile); });
+      std::vector<int64_t> numbers = {e.height, e.width, norms.knows_the_image() ? 1 : 0};
+      for (const AxisTile& axis : {tile.rows, tile.cols})
+        numbers.insert(numbers.end(), {axis.tile.begin, axis.tile.end, axis.core.begin, axis.core.end});
+      Status done = run(std::move(numbers), [&](LayerPass& pass) {
+        pass.set_tiled_norms(&norms);
+        walk(pass, tile);
+      });
       if (!done.ok()) return done;
+      norms.end_tile();
     }
     if (tiles.size() == 1) break;
   }
   return Status();
 }
 
+// The whole of one way. field: where the passes run.
+Status decode_in_tiles(const Vae::State& s, const TensorView& latents, const TensorView& picture,
+                       int64_t tile, const TensorView& field, const RunPass& run) {
+  const VaeExtent e = {1, latents.shape[1], latents.shape[2]};
+  Status done = run({e.height, e.width}, [&](LayerPass& pass) { decode_field(s, pass, latents, field); });
+  if (!done.ok()) return done;
+  return sweep(cut(e.height, e.width, tile, decoder_halo(s.config)), e, run,
+               [&](LayerPass& pass, const Tile& t) { decode_tile(s, pass, t, field, picture); });
+}
+
+Status encode_in_tiles(const Vae::State& s, const TensorView& picture, const TensorView& moments,
+                       int64_t tile, const TensorView& field, const RunPass& run) {
+  const VaeExtent e = {1, moments.shape[1], moments.shape[2]};
+  Status done = sweep(cut(e.height, e.width, tile, encoder_halo(s.config)), e, run,
+                      [&](LayerPass& pass, const Tile& t) { encode_tile(s, pass, t, picture, field); });
+  if (!done.ok()) return done;
+  return run({e.height, e.width}, [&](LayerPass& pass) { encode_field(s, pass, field, moments); });
+}
+
+RunPass by_team(std::byte* workspace, Executor executor, const StopRequest& stop, LayerTimes* times) {
+  return [=](const std::vector<int64_t>&, const Walk& walk) {
+    return run_pass(workspace, executor, stop, times, walk);
+  };
+}
+
+RunPass on_device(DevicePasses& passes, const Vae::State& s, std::string_view whose,
+                  std::span<std::byte> workspace, const StopRequest& stop) {
+  return [=, &passes, &s](std::vector<int64_t> numbers, const Walk& walk) {
+    return passes.run(s.weights.pass_shape(whose, std::move(numbers)), workspace, stop, walk);
+  };
+}
+
+// ---- memory ----------------------------------------------------------------------------------------------------------
+
+// Of a pass, where it runs.
+using Measure = std::function<int64_t(const Walk&)>;
+
+Measure of_team(uint32_t n_threads) {
+  return [n_threads](const Walk& walk) { return LayerPass::measure(n_threads, walk); };
+}
+
+int64_t of_device(const Walk& walk) { return LayerPass::measure_on_device(walk).workspace_bytes; }
+
 // The largest pass over any tile, and over one of full size: a smaller image than measured may have such.
-template <typename Walk>
-int64_t measure_tiles(std::vector<Tile> tiles, VaeExtent most, uint32_t n_threads, Walk&& walk) {
+int64_t measure_tiles(std::vector<Tile> tiles, VaeExtent most, const Measure& measure,
+                      const std::function<void(LayerPass&, const Tile&)>& walk) {
   const AxisTile rows = {{0, most.height}, {0, most.height}}, cols = {{0, most.width}, {0, most.width}};
   tiles.push_back({rows, cols});
   std::vector<std::pair<int64_t, int64_t>> measured;
@@ -176,7 +229,12 @@ int64_t measure_tiles(std::vector<Tile> tiles, VaeExtent most, uint32_t n_thread
     const std::pair extent(tile.rows.tile.size(), tile.cols.tile.size());
     if (std::ranges::find(measured, extent) != measured.end()) continue;
     measured.push_back(extent);
-    bytes = std::max(bytes, LayerPass::measure(n_threads, [&](LayerPass& pass) { walk(pass, tile); }));
+    TiledNorms norms;
+    norms.begin_tile(tile.core());
+    bytes = std::max(bytes, measure([&](LayerPass& pass) {
+                       pass.set_tiled_norms(&norms);
+                       walk(pass, tile);
+                     }));
   }
   return bytes;
 }
@@ -198,6 +256,44 @@ int64_t field_bytes(const TensorView& field) {
   return (field.count() * size_bytes(field.dtype) + 63) / 64 * 64;
 }
 
+int64_t encode_bytes(const Vae::State& s, int64_t height, int64_t width, int64_t tile,
+                     const Measure& measure) {
+  const VaeExtent e = {1, height, width};
+  const TensorView field = encoder_field(s, height, width);
+  const int64_t in_tiles = measure_tiles(
+      cut(height, width, tile, encoder_halo(s.config)), {1, std::min(tile, height), std::min(tile, width)},
+      measure,
+      [&](LayerPass& pass, const Tile& t) { encode_tile(s, pass, t, pictures_of(e, s.config), field); });
+  const int64_t whole = measure(
+      [&](LayerPass& pass) { encode_field(s, pass, field, latents_of(e, 2 * s.config.latent_channels)); });
+  return field_bytes(field) + std::max(in_tiles, whole);
+}
+
+int64_t decode_bytes(const Vae::State& s, int64_t height, int64_t width, int64_t tile,
+                     const Measure& measure) {
+  const VaeExtent e = {1, height, width};
+  const TensorView field = decoder_field(s, height, width);
+  const int64_t whole = measure(
+      [&](LayerPass& pass) { decode_field(s, pass, latents_of(e, s.config.latent_channels), field); });
+  const int64_t in_tiles = measure_tiles(
+      cut(height, width, tile, decoder_halo(s.config)), {1, std::min(tile, height), std::min(tile, width)},
+      measure,
+      [&](LayerPass& pass, const Tile& t) { decode_tile(s, pass, t, field, pictures_of(e, s.config)); });
+  return field_bytes(field) + std::max(in_tiles, whole);
+}
+
+// The field at the beginning of the workspace, and what is left for passes.
+struct Divided {
+  TensorView field;
+  std::span<std::byte> rest;
+};
+Divided divide(std::span<std::byte> workspace, TensorView field) {
+  field.data = workspace.data();
+  return {field, workspace.subspan(static_cast<size_t>(field_bytes(field)))};
+}
+
+// ---- what the calls refuse -------------------------------------------------------------------------------------------
+
 Status check_tile(const Vae& vae, int64_t images, int64_t tile) {
   if (images != 1)
     return Status(StatusCode::kInvalidShape, "tiles are of one image")
@@ -209,6 +305,27 @@ Status check_tile(const Vae& vae, int64_t images, int64_t tile) {
       .got(std::to_string(tile));
 }
 
+// loaded: on the host or the device, as the call wants it.
+Status check_encode(const Vae& vae, const Vae::State& s, bool loaded, const TensorView& picture,
+                    const TensorView& moments, int64_t tile) {
+  if (Status ready = check_half(loaded, s.config.has_encoder, "encoder"); !ready.ok()) return ready;
+  const VaeExtent e = {moments.shape[0], moments.shape[1], moments.shape[2]};
+  if (Status fits = check_view(moments, "moments", latents_of(e, 2 * s.config.latent_channels)); !fits.ok())
+    return fits;
+  if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
+  return check_tile(vae, e.images, tile);
+}
+
+Status check_decode(const Vae& vae, const Vae::State& s, bool loaded, const TensorView& latents,
+                    const TensorView& picture, int64_t tile) {
+  if (Status ready = check_half(loaded, s.config.has_decoder, "decoder"); !ready.ok()) return ready;
+  const VaeExtent e = {latents.shape[0], latents.shape[1], latents.shape[2]};
+  if (Status fits = check_view(latents, "latents", latents_of(e, s.config.latent_channels)); !fits.ok())
+    return fits;
+  if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
+  return check_tile(vae, e.images, tile);
+}
+
 }  // namespace
 
 int64_t Vae::least_tile() const {
@@ -217,78 +334,71 @@ int64_t Vae::least_tile() const {
 
 int64_t Vae::tiled_encode_workspace_bytes(int64_t height, int64_t width, int64_t tile,
                                           uint32_t n_threads) const {
-  const State& s = *state_;
-  const VaeExtent e = {1, height, width};
-  const TensorView field = encoder_field(s, height, width);
-  const int64_t in_tiles = measure_tiles(
-      cut(height, width, tile, encoder_halo(s.config)), {1, std::min(tile, height), std::min(tile, width)},
-      n_threads,
-      [&](LayerPass& pass, const Tile& t) { encode_tile(s, pass, t, pictures_of(e, s.config), field); });
-  const int64_t whole = LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    encode_field(s, pass, field, latents_of(e, 2 * s.config.latent_channels));
-  });
-  return field_bytes(field) + std::max(in_tiles, whole);
+  return encode_bytes(*state_, height, width, tile, of_team(n_threads));
 }
-
 int64_t Vae::tiled_decode_workspace_bytes(int64_t height, int64_t width, int64_t tile,
                                           uint32_t n_threads) const {
-  const State& s = *state_;
-  const VaeExtent e = {1, height, width};
-  const TensorView field = decoder_field(s, height, width);
-  const int64_t whole = LayerPass::measure(n_threads, [&](LayerPass& pass) {
-    decode_field(s, pass, latents_of(e, s.config.latent_channels), field);
-  });
-  const int64_t in_tiles = measure_tiles(
-      cut(height, width, tile, decoder_halo(s.config)), {1, std::min(tile, height), std::min(tile, width)},
-      n_threads,
-      [&](LayerPass& pass, const Tile& t) { decode_tile(s, pass, t, field, pictures_of(e, s.config)); });
-  return field_bytes(field) + std::max(in_tiles, whole);
+  return decode_bytes(*state_, height, width, tile, of_team(n_threads));
+}
+int64_t Vae::device_tiled_encode_workspace_bytes(int64_t height, int64_t width, int64_t tile) const {
+  return encode_bytes(*state_, height, width, tile, of_device);
+}
+int64_t Vae::device_tiled_decode_workspace_bytes(int64_t height, int64_t width, int64_t tile) const {
+  return decode_bytes(*state_, height, width, tile, of_device);
 }
 
 Status Vae::encode_tiled(const TensorView& picture, const TensorView& moments, int64_t tile,
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
   const State& s = *state_;
-  if (Status ready = check_half(s.weights.on_host(), s.config.has_encoder, "encoder"); !ready.ok())
-    return ready;
-  const VaeExtent e = {moments.shape[0], moments.shape[1], moments.shape[2]};
-  if (Status fits = check_view(moments, "moments", latents_of(e, 2 * s.config.latent_channels)); !fits.ok())
-    return fits;
-  if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
-  if (Status fits = check_tile(*this, e.images, tile); !fits.ok()) return fits;
-  const int64_t needed = tiled_encode_workspace_bytes(e.height, e.width, tile, executor.max_threads());
+  if (Status valid = check_encode(*this, s, s.weights.on_host(), picture, moments, tile); !valid.ok())
+    return valid;
+  const int64_t height = moments.shape[1], width = moments.shape[2];
+  const int64_t needed = tiled_encode_workspace_bytes(height, width, tile, executor.max_threads());
   if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE's"); !fits.ok()) return fits;
-  TensorView field = encoder_field(s, e.height, e.width);
-  field.data = workspace.data();
-  std::byte* rest = workspace.data() + field_bytes(field);
-  Status done = sweep(cut(e.height, e.width, tile, encoder_halo(s.config)), rest, executor, stop, times,
-                      [&](LayerPass& pass, const Tile& t) { encode_tile(s, pass, t, picture, field); });
-  if (!done.ok()) return done;
-  return run_pass(rest, executor, stop, times, nullptr,
-                  [&](LayerPass& pass) { encode_field(s, pass, field, moments); });
+  const auto [field, rest] = divide(workspace, encoder_field(s, height, width));
+  return encode_in_tiles(s, picture, moments, tile, field, by_team(rest.data(), executor, stop, times));
 }
 
 Status Vae::decode_tiled(const TensorView& latents, const TensorView& picture, int64_t tile,
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
   const State& s = *state_;
-  if (Status ready = check_half(s.weights.on_host(), s.config.has_decoder, "decoder"); !ready.ok())
-    return ready;
-  const VaeExtent e = {latents.shape[0], latents.shape[1], latents.shape[2]};
-  if (Status fits = check_view(latents, "latents", latents_of(e, s.config.latent_channels)); !fits.ok())
-    return fits;
-  if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
-  if (Status fits = check_tile(*this, e.images, tile); !fits.ok()) return fits;
-  const int64_t needed = tiled_decode_workspace_bytes(e.height, e.width, tile, executor.max_threads());
+  if (Status valid = check_decode(*this, s, s.weights.on_host(), latents, picture, tile); !valid.ok())
+    return valid;
+  const int64_t height = latents.shape[1], width = latents.shape[2];
+  const int64_t needed = tiled_decode_workspace_bytes(height, width, tile, executor.max_threads());
   if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE's"); !fits.ok()) return fits;
-  TensorView field = decoder_field(s, e.height, e.width);
-  field.data = workspace.data();
-  std::byte* rest = workspace.data() + field_bytes(field);
-  Status done = run_pass(rest, executor, stop, times, nullptr,
-                         [&](LayerPass& pass) { decode_field(s, pass, latents, field); });
-  if (!done.ok()) return done;
-  return sweep(cut(e.height, e.width, tile, decoder_halo(s.config)), rest, executor, stop, times,
-               [&](LayerPass& pass, const Tile& t) { decode_tile(s, pass, t, field, picture); });
+  const auto [field, rest] = divide(workspace, decoder_field(s, height, width));
+  return decode_in_tiles(s, latents, picture, tile, field, by_team(rest.data(), executor, stop, times));
+}
+
+Status Vae::encode_tiled_on(DevicePasses& passes, const TensorView& picture, const TensorView& moments,
+                            int64_t tile, std::span<std::byte> workspace, const StopRequest& stop) const {
+  const State& s = *state_;
+  if (Status valid = check_encode(*this, s, s.weights.on_device(), picture, moments, tile); !valid.ok())
+    return valid;
+  const int64_t height = moments.shape[1], width = moments.shape[2];
+  const int64_t needed = device_tiled_encode_workspace_bytes(height, width, tile);
+  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE encoder's"); !fits.ok())
+    return fits;
+  const auto [field, rest] = divide(workspace, encoder_field(s, height, width));
+  return encode_in_tiles(s, picture, moments, tile, field,
+                         on_device(passes, s, "the VAE encoder's", rest, stop));
+}
+
+Status Vae::decode_tiled_on(DevicePasses& passes, const TensorView& latents, const TensorView& picture,
+                            int64_t tile, std::span<std::byte> workspace, const StopRequest& stop) const {
+  const State& s = *state_;
+  if (Status valid = check_decode(*this, s, s.weights.on_device(), latents, picture, tile); !valid.ok())
+    return valid;
+  const int64_t height = latents.shape[1], width = latents.shape[2];
+  const int64_t needed = device_tiled_decode_workspace_bytes(height, width, tile);
+  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE decoder's"); !fits.ok())
+    return fits;
+  const auto [field, rest] = divide(workspace, decoder_field(s, height, width));
+  return decode_in_tiles(s, latents, picture, tile, field,
+                         on_device(passes, s, "the VAE decoder's", rest, stop));
 }
 
 }  // namespace weft
