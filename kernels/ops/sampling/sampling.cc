@@ -1,12 +1,13 @@
 #include "kernels/ops/sampling/sampling.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
 
-#include "kernels/ops/sampling/penalties.h"
-#include "kernels/ops/softmax/softmax.h"
+#include "kernels/ops/sampling/logit_changes.h"
+#include "kernels/ops/sampling/sampling_weights.h"
 #include "kernels/ops/top_k/top_k.h"
 
 namespace weft {
@@ -21,8 +22,8 @@ struct Buffers {
   std::span<float> scores;          // [vocabulary]
   std::span<int32_t> places;        // [vocabulary]
   std::span<Candidate> candidates;  // [vocabulary]
-  std::span<double> probabilities;  // [vocabulary]
-  PenaltyBuffers penalties;         // [history] each
+  std::span<uint64_t> weights;      // [vocabulary]
+  LogitChangeBuffers changes;
 
   int64_t place(std::byte* base, size_t vocabulary, size_t history) {
     size_t at = 0;
@@ -31,12 +32,13 @@ struct Buffers {
       part = {reinterpret_cast<Element*>(base ? base + at : nullptr), count};
       at += (count * sizeof(Element) + 7) / 8 * 8;
     };
-    take(probabilities, vocabulary);
+    take(weights, vocabulary);
     take(candidates, vocabulary);
     take(scores, vocabulary);
     take(places, vocabulary);
-    take(penalties.recent, history);
-    take(penalties.repetitions, history);
+    take(changes.recent, history);
+    take(changes.repetitions, history);
+    take(changes.changes, 2 * history);
     return static_cast<int64_t>(at);
   }
 };
@@ -71,96 +73,100 @@ std::span<Candidate> gather_at_least(float threshold, const Buffers& buffers) {
   return all.first(count);
 }
 
-// A threshold above which softmax(scores / temperature) has at least `share` of the sum of weights, *total. Only the best few
-// candidates are looked at one by one then, and not the whole vocabulary.
-float threshold_for(double share, double temperature, float largest, const Buffers& buffers, double* total) {
-  constexpr double kMargin = 1e-5;  // what the passes in f32 may be wrong by, and more
-  const auto inverse = static_cast<float>(1 / temperature);
-  const auto sum = [&](float threshold) {
-    return sum_exponentials(buffers.scores, inverse, largest, threshold);
-  };
-  *total = sum(kForbidden);
-  for (const double distance : {3.0, 6.0, 12.0}) {
-    const auto threshold = static_cast<float>(largest - distance * temperature);
-    if (sum(threshold) >= (share + kMargin) * *total) return threshold;
-  }
+// How much of a sum of weights `share` of it is, rounded up; no nothing.
+uint64_t share_of(uint64_t total, double share) {
+  return std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(share * static_cast<double>(total))));
+}
+// The least sum of weights, from the best token on, that the drawn number lies below.
+uint64_t drawn_of(uint64_t total, double drawn) {
+  return static_cast<uint64_t>(drawn * static_cast<double>(total)) + 1;
+}
+
+// A threshold above which the weights add up to need(of all), which are *total. Only the best few candidates are looked at one
+// by one then, and not the whole vocabulary.
+template <typename Need>
+float threshold_for(Need need, float temperature, float largest, const Buffers& buffers, uint64_t* total) {
+  std::array<float, kWeightLimits> limits = {3, 6, 12};
+  for (float& limit : limits) limit = largest - limit * temperature;
+  const auto sums = sum_weights(buffers.scores, sampling_scale(temperature), largest, limits);
+  *total = sums.back();
+  for (size_t i = 0; i < limits.size(); ++i)
+    if (sums[i] >= need(*total)) return limits[i];
   return kForbidden;
 }
 
-// softmax(logits / temperature); candidates are best first. total: of the weights, or 0 for the candidates' own.
-void soften(std::span<const Candidate> candidates, double temperature, double total,
-            std::span<double> probabilities) {
-  double sum = 0;
-  for (size_t i = 0; i < candidates.size(); ++i)
-    sum += probabilities[i] = std::exp((double{candidates[i].value} - candidates[0].value) / temperature);
-  if (total > 0) sum = total;
-  for (size_t i = 0; i < candidates.size(); ++i) probabilities[i] /= sum;
+// Into buffers.weights, in the candidates' order; returns their sum. The scores are not needed any more.
+uint64_t weigh_candidates(std::span<const Candidate> candidates, float temperature, float largest,
+                          const Buffers& buffers) {
+  for (size_t i = 0; i < candidates.size(); ++i) buffers.scores[i] = candidates[i].value;
+  weigh(buffers.scores.first(candidates.size()), sampling_scale(temperature), largest, buffers.weights);
+  uint64_t sum = 0;
+  for (const uint64_t weight : buffers.weights.first(candidates.size())) sum += weight;
+  return sum;
+}
+
+// How many of the weights, from the first on, add up to `need`; all if they do not.
+size_t count_to(uint64_t need, std::span<const uint64_t> weights) {
+  uint64_t sum = 0;
+  size_t count = 0;
+  while (count < weights.size() && sum < need) sum += weights[count++];
+  return count;
 }
 
 // Keeps the tokens whose information is nearest to the entropy, until their probabilities reach typical_p.
-std::span<Candidate> keep_typical(double typical_p, std::span<Candidate> candidates, const Buffers& buffers) {
+std::span<Candidate> keep_typical(float typical_p, std::span<Candidate> candidates, const Buffers& buffers) {
   if (typical_p >= 1 || candidates.size() < 2) return candidates;
-  soften(candidates, 1, 0, buffers.probabilities);
-  double entropy = 0;
+  const double largest = candidates[0].value;
+  const uint64_t total = weigh_candidates(candidates, 1, candidates[0].value, buffers);
+  double moment = 0;
   for (size_t i = 0; i < candidates.size(); ++i)
-    if (buffers.probabilities[i] > 0)
-      entropy -= buffers.probabilities[i] * std::log(buffers.probabilities[i]);
-  // The information of a candidate is log_sum - logit.
-  const double log_sum = double{candidates[0].value} - std::log(buffers.probabilities[0]);
-  const auto surprise = [&](const Candidate& c) { return std::abs(log_sum - c.value - entropy); };
+    moment += static_cast<double>(buffers.weights[i]) * (candidates[i].value - largest);
+  // The information less the entropy: the mean of the logits less the logit, without a logarithm.
+  const double mean = moment / static_cast<double>(total);
+  const auto surprise = [&](const Candidate& c) { return std::abs(c.value - largest - mean); };
   std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
     return surprise(a) != surprise(b) ? surprise(a) < surprise(b) : a.place < b.place;
   });
-  double sum = 0;
-  size_t kept = 0;
-  while (kept < candidates.size() && (kept == 0 || sum < typical_p))
-    sum += std::exp(candidates[kept++].value - log_sum);
+  weigh_candidates(candidates, 1, static_cast<float>(largest), buffers);
+  const size_t kept = count_to(share_of(total, typical_p), buffers.weights.first(candidates.size()));
   std::sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(kept), ranks_before);
   return candidates.first(kept);
 }
 
-// total: of exp(logit - largest) over all tokens, where `candidates` are only the best of them; 0: they are all.
-std::span<Candidate> keep_top_p(double top_p, std::span<Candidate> candidates, double total,
+// total: of the weights of all tokens, where `candidates` are only the best of them; 0: they are all.
+std::span<Candidate> keep_top_p(float top_p, std::span<Candidate> candidates, uint64_t total,
                                 const Buffers& buffers) {
   if (top_p >= 1) return candidates;
-  soften(candidates, 1, total, buffers.probabilities);
-  double sum = 0;
-  size_t kept = 0;
-  while (kept < candidates.size() && (kept == 0 || sum < top_p)) sum += buffers.probabilities[kept++];
-  return candidates.first(kept);
+  const uint64_t sum = weigh_candidates(candidates, 1, candidates[0].value, buffers);
+  const uint64_t need = share_of(total > 0 ? total : sum, top_p);
+  return candidates.first(count_to(need, buffers.weights.first(candidates.size())));
 }
 
-std::span<Candidate> keep_min_p(double min_p, std::span<Candidate> candidates) {
+std::span<Candidate> keep_min_p(float min_p, std::span<Candidate> candidates) {
   if (min_p <= 0) return candidates;
-  const double least = candidates[0].value + std::log(min_p);
+  const double least = candidates[0].value + std::log(double{min_p});
   size_t kept = 1;
   while (kept < candidates.size() && candidates[kept].value >= least) ++kept;
   return candidates.first(kept);
 }
 
-/// Uniform in [0, 1).
-double uniform(const SamplingParameters& p, uint64_t step) {
-  const PhiloxWords words = philox(p.seed, step, 0);
-  const uint64_t bits = uint64_t{words.word[0]} << 32 | words.word[1];
-  return static_cast<double>(bits >> 11) * 0x1p-53;
-}
-
-// total: as for soften(), at the temperature.
-int32_t draw(const SamplingParameters& p, double left, std::span<const Candidate> candidates, double total,
+// total: as for keep_top_p(), at the temperature.
+int32_t draw(const SamplingParameters& p, double drawn, std::span<const Candidate> candidates, uint64_t total,
              const Buffers& buffers) {
-  soften(candidates, p.temperature, total, buffers.probabilities);
+  const uint64_t sum = weigh_candidates(candidates, p.temperature, candidates[0].value, buffers);
+  uint64_t need = drawn_of(total > 0 ? total : sum, drawn);
   for (size_t i = 0; i < candidates.size(); ++i) {
-    left -= buffers.probabilities[i];
-    if (left < 0) return candidates[i].place;
+    if (buffers.weights[i] >= need) return candidates[i].place;
+    need -= buffers.weights[i];
   }
-  return candidates[0].place;  // the probabilities' sum was rounded below the drawn number
+  return candidates[0].place;  // the product was rounded up to all weights
 }
 
 // Without top-k: candidates that can still be drawn, best first, and where these are not all that are possible, the sum of
 // all weights that top-p, or else the draw, compares with.
 struct Beginning {
   std::span<Candidate> candidates;
-  double top_p_total = 0, draw_total = 0;
+  uint64_t top_p_total = 0, draw_total = 0;
 };
 Beginning gather_beginning(const SamplingParameters& p, double drawn, const Buffers& buffers) {
   Beginning result;
@@ -175,9 +181,11 @@ Beginning gather_beginning(const SamplingParameters& p, double drawn, const Buff
     if (p.min_p > 0)
       threshold = std::nextafter(static_cast<float>(largest + std::log(double{p.min_p})), kForbidden);
     if (p.top_p < 1) {
-      threshold = std::max(threshold, threshold_for(p.top_p, 1, largest, buffers, &result.top_p_total));
+      const auto need = [&](uint64_t total) { return share_of(total, p.top_p); };
+      threshold = std::max(threshold, threshold_for(need, 1, largest, buffers, &result.top_p_total));
     } else if (p.min_p <= 0) {
-      threshold = threshold_for(drawn, p.temperature, largest, buffers, &result.draw_total);
+      const auto need = [&](uint64_t total) { return drawn_of(total, drawn); };
+      threshold = threshold_for(need, p.temperature, largest, buffers, &result.draw_total);
     }
   }
   result.candidates = gather_at_least(threshold, buffers);
@@ -203,6 +211,16 @@ Status refuse(const char* name, const char* range, double got) {
 }
 
 }  // namespace
+
+double drawn_number(uint64_t seed, uint64_t step) {
+  const PhiloxWords words = philox(seed, step, 0);
+  const uint64_t bits = uint64_t{words.word[0]} << 32 | words.word[1];
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+float sampling_scale(float temperature) {
+  return std::min(1 / temperature, std::numeric_limits<float>::max());
+}
 
 Status check(const SamplingParameters& p, int64_t vocabulary) {
   const auto within = [](float x, float low, float high) { return x >= low && x <= high; };
@@ -259,9 +277,12 @@ Result<int32_t> sample(const SamplingParameters& p, const SamplingInput& input,
   buffers.place(workspace.data(), input.logits.size(), input.history.size());
   copy_allowed(input, buffers.scores);
   for (const LogitBias& bias : p.logit_bias) buffers.scores[static_cast<size_t>(bias.token)] += bias.bias;
-  penalize_seen(p, input.history, buffers.penalties, buffers.scores);
-  penalize_repetitions(p, input.history, buffers.penalties, buffers.scores);
-  const double drawn = uniform(p, input.step);
+  const auto vocabulary = static_cast<int64_t>(buffers.scores.size());
+  for (const LogitChange& change : logit_changes(p, input.history, vocabulary, buffers.changes)) {
+    float& score = buffers.scores[static_cast<size_t>(change.token)];
+    score = changed(score, change);
+  }
+  const double drawn = drawn_number(p.seed, input.step);
   const int32_t most = p.temperature == 0 ? 1 : p.top_k;
   const bool is_cut = most > 0 && static_cast<size_t>(most) < buffers.scores.size();
   const Beginning beginning =

@@ -7,7 +7,11 @@
 ///
 /// The draw is a pure function of (seed, step): Philox4x32-10 with the seed as key and the step as counter, so a
 /// sequence gives the same tokens in any batch. Equal logits are ordered by id, so results do not depend on a
-/// library's sort. Source: Salmon et al. 2011 (Philox); Holtzman et al. 2020, arXiv:1904.09751 (top-p); Meister et
+/// library's sort.
+///
+/// Numerics: a token's probability is its weight among those that are left: exp(scale (logit - largest)) in f32, each product and
+/// sum rounded, times 2^33 and rounded to an integer; a token that is 2^34 times less likely than the best is never drawn. Integers
+/// add up to the same in any order: every instruction set, and a device (sampling_cuda.h), draws the same token. Source: Salmon et al. 2011 (Philox); Holtzman et al. 2020, arXiv:1904.09751 (top-p); Meister et
 /// al. 2022, arXiv:2202.00666 (typical); Nguyen et al. 2024, arXiv:2407.01082 (min-p); Keskar et al. 2019,
 /// arXiv:1909.05858 (repetition penalty); DRY: p-e-w, text-generation-webui pull request 5677.
 ///
@@ -85,6 +89,11 @@ Result<int32_t> sample_reference(const SamplingParameters& parameters, const Sam
 /// The `top.size()` likeliest tokens of softmax(logits), before any sampler, best first. log_sum: log_sum_exp(logits). Returns
 /// their number: fewer where fewer logits are numbers.
 size_t top_logprobs(std::span<const float> logits, double log_sum, std::span<TokenLogprob> top);
+
+/// What a token is drawn with: uniform in [0, 1), 53 bits.
+double drawn_number(uint64_t seed, uint64_t step);
+/// What logits are multiplied by at a temperature above 0: its inverse, as a finite number.
+float sampling_scale(float temperature);
 
 /// Philox4x32-10: four uniform 32-bit words for a 64-bit key and a 128-bit counter.
 struct PhiloxWords {

@@ -8,7 +8,9 @@
 #include <map>
 #include <vector>
 
+#include "kernels/ops/sampling/sampling_weights.h"
 #include "kernels/ops/softmax/softmax.h"
+#include "kernels/testing/dense.h"
 #include "kernels/testing/random.h"
 
 namespace weft {
@@ -80,6 +82,41 @@ TEST(Sampling, TemperatureZeroTakesTheLargestAndTheSmallestIdAmongEquals) {
   p.temperature = 0;
   EXPECT_EQ(choose(p, {0.5f, 3, -1, 3}), 1);
   EXPECT_EQ(choose(p, {NAN, -kInfinity, -5}), 2);
+}
+
+// Rows of one vector, of more than f32 adds exactly, and of what is left over; all levels to the last bit.
+TEST(SamplingWeights, AreTheRoundedExponentialsOnEveryLevel) {
+  for (const int64_t n : {1, 15, 17, 511, 2048, 2049, 70001}) {
+    std::vector<float> x = testing::random_normal(n, static_cast<uint64_t>(n));
+    for (float& logit : x) logit = -std::abs(3 * logit);
+    x[0] = 0;
+    if (n > 2) x[1] = NAN, x[2] = -kInfinity;
+    const float scale = 1.25f, largest = 0;
+    const std::array<float, kWeightLimits> limits = {-1, -4, -9};
+    std::vector<uint64_t> first;
+    for (const IsaLevel level : testing::available_levels()) {
+      std::vector<uint64_t> weights(x.size());
+      weigh(x, scale, largest, weights, level);
+      std::array<uint64_t, kWeightLimits + 1> want = {};
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double exact = std::isnan(x[i]) ? 0 : std::exp(scale * double{x[i]}) * 0x1p33;
+        ASSERT_NEAR(static_cast<double>(weights[i]), exact, 3e-6 * exact + 0.5) << x[i];
+        for (size_t k = 0; k < limits.size(); ++k) want[k] += x[i] >= limits[k] ? weights[i] : 0;
+        want.back() += weights[i];
+      }
+      EXPECT_EQ(sum_weights(x, scale, largest, limits, level), want) << to_string(level) << " " << n;
+      if (first.empty()) first = weights;
+      EXPECT_EQ(weights, first) << to_string(level);
+    }
+  }
+}
+
+// Many equal weights: their sum needs more bits than f32 has.
+TEST(SamplingWeights, AddUpExactly) {
+  const std::vector<float> x(262144, 0.0f);
+  for (const IsaLevel level : testing::available_levels())
+    for (const uint64_t sum : sum_weights(x, 1, 0, {0, 0, 0}, level))
+      EXPECT_EQ(sum, uint64_t{1} << (33 + 18)) << to_string(level);
 }
 
 TEST(Sampling, DrawsFollowTheProbabilities) {

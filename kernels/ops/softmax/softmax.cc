@@ -1,7 +1,6 @@
 #include "kernels/ops/softmax/softmax.h"
 
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "kernels/ops/softmax/softmax_bodies.h"
@@ -41,19 +40,12 @@ Status softmax(float scale, const float* x, int64_t x_stride, float* y, int64_t 
   return Status();
 }
 
-double sum_exponentials(std::span<const float> x, float scale, float largest, float threshold,
-                        IsaLevel level) {
-  return WEFT_ISA_BODY(kSoftmaxBodies, level)
-      .sum_exponentials(x.data(), static_cast<int64_t>(x.size()), scale, largest, threshold);
-}
-
 double log_sum_exp(std::span<const float> x, IsaLevel level) {
   const SoftmaxBodies& bodies = WEFT_ISA_BODY(kSoftmaxBodies, level);
   const int64_t n = static_cast<int64_t>(x.size());
   const float largest = bodies.largest(x.data(), n);
   if (std::isinf(largest)) return largest;
-  const float all = -std::numeric_limits<float>::infinity();
-  return largest + std::log(bodies.sum_exponentials(x.data(), n, 1, largest, all));
+  return largest + std::log(bodies.sum_exponentials(x.data(), n, largest));
 }
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-/// Softmax of rows, and the sums of exponentials that a choice among logits needs.
+/// Softmax of rows, and the logarithm of its sum.
 ///
 ///   y = exp(scale * (x - max(x))) / sum(exp(scale * (x - max(x))))
 ///
@@ -32,12 +32,8 @@ void softmax_rows(float scale, const float* x, int64_t x_stride, float* y, int64
 Status softmax(float scale, const float* x, int64_t x_stride, float* y, int64_t y_stride, int64_t rows,
                int64_t cols, Executor executor, IsaLevel level = active_isa());
 
-/// The sum of exp(scale * (x - largest)) over the x that are at least `threshold`: what softmax divides by where `largest` is
-/// the largest x and the threshold is -infinity. What is not a number is left out. Precondition: no x is above `largest`.
-double sum_exponentials(std::span<const float> x, float scale, float largest, float threshold,
-                        IsaLevel level = active_isa());
-
-/// ln(sum(exp(x))): what log-probabilities are relative to. Of infinite or no numbers, their largest.
+/// ln(sum(exp(x))): what log-probabilities are relative to. What is not a number is left out. Of infinite or no numbers, their
+/// largest.
 double log_sum_exp(std::span<const float> x, IsaLevel level = active_isa());
 
 /// The definition, naively, in double.

@@ -14,8 +14,8 @@ struct SoftmaxBodies {
   float (*largest)(const float* x, int64_t n);
   /// y = exp(scale * (x - largest)); returns their sum.
   double (*exponentials)(const float* x, int64_t n, float scale, float largest, float* y);
-  /// The sum of those whose x is at least `threshold`, without y.
-  double (*sum_exponentials)(const float* x, int64_t n, float scale, float largest, float threshold);
+  /// The sum of exp(x - largest), numbers only.
+  double (*sum_exponentials)(const float* x, int64_t n, float largest);
   /// y *= factor.
   void (*multiply)(float* y, int64_t n, float factor);
 };

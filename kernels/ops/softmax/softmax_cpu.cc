@@ -53,11 +53,10 @@ double exponentials(const float* x, int64_t n, float scale, float most, float* y
   });
 }
 
-double sum_exponentials(const float* x, int64_t n, float scale, float most, float threshold) {
-  const F32 shift = broadcast(most), factor = broadcast(scale), least = broadcast(threshold);
-  return sum_blocks(x, n, [=](F32 v, int64_t, int64_t) {
-    return keep_where(v >= least, exponential_of_negative((v - shift) * factor));
-  });
+double sum_exponentials(const float* x, int64_t n, float most) {
+  const F32 shift = broadcast(most);
+  return sum_blocks(
+      x, n, [=](F32 v, int64_t, int64_t) { return keep_where(v == v, exponential_of_negative(v - shift)); });
 }
 
 void multiply(float* y, int64_t n, float factor) {
