@@ -24,6 +24,7 @@ DeviceOps cuda_kernel_ops() {
   ops.unpack.set(unpack_cuda);
   ops.norm.set(norm_cuda);
   ops.rope.set(rope_store_cuda);
+  ops.sampling.set(sampling_cuda);
   ops.softmax.set(softmax_cuda);
   ops.top_k.set(top_k_cuda);
   return ops;

@@ -1,6 +1,6 @@
 /// The ops of kernels/ops on a device: one call each, behind which a device's library puts its kernel.
 ///
-/// An op that a device lacks answers with kUnsupported, "op sampling is not on cuda:0; it runs on the CPU", so that callers
+/// An op that a device lacks answers with kUnsupported, "op rope is not on cuda:0; it runs on the CPU", so that callers
 /// choose and never guess. A call takes pointers into the device's memory, as the op's <op>_cuda.h says, and is stream-ordered.
 /// Thread safety: any thread, as the stream allows.
 ///
@@ -27,13 +27,11 @@
 #include "kernels/ops/matmul/unpack_cuda.h"
 #include "kernels/ops/norm/norm_cuda.h"
 #include "kernels/ops/rope/rope_cuda.h"
+#include "kernels/ops/sampling/sampling_cuda.h"
 #include "kernels/ops/softmax/softmax_cuda.h"
 #include "kernels/ops/top_k/top_k_cuda.h"
 
 namespace weft {
-
-/// Arguments of an op that no device serves yet.
-struct NotOnDevices {};
 
 template <typename Arguments>
 class DeviceOp {
@@ -83,7 +81,7 @@ struct DeviceOps {
   DeviceOp<UnpackCuda> unpack{"matmul/unpack"};
   DeviceOp<NormCuda> norm{"norm"};
   DeviceOp<RopeStoreCuda> rope{"rope"};
-  DeviceOp<NotOnDevices> sampling{"sampling"};
+  DeviceOp<SamplingCuda> sampling{"sampling"};
   DeviceOp<SoftmaxCuda> softmax{"softmax"};
   DeviceOp<TopKCuda> top_k{"top_k"};
 

@@ -9,11 +9,13 @@
 /// sequence gives the same tokens in any batch. Equal logits are ordered by id, so results do not depend on a
 /// library's sort.
 ///
-/// Numerics: a token's probability is its weight among those that are left: exp(scale (logit - largest)) in f32, each product and
-/// sum rounded, times 2^33 and rounded to an integer; a token that is 2^34 times less likely than the best is never drawn. Integers
-/// add up to the same in any order: every instruction set, and a device (sampling_cuda.h), draws the same token. Source: Salmon et al. 2011 (Philox); Holtzman et al. 2020, arXiv:1904.09751 (top-p); Meister et
-/// al. 2022, arXiv:2202.00666 (typical); Nguyen et al. 2024, arXiv:2407.01082 (min-p); Keskar et al. 2019,
-/// arXiv:1909.05858 (repetition penalty); DRY: p-e-w, text-generation-webui pull request 5677.
+/// Numerics: a token's probability is its weight among those that are left: exp(scale (logit - largest)) in f32, each product
+/// and sum rounded, times 2^33 and rounded to an integer; a token that is 2^34 times less likely than the best is never drawn.
+/// Integers add up to the same in any order: every instruction set, and a device (sampling_cuda.h), draws the same token.
+///
+/// Source: Salmon et al. 2011 (Philox); Holtzman et al. 2020, arXiv:1904.09751 (top-p); Meister et al. 2022,
+/// arXiv:2202.00666 (typical); Nguyen et al. 2024, arXiv:2407.01082 (min-p); Keskar et al. 2019, arXiv:1909.05858
+/// (repetition penalty); DRY: p-e-w, text-generation-webui pull request 5677.
 ///
 /// Thread safety: pure functions; the workspace belongs to one call at a time.
 #ifndef WEFT_KERNELS_OPS_SAMPLING_SAMPLING_H

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "kernels/ops/top_k/order_device.h"
 #include "kernels/ops/top_k/top_k_cuda.h"
-#include "kernels/simt/target.h"
 
 namespace weft {
 namespace {
+
+using device::order_of;
+using device::value_of;
 
 constexpr int kSlice = static_cast<int>(kTopKSlice), kOfLane = kSlice / 32;
 constexpr int kThreads = 128, kWarps = kThreads / 32;
@@ -17,15 +20,6 @@ struct Ranked {
   uint32_t order;
   int place;
 };
-
-__device__ __forceinline__ uint32_t order_of(float value) {
-  if (value != value) return 0;
-  const uint32_t bits = __float_as_uint(value + 0.0f);  // -0 becomes 0, its equal
-  return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-__device__ __forceinline__ float value_of(uint32_t order) {
-  return __uint_as_float(order >> 31 ? order & 0x7fffffffu : ~order);
-}
 
 /// ranks_before().
 __device__ __forceinline__ bool before(Ranked a, Ranked b) {
