@@ -20,32 +20,41 @@ uint64_t cache_bytes(const KvLayout& layout, const PassLimits& limits) {
 }
 
 DeviceDecoder::Limits device_limits(const PassLimits& limits) {
-  return {.tokens = limits.tokens, .logits_rows = limits.logits_rows, .page_entries = limits.pages, .k = 1};
+  return {.tokens = limits.tokens,
+          .logits_rows = limits.logits_rows,
+          .page_entries = limits.pages,
+          .k = 1,
+          .draws = limits.draws};
 }
 
 /// Its forward() waits for the device, so that nothing is at work on its memory when it goes.
 class DevicePass final : public DecoderPass {
  public:
-  DevicePass(const DeviceDecoder& decoder, DeviceDecoder::Scratch scratch, PinnedBuffer rows,
-             sdk::Buffer cache_memory, KvCache cache)
+  DevicePass(const DeviceDecoder& decoder, DeviceDecoder::Scratch scratch, const PassLimits& limits,
+             PinnedBuffer rows, sdk::Buffer cache_memory, KvCache cache)
       : DecoderPass(decoder.config(), std::move(cache_memory), std::move(cache)),
         decoder_(decoder),
+        draws_(limits.draws),
         rows_memory_(std::move(rows)),
         scratch_(std::move(scratch)) {
     rows_ = reinterpret_cast<float*>(rows_memory_.data());
   }
 
+  bool draws_tokens() const override { return draws_ > 0; }
   Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) override {
     return decoder_.forward(batch,
                             {.logits = outputs.logits,
                              .top = outputs.largest,
                              .k = outputs.largest ? 1 : 0,
+                             .draws = outputs.draws,
+                             .tokens = outputs.tokens,
                              .hidden = outputs.hidden},
                             scratch_, stop);
   }
 
  private:
   const DeviceDecoder& decoder_;
+  const int64_t draws_;
   PinnedBuffer rows_memory_;  // that the device writes into by itself
   DeviceDecoder::Scratch scratch_;
 };
@@ -73,7 +82,7 @@ Result<std::unique_ptr<DecoderPass>> begin_on_device(const LanguageModel& model,
       fits ? DeviceBuffer::borrow(execution.workspace(), execution.workspace_bytes()) : DeviceBuffer());
   if (!scratch.ok()) return scratch.status();
   return std::unique_ptr<DecoderPass>(std::make_unique<DevicePass>(
-      decoder, *std::move(scratch), *std::move(rows), *std::move(memory), *std::move(cache)));
+      decoder, *std::move(scratch), limits, *std::move(rows), *std::move(memory), *std::move(cache)));
 }
 
 }  // namespace

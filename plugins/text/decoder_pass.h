@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "kernels/networks/decoder/decoder.h"
+#include "kernels/ops/sampling/device_draws.h"
 #include "kernels/ops/top_k/top_k.h"
 #include "plugins/text/language_model.h"
 
@@ -29,13 +30,17 @@ struct PassLimits {
   int64_t tokens = 0;                        // of one batch
   int64_t logits_rows = 1, hidden_rows = 0;  // of one batch
   int64_t pages = 0;  // of the cache, and of a batch's sequences, shared ones counted for each
+  int64_t draws = 0;  // of tokens, where the logits are
 };
 
 /// Into the host's memory; complete when forward() returns.
 struct PassOutputs {
-  float* logits = nullptr;  // [logits_rows.size(), vocabulary], or null where only the largest are wanted
+  /// [logits_rows.size(), vocabulary], without the rows of `draws`; or null where none are wanted.
+  float* logits = nullptr;
   RankedValue* largest = nullptr;  // [logits_rows.size()] as top_k() of each row's logits gives it, or null
-  float* hidden = nullptr;         // [hidden_rows.size(), width]
+  const DeviceDraws* draws = nullptr;  // of rows of the logits, where draws_tokens(); or null
+  int32_t* tokens = nullptr;           // [draws->count()]; -1 where no token can be chosen
+  float* hidden = nullptr;             // [hidden_rows.size(), width]
 };
 
 class DecoderPass {
@@ -45,6 +50,8 @@ class DecoderPass {
   KvCache& cache() { return cache_; }
   /// The host's memory for the logits or hidden states of a batch; forward() may write there whatever is asked of it.
   float* rows() const { return rows_; }
+  /// Whether forward() draws tokens where the logits are, so that these need not be read.
+  virtual bool draws_tokens() const { return false; }
   /// As Decoder::forward(), with the model's adapters.
   virtual Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) = 0;
 

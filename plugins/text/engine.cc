@@ -94,13 +94,26 @@ struct Engine::Step {
   struct Row {
     Active* active = nullptr;
     std::span<const float> logits;
+    std::shared_ptr<const TokenMask> mask = nullptr;  // null: all tokens are allowed
+    int64_t draw = -1;  // of Step::draws; -1: the token is drawn here, of the logits
     TokenRecord drawn;
     Status status;
+
+    SamplingInput input() const {
+      SamplingInput input;
+      input.logits = logits;
+      input.history = active->history;
+      if (mask) input.allowed = mask->words();
+      input.step = active->result.tokens.size();
+      return input;
+    }
   };
   std::vector<DecoderChunk> chunks;
   std::vector<int32_t> logits_rows;
   std::vector<Row> rows;
   std::vector<RankedValue> largest;  // of each row, where no row needs more
+  std::optional<DeviceDraws> draws;  // of the rows that the pass draws
+  std::vector<TokenId> tokens;       // of the draws
 };
 
 class Engine::Schedule {
@@ -217,7 +230,7 @@ class Engine::Schedule {
       row += static_cast<int64_t>(tokens.size());
       if (tokens.size() < pending.size()) return;
       step_.logits_rows.push_back(static_cast<int32_t>(row - 1));
-      step_.rows.push_back({&active, {}, {}, {}});
+      step_.rows.emplace_back().active = &active;
     };
     // Decoding jobs first: a long prompt must not keep the others waiting.
     for (const auto& active : active_) {
@@ -240,11 +253,44 @@ class Engine::Schedule {
       step_.largest.resize(step_.rows.size());
       outputs.largest = step_.largest.data();
     } else {
-      outputs.logits = engine_.pass_.rows();
+      read_masks();
+      if (engine_.pass_.draws_tokens()) choose_draws();
+      if (step_.draws && step_.draws->count() > 0) {
+        outputs.draws = &*step_.draws;
+        outputs.tokens = step_.tokens.data();
+      }
+      if (step_.tokens.size() < step_.rows.size()) outputs.logits = engine_.pass_.rows();
     }
     return engine_.pass_.forward(
         {.chunks = step_.chunks, .logits_rows = step_.logits_rows, .hidden_rows = {}, .adapters = {}},
         outputs, stop);
+  }
+
+  /// Which tokens may follow, for jobs that are constrained.
+  void read_masks() {
+    engine_.executor_.parallel_for(
+        static_cast<int64_t>(step_.rows.size()), 1, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) {
+            Step::Row& row = step_.rows[i];
+            if (!row.active->job->constraint) continue;
+            Result<std::shared_ptr<const TokenMask>> allowed = row.active->job->constraint->allowed();
+            if (allowed.ok()) row.mask = *std::move(allowed);
+            else row.status = allowed.status();
+          }
+        });
+  }
+
+  /// The rows whose tokens the pass draws: of those that want nothing else of the logits.
+  void choose_draws() {
+    step_.draws.emplace(engine_.pass_.config().vocabulary);
+    for (size_t i = 0; i < step_.rows.size(); ++i) {
+      Step::Row& row = step_.rows[i];
+      const Job& job = *row.active->job;
+      if (!row.status.ok() || job.top_logprobs >= 0) continue;
+      if (step_.draws->add(static_cast<int32_t>(i), job.sampling, row.input()))
+        row.draw = step_.draws->count() - 1;
+    }
+    step_.tokens.resize(static_cast<size_t>(step_.draws->count()));
   }
 
   /// Whether a job's next token is the largest logit's, and nothing else is asked of the logits.
@@ -261,31 +307,38 @@ class Engine::Schedule {
   void draw() {
     engine_.executor_.parallel_for(
         static_cast<int64_t>(step_.rows.size()), 1, [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i)
-            step_.rows[i].status =
-                step_.largest.empty() ? draw(step_.rows[i]) : take(step_.largest[i], step_.rows[i]);
+          for (int64_t i = begin; i < end; ++i) {
+            Step::Row& row = step_.rows[i];
+            if (row.status.ok()) row.status = step_.largest.empty() ? draw(row) : take(step_.largest[i], row);
+          }
         });
   }
 
   static Status take(const RankedValue& largest, Step::Row& row) {
     row.drawn.token = largest.place;
-    if (largest.value > -INFINITY) return {};
-    return Status(StatusCode::kInvalidArgument, "no token can be chosen")
-        .expected("at least one logit above -infinity");
+    return largest.value > -INFINITY ? Status() : impossible();
   }
 
-  static Status draw(Step::Row& row) {
-    Active& active = *row.active;
-    Job& job = *active.job;
-    std::shared_ptr<const TokenMask> mask;
-    SamplingInput input{
-        .logits = row.logits, .history = active.history, .allowed = {}, .step = active.result.tokens.size()};
-    if (job.constraint) {
-      Result<std::shared_ptr<const TokenMask>> allowed = job.constraint->allowed();
-      if (!allowed.ok()) return allowed.status();
-      mask = *std::move(allowed);
-      input.allowed = mask->words();
+  static Status impossible() {
+    return Status(StatusCode::kInvalidArgument, "no token can be chosen")
+        .expected("at least one allowed token with a logit above -infinity");
+  }
+
+  Status draw(Step::Row& row) const {
+    Job& job = *row.active->job;
+    if (row.draw >= 0) {
+      row.drawn.token = step_.tokens[static_cast<size_t>(row.draw)];
+      if (row.drawn.token < 0) return impossible();
+    } else if (Status status = sample_here(row); !status.ok()) {
+      return status;
     }
+    return job.constraint ? job.constraint->accept(row.drawn.token) : Status();
+  }
+
+  static Status sample_here(Step::Row& row) {
+    Active& active = *row.active;
+    const Job& job = *active.job;
+    const SamplingInput input = row.input();
     const auto vocabulary = static_cast<int64_t>(row.logits.size());
     const int64_t needed = sampling_workspace_bytes(vocabulary, static_cast<int64_t>(active.history.size()));
     if (static_cast<int64_t>(active.sampling_workspace.size()) < needed) {
@@ -300,7 +353,7 @@ class Engine::Schedule {
       row.drawn.top.resize(std::min<int64_t>(job.top_logprobs, vocabulary));
       row.drawn.top.resize(top_logprobs(row.logits, log_sum, row.drawn.top));
     }
-    return job.constraint ? job.constraint->accept(*token) : Status();
+    return {};
   }
 
   /// Appends what was drawn and lets go of the jobs that are done.

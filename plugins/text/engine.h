@@ -93,10 +93,14 @@ class Engine {
  public:
   /// Of the pass, with a cache of so many pages.
   static PassLimits pass_limits(const EngineLimits& limits, int64_t pages) {
-    return {.tokens = limits.max_step_tokens, .logits_rows = limits.max_sequences, .pages = pages};
+    return {.tokens = limits.max_step_tokens,
+            .logits_rows = limits.max_sequences,
+            .pages = pages,
+            .draws = limits.max_sequences};
   }
 
-  /// pass: of pass_limits(). executor: draws the tokens of several jobs at once.
+  /// pass: of pass_limits(). executor: draws the tokens of several jobs at once, those that the pass does not draw where the logits
+  /// are: of jobs that want log-probabilities, and what DeviceDraws leaves to the host.
   Engine(DecoderPass& pass, const Tokenizer& tokenizer, Executor executor, const EngineLimits& limits)
       : pass_(pass), tokenizer_(tokenizer), executor_(executor), limits_(limits) {}
 

@@ -40,7 +40,7 @@ struct DeviceDecoder::Scratch::State {
   DeviceBuffer memory;
   DeviceWorkspace w;
   StagingRing staging;
-  std::vector<std::byte> inputs;  // assembled here
+  std::vector<std::byte> inputs, draws;  // assembled here
   /// Over all of the above.
   RecentPasses<PassShape, std::optional<DeviceGraph>> graphs{kMostGraphs};
 };
@@ -86,14 +86,17 @@ Result<DeviceDecoder::Scratch> DeviceDecoder::make_scratch(const DeviceStream& s
   auto memory = DeviceBuffer::given_or_allocate(
       std::move(given), stream, static_cast<uint64_t>(scratch_bytes(limits)), "decoder workspace");
   if (!memory.ok()) return memory.status();
-  auto staging = StagingRing::create(stream, static_cast<uint64_t>(2 * input_bytes));  // one step ahead
+  const int64_t draw_bytes = DeviceDraws::most_bytes(limits.draws, config().vocabulary);
+  auto staging =
+      StagingRing::create(stream, static_cast<uint64_t>(2 * (input_bytes + draw_bytes)));  // one step ahead
   if (!staging.ok()) return staging.status();
   std::unique_ptr<Scratch::State> state(new Scratch::State{.stream = stream,
                                                            .limits = limits,
                                                            .memory = *std::move(memory),
                                                            .w = {},
                                                            .staging = *std::move(staging),
-                                                           .inputs = {}});
+                                                           .inputs = {},
+                                                           .draws = {}});
   state->w.place(state->memory.data(), config(), limits);
   state->inputs.resize(static_cast<size_t>(input_bytes));
   return Scratch(std::move(state));
@@ -103,7 +106,9 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
                               Scratch& scratch, const StopRequest& stop) const {
   Scratch::State& s = *scratch.state_;
   const DecoderConfig& c = config();
-  const void* wanted = outputs.logits ? static_cast<const void*>(outputs.logits) : outputs.top;
+  const void* wanted = outputs.logits ? static_cast<const void*>(outputs.logits)
+                       : outputs.top  ? static_cast<const void*>(outputs.top)
+                                      : outputs.draws;
   const Result<int64_t> n = check_batch(*state_->decoder, batch, wanted, outputs.hidden);
   if (!n.ok()) return n.status();
   const bool embeds =
@@ -122,15 +127,16 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
     page_entries += chunk.sequence->n_pages();
   }
   const auto logits_rows = static_cast<int64_t>(batch.logits_rows.size());
+  const int64_t draws = outputs.draws ? outputs.draws->count() : 0;
   if (*n > s.limits.tokens || logits_rows > s.limits.logits_rows || page_entries > s.limits.page_entries ||
-      (outputs.top && outputs.k > s.limits.k)) {
+      (outputs.top && outputs.k > s.limits.k) || draws > s.limits.draws) {
     give_back(batch);
     return Status(StatusCode::kOutOfMemory, "a batch exceeds the limits of the decoder's scratch")
         .expected(std::to_string(s.limits.tokens) + " tokens, " + std::to_string(s.limits.logits_rows) +
                   " rows of logits, " + std::to_string(s.limits.page_entries) + " pages, top " +
-                  std::to_string(s.limits.k))
+                  std::to_string(s.limits.k) + ", " + std::to_string(s.limits.draws) + " draws")
         .got(std::to_string(*n) + ", " + std::to_string(logits_rows) + ", " + std::to_string(page_entries) +
-             ", " + std::to_string(outputs.k));
+             ", " + std::to_string(outputs.k) + ", " + std::to_string(draws));
   }
   OffloadedLayers* const offloaded = state_->weights.offloaded();
   std::unique_lock alone(state_->offloaded_passes, std::defer_lock);
@@ -153,6 +159,28 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
     }
     return (*graph)->launch();
   };
+  // Before tokens are drawn, which changes the logits.
+  const auto read_logits = [&]() -> Status {
+    const auto read = [&](int64_t row, int64_t rows) {
+      return s.stream.copy_to_host(outputs.logits + row * c.vocabulary, s.w.logits + row * c.vocabulary,
+                                   static_cast<uint64_t>(rows * c.vocabulary) * 4);
+    };
+    if (draws == 0) return read(0, logits_rows);
+    for (int64_t row = 0; row < logits_rows; ++row) {
+      if (outputs.draws->draws(static_cast<int32_t>(row))) continue;
+      if (Status copied = read(row, 1); !copied.ok()) return copied;
+    }
+    return {};
+  };
+  const auto draw = [&]() -> Status {
+    s.draws.resize(static_cast<size_t>(outputs.draws->size_bytes()));
+    outputs.draws->write(s.draws.data());
+    if (Status copied = s.staging.copy_to_device(s.w.draws, s.draws); !copied.ok()) return copied;
+    Status drawn =
+        s.stream.device()->ops().sampling(outputs.draws->at(s.w.draws, s.w.logits, s.w.drawn), s.stream);
+    if (!drawn.ok()) return drawn;
+    return s.stream.copy_to_host(outputs.tokens, s.w.drawn, static_cast<uint64_t>(draws) * sizeof(int32_t));
+  };
   const auto run = [&]() -> Status {
     const auto input_bytes = static_cast<size_t>(DevicePassInputs().place(nullptr, c, *n, page_entries));
     pass.fill_inputs(s.inputs.data(), page_entries);
@@ -169,13 +197,14 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
       return status;
     }
     if (outputs.logits) {
-      Status copied = s.stream.copy_to_host(outputs.logits, s.w.logits,
-                                            static_cast<uint64_t>(logits_rows * c.vocabulary) * 4);
+      if (Status copied = read_logits(); !copied.ok()) return copied;
+    }
+    if (outputs.top && logits_rows > 0) {
+      Status copied = s.stream.copy_to_host(
+          outputs.top, s.w.top, static_cast<uint64_t>(logits_rows * outputs.k) * sizeof(RankedValue));
       if (!copied.ok()) return copied;
     }
-    if (!outputs.top || logits_rows == 0) return {};
-    return s.stream.copy_to_host(outputs.top, s.w.top,
-                                 static_cast<uint64_t>(logits_rows * outputs.k) * sizeof(RankedValue));
+    return draws > 0 ? draw() : Status();
   };
   Status done = run();
   const Status passed = s.stream.synchronize();  // even so: outputs and pages must not be written later

@@ -20,16 +20,19 @@
 
 #include "kernels/device/device.h"
 #include "kernels/networks/decoder/decoder.h"
+#include "kernels/ops/sampling/device_draws.h"
 #include "kernels/ops/top_k/top_k.h"
 
 namespace weft {
 
 /// Into the host's memory; complete when forward() returns.
 struct DeviceDecoderOutputs {
-  float* logits = nullptr;     // [logits_rows.size(), vocabulary], or null
+  float* logits = nullptr;     // [logits_rows.size(), vocabulary], without the rows of `draws`; or null
   RankedValue* top = nullptr;  // [logits_rows.size(), k]: the largest logits, found on the device; or null
   int64_t k = 0;
-  float* hidden = nullptr;  // [hidden_rows.size(), width]
+  const DeviceDraws* draws = nullptr;  // of rows of the logits: their tokens are drawn on the device; or null
+  int32_t* tokens = nullptr;           // [draws->count()]; -1 where no token can be chosen
+  float* hidden = nullptr;             // [hidden_rows.size(), width]
 };
 
 class DeviceDecoder {
@@ -56,9 +59,9 @@ class DeviceDecoder {
   /// Gives back what load() took, given memory aside. Precondition: no forward() is at work.
   void unload();
 
-  /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each.
+  /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each; draws: of tokens.
   struct Limits {
-    int64_t tokens = 0, logits_rows = 1, page_entries = 0, k = 1;
+    int64_t tokens = 0, logits_rows = 1, page_entries = 0, k = 1, draws = 0;
   };
   /// What lives only during a forward(): the device's memory, and pinned memory for the way to it. One forward() at a time.
   class Scratch {

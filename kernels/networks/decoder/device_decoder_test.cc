@@ -27,7 +27,7 @@ using testing::GoldenTensors;
 using testing::take;
 
 constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
-constexpr int64_t kPages = 8;
+constexpr int64_t kPages = 8, kDraws = 3;
 
 struct OnDevice {
   /// weights_bytes: of the device's memory, at most; 0: all that they take.
@@ -44,7 +44,8 @@ struct OnDevice {
         DeviceBuffer::allocate(stream, static_cast<uint64_t>(kPages * layout.page_bytes()), "KV cache")));
     cache.emplace(take(device_kv_cache(layout, *pages, stream)));
     scratch.emplace(take(decoder.make_scratch(
-        stream, {.tokens = tokens, .logits_rows = tokens, .page_entries = 2 * kPages, .k = 2})));
+        stream,
+        {.tokens = tokens, .logits_rows = tokens, .page_entries = 2 * kPages, .k = 2, .draws = kDraws})));
   }
 
   /// The logits of all tokens of one sequence, fed in chunks of the given size.
@@ -266,6 +267,49 @@ TEST(DeviceDecoderOffload, GivesTheSameBitsWithLessOfTheDevice) {
     demand(model.decoder.load(model.stream));
     EXPECT_EQ(model.all_logits(tokens, 2), in_twos) << "loaded again";  // as after an eviction
   }
+}
+
+// Of the same batch twice: its logits, and the tokens of some rows beside the logits of the others.
+TEST(DeviceDecoderDraws, WhatSampleDrawsOfTheLogits) {
+  OnDevice model(golden_decoder("llama"));
+  const auto vocabulary = static_cast<size_t>(model.decoder.config().vocabulary);
+  const std::vector<int32_t> tokens = {3, 14, 15, 9}, rows = {0, 1, 2, 3};
+  const auto run = [&](const DeviceDecoderOutputs& outputs) {
+    KvSequence sequence = model.cache->new_sequence();
+    const DecoderChunk chunk{&sequence, tokens};
+    DecoderBatch batch;
+    batch.chunks = {&chunk, 1};
+    batch.logits_rows = rows;
+    return model.decoder.forward(batch, outputs, *model.scratch);
+  };
+  std::vector<float> want(rows.size() * vocabulary), got(want.size(), -1.0f);
+  DeviceDecoderOutputs outputs;
+  outputs.logits = want.data();
+  demand(run(outputs));
+  DeviceDraws draws(static_cast<int64_t>(vocabulary));
+  std::vector<int32_t> drawn(kDraws), sampled;
+  for (const int32_t row : {0, 2, 3}) {
+    SamplingParameters p;
+    p.top_k = 20 * row;
+    p.presence_penalty = 0.5f;
+    p.logit_bias = {{row, 1.5f}};
+    SamplingInput input;
+    input.history = tokens;
+    input.step = static_cast<uint64_t>(row);
+    ASSERT_TRUE(draws.add(row, p, input));
+    input.logits = std::span(want).subspan(static_cast<size_t>(row) * vocabulary, vocabulary);
+    testing::Workspace workspace(
+        sampling_workspace_bytes(static_cast<int64_t>(vocabulary), static_cast<int64_t>(tokens.size())));
+    sampled.push_back(take(sample(p, input, workspace.span())));
+  }
+  outputs.logits = got.data();
+  outputs.draws = &draws;
+  outputs.tokens = drawn.data();
+  demand(run(outputs));
+  EXPECT_EQ(drawn, sampled);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], i / vocabulary == 1 ? want[i] : -1.0f) << i;
+  ASSERT_TRUE(draws.add(1, {}, {}));
+  EXPECT_EQ(run(outputs).code(), StatusCode::kOutOfMemory);
 }
 
 TEST(DeviceDecoderRefuses, WhatItCannotDo) {

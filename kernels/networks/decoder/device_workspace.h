@@ -98,6 +98,8 @@ struct DeviceWorkspace {
   float* logits = nullptr;        // [rows, vocabulary]
   RankedValue* top = nullptr;     // [rows, k]
   RankedValue* ranked = nullptr;  // of top_k_cuda()
+  std::byte* draws = nullptr;     // DeviceDraws
+  int32_t* drawn = nullptr;       // [draws]
 
   int64_t place(std::byte* base, const DecoderConfig& c, const DeviceDecoder::Limits& limits) {
     const int64_t n = limits.tokens;
@@ -124,6 +126,8 @@ struct DeviceWorkspace {
     layout.take(logits, limits.logits_rows * c.vocabulary);
     layout.take(top, limits.logits_rows * limits.k);
     layout.take(ranked, top_k_workspace(limits.logits_rows, c.vocabulary, limits.k));
+    layout.take(draws, DeviceDraws::most_bytes(limits.draws, c.vocabulary));
+    layout.take(drawn, limits.draws);
     return layout.at;
   }
 };
