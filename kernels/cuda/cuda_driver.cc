@@ -4,18 +4,10 @@
 #include <utility>
 
 #include "kernels/cuda/vendor/cublaslt_gemm.h"
+#include "kernels/device/cuda_error.h"
 
 namespace weft {
 namespace {
-
-Status status_of(cudaError_t error, const std::string& device, const char* what) {
-  if (error == cudaSuccess) return {};
-  const StatusCode code =
-      error == cudaErrorMemoryAllocation ? StatusCode::kOutOfMemory : StatusCode::kInternal;
-  return Status(code, std::string(what) + " failed: " + cudaGetErrorString(error) + " (CUDA error " +
-                          std::to_string(error) + ")")
-      .at(device);
-}
 
 std::string device_name(int index) { return "cuda:" + std::to_string(index); }
 
@@ -33,7 +25,7 @@ Result<std::vector<DeviceFacts>> cuda_devices() {
   for (int index = 0; index < count; ++index) {
     cudaDeviceProp properties{};
     if (const cudaError_t failed = cudaGetDeviceProperties(&properties, index); failed != cudaSuccess)
-      return status_of(failed, device_name(index), "asking for its properties");
+      return cuda_status(failed, "asking for its properties").at(device_name(index));
     int clock_khz = 0;
     cudaDeviceGetAttribute(&clock_khz, cudaDevAttrClockRate, index);
     devices.push_back({device_name(index), properties.name, properties.totalGlobalMem, properties.major,
@@ -46,7 +38,10 @@ CudaDriver::CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std
   const auto library = std::make_shared<CublasLtGemm>(load_cublaslt, ops_);
   const auto gemm = [index, library](const GemmCuda& g, NativeStream stream) {
     if (goes_to_library(g)) cudaSetDevice(index);  // its handle belongs to the device that is current
-    return library->run(g, stream);
+    Status done = library->run(g, stream);
+    if (done.code() != StatusCode::kInternal) return done;
+    const cudaError_t state = cudaStreamQuery(stream);  // the library's own code does not tell a lost device
+    return loses_device(state) ? cuda_status(state, "a dense product by cuBLASLt") : done;
   };
   ops_.convolution.set([gemm](const ConvolutionCuda& c, NativeStream stream) {
     const auto product = c.image_bias ? std::nullopt : as_product(c);
@@ -59,7 +54,7 @@ template <typename Call>
 Status CudaDriver::on_device(const char* what, const Call& call) const {
   cudaError_t error = cudaSetDevice(index_);
   if (error == cudaSuccess) error = call();
-  return status_of(error, facts_.name, what);
+  return cuda_status(error, what).at(facts_.name);
 }
 
 Result<std::shared_ptr<DeviceDriver>> CudaDriver::open(int index) {

@@ -5,7 +5,7 @@
 /// Streams: work queued on one stream runs in the order of the calls, behind whatever events it was told to wait for, and
 /// otherwise at any time; all calls but synchronize() and the allocation of pinned memory return at once.
 /// Errors: of the call itself. What goes wrong while queued work runs is told by the next call on the device, and by each one
-/// after it: such a device is lost.
+/// after it, as kDeviceLost: such a device is lost, and does nothing more for this process (lost_device.h).
 /// Thread safety: any thread. What several threads queue on one stream runs in the order in which their calls came.
 #ifndef WEFT_KERNELS_DEVICE_DRIVER_H
 #define WEFT_KERNELS_DEVICE_DRIVER_H

@@ -188,12 +188,12 @@ TEST(LostDevice, TellsWhatHappenedAtEveryCallAndGivesEverythingBack) {
   std::vector<char> host(200);
   ASSERT_TRUE(stream->copy_to_host(host.data(), memory->data(), 101).ok()) << "not run yet";
   const Status lost = stream->synchronize();
-  ASSERT_EQ(lost.code(), StatusCode::kInternal);
-  for (const char* part : {"host:0", "101 bytes", "'picture' of 100 bytes"})
+  ASSERT_EQ(lost.code(), StatusCode::kDeviceLost);
+  for (const char* part : {"host:0", "101 bytes", "'picture' of 100 bytes", "run the same command again"})
     EXPECT_NE(to_string(lost.error()).find(part), std::string::npos) << to_string(lost.error());
-  EXPECT_EQ(other->copy_to_host(host.data(), memory->data(), 1).code(), StatusCode::kInternal);
-  EXPECT_EQ(DeviceBuffer::allocate(*other, 1, "x").code(), StatusCode::kInternal);
-  EXPECT_EQ(DeviceStream::create(device).code(), StatusCode::kInternal);
+  EXPECT_EQ(other->copy_to_host(host.data(), memory->data(), 1).code(), StatusCode::kDeviceLost);
+  EXPECT_EQ(DeviceBuffer::allocate(*other, 1, "x").code(), StatusCode::kDeviceLost);
+  EXPECT_EQ(DeviceStream::create(device).code(), StatusCode::kDeviceLost);
   *memory = DeviceBuffer();
   EXPECT_EQ(device->driver().pool_statistics().used_bytes, 0u);
 }

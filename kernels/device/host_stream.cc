@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "kernels/device/lost_device.h"
+
 namespace weft {
 namespace {
 
@@ -30,9 +32,9 @@ Status DeviceHealth::status() const {
   return first_;
 }
 
-void DeviceHealth::lose(Status error) {
+void DeviceHealth::lose(const Status& error) {
   const std::lock_guard lock(mutex_);
-  if (first_.ok()) first_ = std::move(error);
+  if (first_.ok()) first_ = lost_device(error);
 }
 
 uint64_t Timeline::done() const {
@@ -136,7 +138,7 @@ void HostStream::run() {
     }
     if (delay % 4 == 1) std::this_thread::sleep_for(std::chrono::microseconds(delay / 4 % 500));
     if (health_.status().ok()) {
-      if (Status status = run_guarded(work); !status.ok()) health_.lose(std::move(status));
+      if (Status status = run_guarded(work); !status.ok()) health_.lose(status);
     }
     work = nullptr;  // before anybody who waits goes on
     timeline_->advance();

@@ -22,11 +22,11 @@
 
 namespace weft {
 
-/// Whether a device still works: the first error of queued work, which every later call gets.
+/// Whether a device still works: the first error of queued work, which every later call gets as kDeviceLost.
 class DeviceHealth {
  public:
   Status status() const;
-  void lose(Status error);
+  void lose(const Status& error);
 
  private:
   mutable std::mutex mutex_;

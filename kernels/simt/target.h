@@ -22,6 +22,8 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include "kernels/device/cuda_error.h"
+
 /// name: an array of `count` T in the block's shared memory.
 #define WEFT_SHARED(T, name, count) __shared__ T name[count]
 /// name: a T* to the shared memory whose size the launch gives.
@@ -167,8 +169,7 @@ Status launch_at(LaunchTime time, cudaStream_t stream, const char* name, dim3 gr
   }
   if (error == cudaSuccess) return {};
   cudaGetLastError();  // which would come back at the next call
-  return Status(StatusCode::kInternal,
-                std::string("kernel ") + name + " did not start: " + cudaGetErrorString(error));
+  return cuda_status(error, std::string("starting kernel ") + name);
 }
 
 }  // namespace weft::device

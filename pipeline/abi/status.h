@@ -29,7 +29,8 @@ enum {
   WEFT_TIMED_OUT = 11,
   WEFT_VERSION_MISMATCH = 12,  /* ABI, file format or cache written by another version */
   WEFT_PERMISSION_DENIED = 13, /* refused by policy: a path outside the output folder, say */
-  WEFT_INTERNAL = 14           /* a bug in the callee */
+  WEFT_INTERNAL = 14,          /* a bug in the callee */
+  WEFT_DEVICE_LOST = 15        /* a fault of a device, after which it does nothing more for this process */
 };
 
 typedef struct weft_error {

@@ -28,7 +28,7 @@ Error error_from_json(const std::string& json) {
     return id == kNoJson ? std::string() : std::string((*tree)[id].text);
   };
   const std::string code = member("code");
-  for (auto known = StatusCode::kOk; known <= StatusCode::kInternal;
+  for (auto known = StatusCode::kOk; known <= kLastStatusCode;
        known = static_cast<StatusCode>(static_cast<weft_status>(known) + 1)) {
     if (code == to_string(known)) error.code = known;
   }

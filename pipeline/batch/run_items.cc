@@ -162,6 +162,7 @@ class ItemRuns {
       gathered = Clock::now();
       begun -= static_cast<uint32_t>(done.size());
       fail(check_models(done));
+      fail(check_devices(done));
       for (const std::unique_ptr<Work>& work : done) fail(end(*work));
     }
   }
@@ -183,6 +184,17 @@ class ItemRuns {
       }
     }
     return replaced;
+  }
+
+  /// A device that is lost fails everything that comes to it: no fault of the items, which are left for another process.
+  static Status check_devices(const std::deque<std::unique_ptr<Work>>& done) {
+    Status lost;
+    for (const std::unique_ptr<Work>& work : done) {
+      if (!work->outcome.error || work->outcome.error->code != StatusCode::kDeviceLost) continue;
+      work->given_up = true;
+      if (lost.ok()) lost = Status(*work->outcome.error).at(work->item.place);
+    }
+    return lost;
   }
 
   /// The prepared run of large items may be for fewer of them.
@@ -215,6 +227,10 @@ class ItemRuns {
       Result<std::shared_ptr<PreparedRun>> prepared = runs_.find(work->options);
       failed = prepared.status();
       if (prepared.ok()) work->prepared = *std::move(prepared);
+    }
+    if (failed.code() == StatusCode::kDeviceLost) {
+      feed_.given_up(work->item);
+      return std::move(failed).at(work->item.place);
     }
     if (!failed.ok()) {
       fail(*work, failed);

@@ -2,7 +2,7 @@
 ///
 /// Items are taken from a feed and their outcomes given back to it: the journal of a batch, or a queue between machines.
 /// Items share prepared runs, whose nodes get the requests of several items together. An item that fails is an outcome like
-/// any other; only the feed and `check` end the whole.
+/// any other; only the feed, `check` and a device that is lost end the whole.
 /// Items are prepared a little ahead of the workers, and outcomes collected for up to a millisecond, so that short items do
 /// not wait for a change of threads.
 /// Ownership: everything given outlives the call. Threads: the feed, `check` and plugins' [main] functions on the calling
@@ -37,7 +37,8 @@ class ItemFeed {
   virtual Result<Next> next() = 0;
   /// The item's files are in place and durable. Errors: as next().
   virtual Status finished(const Item& item, ItemOutcome outcome) = 0;
-  /// The item was taken from the feed and will not end: the run was cancelled, or it ended before the item's turn came.
+  /// The item was taken from the feed and will not end: the run was cancelled, the item's device was lost, or the whole ended
+  /// before its turn came.
   virtual void given_up(const Item&) {}
 };
 
@@ -59,7 +60,8 @@ struct RunItemsOptions {
   const CancelToken* cancel = nullptr;  // and give up those at work
 };
 
-/// Returns when the feed has ended and all items are finished, or after a drain. Errors: those of feed and check.
+/// Returns when the feed has ended and all items are finished, or after a drain. Errors: those of feed and check; kDeviceLost,
+/// with an item that met it.
 Status run_items(const Graph& graph, const PluginProvider& plugins, Host& host,
                  const RunItemsOptions& options, ItemFeed& feed);
 

@@ -96,5 +96,19 @@ TEST_F(RunItems, ACancelGivesBackWhatNoWorkerHasBegun) {
   EXPECT_THAT(feed.given_up(), ElementsAre("1"));
 }
 
+TEST_F(RunItems, ALostDeviceEndsTheWholeAndLeavesTheItemsThatMetIt) {
+  use(R"("inputs": {"topic": {"type": "text"}},
+      "nodes": {"f": {"uses": "test.fails", "in": {"x": "inputs.topic"}, "retry": 5,
+                      "with": {"only": "3", "times": 1000000, "key": "lost ", "as": "device"}}},
+      "outputs": {"text": "f.text"})");
+  CountedFeed feed(10, [](const Item&) {});
+  const Status ended = run(feed, 1, 0);
+  ASSERT_EQ(ended.code(), StatusCode::kDeviceLost);
+  EXPECT_EQ(to_string(ended.error()), "items:3, node 'f': made to fail; ask for fewer failures");
+  EXPECT_THAT(feed.finished(), ElementsAre("1", "2"));
+  EXPECT_THAT(feed.given_up(), ElementsAre("3"));
+  EXPECT_EQ(testing::observations().failures["lost 3"], 1) << "it is not tried again";
+}
+
 }  // namespace
 }  // namespace weft

@@ -15,6 +15,7 @@ ExitCode exit_code_for(StatusCode code) {
     case StatusCode::kTimedOut: return kTimedOut;
     case StatusCode::kCancelled: return kInterrupted;
     case StatusCode::kInternal: return kInternal;
+    case StatusCode::kDeviceLost: return kDeviceLost;
     case StatusCode::kInvalidArgument:
     case StatusCode::kInvalidShape:
     case StatusCode::kAlreadyExists:

@@ -19,6 +19,7 @@ enum ExitCode : int {
   kInputOutput = 8,      // reading or writing failed: full disk, closed pipe
   kTimedOut = 9,
   kMismatch = 10,      // verify: not what the manifest says; check: the plugin breaks the contract
+  kDeviceLost = 11,    // a GPU that ended its work with a fault
   kInternal = 70,      // a bug in Weft
   kInterrupted = 130,  // Ctrl-C
 };

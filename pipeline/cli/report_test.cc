@@ -25,7 +25,7 @@ TEST(ErrorText, DoesNotPassEscapeSequencesOn) {
 }
 
 TEST(ExitCode, IsNeverSuccessForAnError) {
-  for (int code = WEFT_INVALID_ARGUMENT; code <= WEFT_INTERNAL; ++code) {
+  for (int code = WEFT_INVALID_ARGUMENT; code <= static_cast<int>(kLastStatusCode); ++code) {
     const int exit_code = exit_code_for(static_cast<StatusCode>(code));
     EXPECT_NE(exit_code, kSuccess) << code;
     EXPECT_TRUE(exit_code <= 125 || exit_code == kInterrupted) << code;

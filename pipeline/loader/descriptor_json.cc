@@ -142,7 +142,7 @@ std::vector<Error> problems_from_json(const Json& array) {
   std::vector<Error> problems;
   for (const Json& json : array) {
     const int code = json.at(0);
-    const bool known = code > WEFT_OK && code <= WEFT_INTERNAL;
+    const bool known = code > WEFT_OK && code <= static_cast<weft_status>(kLastStatusCode);
     problems.push_back({known ? static_cast<StatusCode>(code) : StatusCode::kInternal, json.at(1), json.at(2),
                         json.at(3), json.at(4), json.at(5)});
   }

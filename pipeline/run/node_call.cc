@@ -398,7 +398,9 @@ void NodeCall::settle_batch() {
       }
       continue;
     }
-    const bool again = attempt_ <= node_.node->retry && !run_.stopping();
+    // A device that is lost stays lost.
+    const bool again =
+        attempt_ <= node_.node->retry && !run_.stopping() && failed.code() != StatusCode::kDeviceLost;
     if (again && status_.ok()) {
       context_.events.push(PartsDiscarded{node_.planned->path, innermost(*request), attempt_, failed.error(),
                                           outer_of(*request)});

@@ -56,7 +56,7 @@ inline Status from_c(weft_status code, const weft_error& error) {
     return std::string(field, strnlen(field, capacity));
   };
   Error result;
-  const bool known = code > WEFT_OK && code <= WEFT_INTERNAL;
+  const bool known = code > WEFT_OK && code <= static_cast<weft_status>(kLastStatusCode);
   result.code = known ? static_cast<StatusCode>(code) : StatusCode::kInternal;
   result.message = text(error.message, sizeof error.message);
   result.where = text(error.where, sizeof error.where);

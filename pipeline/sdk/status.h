@@ -36,7 +36,9 @@ enum class StatusCode : weft_status {
   kVersionMismatch = WEFT_VERSION_MISMATCH,
   kPermissionDenied = WEFT_PERMISSION_DENIED,
   kInternal = WEFT_INTERNAL,
+  kDeviceLost = WEFT_DEVICE_LOST,
 };
+inline constexpr StatusCode kLastStatusCode = StatusCode::kDeviceLost;
 
 struct Error {
   StatusCode code = StatusCode::kInternal;
@@ -139,6 +141,7 @@ inline const char* to_string(StatusCode code) {
     case StatusCode::kVersionMismatch: return "version mismatch";
     case StatusCode::kPermissionDenied: return "permission denied";
     case StatusCode::kInternal: return "internal error";
+    case StatusCode::kDeviceLost: return "device lost";
   }
   return "unknown status";
 }

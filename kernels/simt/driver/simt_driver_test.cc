@@ -89,12 +89,12 @@ TEST(SimtDriver, AKernelThatLeavesItsMemoryLosesTheDevice) {
   auto y = DeviceBuffer::allocate(*simt.stream, 3 * 64 * 4, "y");
   ASSERT_TRUE(simt.device->ops().norm(rms(weight, x, *y, 3, 64), *simt.stream).ok()) << "not run yet";
   const Status lost = simt.stream->synchronize();
-  ASSERT_FALSE(lost.ok());
+  ASSERT_EQ(lost.code(), StatusCode::kDeviceLost);
   const std::string text = to_string(lost.error());
   for (const char* part : {"simt:0", "norm_rows", "hidden states", "norm.cu:"})
     EXPECT_NE(text.find(part), std::string::npos) << text;
   EXPECT_EQ(to_string(simt.stream->synchronize().error()), text) << "as every call from then on";
-  EXPECT_FALSE(simt.device->ops().norm(rms(weight, x, *y, 1, 64), *simt.stream).ok());
+  EXPECT_EQ(simt.device->ops().norm(rms(weight, x, *y, 1, 64), *simt.stream).code(), StatusCode::kDeviceLost);
 }
 
 TEST(SimtDriver, AKernelThatReadsWhatWasGivenBackLosesTheDevice) {
@@ -109,7 +109,7 @@ TEST(SimtDriver, AKernelThatReadsWhatWasGivenBackLosesTheDevice) {
   }
   ASSERT_TRUE(simt.device->ops().norm(n, *simt.stream).ok());
   const Status lost = simt.stream->synchronize();
-  ASSERT_FALSE(lost.ok());
+  ASSERT_EQ(lost.code(), StatusCode::kDeviceLost);
   EXPECT_NE(to_string(lost.error()).find("norm.cu:"), std::string::npos) << to_string(lost.error());
 }
 
@@ -123,7 +123,9 @@ TEST(SimtDriver, FailsTheLaunchThatItIsToldTo) {
   ASSERT_TRUE(add().ok());
   ASSERT_TRUE(simt.stream->synchronize().ok());
   ASSERT_TRUE(add().ok());
-  EXPECT_NE(to_string(simt.stream->synchronize().error()).find("launch 2 was to fail"), std::string::npos);
+  const Status lost = simt.stream->synchronize();
+  ASSERT_EQ(lost.code(), StatusCode::kDeviceLost);
+  EXPECT_NE(to_string(lost.error()).find("launch 2 was to fail"), std::string::npos);
 }
 
 TEST(SimtDriver, ReadsItsOptions) {

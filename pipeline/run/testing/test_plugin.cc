@@ -143,7 +143,9 @@ struct Fails : Simple {
     Observations& seen = observations();
     const std::lock_guard lock(seen.mutex);
     if (seen.failures[key]++ < request.parameters().get_int("times")) {
-      return Status(StatusCode::kIoError, "made to fail").hint("ask for fewer failures");
+      const bool device = request.parameters().get_text("as") == "device";
+      return Status(device ? StatusCode::kDeviceLost : StatusCode::kIoError, "made to fail")
+          .hint("ask for fewer failures");
     }
     return {};
   }
@@ -556,7 +558,9 @@ constexpr weft_parameter kFails[] = {
     parameter({.name = "times", .type = "int", .default_json = "1", .help = "How often."}),
     parameter({.name = "key", .type = "text", .default_json = "\"\"", .help = "Whose failures."}),
     parameter(
-        {.name = "only", .type = "text", .default_json = "\"\"", .help = "Which input fails; empty: all."})};
+        {.name = "only", .type = "text", .default_json = "\"\"", .help = "Which input fails; empty: all."}),
+    parameter(
+        {.name = "as", .type = "text", .default_json = "\"io\"", .help = "io, or device: one is lost."})};
 constexpr weft_parameter kMs[] = {
     parameter({.name = "ms", .type = "int", .default_json = "1", .unit = "ms", .help = "How long."})};
 constexpr weft_parameter kAdd[] = {
