@@ -71,6 +71,12 @@ HostStream& HostDriver::stream_of(NativeStream handle) {
   return *streams_.at(handle);
 }
 
+Status HostDriver::expect_stream(NativeStream handle) {
+  const std::lock_guard lock(streams_mutex_);
+  if (streams_.contains(handle)) return {};
+  return Status(StatusCode::kInvalidArgument, "this is no stream of the device").at(options_.name);
+}
+
 Result<NativeEvent> HostDriver::create_event() { return reinterpret_cast<NativeEvent>(new Event); }
 void HostDriver::destroy_event(NativeEvent event) noexcept { delete reinterpret_cast<Event*>(event); }
 
@@ -83,6 +89,7 @@ Status HostDriver::ready_for_more(const HostStream& stream) const {
 }
 
 Status HostDriver::record(NativeEvent handle, NativeStream stream) {
+  if (Status status = expect_stream(stream); !status.ok()) return status;
   if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);
@@ -91,6 +98,7 @@ Status HostDriver::record(NativeEvent handle, NativeStream stream) {
 }
 
 Status HostDriver::wait(NativeStream stream, NativeEvent handle) {
+  if (Status status = expect_stream(stream); !status.ok()) return status;
   if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);

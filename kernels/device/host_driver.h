@@ -92,6 +92,8 @@ class HostDriver : public DeviceDriver {
     std::vector<HostStream::Work> work;
   };
   HostStream& stream_of(NativeStream handle);
+  /// Of a handle that another library gives. Errors: kInvalidArgument.
+  Status expect_stream(NativeStream handle);
   /// The device's state; an error too for a stream that is captured.
   Status ready_for_more(const HostStream& stream) const;
   Status expect_allocated(const void* data, uint64_t size_bytes, const char* what) const;

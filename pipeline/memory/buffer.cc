@@ -128,6 +128,32 @@ Result<Buffer> wrap_memory(void* memory, uint64_t size, weft_device on, void* ow
   return Buffer::adopt(buffer);
 }
 
+namespace {
+
+struct Shared {
+  std::shared_ptr<const void> owner;
+  Buffer buffer;  // goes first
+};
+
+void let_go_of_shared(void* owner, weft_buffer* buffer, weft_stream* last_use) noexcept {
+  if (buffer->uses && last_use) {
+    [[maybe_unused]] const Status lost = buffer->uses->leave(last_use);
+  }
+  delete static_cast<Shared*>(owner);
+}
+
+}  // namespace
+
+Result<Buffer> share_memory(Buffer buffer, std::shared_ptr<const void> owner) {
+  auto* shared = new (std::nothrow) Shared{std::move(owner), std::move(buffer)};
+  if (!shared) return Status(StatusCode::kOutOfMemory, "no memory for a buffer's handle");
+  const weft_buffer& inner = *shared->buffer.get();
+  auto made = wrap_memory(inner.data, inner.size_bytes, inner.device, shared, let_go_of_shared);
+  if (made.ok()) made->get()->uses = inner.uses;
+  else delete shared;
+  return made;
+}
+
 MemoryService::MemoryService(std::vector<Pool*> pools) {
   for (Pool* pool : pools) counted_.push_back(std::make_unique<StatisticsPool>(*pool));
   api_ = {};

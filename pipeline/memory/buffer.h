@@ -30,7 +30,7 @@ struct weft_buffer {
   /// pool, or what a foreign buffer (DLPack, a mapping) keeps alive.
   void (*dispose)(void* owner, weft_buffer* buffer, weft_stream* last_use) noexcept = nullptr;
   void* owner = nullptr;
-  std::unique_ptr<weft::BufferUses> uses;  // null on the CPU
+  std::shared_ptr<weft::BufferUses> uses;  // of the memory, by all buffers over it; null on the CPU
 
   weft_buffer();
   ~weft_buffer();
@@ -71,6 +71,8 @@ Result<Buffer> allocate_buffer(Pool& pool, uint64_t size_bytes, uint32_t alignme
 /// A buffer over memory that `owner` keeps; dispose is called once when the last reference goes.
 Result<Buffer> wrap_memory(void* data, uint64_t size_bytes, weft_device device, void* owner,
                            void (*dispose)(void* owner, weft_buffer* buffer, weft_stream* last_use) noexcept);
+/// A buffer over the memory of `buffer`, which it keeps, that keeps `owner` as well, and longer: what the memory goes back to, say.
+Result<Buffer> share_memory(Buffer buffer, std::shared_ptr<const void> owner);
 
 /// The weft_memory_api over one pool a device.
 class MemoryService {

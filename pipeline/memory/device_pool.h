@@ -2,7 +2,8 @@
 ///
 /// A buffer's producer says when its contents are complete, consumers on other streams are made to wait for that, and the memory
 /// goes back behind every use: on the stream of the only user at once, else on a stream of the pool's own that waits for all of
-/// them, so that no stream of a node waits for memory. Thread safety: any thread.
+/// them, so that no stream of a node waits for memory. Streams of other libraries on the same device take part by their native
+/// handles. Thread safety: any thread.
 ///
 ///   auto pool = DevicePool::create(*ComputeDevice::open("cuda:0"), {WEFT_DEVICE_CUDA, 0});
 ///   MemoryService memory({&cpu, pool->get()});
@@ -10,6 +11,8 @@
 #ifndef WEFT_PIPELINE_MEMORY_DEVICE_POOL_H
 #define WEFT_PIPELINE_MEMORY_DEVICE_POOL_H
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -38,19 +41,25 @@ class BufferUses {
   Status acquire(weft_stream* consumer, Access access);
   /// The stream uses the buffer up to this place.
   Status leave(weft_stream* stream);
+  /// Makes another library's stream wait for complete contents. Errors: kInvalidArgument (no stream of the device).
+  Status hand_over(NativeStream foreign);
+  /// That stream, which still exists, uses the buffer up to this place.
+  Status leave_foreign(NativeStream foreign);
+  /// Whether all uses that were noted are over.
+  bool passed();
   /// A stream that is behind all uses now. last_use: null, or the stream of the last user.
   weft_stream* behind_all(weft_stream* last_use);
 
  private:
   /// Records the stream's place in `event`, which is made first where it is null.
-  Status record(NativeEvent& event, weft_stream* stream);
+  Status record(NativeEvent& event, NativeStream stream);
 
   DeviceDriver& driver_;
   weft_stream* const allocated_on_;
   weft_stream* const recycling_;
   std::mutex mutex_;
   NativeEvent ready_ = nullptr;
-  std::vector<std::pair<weft_stream*, NativeEvent>> left_;
+  std::vector<std::pair<NativeStream, NativeEvent>> left_;  // null: a stream that may exist no more
 };
 
 class DevicePool final : public Pool {
@@ -68,6 +77,12 @@ class DevicePool final : public Pool {
                   weft_stream* last_use) noexcept override;
   std::unique_ptr<BufferUses> uses(weft_stream* producer) override;
 
+  /// Calls `then` when the buffer's uses so far are passed: at once, at one of the pool's next calls, or in finish(), on
+  /// whatever thread that is. Waits for nothing. For memory that somebody else takes back.
+  void when_passed(BufferUses& uses, weft_stream* last_use, std::function<void()> then);
+  /// Waits for what when_passed() has not called yet, and calls it: before the pool's streams go.
+  void finish();
+
   /// Gives memory that nobody uses back to the device until at most so much is reserved.
   Status trim(uint64_t keep_bytes);
   /// What the device's pool has handed out and what it keeps, by all who share the device.
@@ -78,10 +93,18 @@ class DevicePool final : public Pool {
   Result<std::unique_ptr<weft_stream>> create_stream();
 
  private:
+  struct Pending {
+    NativeEvent passed;  // of the recycling stream
+    std::function<void()> then;
+  };
   DevicePool(std::shared_ptr<ComputeDevice> device, weft_device as) : device_(std::move(device)), as_(as) {}
+  void call_passed();
+
   const std::shared_ptr<ComputeDevice> device_;
   const weft_device as_;
   std::unique_ptr<weft_stream> recycling_;
+  std::mutex mutex_;
+  std::deque<Pending> pending_;  // as they were queued
 };
 
 }  // namespace weft

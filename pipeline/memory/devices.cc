@@ -7,6 +7,10 @@
 namespace weft {
 
 struct Devices::Open {
+  ~Open() {
+    if (pool) pool->finish();
+  }
+
   std::unique_ptr<DevicePool> pool;
   std::unique_ptr<LimitPool> limited;
   std::mutex mutex;  // of what follows
@@ -47,6 +51,11 @@ Status Devices::open(weft_device device) {
 uint64_t Devices::limit_bytes(weft_device device) const {
   const Open* open = find(device);
   return open ? open->limited->limit_bytes() : 0;
+}
+
+DevicePool* Devices::pool(weft_device device) const {
+  const Open* open = find(device);
+  return open ? open->pool.get() : nullptr;
 }
 
 std::string Devices::description(weft_device device) const {

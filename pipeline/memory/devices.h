@@ -37,6 +37,8 @@ class Devices {
   Status open(weft_device device);
   /// What plans may use of a device that is open: its memory, or less if there is a limit. 0 for the CPU.
   uint64_t limit_bytes(weft_device device) const;
+  /// Of a device that is open, for memory of other libraries (dlpack.h); null for the CPU.
+  DevicePool* pool(weft_device device) const;
   /// "NVIDIA H100 80GB HBM3"; "" for a device that is not open.
   std::string description(weft_device device) const;
 

@@ -91,13 +91,13 @@ Result<Value> json_of(nb::handle object) {
   return Value::bytes(utf8_of(text), "json");
 }
 
-Result<Value> list_of(nb::handle object, const std::string& element_type) {
+Result<Value> list_of(nb::handle object, const std::string& element_type, Session& session) {
   const bool text = nb::isinstance<nb::str>(object) || nb::isinstance<nb::bytes>(object);
   if (text || !nb::hasattr(object, "__iter__") || nb::isinstance<nb::dict>(object))
     return wrong_type("list of " + element_type, object);
   std::vector<Value> items;
   for (nb::handle element : nb::iter(object)) {
-    Result<Value> item = value_from_python(element, element_type);
+    Result<Value> item = value_from_python(element, element_type, session);
     if (!item.ok()) return item.status().at("element " + std::to_string(items.size()));
     items.push_back(*std::move(item));
   }
@@ -185,7 +185,7 @@ const char* to_text(NodeTiming::Outcome outcome) {
 
 }  // namespace
 
-Result<Value> value_from_python(nb::handle object, const std::string& type) {
+Result<Value> value_from_python(nb::handle object, const std::string& type, Session& session) {
   if (type == "text") return text_of(object);
   if (type == "path") return path_of(object);
   if (type == "bytes") return bytes_of(object);
@@ -196,11 +196,13 @@ Result<Value> value_from_python(nb::handle object, const std::string& type) {
     if (!is_bool(object)) return wrong_type("bool", object);
     return Value::boolean(PyObject_IsTrue(object.ptr()));
   }
-  if (const std::string element(list_element_type(type)); !element.empty()) return list_of(object, element);
-  if (type == "any" && type_of(object) != "tensor") return value_from_python(object, type_of(object));
+  if (const std::string element(list_element_type(type)); !element.empty())
+    return list_of(object, element, session);
+  if (type == "any" && type_of(object) != "tensor")
+    return value_from_python(object, type_of(object), session);
   if (!is_array(object))
     return wrong_type("an array for " + type + ", with DLPack or the buffer protocol", object);
-  return tensor_from_python(object, type);
+  return tensor_from_python(object, type, &session);
 }
 
 nb::object to_python(const Value& value, const std::shared_ptr<Session>& session) {
@@ -217,13 +219,14 @@ nb::object to_python(const Value& value, const std::shared_ptr<Session>& session
   return list;
 }
 
-std::map<std::string, InputValue> inputs_from_python(const Graph& graph, const nb::dict& inputs) {
+std::map<std::string, InputValue> inputs_from_python(const Graph& graph, const nb::dict& inputs,
+                                                     Session& session) {
   std::map<std::string, InputValue> values;
   for (const auto& [key, object] : inputs) {
     const std::string name = nb::cast<std::string>(nb::str(key));
     const PipelineInput* input = find_input(graph, name);
     if (input == nullptr) raise_input_error(unknown_input(graph, name, ""));
-    Result<Value> value = value_from_python(object, input->type);
+    Result<Value> value = value_from_python(object, input->type, session);
     if (!value.ok()) raise_input_error(value.status().at("input '" + name + "'").error());
     values[name].value = *std::move(value);
   }

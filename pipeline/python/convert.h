@@ -16,15 +16,16 @@
 
 namespace weft::python {
 
-/// A value of port type `type`. Errors: kInvalidArgument and others, with what was expected and what came. Throws what the
+/// A value of port type `type`, for a run of the session. Errors: kInvalidArgument and others, with what was expected and what came. Throws what the
 /// object's own methods raise.
-Result<Value> value_from_python(nanobind::handle object, const std::string& type);
+Result<Value> value_from_python(nanobind::handle object, const std::string& type, Session& session);
 nanobind::object to_python(const Value& value, const std::shared_ptr<Session>& session);
 
 /// The inputs of a run from a mapping of names to objects. Raises InputError for a name that the pipeline does not have (with
 /// the nearest), a value of the wrong type, and inputs that are missing, all at once. A relative path that exists starts at
 /// the current folder, as on the command line.
-std::map<std::string, InputValue> inputs_from_python(const Graph& graph, const nanobind::dict& inputs);
+std::map<std::string, InputValue> inputs_from_python(const Graph& graph, const nanobind::dict& inputs,
+                                                     Session& session);
 
 /// An object of weft.events.
 nanobind::object to_python(const KeptEvent& event);

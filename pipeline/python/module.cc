@@ -81,7 +81,7 @@ std::unique_ptr<BackgroundRun> start(const std::shared_ptr<Session>& session, co
   }
   if (!parsed.graph) raise(parsed.diagnostics);
   RunOptions options;
-  options.inputs = inputs_from_python(*parsed.graph, arguments.inputs);
+  options.inputs = inputs_from_python(*parsed.graph, arguments.inputs, *session);
   if (arguments.out.empty()) {
     check_writes_nothing(*parsed.graph);
     options.manifest = RunOptions::WriteManifest::kNo;

@@ -4,11 +4,13 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <weft/sdk/device.h>
 
 #include <cstring>
 #include <vector>
 
 #include "pipeline/memory/buffer.h"
+#include "pipeline/memory/devices.h"
 #include "pipeline/memory/dlpack.h"
 #include "pipeline/memory/tensor_layout.h"
 #include "pipeline/python/raise.h"
@@ -27,6 +29,7 @@ struct UnversionedDlpack {
   void (*deleter)(UnversionedDlpack* self);
 };
 constexpr char kVersioned[] = "dltensor_versioned", kUnversioned[] = "dltensor";
+constexpr char kUsedVersioned[] = "used_dltensor_versioned", kUsedUnversioned[] = "used_dltensor";
 constexpr uint64_t kDlpackIsCopied = 2;
 
 struct TensorParts {
@@ -57,15 +60,9 @@ Result<Value> make_tensor(const Buffer& buffer, const weft_tensor& view, const s
 Buffer keep_session(const Tensor& tensor) {
   const TensorParts parts = parts_of(tensor.value);
   if (!tensor.session) return parts.buffer;
-  auto owner = std::make_unique<Tensor>(tensor);
-  const auto dispose = [](void* kept, weft_buffer*, weft_stream*) noexcept {
-    delete static_cast<Tensor*>(kept);
-  };
-  auto wrapped = wrap_memory(parts.buffer.data(), parts.buffer.size_bytes(), parts.buffer.get()->device,
-                             owner.get(), dispose);
-  if (!wrapped.ok()) raise(wrapped.error());
-  owner.release();
-  return *std::move(wrapped);
+  auto shared = share_memory(parts.buffer, tensor.session);
+  if (!shared.ok()) raise(shared.error());
+  return *std::move(shared);
 }
 
 void let_go_of_array(void* owner, weft_buffer*, weft_stream*) noexcept {
@@ -190,7 +187,72 @@ nb::object capsule_of(Managed* managed) {
   return nb::steal(capsule);
 }
 
-[[noreturn]] void refuse_export(const char* why) { throw nb::buffer_error(why); }
+/// A tensor without a version, as one with it.
+struct FromUnversioned {
+  DLManagedTensorVersioned tensor{};
+  UnversionedDlpack* given = nullptr;
+};
+
+/// The tensor in a capsule, which has given it away then.
+DLManagedTensorVersioned* take_tensor(const nb::object& capsule) {
+  if (PyCapsule_IsValid(capsule.ptr(), kVersioned)) {
+    auto* tensor = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.ptr(), kVersioned));
+    PyCapsule_SetName(capsule.ptr(), kUsedVersioned);
+    return tensor;
+  }
+  auto* given = static_cast<UnversionedDlpack*>(PyCapsule_GetPointer(capsule.ptr(), kUnversioned));
+  if (given == nullptr) throw nb::python_error();
+  auto* taken = new FromUnversioned;
+  PyCapsule_SetName(capsule.ptr(), kUsedUnversioned);
+  taken->given = given;
+  taken->tensor.version = {1, 0};
+  taken->tensor.manager_ctx = taken;
+  taken->tensor.dl_tensor = given->dl_tensor;
+  taken->tensor.deleter = [](DLManagedTensorVersioned* self) {
+    const std::unique_ptr<FromUnversioned> owned(static_cast<FromUnversioned*>(self->manager_ctx));
+    if (owned->given->deleter) owned->given->deleter(owned->given);
+  };
+  return &taken->tensor;
+}
+
+/// Where an array is, by its own account; the CPU for one that does not say.
+weft_device device_of(nb::handle object) {
+  if (!nb::hasattr(object, "__dlpack_device__")) return sdk::kCpu;
+  const nb::object device = object.attr("__dlpack_device__")();
+  return {nb::cast<int32_t>(device[0]), nb::cast<int32_t>(device[1])};
+}
+
+/// What object.__dlpack__() gives, whose library makes the stream wait for the contents.
+nb::object capsule_from(nb::handle object, NativeStream stream) {
+  const nb::object give = object.attr("__dlpack__");
+  const nb::int_ number(reinterpret_cast<intptr_t>(stream));
+  try {
+    return give(nb::arg("stream") = number, nb::arg("max_version") = nb::make_tuple(1, 0));
+  } catch (nb::python_error& error) {
+    if (!error.matches(PyExc_TypeError)) throw;  // a library from before there were versions
+  }
+  return give(nb::arg("stream") = number);
+}
+
+Result<Value> tensor_from_device(nb::handle object, weft_device device, const std::string& type,
+                                 const char* attributes, Session* session) {
+  if (session == nullptr) {
+    return Status(StatusCode::kUnsupported, "an array on a device becomes a tensor within a run")
+        .got("an array on " + sdk::device_name(device))
+        .hint("give it to the run as it is");
+  }
+  Devices& devices = session->host().devices();
+  if (Status status = devices.open(device); !status.ok()) return status;
+  auto stream = devices.stream(device);
+  if (!stream.ok()) return stream.status();
+  auto imported = from_dlpack(take_tensor(capsule_from(object, stream->get()->native)), *devices.pool(device),
+                              stream->get());
+  if (!imported.ok()) return imported.status();
+  if (type == "image") complete_picture(imported->view);
+  return make_tensor(imported->buffer, imported->view, type == "any" ? "tensor" : type, attributes);
+}
+
+[[noreturn]] void refuse_export(const std::string& why) { throw nb::buffer_error(why.c_str()); }
 
 bool consumer_knows_versions(const nb::object& max_version) {
   if (max_version.is_none()) return false;
@@ -213,7 +275,7 @@ bool is_array(nb::handle object) {
   return nb::hasattr(object, "__dlpack__") || PyObject_CheckBuffer(object.ptr()) != 0;
 }
 
-Result<Value> tensor_from_python(nb::handle object, const std::string& type,
+Result<Value> tensor_from_python(nb::handle object, const std::string& type, Session* session,
                                  const std::optional<std::string>& attributes) {
   const char* given = attributes ? attributes->c_str() : nullptr;
   if (is_tensor(object)) {
@@ -222,6 +284,9 @@ Result<Value> tensor_from_python(nb::handle object, const std::string& type,
     return make_tensor(keep_session(tensor), parts.view, type == "any" ? tensor.value.type() : type,
                        given ? given : parts.attributes);
   }
+  const weft_device device = device_of(object);
+  if (device.kind == WEFT_DEVICE_CUDA || device.kind == WEFT_DEVICE_SIMT)
+    return tensor_from_device(object, device, type, given, session);
   auto array = std::make_unique<Array>();
   if (!nb::try_cast<Array>(object, *array, false)) {
     return Status(StatusCode::kInvalidArgument, "not an array: no DLPack and no buffer protocol")
@@ -239,21 +304,25 @@ Result<Value> tensor_from_python(nb::handle object, const std::string& type,
 nb::object export_dlpack(const Tensor& tensor, nb::object stream, nb::object max_version,
                          nb::object dl_device, nb::object copy) {
   TensorParts parts = parts_of(tensor.value);
-  const bool on_cpu = parts.view.device.kind == WEFT_DEVICE_CPU;
-  if (on_cpu && !stream.is_none()) refuse_export("a tensor on the CPU has no stream");
+  std::optional<int64_t> number;
+  if (!stream.is_none()) number = nb::cast<int64_t>(stream);
+  const Result<ConsumerStream> consumer = consumer_stream(parts.view.device, number);
+  if (!consumer.ok()) refuse_export(to_string(consumer.error()));
   if (!dl_device.is_none() && (nb::cast<int32_t>(dl_device[0]) != parts.view.device.kind ||
                                nb::cast<int32_t>(dl_device[1]) != parts.view.device.index)) {
     refuse_export("the tensor is on another device; Weft moves none");
   }
   const bool copied = !copy.is_none() && nb::cast<bool>(copy);
   if (copied) {
+    if (parts.view.device.kind != WEFT_DEVICE_CPU) refuse_export("Weft copies no tensor of a device");
     Result<TensorParts> own = copy_of(tensor);
     if (!own.ok()) raise(own.error());
     parts = *std::move(own);
   } else {
     parts.buffer = keep_session(tensor);
   }
-  Result<DLManagedTensorVersioned*> managed = to_dlpack(parts.buffer, parts.view);
+  Result<DLManagedTensorVersioned*> managed = to_dlpack(parts.buffer, parts.view, *consumer);
+  if (managed.code() == StatusCode::kInvalidArgument) refuse_export(to_string(managed.error()));
   if (!managed.ok()) raise(managed.error());
   if (copied) (*managed)->flags = kDlpackIsCopied;
   if (consumer_knows_versions(max_version)) return capsule_of<DLManagedTensorVersioned, kVersioned>(*managed);
@@ -273,7 +342,7 @@ void bind_tensor(nb::module_& module) {
             std::optional<std::string> json;
             if (!attributes.is_none())
               json = nb::cast<std::string>(nb::module_::import_("json").attr("dumps")(attributes));
-            Result<Value> value = tensor_from_python(array, type, json);
+            Result<Value> value = tensor_from_python(array, type, nullptr, json);
             if (!value.ok()) raise(value.error());
             new (self) Tensor{nullptr, *std::move(value)};
           },

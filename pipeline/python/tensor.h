@@ -1,8 +1,8 @@
 /// Tensors of Weft as Python objects, and arrays of other libraries as tensors of Weft; nothing is copied either way.
 ///
 /// A Tensor shares the value and the session that made it, and so does every array made from it: memory goes back when the
-/// last of them is gone. An imported array is held until the last node has let go of it. Thread safety: objects are
-/// immutable; imported arrays may be let go of on any thread, which takes the interpreter's lock for it.
+/// last of them is gone. An imported array is held until the last node has let go of it, on a device until its work is done.
+/// Thread safety: objects are immutable; imported arrays may be let go of on any thread, which takes the interpreter's lock for it.
 #ifndef WEFT_PIPELINE_PYTHON_TENSOR_H
 #define WEFT_PIPELINE_PYTHON_TENSOR_H
 
@@ -28,11 +28,13 @@ bool is_array(nanobind::handle object);
 
 /// A tensor value of port type `type` over the memory of `object`: a Tensor or an array of another library. For "image" an
 /// array [height, width] or [height, width, channels] gets the extents that it lacks. attributes: JSON text, or what a Tensor
-/// carries. Errors: kInvalidArgument, kInvalidShape, kUnsupported. Throws what the array's library raises.
-Result<Value> tensor_from_python(nanobind::handle object, const std::string& type,
+/// carries. session: takes arrays on devices, and lives longer; null: they are refused.
+/// Errors: kInvalidArgument, kInvalidShape, kUnsupported, those of Devices::open(). Throws what the array's library raises.
+Result<Value> tensor_from_python(nanobind::handle object, const std::string& type, Session* session,
                                  const std::optional<std::string>& attributes = {});
 
-/// What Tensor.__dlpack__ does. Throws BufferError for a device or stream that cannot be given.
+/// What Tensor.__dlpack__ does: stream as consumer_stream() of dlpack.h takes it. Throws BufferError for a device or stream that
+/// cannot be given.
 nanobind::object export_dlpack(const Tensor& tensor, nanobind::object stream, nanobind::object max_version,
                                nanobind::object dl_device, nanobind::object copy);
 

@@ -2,6 +2,8 @@
 import ctypes
 import gc
 import importlib.util
+import os
+import pathlib
 import weakref
 
 import numpy as np
@@ -166,6 +168,75 @@ def test_capsules(hand_on):
     del tensor, given
     gc.collect()
     assert alive() is None
+
+
+class DLTensor(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("device", ctypes.c_int32 * 2), ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8),
+                ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+                ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64)]
+
+
+class Unversioned(ctypes.Structure):
+    _fields_ = [("tensor", DLTensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p)]
+
+
+class Versioned(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32 * 2), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p),
+                ("flags", ctypes.c_uint64), ("tensor", DLTensor)]
+
+
+class OnDevice:
+    """An array [3] of f32 of another library on simt:0, whose memory nobody here touches."""
+
+    def __init__(self, knows_versions):
+        self.streams, self.deleted, self.knows_versions = [], 0, knows_versions
+        self.deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.delete)
+        self.shape = (ctypes.c_int64 * 1)(3)
+        tensor = DLTensor(4096, (12, 0), 1, 2, 32, 1, self.shape, None, 0)
+        deleter = ctypes.cast(self.deleter, ctypes.c_void_p)
+        self.managed = Versioned((1, 0), None, deleter, 0, tensor) if knows_versions else Unversioned(tensor, None, deleter)
+
+    def delete(self, _):
+        self.deleted += 1
+
+    def __dlpack_device__(self):
+        return 12, 0
+
+    def __dlpack__(self, *, stream, **options):
+        if options and not self.knows_versions:
+            raise TypeError("unexpected keyword")
+        self.streams.append(stream)
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        return new(ctypes.addressof(self.managed), b"dltensor_versioned" if self.knows_versions else b"dltensor", None)
+
+
+@pytest.mark.parametrize("knows_versions", [True, False])
+def test_streams_are_handed_over_with_arrays_on_a_device(monkeypatch, knows_versions):
+    libraries = pathlib.Path(os.environ["WEFT_BUILD_DIR"], "lib")
+    if not (libraries / "libweft_simt.so").exists():
+        pytest.skip("skipped: simt:0 is not built")
+    monkeypatch.setenv("WEFT_DEVICE_LIBRARIES", str(libraries))
+    given = OnDevice(knows_versions)
+    own = weft.Session(threads=1)
+    pipeline = {"weft": 1, "name": "hand on", "inputs": {"x": {"type": "tensor"}}, "nodes": {}, "outputs": {"y": "inputs.x"}}
+    with pytest.raises(weft.Error, match="becomes a tensor within a run"):
+        weft.Tensor(given)
+    tensor = own.run(pipeline, {"x": given})["y"]
+    [stream] = given.streams  # one of Weft's, which the other library makes wait
+    assert stream > 2
+    assert (tensor.shape, tensor.dtype, tensor.__dlpack_device__()) == ((3,), "f32", (12, 0))
+    for options, why in (({}, "no default stream"), ({"stream": 0}, "handle"), ({"stream": 4096}, "no stream of the device"),
+                         ({"stream": stream, "copy": True}, "copies no tensor"), ({"stream": -1, "dl_device": (1, 0)}, "another device")):
+        with pytest.raises(BufferError, match=why):
+            tensor.__dlpack__(**options)
+    capsule, waiting = tensor.__dlpack__(stream=-1), tensor.__dlpack__(stream=stream, max_version=(1, 1))
+    del tensor, capsule
+    gc.collect()
+    assert given.deleted == 0
+    del waiting, own
+    gc.collect()
+    assert given.deleted == 1
 
 
 @pytest.mark.parametrize("shape, expected", [((4, 6), (1, 4, 6, 1)), ((4, 6, 3), (1, 4, 6, 3)), ((2, 4, 6, 3), (2, 4, 6, 3))])
