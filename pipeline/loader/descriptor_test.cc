@@ -77,8 +77,8 @@ TEST(DescriptorReader, RefusesAnotherAbiWithoutReadingOn) {
   const DescriptorReading reading = read_descriptor(&plugin);
   ASSERT_EQ(reading.problems.size(), 1u);
   EXPECT_EQ(reading.problems[0].code, StatusCode::kVersionMismatch);
-  EXPECT_EQ(reading.problems[0].expected, "ABI version 0.5");
-  EXPECT_EQ(reading.problems[0].got, "0.6");
+  EXPECT_EQ(reading.problems[0].expected, "ABI version 0.6");
+  EXPECT_EQ(reading.problems[0].got, "0.7");
 }
 
 TEST(DescriptorReader, ReportsNullsSizesAndCounts) {

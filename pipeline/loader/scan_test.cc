@@ -126,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Broken{"exits", StatusCode::kInternal, "ended the process"},
                     Broken{"hangs", StatusCode::kTimedOut, "within 300 ms"},
                     Broken{"babbles", StatusCode::kCorruptData, "not a description"},
-                    Broken{"wrong_abi", StatusCode::kVersionMismatch, "expected ABI version 0.5, got 7.3"},
+                    Broken{"wrong_abi", StatusCode::kVersionMismatch, "expected ABI version 0.6, got 7.3"},
                     Broken{"declines", StatusCode::kVersionMismatch, "returned NULL"},
                     Broken{"no_entry", StatusCode::kNotFound, "weft_plugin_entry"},
                     Broken{"undefined_symbol", StatusCode::kIoError, "function_that_no_library_has"},
