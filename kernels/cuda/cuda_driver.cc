@@ -1,5 +1,7 @@
 #include "kernels/cuda/cuda_driver.h"
 
+#include <array>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -10,6 +12,38 @@ namespace weft {
 namespace {
 
 std::string device_name(int index) { return "cuda:" + std::to_string(index); }
+
+/// A pool on the device whose blocks go to streams that are ordered behind them, or when they are passed; no stream waits for
+/// memory. handles: what processes share it by.
+cudaError_t make_pool(int index, cudaMemAllocationHandleType handles, cudaMemPool_t& pool) {
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.handleTypes = handles;
+  properties.location = {cudaMemLocationTypeDevice, index};
+  cudaError_t error = cudaMemPoolCreate(&pool, &properties);
+  int on = 1, off = 0;
+  uint64_t keep = UINT64_MAX;
+  const auto set = [&](cudaMemPoolAttr attribute, void* value) {
+    if (error == cudaSuccess) error = cudaMemPoolSetAttribute(pool, attribute, value);
+  };
+  set(cudaMemPoolReuseFollowEventDependencies, &on);
+  set(cudaMemPoolReuseAllowOpportunistic, &on);
+  set(cudaMemPoolReuseAllowInternalDependencies, &off);
+  set(cudaMemPoolAttrReleaseThreshold, &keep);
+  return error;
+}
+
+template <typename Handle, size_t N>
+void put(std::array<std::byte, N>& bytes, const Handle& handle) {
+  static_assert(sizeof handle <= N);
+  std::memcpy(bytes.data(), &handle, sizeof handle);
+}
+template <typename Handle, size_t N>
+Handle get(const std::array<std::byte, N>& bytes) {
+  Handle handle;
+  std::memcpy(&handle, bytes.data(), sizeof handle);
+  return handle;
+}
 
 }  // namespace
 
@@ -65,29 +99,16 @@ Result<std::shared_ptr<DeviceDriver>> CudaDriver::open(int index) {
         .expected(device_name(0) + " to " + device_name(static_cast<int>(devices->size()) - 1))
         .got(device_name(index));
   std::shared_ptr<CudaDriver> driver(new CudaDriver(index, (*devices)[static_cast<size_t>(index)]));
-  cudaMemPoolProps properties{};
-  properties.allocType = cudaMemAllocationTypePinned;
-  properties.location = {cudaMemLocationTypeDevice, index};
-  Status made = driver->on_device("making a memory pool", [&] {
-    cudaError_t error = cudaMemPoolCreate(&driver->pool_, &properties);
-    // Blocks go to streams that are ordered behind them, or when they are passed; no stream waits for memory.
-    int on = 1, off = 0;
-    uint64_t keep = UINT64_MAX;
-    const auto set = [&](cudaMemPoolAttr attribute, void* value) {
-      if (error == cudaSuccess) error = cudaMemPoolSetAttribute(driver->pool_, attribute, value);
-    };
-    set(cudaMemPoolReuseFollowEventDependencies, &on);
-    set(cudaMemPoolReuseAllowOpportunistic, &on);
-    set(cudaMemPoolReuseAllowInternalDependencies, &off);
-    set(cudaMemPoolAttrReleaseThreshold, &keep);
-    return error;
-  });
+  Status made = driver->on_device("making a memory pool",
+                                  [&] { return make_pool(index, cudaMemHandleTypeNone, driver->pool_); });
   if (!made.ok()) return made;
   return std::shared_ptr<DeviceDriver>(std::move(driver));
 }
 
 CudaDriver::~CudaDriver() {
-  if (pool_) cudaMemPoolDestroy(pool_);
+  for (const cudaMemPool_t pool : {pool_, shared_pool_}) {
+    if (pool) cudaMemPoolDestroy(pool);
+  }
 }
 
 Result<NativeStream> CudaDriver::create_stream() {
@@ -133,16 +154,21 @@ Status CudaDriver::synchronize(NativeStream stream) {
   return on_device("the work of a stream", [&] { return cudaStreamSynchronize(stream); });
 }
 
-Result<void*> CudaDriver::allocate(uint64_t size_bytes, NativeStream stream, const char* tag) {
+Result<void*> CudaDriver::allocate_from(cudaMemPool_t pool, uint64_t size_bytes, NativeStream stream,
+                                        const char* tag) {
   void* data = nullptr;
   const std::string what = "allocating " + std::to_string(size_bytes) + " bytes";
   Status made = on_device(what.c_str(), [&] {
-    return cudaMallocFromPoolAsync(&data, size_bytes > 0 ? size_bytes : 1, pool_, stream);
+    return cudaMallocFromPoolAsync(&data, size_bytes > 0 ? size_bytes : 1, pool, stream);
   });
   if (made.ok()) return data;
   cudaGetLastError();  // an allocation that failed is not the next launch's error
   if (tag) return std::move(made).at(std::string("buffer '") + tag + "'");
   return made;
+}
+
+Result<void*> CudaDriver::allocate(uint64_t size_bytes, NativeStream stream, const char* tag) {
+  return allocate_from(pool_, size_bytes, stream, tag);
 }
 
 Status CudaDriver::release(void* data, NativeStream stream) {
@@ -226,5 +252,117 @@ Status CudaDriver::launch(NativeGraph graph, NativeStream stream) {
 }
 
 void CudaDriver::destroy_graph(NativeGraph graph) noexcept { cudaGraphExecDestroy(graph); }
+
+Result<cudaMemPool_t> CudaDriver::shared_pool() {
+  const std::lock_guard lock(shared_pool_mutex_);
+  if (shared_pool_) return shared_pool_;
+  int handles = 0;
+  Status made = on_device("making a memory pool that processes share", [&] {
+    const cudaError_t error =
+        cudaDeviceGetAttribute(&handles, cudaDevAttrMemoryPoolSupportedHandleTypes, index_);
+    if (error != cudaSuccess || (handles & cudaMemHandleTypePosixFileDescriptor) == 0) return error;
+    return make_pool(index_, cudaMemHandleTypePosixFileDescriptor, shared_pool_);
+  });
+  if (!made.ok()) return made;
+  if (shared_pool_) return shared_pool_;
+  return Status(StatusCode::kUnsupported, "the device has no memory that processes share").at(facts_.name);
+}
+
+Result<void*> CudaDriver::allocate_shared(uint64_t size_bytes, NativeStream stream, const char* tag) {
+  const auto pool = shared_pool();
+  return pool.ok() ? allocate_from(*pool, size_bytes, stream, tag) : pool.status();
+}
+
+Result<int> CudaDriver::export_pool() {
+  const auto pool = shared_pool();
+  if (!pool.ok()) return pool.status();
+  int descriptor = -1;
+  Status made = on_device("exporting a memory pool", [&] {
+    return cudaMemPoolExportToShareableHandle(&descriptor, *pool, cudaMemHandleTypePosixFileDescriptor, 0);
+  });
+  if (!made.ok()) return made;
+  return descriptor;
+}
+
+Result<NativeEvent> CudaDriver::create_shared_event() {
+  cudaEvent_t event = nullptr;
+  Status made = on_device("making an event", [&] {
+    return cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventInterprocess);
+  });
+  if (!made.ok()) return made;
+  return event;
+}
+
+Result<SharedBlock> CudaDriver::export_block(void* data, uint64_t size_bytes, NativeEvent ready,
+                                             NativeEvent returned) {
+  cudaMemPoolPtrExportData memory{};
+  cudaIpcEventHandle_t is_ready{}, is_returned{};
+  Status made = on_device("exporting memory", [&] {
+    cudaError_t error = cudaMemPoolExportPointer(&memory, data);
+    if (error == cudaSuccess) error = cudaIpcGetEventHandle(&is_ready, ready);
+    if (error == cudaSuccess) error = cudaIpcGetEventHandle(&is_returned, returned);
+    return error;
+  });
+  if (!made.ok()) return made;
+  SharedBlock block;
+  block.size_bytes = size_bytes;
+  put(block.memory, memory), put(block.ready, is_ready), put(block.returned, is_returned);
+  return block;
+}
+
+Result<NativePool> CudaDriver::open_pool(int descriptor) {
+  cudaMemPool_t pool = nullptr;
+  void* const handle = reinterpret_cast<void*>(static_cast<intptr_t>(descriptor));
+  Status made = on_device("opening another process's memory pool", [&] {
+    return cudaMemPoolImportFromShareableHandle(&pool, handle, cudaMemHandleTypePosixFileDescriptor, 0);
+  });
+  if (!made.ok()) return made;
+  return pool;
+}
+
+void CudaDriver::close_pool(NativePool pool) noexcept { cudaMemPoolDestroy(pool); }
+
+Result<OpenedBlock> CudaDriver::open_block(NativePool pool, const SharedBlock& block) {
+  auto memory = get<cudaMemPoolPtrExportData>(block.memory);
+  OpenedBlock opened;
+  Status made = on_device("opening another process's memory", [&] {
+    cudaError_t error = cudaIpcOpenEventHandle(&opened.ready, get<cudaIpcEventHandle_t>(block.ready));
+    if (error == cudaSuccess)
+      error = cudaIpcOpenEventHandle(&opened.returned, get<cudaIpcEventHandle_t>(block.returned));
+    if (error == cudaSuccess) error = cudaMemPoolImportPointer(&opened.data, pool, &memory);
+    return error;
+  });
+  if (made.ok()) return opened;
+  for (const NativeEvent event : {opened.ready, opened.returned}) {
+    if (event) cudaEventDestroy(event);
+  }
+  return made;
+}
+
+Status CudaDriver::close_block(const OpenedBlock& block, NativeStream last_use) {
+  // The event comes behind the release: it has to be over here before the exporter releases the block.
+  Status closed = on_device("closing another process's memory", [&] {
+    const cudaError_t error = cudaFreeAsync(block.data, last_use);
+    return error == cudaSuccess ? cudaEventRecord(block.returned, last_use) : error;
+  });
+  for (const NativeEvent event : {block.ready, block.returned}) cudaEventDestroy(event);
+  return closed;
+}
+
+Status CudaDriver::allow_peer(int index) {
+  int able = 0;
+  Status allowed = on_device("giving another device access to memory", [&] {
+    cudaError_t error = cudaDeviceCanAccessPeer(&able, index, index_);
+    cudaMemAccessDesc access{};
+    access.location = {cudaMemLocationTypeDevice, index};
+    access.flags = cudaMemAccessFlagsProtReadWrite;
+    if (error == cudaSuccess && able) error = cudaMemPoolSetAccess(pool_, &access, 1);
+    return error;
+  });
+  if (!allowed.ok() || able) return allowed;
+  return Status(StatusCode::kUnsupported, "the devices do not reach each other's memory")
+      .at(facts_.name)
+      .got(device_name(index));
+}
 
 }  // namespace weft

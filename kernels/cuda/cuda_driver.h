@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "kernels/device/driver.h"
@@ -49,17 +50,32 @@ class CudaDriver final : public DeviceDriver {
   Result<NativeGraph> end_capture(NativeStream stream) override;
   Status launch(NativeGraph graph, NativeStream stream) override;
   void destroy_graph(NativeGraph graph) noexcept override;
+  Result<void*> allocate_shared(uint64_t size_bytes, NativeStream stream, const char* tag) override;
+  Result<int> export_pool() override;
+  Result<NativeEvent> create_shared_event() override;
+  Result<SharedBlock> export_block(void* data, uint64_t size_bytes, NativeEvent ready,
+                                   NativeEvent returned) override;
+  Result<NativePool> open_pool(int descriptor) override;
+  void close_pool(NativePool pool) noexcept override;
+  Result<OpenedBlock> open_block(NativePool pool, const SharedBlock& block) override;
+  Status close_block(const OpenedBlock& block, NativeStream last_use) override;
+  Status allow_peer(int index) override;
 
  private:
   CudaDriver(int index, DeviceFacts facts);
   /// Makes the device the calling thread's, and CUDA's code a status that names device and call.
   template <typename Call>
   Status on_device(const char* what, const Call& call) const;
+  Result<void*> allocate_from(cudaMemPool_t pool, uint64_t size_bytes, NativeStream stream, const char* tag);
+  /// Makes it if there is none yet. Errors: kUnsupported.
+  Result<cudaMemPool_t> shared_pool();
 
   const int index_;
   const DeviceFacts facts_;
   DeviceOps ops_ = cuda_kernel_ops();
   cudaMemPool_t pool_ = nullptr;
+  std::mutex shared_pool_mutex_;
+  cudaMemPool_t shared_pool_ = nullptr;  // apart, since CUDA trims no pool that processes share
   std::atomic<uint64_t> to_device_bytes_{0}, to_host_bytes_{0}, within_bytes_{0};
 };
 

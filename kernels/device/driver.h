@@ -12,6 +12,8 @@
 
 #include <weft/sdk/status.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -19,6 +21,7 @@
 struct CUstream_st;
 struct CUevent_st;
 struct CUgraphExec_st;
+struct CUmemPoolHandle_st;
 
 namespace weft {
 
@@ -26,6 +29,7 @@ struct DeviceOps;
 using NativeStream = CUstream_st*;
 using NativeEvent = CUevent_st*;
 using NativeGraph = CUgraphExec_st*;
+using NativePool = CUmemPoolHandle_st*;
 
 /// Where memory from a driver begins: a multiple of this.
 inline constexpr uint64_t kDeviceAlignment = 256;
@@ -49,6 +53,18 @@ struct DevicePoolStatistics {
 /// Bytes that copies were asked for, since the device was opened.
 struct DeviceCopies {
   uint64_t to_device_bytes = 0, to_host_bytes = 0, within_bytes = 0;
+};
+
+/// A block of memory for other processes of this machine, with two events: plain bytes, to be sent in whatever way.
+struct SharedBlock {
+  uint64_t size_bytes = 0;
+  std::array<std::byte, 64> memory{}, ready{}, returned{};
+};
+
+/// A block of another process in this one.
+struct OpenedBlock {
+  void* data = nullptr;
+  NativeEvent ready = nullptr, returned = nullptr;
 };
 
 class DeviceDriver {
@@ -97,6 +113,31 @@ class DeviceDriver {
   virtual Result<NativeGraph> end_capture(NativeStream stream) = 0;
   virtual Status launch(NativeGraph graph, NativeStream stream) = 0;
   virtual void destroy_graph(NativeGraph graph) noexcept = 0;  // behind its launches
+
+  // Blocks between processes. The exporter owns block and events, and gives them back last: when the importer has closed the block
+  // and has said so, in whatever way the two talk, a stream that waits for `returned` may release the block. An exporter that
+  // releases it before, or ends, leaves undefined contents to the importer (simt:0 is lost, rather, where it waits for one that ended
+  // without having come to `ready`); an importer that ends has closed its blocks.
+  /// As allocate(), from a pool that other processes can open. It is made by the first call, and keeps what is released to it.
+  virtual Result<void*> allocate_shared(uint64_t size_bytes, NativeStream stream, const char* tag) = 0;
+  /// That pool, as a file descriptor that an importer needs once (SCM_RIGHTS sends it). The caller closes it. Errors: kUnsupported.
+  virtual Result<int> export_pool() = 0;
+  /// An event for SharedBlock, destroyed as others are.
+  virtual Result<NativeEvent> create_shared_event() = 0;
+  /// data: of allocate_shared(). ready: the contents are complete; recorded before the importer opens the block. returned: for the
+  /// importer to record. Errors: kInvalidArgument (no such block, events that are not shared), the driver's.
+  virtual Result<SharedBlock> export_block(void* data, uint64_t size_bytes, NativeEvent ready,
+                                           NativeEvent returned) = 0;
+  /// The pool of another process; the descriptor stays the caller's. Errors: kInvalidArgument, the driver's.
+  virtual Result<NativePool> open_pool(int descriptor) = 0;
+  virtual void close_pool(NativePool pool) noexcept = 0;  // behind its blocks
+  /// Streams wait for `ready` before they use the block. Errors: kInvalidArgument, the driver's.
+  virtual Result<OpenedBlock> open_block(NativePool pool, const SharedBlock& block) = 0;
+  /// Behind what is queued on the stream, where `returned` is recorded; both events go.
+  virtual Status close_block(const OpenedBlock& block, NativeStream last_use) = 0;
+
+  /// Lets kernels and copies of another device of this kind use what allocate() gives on this one. Errors: kUnsupported.
+  virtual Status allow_peer(int index) = 0;
 };
 
 }  // namespace weft

@@ -4,23 +4,19 @@
 
 #include <cstdlib>
 #include <iterator>
+#include <utility>
 
 namespace weft {
 
 Result<std::unique_ptr<HostArena>> HostArena::create(uint64_t capacity_bytes) {
-  void* begin =
-      ::mmap(nullptr, capacity_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (begin == MAP_FAILED)
-    return Status(StatusCode::kOutOfMemory, "the system has no addresses for the memory of a test device")
-        .expected(std::to_string(capacity_bytes) + " bytes");
-  return std::unique_ptr<HostArena>(new HostArena(static_cast<char*>(begin), capacity_bytes));
+  auto file = SharedFile::create(capacity_bytes);
+  if (!file.ok()) return file.status();
+  return std::unique_ptr<HostArena>(new HostArena(*std::move(file)));
 }
 
-HostArena::HostArena(char* begin, uint64_t capacity_bytes) : begin_(begin), capacity_bytes_(capacity_bytes) {
-  free_[begin] = capacity_bytes;
+HostArena::HostArena(std::shared_ptr<SharedFile> file) : file_(std::move(file)) {
+  free_[file_->memory()] = file_->capacity_bytes();
 }
-
-HostArena::~HostArena() { ::munmap(begin_, capacity_bytes_); }
 
 void* HostArena::take(uint64_t size_bytes) {
   const std::lock_guard lock(mutex_);
@@ -51,12 +47,13 @@ void HostArena::give_back(void* data, uint64_t size_bytes) {
 // A protection that cannot be changed would let kernels fault at addresses that are theirs: better to end here.
 void HostArena::open() {
   const std::lock_guard lock(mutex_);
-  if (accesses_++ == 0 && ::mprotect(begin_, capacity_bytes_, PROT_READ | PROT_WRITE) != 0) std::abort();
+  if (accesses_++ == 0 && ::mprotect(file_->memory(), capacity_bytes(), PROT_READ | PROT_WRITE) != 0)
+    std::abort();
 }
 
 void HostArena::close() {
   const std::lock_guard lock(mutex_);
-  if (--accesses_ == 0 && ::mprotect(begin_, capacity_bytes_, PROT_NONE) != 0) std::abort();
+  if (--accesses_ == 0 && ::mprotect(file_->memory(), capacity_bytes(), PROT_NONE) != 0) std::abort();
 }
 
 }  // namespace weft

@@ -13,17 +13,20 @@
 #include <memory>
 #include <mutex>
 
+#include "kernels/device/shared_file.h"
+
 namespace weft {
 
 class HostArena {
  public:
-  /// Errors: kOutOfMemory (the system has no such range).
+  /// Errors: kOutOfMemory (the system has no such range), kIoError.
   static Result<std::unique_ptr<HostArena>> create(uint64_t capacity_bytes);
-  ~HostArena();
   HostArena(const HostArena&) = delete;
   HostArena& operator=(const HostArena&) = delete;
 
-  uint64_t capacity_bytes() const { return capacity_bytes_; }
+  uint64_t capacity_bytes() const { return file_->capacity_bytes(); }
+  /// Whose bytes the range is, for other processes.
+  const std::shared_ptr<SharedFile>& file() const { return file_; }
   /// The lowest place where so many bytes, a multiple of kDeviceAlignment, are free; null if there is none.
   void* take(uint64_t size_bytes);
   void give_back(void* data, uint64_t size_bytes);
@@ -40,12 +43,11 @@ class HostArena {
   };
 
  private:
-  HostArena(char* begin, uint64_t capacity_bytes);
+  explicit HostArena(std::shared_ptr<SharedFile> file);
   void open();
   void close();
 
-  char* const begin_;
-  const uint64_t capacity_bytes_;
+  const std::shared_ptr<SharedFile> file_;
   std::mutex mutex_;
   std::map<char*, uint64_t> free_;  // by address, never two side by side
   int accesses_ = 0;

@@ -93,6 +93,12 @@ Status HostDriver::record(NativeEvent handle, NativeStream stream) {
   if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);
+  if (event.shared) {
+    stream_of(stream).enqueue([shared = event.shared, time = event.shared->record()]() -> Status {
+      shared->reach(time);
+      return {};
+    });
+  }
   event.mark = stream_of(stream).mark();
   return health_.status();
 }
@@ -102,6 +108,13 @@ Status HostDriver::wait(NativeStream stream, NativeEvent handle) {
   if (Status status = ready_for_more(stream_of(stream)); !status.ok()) return status;
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);
+  if (event.shared) {
+    stream_of(stream).enqueue(
+        [shared = event.shared, ours = event.ours, time = event.shared->recorded.load()] {
+          Status waited = shared->wait_until(time);
+          return ours ? Status() : waited;  // an importer that has ended uses the block no more
+        });
+  }
   stream_of(stream).wait(event.mark);
   return health_.status();
 }
@@ -109,7 +122,7 @@ Status HostDriver::wait(NativeStream stream, NativeEvent handle) {
 Result<bool> HostDriver::reached(NativeEvent handle) {
   Event& event = *reinterpret_cast<Event*>(handle);
   const std::lock_guard lock(event.mutex);
-  const bool reached = event.mark.reached();
+  const bool reached = event.shared ? event.shared->reached >= event.shared->recorded : event.mark.reached();
   if (Status status = health_.status(); !status.ok()) return status;
   return reached;
 }
@@ -146,7 +159,7 @@ Result<void*> HostDriver::allocate(uint64_t size_bytes, NativeStream handle, con
   auto block = pool_.allocate(size_bytes, stream, tag);
   if (!block.ok()) return std::move(block.status()).at(options_.name);
   const auto begin = reinterpret_cast<uintptr_t>(block->data);
-  Allocation allocation{tag ? tag : "", begin, begin + size_bytes};
+  Allocation allocation{tag ? tag : "", begin, begin + size_bytes, 0};
   Status queued = enqueue_kernel(stream, [this, allocation = std::move(allocation)]() -> Status {
     std::memset(reinterpret_cast<void*>(allocation.begin), kPoison, allocation.end - allocation.begin);
     const std::lock_guard lock(allocations_mutex_);

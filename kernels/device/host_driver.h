@@ -61,6 +61,18 @@ class HostDriver : public DeviceDriver {
   Result<NativeGraph> end_capture(NativeStream stream) override;
   Status launch(NativeGraph graph, NativeStream stream) override;
   void destroy_graph(NativeGraph graph) noexcept override;
+  Result<void*> allocate_shared(uint64_t size_bytes, NativeStream stream, const char* tag) override {
+    return allocate(size_bytes, stream, tag);  // all of the memory can be shared
+  }
+  Result<int> export_pool() override;
+  Result<NativeEvent> create_shared_event() override;
+  Result<SharedBlock> export_block(void* data, uint64_t size_bytes, NativeEvent ready,
+                                   NativeEvent returned) override;
+  Result<NativePool> open_pool(int descriptor) override;
+  void close_pool(NativePool pool) noexcept override;
+  Result<OpenedBlock> open_block(NativePool pool, const SharedBlock& block) override;
+  Status close_block(const OpenedBlock& block, NativeStream last_use) override;
+  Status allow_peer(int index) override;
 
  protected:
   HostDriver(HostDriverOptions options, std::unique_ptr<HostArena> arena);
@@ -77,6 +89,7 @@ class HostDriver : public DeviceDriver {
   struct Allocation {
     std::string tag;
     uintptr_t begin = 0, end = 0;
+    int opened = 0;  // how often, of a block of another process
   };
   /// What is allocated now, in the order of streams; for queued work.
   std::vector<Allocation> allocations() const;
@@ -87,6 +100,11 @@ class HostDriver : public DeviceDriver {
   struct Event {
     std::mutex mutex;
     Mark mark;
+    std::shared_ptr<SharedFile::Event> shared;  // of a shared one; work that is queued keeps it, too
+    bool ours = false;                          // made here, not opened
+  };
+  struct Pool {
+    std::shared_ptr<SharedFile> file;
   };
   struct Graph {
     std::vector<HostStream::Work> work;

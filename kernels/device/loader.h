@@ -16,7 +16,7 @@
 namespace weft {
 
 /// Changes with driver.h and ops.h.
-inline constexpr uint32_t kDeviceLibraryVersion = 2;
+inline constexpr uint32_t kDeviceLibraryVersion = 3;
 
 /// A library of the device's vendor that its ops may use: loaded when the first of them wants it, or asked for here.
 struct VendorLibraryFacts {
