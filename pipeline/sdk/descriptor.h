@@ -100,7 +100,8 @@ constexpr weft_model_type model(const ModelFields& fields) {
       sizeof(weft_model_type),  fields.version,           fields.name,       fields.help,
       fields.parameters.data(), fields.parameters.size(), &Functions::open,  &Functions::estimate,
       &Functions::load,         &Functions::evict,        &Functions::close, nullptr};
-  if constexpr (requires { &Functions::offload; }) type.offload = &Functions::offload;
+  if constexpr (requires(T & model, uint64_t bytes) { model.offload(bytes); })
+    type.offload = &Functions::offload;
   return type;
 }
 

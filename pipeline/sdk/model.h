@@ -96,11 +96,7 @@ struct ModelFunctions {
   }
   static void evict(void* self) noexcept { static_cast<T*>(self)->evict(); }
   static void close(void* self) noexcept { delete static_cast<T*>(self); }
-  static weft_status offload(void* self, uint64_t most_bytes, weft_error* error) noexcept requires
-      requires(T& model) {
-    model.offload(uint64_t{});
-  }
-  {
+  static weft_status offload(void* self, uint64_t most_bytes, weft_error* error) noexcept {
     return barrier(error, [&] { return static_cast<T*>(self)->offload(most_bytes); });
   }
 };

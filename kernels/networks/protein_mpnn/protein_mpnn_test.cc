@@ -144,7 +144,9 @@ TEST_F(ProteinMpnnTest, APositionSeesOnlyWhatIsDecodedBeforeIt) {
   for (size_t rank = 0; rank < order.size(); ++rank) {
     const size_t row = static_cast<size_t>(order[rank]) * kProteinTokens;
     const bool same = std::memcmp(&before[row], &after[row], kProteinTokens * 4) == 0;
-    if (rank <= 10) EXPECT_TRUE(same) << rank;
+    if (rank <= 10) {
+      EXPECT_TRUE(same) << rank;
+    }
     n_different += same ? 0 : 1;
   }
   EXPECT_GT(n_different, 0);

@@ -110,7 +110,9 @@ TEST_P(DeviceVisionArchitectures, GiveWhatTheCpuGives) {
     const Outputs got = encode(tower, pictures, workspace_for(tower, pictures));
     EXPECT_LT(error(got.hidden, want.hidden), allowed(compute));
     EXPECT_LT(error(got.pooled, want.pooled), allowed(compute));
-    if (c.n_classes > 0) EXPECT_LT(error(got.classes, want.classes), allowed(compute));
+    if (c.n_classes > 0) {
+      EXPECT_LT(error(got.classes, want.classes), allowed(compute));
+    }
   }
 }
 
