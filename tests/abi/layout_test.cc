@@ -76,12 +76,12 @@ const Struct kStructs[] = {
            FIELD(weft_model_source, add_file)),
     STRUCT(weft_model_estimate, FIELD(weft_model_estimate, struct_size), FIELD(weft_model_estimate, reserved),
            FIELD(weft_model_estimate, resident_bytes), FIELD(weft_model_estimate, mapped_bytes),
-           FIELD(weft_model_estimate, device)),
+           FIELD(weft_model_estimate, device), FIELD(weft_model_estimate, offloaded_bytes)),
     STRUCT(weft_model_type, FIELD(weft_model_type, struct_size), FIELD(weft_model_type, version),
            FIELD(weft_model_type, name), FIELD(weft_model_type, help), FIELD(weft_model_type, parameters),
            FIELD(weft_model_type, n_parameters), FIELD(weft_model_type, open),
            FIELD(weft_model_type, estimate), FIELD(weft_model_type, load), FIELD(weft_model_type, evict),
-           FIELD(weft_model_type, close)),
+           FIELD(weft_model_type, close), FIELD(weft_model_type, offload)),
     STRUCT(weft_spec, FIELD(weft_spec, struct_size), FIELD(weft_spec, kind), FIELD(weft_spec, dtype),
            FIELD(weft_spec, device), FIELD(weft_spec, rank), FIELD(weft_spec, shape),
            FIELD(weft_spec, max_bytes), FIELD(weft_spec, max_count), FIELD(weft_spec, value)),
@@ -194,7 +194,7 @@ TEST(AbiLayout, EveryGrowingStructBeginsWithItsSize) {
   }
 }
 
-TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{5}); }
+TEST(AbiLayout, VersionIsTheOneThatTheLayoutBelongsTo) { EXPECT_EQ(WEFT_ABI_VERSION, uint32_t{6}); }
 
 }  // namespace
 }  // namespace weft

@@ -169,7 +169,7 @@ void describe_devices(const char* kind, std::vector<Fact>& facts) {
     std::string served, missing;
     (*opened)->ops().for_each([&](const auto& op) { add_op(op.served() ? served : missing, op.name()); });
     facts.push_back({"devices", "ops on " + device.name, served});
-    facts.push_back({"devices", "ops on the CPU", missing});
+    if (!missing.empty()) facts.push_back({"devices", "ops on the CPU", missing});
   }
 }
 
