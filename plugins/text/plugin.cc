@@ -22,6 +22,7 @@ const weft_model_type kModels[] = {sdk::model<LanguageModel>(
 const weft_node_type kNodes[] = {
     sdk::node<GenerateNode>({.name = "text.generate",
                              .help = "Answers or continues a prompt with a language model.",
+                             .version = 2,
                              .flags = WEFT_NODE_PURE,
                              .inputs = generation_inputs(),
                              .outputs = generation_outputs(),
@@ -29,6 +30,7 @@ const weft_node_type kNodes[] = {
     sdk::node<ChatNode>(
         {.name = "text.chat",
          .help = "Continues a conversation with a language model, in the form of its chat template.",
+         .version = 2,
          .flags = WEFT_NODE_PURE,
          .inputs = generation_inputs(),
          .outputs = generation_outputs(),
