@@ -219,19 +219,20 @@ Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, bool may_offlo
                             std::span<const sdk::Value> inputs, PlanEnvironment& environment,
                             PreparedRun::State& state) {
   PlanWidth width{.items_at_once = items, .instances = state.host.threads()};
-  for (;; width.elements_at_once /= 2) {
+  for (;;) {
     auto plan = create_plan(state.graph, inputs, environment, width, state.input_bounds);
     if (!plan.ok()) return plan.status();
     state.plan = std::move(*plan);
     state.items_at_once = items;
     auto budgets = check_budgets(limit_bytes, state);
-    width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
     if (budgets.ok()) return budgets;
-    if (width.elements_at_once == 1) {
-      const bool short_of_memory = budgets.code() == StatusCode::kOutOfMemory;
-      if (!may_offload || !short_of_memory || !offload_models(state)) return budgets;
-      width.elements_at_once = 2;  // once more
+    width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
+    if (width.elements_at_once > 1) {
+      width.elements_at_once /= 2;
+      continue;
     }
+    const bool short_of_memory = budgets.code() == StatusCode::kOutOfMemory;
+    if (!may_offload || !short_of_memory || !offload_models(state)) return budgets;
   }
 }
 

@@ -22,7 +22,7 @@ namespace weft {
 inline constexpr int64_t kMostTypicalCuda = 1024;
 inline constexpr int64_t kMostSamplingCols = 1 << 20;  // whose weights add up to less than 2^53
 
-/// How a row's token is drawn. DeviceSampling (device_sampling.h) makes it of SamplingParameters.
+/// How a row's token is drawn. DeviceDraws (device_draws.h) makes it of SamplingParameters.
 struct SamplingRow {
   double drawn = 0;                // drawn_number()
   double least = 0;                // ln(min_p); -infinity: off
