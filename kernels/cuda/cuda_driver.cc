@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/cuda/vendor/cublaslt_gemm.h"
+#include "kernels/cuda/vendor/vendor_convolution.h"
 #include "kernels/device/cuda_error.h"
 
 namespace weft {
@@ -45,6 +46,13 @@ Handle get(const std::array<std::byte, N>& bytes) {
   return handle;
 }
 
+/// What a vendor's library returned; or, since its own codes do not tell a lost device, what CUDA says of the stream.
+Status done_by_library(Status done, NativeStream stream, const char* what) {
+  if (done.code() != StatusCode::kInternal) return done;
+  const cudaError_t state = cudaStreamQuery(stream);
+  return loses_device(state) ? cuda_status(state, what) : done;
+}
+
 }  // namespace
 
 Result<std::vector<DeviceFacts>> cuda_devices() {
@@ -72,14 +80,16 @@ CudaDriver::CudaDriver(int index, DeviceFacts facts) : index_(index), facts_(std
   const auto library = std::make_shared<CublasLtGemm>(load_cublaslt, ops_);
   const auto gemm = [index, library](const GemmCuda& g, NativeStream stream) {
     if (goes_to_library(g)) cudaSetDevice(index);  // its handle belongs to the device that is current
-    Status done = library->run(g, stream);
-    if (done.code() != StatusCode::kInternal) return done;
-    const cudaError_t state = cudaStreamQuery(stream);  // the library's own code does not tell a lost device
-    return loses_device(state) ? cuda_status(state, "a dense product by cuBLASLt") : done;
+    return done_by_library(library->run(g, stream), stream, "a dense product by cuBLASLt");
   };
-  ops_.convolution.set([gemm](const ConvolutionCuda& c, NativeStream stream) {
+  const auto convolution = [index, by = vendor_convolution(ops_)](const ConvolutionCuda& c,
+                                                                  NativeStream stream) {
+    if (goes_to_library(c)) cudaSetDevice(index);
+    return done_by_library(by(c, stream), stream, "a convolution by cuDNN");
+  };
+  ops_.convolution.set([gemm, convolution](const ConvolutionCuda& c, NativeStream stream) {
     const auto product = c.image_bias ? std::nullopt : as_product(c);
-    return product && goes_to_library(*product) ? gemm(*product, stream) : convolution_cuda(c, stream);
+    return product && goes_to_library(*product) ? gemm(*product, stream) : convolution(c, stream);
   });
   ops_.gemm.set(gemm);
 }

@@ -1,5 +1,5 @@
 /// A CUDA device behind driver.h: streams and events as they are, memory from a pool of its own (cudaMallocFromPoolAsync) in
-/// which no stream is made to wait for another, kernels as nvcc compiled them, and NVIDIA's libraries where they win (cublaslt_gemm.h).
+/// which no stream is made to wait for another, kernels as nvcc compiled them, and NVIDIA's libraries where they win (vendor/).
 #ifndef WEFT_KERNELS_CUDA_CUDA_DRIVER_H
 #define WEFT_KERNELS_CUDA_CUDA_DRIVER_H
 

@@ -2,6 +2,7 @@
 // driver by itself, so that the library loads on machines that have none, and says so.
 #include "kernels/cuda/cuda_driver.h"
 #include "kernels/cuda/vendor/cublaslt.h"
+#include "kernels/cuda/vendor/vendor_convolution.h"
 #include "kernels/device/loader.h"
 #include "kernels/device/open_drivers.h"
 
@@ -14,8 +15,10 @@ weft::Result<std::shared_ptr<weft::DeviceDriver>> open(int index) {
 
 std::vector<weft::VendorLibraryFacts> vendor_libraries() {
   const auto lt = weft::load_cublaslt();
-  if (!lt.ok()) return {{"cuBLASLt", "", "own kernels in its place: " + to_string(lt.error())}};
-  return {{"cuBLASLt", lt->version, lt->path + ": large dense products"}};
+  weft::VendorLibraryFacts products{"cuBLASLt", "", ""};
+  if (lt.ok()) products.version = lt->version, products.state = lt->path + ": large dense products";
+  else products.state = "own kernels in its place: " + to_string(lt.error());
+  return {products, weft::convolution_library_facts()};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ DeviceOps cuda_kernel_ops() {
   ops.soft_cap.set(soft_cap_cuda);
   ops.attention.set(decode_attention_cuda);
   ops.convolution.set(convolution_cuda);
+  ops.finish_convolution.set(finish_convolution_cuda);
   ops.dense_attention.set(dense_attention_cuda);
   ops.embedding.set(embedding_cuda);
   ops.gemm.set(gemm_cuda);

@@ -16,7 +16,7 @@
 namespace weft {
 
 /// Changes with driver.h and ops.h.
-inline constexpr uint32_t kDeviceLibraryVersion = 3;
+inline constexpr uint32_t kDeviceLibraryVersion = 4;
 
 /// A library of the device's vendor that its ops may use: loaded when the first of them wants it, or asked for here.
 struct VendorLibraryFacts {

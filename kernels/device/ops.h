@@ -68,6 +68,7 @@ struct DeviceOps {
   DeviceOp<SoftCapCuda> soft_cap{"activation/soft_cap"};
   DeviceOp<DecodeAttentionCuda> attention{"attention"};
   DeviceOp<ConvolutionCuda> convolution{"convolution"};
+  DeviceOp<FinishConvolutionCuda> finish_convolution{"convolution/finish"};
   DeviceOp<DenseAttentionCuda> dense_attention{"dense_attention"};
   DeviceOp<EmbeddingCuda> embedding{"embedding"};
   DeviceOp<GemmCuda> gemm{"gemm"};
@@ -89,7 +90,8 @@ struct DeviceOps {
   template <typename Visitor>
   void for_each(const Visitor& with) const {
     with(activation), with(add), with(affine), with(soft_cap), with(attention), with(convolution);
-    with(dense_attention), with(embedding), with(gemm), with(group_norm), with(scale_shift);
+    with(finish_convolution), with(dense_attention), with(embedding), with(gemm), with(group_norm),
+        with(scale_shift);
     with(channel_moments), with(moments_scale);
     with(matmul), with(gemv), with(tile_weights), with(unpack), with(norm);
     with(rope), with(sampling), with(softmax), with(top_k);

@@ -10,6 +10,7 @@
 #include "kernels/bench/kernel_case.h"
 #include "kernels/bench/kernel_peer.h"
 #include "kernels/device/loader.h"
+#include "kernels/ops/gemm/product_engine.h"
 #include "kernels/threads/cpu_limits.h"
 #include "kernels/threads/thread_pool.h"
 #include "pipeline/cli/exit_code.h"
@@ -151,9 +152,7 @@ Result<Seconds> measure_on_device(const DeviceStream& stream, const DeviceCase& 
   if (Status status = measure(device_case.make, seconds.weft); !status.ok()) return status;
   if (!device_case.make_by_library) return seconds;
   const Status status = measure(device_case.make_by_library, seconds.peer);
-  const bool absent = status.code() == StatusCode::kUnsupported || status.code() == StatusCode::kNotFound ||
-                      status.code() == StatusCode::kVersionMismatch;
-  if (!status.ok() && !absent) return status;
+  if (!status.ok() && !no_library_serves(status.code())) return status;
   return seconds;
 }
 

@@ -4,11 +4,6 @@
 
 namespace weft {
 
-std::string vendor_version(size_t number) {
-  return std::to_string(number / 10000) + "." + std::to_string(number % 10000 / 100) + "." +
-         std::to_string(number % 100);
-}
-
 Result<CublasLt> load_cublaslt() {
   const auto library = VendorLibrary::open("libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR));
   if (!library.ok()) return library.status();
@@ -33,14 +28,7 @@ Result<CublasLt> load_cublaslt() {
   find("cublasLtMatmulAlgoGetHeuristic", lt.matmul_algo_get_heuristic);
   find("cublasLtMatmul", lt.matmul);
   if (!status.ok()) return status;
-  const size_t version = get_version();
-  lt.version = vendor_version(version);
-  if (version / 10000 != CUBLAS_VER_MAJOR)
-    return Status(StatusCode::kVersionMismatch, "this build is for another version of cuBLASLt")
-        .at(lt.path)
-        .expected(std::to_string(CUBLAS_VER_MAJOR) + ".x")
-        .got(lt.version);
-  return lt;
+  return checked_version(std::move(lt), "cuBLASLt", get_version(), CUBLAS_VER_MAJOR);
 }
 
 }  // namespace weft

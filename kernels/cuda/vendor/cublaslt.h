@@ -30,8 +30,5 @@ struct CublasLt {
 /// Needs no driver. Errors: kNotFound (with what was tried), kVersionMismatch (another major version than that of the headers).
 Result<CublasLt> load_cublaslt();
 
-/// "13.1.0" of 130100.
-std::string vendor_version(size_t number);
-
 }  // namespace weft
 #endif

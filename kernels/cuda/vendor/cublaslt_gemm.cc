@@ -137,10 +137,7 @@ Status CublasLtGemm::multiply(const GemmCuda& g, NativeStream stream) {
   if (!g.workspace)
     return Status(StatusCode::kInvalidArgument, "a dense product by cuBLASLt: expected a workspace");
 
-  const auto address = reinterpret_cast<uintptr_t>(g.workspace);
-  constexpr auto kTo = static_cast<uintptr_t>(kLibraryWorkspaceAlignment);
-  std::byte* workspace =
-      reinterpret_cast<std::byte*>(g.workspace) + ((address + kTo - 1) / kTo * kTo - address);
+  std::byte* workspace = aligned_workspace(g.workspace);
   std::byte* rounded = workspace + kLibraryWorkspaceBytes;
   const bool rounds = g.bias && g.c_dtype != DType::kF32;
   Product product(lt_);
@@ -168,9 +165,7 @@ Status CublasLtGemm::run(const GemmCuda& g, NativeStream stream) {
   if (!goes_to_library(g)) return kernels_.gemm(g, stream);
   if (Status status = check_gemm_cuda(g); !status.ok() || g.m == 0 || g.n == 0) return status;
   Status done = multiply(g, stream);
-  const bool absent = done.code() == StatusCode::kUnsupported || done.code() == StatusCode::kNotFound ||
-                      done.code() == StatusCode::kVersionMismatch;
-  if (!absent || g.engine == ProductEngine::kLibrary) return done;
+  if (!no_library_serves(done.code()) || g.engine == ProductEngine::kLibrary) return done;
   GemmCuda by_kernel = g;
   by_kernel.engine = ProductEngine::kKernel;
   return kernels_.gemm(by_kernel, stream);

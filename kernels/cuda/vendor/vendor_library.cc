@@ -55,4 +55,9 @@ Status VendorLibrary::find_symbol(const char* name, void*& found) const {
   return Status(StatusCode::kVersionMismatch, std::string("a library has no function ") + name).at(path_);
 }
 
+std::string vendor_version(size_t number) {
+  return std::to_string(number / 10000) + "." + std::to_string(number % 10000 / 100) + "." +
+         std::to_string(number % 100);
+}
+
 }  // namespace weft

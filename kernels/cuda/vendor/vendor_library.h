@@ -42,5 +42,20 @@ class VendorLibrary {
   std::string path_;
 };
 
+/// "13.1.0" of 130100, as cuBLAS 13 and cuDNN 9 count.
+std::string vendor_version(size_t number);
+
+/// Takes what was loaded, or refuses it: kVersionMismatch (another major version than that of the headers). Library: has a version,
+/// which is written, and a path.
+template <typename Library>
+Result<Library> checked_version(Library library, const char* name, size_t number, int major) {
+  library.version = vendor_version(number);
+  if (number / 10000 == static_cast<size_t>(major)) return library;
+  return Status(StatusCode::kVersionMismatch, std::string("this build is for another version of ") + name)
+      .at(library.path)
+      .expected(std::to_string(major) + ".x")
+      .got(library.version);
+}
+
 }  // namespace weft
 #endif

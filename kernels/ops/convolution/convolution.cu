@@ -1,4 +1,5 @@
-// Convolutions: tiles of products whose rows are pixels, and whose depth is the taps' channels.
+// Convolutions: tiles of products whose rows are pixels, and whose depth is the taps' channels. And what follows the sums of those that
+// a library makes.
 
 #include "kernels/ops/convolution/convolution_cuda.h"
 #include "kernels/ops/gemm/product_tiles_device.h"
@@ -76,6 +77,42 @@ bool in_quads(const ConvolutionCuda& c) {
 
 int splits_of(const ConvolutionCuda& c) { return in_quads(c) ? tiling_of(c).splits : 1; }
 
+device::ProductOutput output_of(const ConvolutionCuda& c) {
+  return {.bias = c.bias,
+          .image_bias = c.image_bias,
+          .image_rows = static_cast<int>(c.out_h * c.out_w),
+          .activation = c.activation ? static_cast<int>(*c.activation) : -1,
+          .f32 = c.y_dtype == DType::kF32,
+          .residual = c.residual,
+          .c = c.y,
+          .residual_stride = c.out_channels,
+          .c_stride = c.out_channels,
+          .m = static_cast<int>(rows_of(c)),
+          .n = static_cast<int>(c.out_channels)};
+}
+
+constexpr int kFinishThreads = 256;
+
+/// A thread four channels.
+template <typename T>
+__global__ void __launch_bounds__(kFinishThreads) finish_convolution(device::ProductOutput o, const T* sums) {
+  const int quads = o.n / 4;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + threadIdx.x;
+  if (i >= static_cast<int64_t>(o.m) * quads) return;
+  device::finish_sums<T, true>(o, static_cast<int>(i / quads), static_cast<int>(i % quads) * 4,
+                               device::load_quad(sums + i * 4));
+}
+
+template <typename T>
+Status start_finish(const FinishConvolutionCuda& f, cudaStream_t stream) {
+  const ConvolutionCuda& c = f.convolution;
+  const int64_t quads = rows_of(c) * (c.out_channels / 4);
+  return device::launch(stream, "finish_convolution",
+                        dim3(static_cast<unsigned>((quads + kFinishThreads - 1) / kFinishThreads)),
+                        kFinishThreads, 0, finish_convolution<T>, output_of(c),
+                        static_cast<const T*>(f.sums));
+}
+
 template <typename T>
 Status start(const ConvolutionCuda& c, cudaStream_t stream) {
   const auto i = [](int64_t extent) { return static_cast<int>(extent); };
@@ -98,24 +135,17 @@ Status start(const ConvolutionCuda& c, cudaStream_t stream) {
                         i(c.out_w),
                         i(c.out_h * c.out_w),
                         m};
-  const device::ProductOutput out = {.bias = c.bias,
-                                     .image_bias = c.image_bias,
-                                     .image_rows = i(c.out_h * c.out_w),
-                                     .activation = c.activation ? static_cast<int>(*c.activation) : -1,
-                                     .f32 = c.y_dtype == DType::kF32,
-                                     .residual = c.residual,
-                                     .c = c.y,
-                                     .residual_stride = c.out_channels,
-                                     .c_stride = c.out_channels,
-                                     .m = m,
-                                     .n = n,
-                                     .splits = splits_of(c),
-                                     .partial = c.workspace};
+  device::ProductOutput out = output_of(c);
+  out.splits = splits_of(c), out.partial = c.workspace;
   const device::Matrix<T> w = {static_cast<const T*>(c.weights), k, n, k};
   return device::start_products(tiling_of(c).tile, taps, w, out, in_quads(c), stream);
 }
 
-Status check(const ConvolutionCuda& c) {
+}  // namespace
+
+Status check_convolution_cuda(const ConvolutionCuda& c) {
+  if (c.dtype != DType::kF32 && c.dtype != DType::kF16 && c.dtype != DType::kBF16)
+    return Status(StatusCode::kUnsupported, "a convolution on a device takes f32, f16 and bf16");
   constexpr int64_t kMost = 65535 * 64, kMostSide = 1 << 15, kMostChannels = 1 << 16;
   const int64_t piece = 16 / size_bytes(c.dtype);
   const auto side = [&](int64_t extent) { return extent >= 1 && extent <= kMostSide; };
@@ -148,16 +178,24 @@ Status check(const ConvolutionCuda& c) {
   return {};
 }
 
-}  // namespace
-
 Status convolution_cuda(const ConvolutionCuda& c, cudaStream_t stream) {
-  if (c.dtype != DType::kF32 && c.dtype != DType::kF16 && c.dtype != DType::kBF16)
-    return Status(StatusCode::kUnsupported, "a convolution on a device takes f32, f16 and bf16");
-  if (Status status = check(c); !status.ok() || c.images == 0) return status;
+  if (Status status = check_convolution_cuda(c); !status.ok() || c.images == 0) return status;
   if (c.engine == ProductEngine::kLibrary)
     return Status(StatusCode::kUnsupported, "no library of this device has the convolution");
   if (c.dtype == DType::kF32) return start<float>(c, stream);
   return c.dtype == DType::kF16 ? start<device::F16>(c, stream) : start<device::BF16>(c, stream);
+}
+
+Status finish_convolution_cuda(const FinishConvolutionCuda& f, cudaStream_t stream) {
+  const ConvolutionCuda& c = f.convolution;
+  if (!library_serves(c))
+    return Status(StatusCode::kUnsupported, "no library leaves the sums of this convolution");
+  if (c.images == 0) return {};
+  if (!f.sums || !c.y || !device::aligned_to(f.sums, 8) || !in_quads(c))
+    return Status(StatusCode::kInvalidArgument,
+                  "the sums of a convolution: expected pointers aligned to four values");
+  return c.dtype == DType::kF16 ? start_finish<device::F16>(f, stream)
+                                : start_finish<device::BF16>(f, stream);
 }
 
 }  // namespace weft

@@ -6,7 +6,8 @@
 ///
 /// A product whose rows are pixels, by the kernel of gemm_cuda.h: each tap's channels are copied from where they lie, so nothing is
 /// unrolled in memory. Types, tiles, splits and bounds are as there.
-/// A 1 x 1 kernel over one input as it is makes a dense product, and may go to a library as that (product_engine.h).
+/// A 1 x 1 kernel over one input as it is makes a dense product, and may go to a library as that (product_engine.h). Other large ones
+/// may go to a library of convolutions (kernels/cuda), where that is installed; finish_convolution_cuda() then does what follows.
 /// Stream-ordered; no allocation, no synchronization. The bits of a pixel may depend on the number of images and pixels.
 #ifndef WEFT_KERNELS_OPS_CONVOLUTION_CONVOLUTION_CUDA_H
 #define WEFT_KERNELS_OPS_CONVOLUTION_CONVOLUTION_CUDA_H
@@ -76,15 +77,52 @@ constexpr std::optional<GemmCuda> as_product(const ConvolutionCuda& c) {
                   .engine = c.engine};
 }
 
-/// Floats of workspace, often none; whatever the pointers. Precondition: extents that convolution_cuda() takes.
+/// Whether a library has the convolution's sums: of one input as it lies, in 16 bits, in which they leave it. So results in f32, which
+/// an autoencoder wants of its residual connections, stay with the kernel. Dense products have a library of their own.
+constexpr bool library_serves(const ConvolutionCuda& c) {
+  return !as_product(c) && c.dtype != DType::kF32 && c.y_dtype == c.dtype && c.skip_channels == 0 &&
+         c.repeated_h == 0 && c.out_channels % 8 == 0;
+}
+/// The least multiplications that a library is given. An expectation: with so many, the kernel was at 13 to 26 % of an H100's peak, and
+/// was not measured beside the library yet (`weft bench kernels convolution --device cuda:0` does).
+inline constexpr int64_t kLibraryConvolutionProducts = 500'000'000;
+/// What is asked for, or what the extents decide.
+constexpr bool goes_to_library(const ConvolutionCuda& c) {
+  if (c.engine != ProductEngine::kByShape) return c.engine == ProductEngine::kLibrary;
+  const int64_t depth = c.kernel_h * c.kernel_w * c.channels;
+  return !c.tiling && library_serves(c) &&
+         c.images * c.out_h * c.out_w * c.out_channels * depth >= kLibraryConvolutionProducts;
+}
+/// Floats of workspace that a library takes: its own, what aligns it, and the sums.
+constexpr int64_t library_convolution_workspace(const ConvolutionCuda& c) {
+  const int64_t sums = c.images * c.out_h * c.out_w * c.out_channels * 2;
+  return (kLibraryWorkspaceBytes + kLibraryWorkspaceAlignment + (sums + 15) / 16 * 16) / 4;
+}
+
+/// Floats of workspace, often none; enough for the kernel and for a library. Whatever the pointers. Precondition: extents that
+/// convolution_cuda() takes.
 constexpr int64_t convolution_cuda_workspace(const ConvolutionCuda& c) {
   if (const auto product = as_product(c)) return gemm_cuda_workspace(*product);
-  return tiling_of(c).workspace(c.images * c.out_h * c.out_w, c.out_channels);
+  const int64_t kernel = tiling_of(c).workspace(c.images * c.out_h * c.out_w, c.out_channels),
+                library = goes_to_library(c) ? library_convolution_workspace(c) : 0;
+  return kernel > library ? kernel : library;
 }
+
+/// What convolution_cuda() refuses, but for the engine.
+Status check_convolution_cuda(const ConvolutionCuda& c);
 
 /// By the kernel. Errors: kInvalidShape (an extent, channels that are no multiple of 16 bytes), kUnsupported (a dtype, a library), kInvalidArgument (a null
 /// or misaligned pointer).
 Status convolution_cuda(const ConvolutionCuda& c, CUstream_st* stream);
+
+/// What follows sums that a library left in c.dtype: y = f(sums + bias + image_bias) + residual.
+struct FinishConvolutionCuda {
+  ConvolutionCuda convolution;
+  const void* sums = nullptr;  // [images, out_h, out_w, out_channels], aligned to 8 bytes; may be y
+};
+/// Bounds that tests hold it to: no 32-byte sectors beyond those of sums, residual and y; no spills, half of a multiprocessor's threads.
+/// Errors: kUnsupported (not of library_serves()), kInvalidArgument (a null pointer, one that is not aligned to four values).
+Status finish_convolution_cuda(const FinishConvolutionCuda& f, CUstream_st* stream);
 
 }  // namespace weft
 #endif

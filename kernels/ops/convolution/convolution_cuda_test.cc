@@ -4,11 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/ops/convolution/convolution.h"
+#include "kernels/ops/convolution/convolution_operands.h"
 #include "kernels/simt/static_bounds.h"
 #include "kernels/simt/targets.h"
-#include "kernels/testing/device_data.h"
-#include "kernels/testing/random.h"
 #include "kernels/testing/tolerance.h"
 
 namespace weft {
@@ -17,123 +15,39 @@ namespace {
 using testing::decoded;
 using testing::encoded;
 
-struct Case {
-  DType dtype, y_dtype;
-  int64_t images, h, w, channels, skip, out, kernel, stride, pad_before, pad_after;
-  bool upsample, image_bias, residual;
-  std::optional<Activation> activation;
+struct Case : testing::ConvolutionCase {
   ProductTiling tiling;
 };
 constexpr ProductTiling kLarge{ProductTile::k128x128, 1}, kTall{ProductTile::k128x64, 1},
     kSmall{ProductTile::k64x64, 1};
 const Case kCases[] = {
-    {DType::kBF16, DType::kBF16, 2, 9, 8, 64, 0, 72, 3, 1, 1, 1, false, true, true, {}, kLarge},
-    {DType::kBF16, DType::kBF16, 1, 8, 8, 40, 24, 32, 3, 1, 1, 1, false, false, false, Activation::kSilu,
+    {{DType::kBF16, DType::kBF16, 2, 9, 8, 64, 0, 72, 3, 1, 1, 1, false, true, true, {}}, kLarge},
+    {{DType::kBF16, DType::kBF16, 1, 8, 8, 40, 24, 32, 3, 1, 1, 1, false, false, false, Activation::kSilu},
      kTall},
-    {DType::kF16, DType::kF32, 3, 5, 7, 16, 0, 4, 3, 1, 1, 1, false, false, false, {}, kSmall},
-    {DType::kBF16, DType::kBF16, 1, 7, 9, 32, 0, 64, 3, 2, 1, 1, false, false, false, {}, kSmall},
-    {DType::kBF16, DType::kF32, 1, 4, 6, 8, 0, 16, 3, 2, 0, 1, false, false, true, {}, kSmall},
-    {DType::kF16, DType::kF16, 2, 5, 4, 32, 0, 32, 3, 1, 1, 1, true, false, false, {}, kTall},
-    {DType::kBF16, DType::kBF16, 2, 6, 5, 64, 64, 64, 1, 1, 0, 0, false, false, false, {}, kSmall},
-    {DType::kBF16,
-     DType::kBF16,
-     1,
-     4,
-     4,
-     64,
-     8,
-     36,
-     3,
-     1,
-     1,
-     1,
-     false,
-     true,
-     true,
-     {},
+    {{DType::kF16, DType::kF32, 3, 5, 7, 16, 0, 4, 3, 1, 1, 1, false, false, false, {}}, kSmall},
+    {{DType::kBF16, DType::kBF16, 1, 7, 9, 32, 0, 64, 3, 2, 1, 1, false, false, false, {}}, kSmall},
+    {{DType::kBF16, DType::kF32, 1, 4, 6, 8, 0, 16, 3, 2, 0, 1, false, false, true, {}}, kSmall},
+    {{DType::kF16, DType::kF16, 2, 5, 4, 32, 0, 32, 3, 1, 1, 1, true, false, false, {}}, kTall},
+    {{DType::kBF16, DType::kBF16, 2, 6, 5, 64, 64, 64, 1, 1, 0, 0, false, false, false, {}}, kSmall},
+    {{DType::kBF16, DType::kBF16, 1, 4, 4, 64, 8, 36, 3, 1, 1, 1, false, true, true, {}},
      {ProductTile::k64x64, 4}},
-    {DType::kF32, DType::kF32, 2, 6, 6, 12, 4, 20, 3, 1, 1, 1, false, true, true, Activation::kSilu, kSmall},
-    {DType::kF32, DType::kF32, 1, 3, 3, 8, 0, 7, 5, 2, 2, 2, true, false, false, {}, kSmall},
+    {{DType::kF32, DType::kF32, 2, 6, 6, 12, 4, 20, 3, 1, 1, 1, false, true, true, Activation::kSilu},
+     kSmall},
+    {{DType::kF32, DType::kF32, 1, 3, 3, 8, 0, 7, 5, 2, 2, 2, true, false, false, {}}, kSmall},
 };
 
 class ConvolutionCudaCases : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ConvolutionCudaCases, GivesWhatTheReferenceGives) {
   const Case& c = GetParam();
-  const Upsample upsample = c.upsample ? Upsample::kNearest2x : Upsample::kNone;
-  const int64_t oh = convolution_extent(c.h, upsample, c.kernel, c.stride, c.pad_before, c.pad_after),
-                ow = convolution_extent(c.w, upsample, c.kernel, c.stride, c.pad_before, c.pad_after);
-  const int64_t pixels = c.images * c.h * c.w, taps = c.kernel * c.kernel, all = c.channels + c.skip;
-  const std::vector<uint8_t> x = encoded(c.dtype, testing::random_normal(pixels * c.channels, 1)),
-                             skip = encoded(c.dtype, testing::random_normal(pixels * c.skip, 2)),
-                             residual =
-                                 encoded(c.y_dtype, testing::random_normal(c.images * oh * ow * c.out, 3));
-  const std::vector<float> weights = decoded(c.dtype,
-                                             encoded(c.dtype, testing::random_normal(c.out * all * taps, 4))),
-                           bias = testing::random_normal(c.out, 5),
-                           image_bias = testing::random_normal(c.images * c.out, 6);
-  const std::vector<float> x_values = decoded(c.dtype, x), skip_values = decoded(c.dtype, skip),
-                           residual_values = decoded(c.y_dtype, residual);
-  std::vector<float> want(static_cast<size_t>(c.images * oh * ow * c.out));
-  Convolution host;
-  host.x = TensorView::contiguous(x_values.data(), DType::kF32, {c.images, c.h, c.w, c.channels});
-  if (c.skip > 0)
-    host.skip = TensorView::contiguous(skip_values.data(), DType::kF32, {c.images, c.h, c.w, c.skip});
-  host.upsample = upsample;
-  host.w.shape = {.out_channels = c.out, .in_channels = all, .kernel_h = c.kernel, .kernel_w = c.kernel};
-  host.stride = c.stride;
-  host.pad_top = host.pad_left = c.pad_before;
-  host.pad_bottom = host.pad_right = c.pad_after;
-  host.bias = bias.data();
-  host.image_bias = c.image_bias ? image_bias.data() : nullptr;
-  host.activation = c.activation;
-  if (c.residual)
-    host.residual = TensorView::contiguous(residual_values.data(), DType::kF32, {c.images, oh, ow, c.out});
-  host.y = TensorView::contiguous(want.data(), DType::kF32, {c.images, oh, ow, c.out});
-  convolution_reference(host, WeightFormat::kF32, weights.data());
-
-  std::vector<float> by_taps;  // [out][taps][channels]
-  for (int64_t o = 0; o < c.out; ++o)
-    for (int64_t tap = 0; tap < taps; ++tap)
-      for (int64_t channel = 0; channel < all; ++channel)
-        by_taps.push_back(weights[static_cast<size_t>((o * all + channel) * taps + tap)]);
+  const testing::ConvolutionOperands operands(c);
+  const std::vector<float> want = operands.reference();
   for (const simt::Target& target : simt::targets("convolution")) {
     SCOPED_TRACE(target.name);
     simt::Device device(target.options);
-    simt::Buffer<uint8_t> in(device, "x", x), second(device, "skip", skip),
-        w(device, "w", encoded(c.dtype, by_taps)), y(device, "y", residual);
-    simt::Buffer<float> b(device, "bias", bias), per_image(device, "image_bias", image_bias);
-    ConvolutionCuda conv{.dtype = c.dtype,
-                         .x = in.data(),
-                         .skip = c.skip > 0 ? second.data() : nullptr,
-                         .images = c.images,
-                         .h = c.h,
-                         .w = c.w,
-                         .channels = c.channels,
-                         .skip_channels = c.skip,
-                         .repeated_h = c.upsample ? 2 * c.h : 0,
-                         .repeated_w = c.upsample ? 2 * c.w : 0,
-                         .weights = w.data(),
-                         .out_channels = c.out,
-                         .kernel_h = c.kernel,
-                         .kernel_w = c.kernel,
-                         .stride = c.stride,
-                         .pad_top = c.pad_before,
-                         .pad_left = c.pad_before,
-                         .out_h = oh,
-                         .out_w = ow,
-                         .bias = b.data(),
-                         .image_bias = c.image_bias ? per_image.data() : nullptr,
-                         .activation = c.activation,
-                         .y_dtype = c.y_dtype,
-                         .residual = c.residual ? y.data() : nullptr,
-                         .y = y.data(),
-                         .tiling = c.tiling};
-    simt::Buffer<float> workspace(device, "workspace",
-                                  std::vector<float>(static_cast<size_t>(convolution_cuda_workspace(conv))));
-    conv.workspace = workspace.data();
-    ASSERT_TRUE(convolution_cuda(conv, &device).ok()) << device.report().text();
-    EXPECT_LT(testing::relative_error(decoded(c.y_dtype, y.values()).data(), want.data(),
+    const testing::SimtConvolution on(operands, device, {.tiling = c.tiling});
+    ASSERT_TRUE(convolution_cuda(on.call, &device).ok()) << device.report().text();
+    EXPECT_LT(testing::relative_error(decoded(c.y_dtype, on.y.values()).data(), want.data(),
                                       static_cast<int64_t>(want.size())),
               2 * testing::tolerance(c.dtype, c.y_dtype));
     const bool whole = c.channels % 64 == 0 && c.skip % 64 == 0 && c.out % 8 == 0;
@@ -142,12 +56,87 @@ TEST_P(ConvolutionCudaCases, GivesWhatTheReferenceGives) {
 }
 
 INSTANTIATE_TEST_SUITE_P(ConvolutionCuda, ConvolutionCudaCases, ::testing::ValuesIn(kCases),
-                         [](const auto& test) {
-                           const Case& c = test.param;
-                           return std::to_string(c.h) + "x" + std::to_string(c.w) + "x" +
-                                  std::to_string(c.channels) + "And" + std::to_string(c.skip) + "To" +
-                                  std::to_string(c.out) + "Bytes" + std::to_string(size_bytes(c.dtype));
-                         });
+                         [](const auto& test) { return test.param.name(); });
+
+// What follows sums that a library left, beside the same arithmetic in f32.
+TEST(ConvolutionCuda, FinishesSums) {
+  const int64_t images = 2, pixels = 6, out = 40;
+  for (const DType dtype : {DType::kBF16, DType::kF16})
+    for (const bool all : {true, false})
+      for (const simt::Target& target : simt::targets("convolution")) {
+        SCOPED_TRACE(target.name);
+        const std::vector<uint8_t> sums = encoded(dtype, testing::random_normal(images * pixels * out, 1)),
+                                   residual =
+                                       encoded(dtype, testing::random_normal(images * pixels * out, 2));
+        const std::vector<float> bias = testing::random_normal(out, 3),
+                                 image_bias = testing::random_normal(images * out, 4);
+        std::vector<float> want = decoded(dtype, sums);
+        const std::vector<float> more = decoded(dtype, residual);
+        for (size_t i = 0; i < want.size(); ++i) {
+          const size_t channel = i % out, image = i / (pixels * out);
+          want[i] += bias[channel];
+          if (!all) continue;
+          want[i] = std::max(want[i] + image_bias[image * out + channel], 0.0f) + more[i];
+        }
+        simt::Device device(target.options);
+        simt::Buffer<uint8_t> made(device, "sums", sums), y(device, "y", residual);
+        simt::Buffer<float> b(device, "bias", bias), per_image(device, "image_bias", image_bias);
+        ConvolutionCuda c{.dtype = dtype,
+                          .images = images,
+                          .h = 2,
+                          .w = 3,
+                          .channels = 8,
+                          .out_channels = out,
+                          .kernel_h = 3,
+                          .kernel_w = 3,
+                          .pad_top = 1,
+                          .pad_left = 1,
+                          .out_h = 2,
+                          .out_w = 3,
+                          .bias = b.data(),
+                          .y_dtype = dtype,
+                          .y = y.data()};
+        if (all) c.image_bias = per_image.data(), c.activation = Activation::kRelu, c.residual = y.data();
+        ASSERT_TRUE(finish_convolution_cuda({c, made.data()}, &device).ok()) << device.report().text();
+        EXPECT_LT(testing::relative_error(decoded(dtype, y.values()).data(), want.data(),
+                                          static_cast<int64_t>(want.size())),
+                  testing::tolerance(dtype, dtype));
+        EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 0.0}), "");
+        c.y = y.data() + 2;
+        EXPECT_EQ(finish_convolution_cuda({c, made.data()}, &device).code(), StatusCode::kInvalidArgument);
+        c.y = y.data(), c.y_dtype = DType::kF32;
+        EXPECT_EQ(finish_convolution_cuda({c, made.data()}, &device).code(), StatusCode::kUnsupported);
+      }
+}
+
+TEST(ConvolutionCuda, GoesToALibraryWhereThatHasIt) {
+  const ConvolutionCuda large{.images = 2,
+                              .h = 64,
+                              .w = 64,
+                              .channels = 320,
+                              .out_channels = 320,
+                              .kernel_h = 3,
+                              .kernel_w = 3,
+                              .pad_top = 1,
+                              .pad_left = 1,
+                              .out_h = 64,
+                              .out_w = 64};
+  EXPECT_TRUE(goes_to_library(large));
+  EXPECT_EQ(convolution_cuda_workspace(large), ((32 << 20) + 256 + 2 * 64 * 64 * 320 * 2) / 4);
+  ConvolutionCuda joined = large, repeated = large, in_f32 = large, small = large, tiled = large, odd = large;
+  joined.skip_channels = 320;
+  repeated.repeated_h = repeated.repeated_w = 128, repeated.out_h = repeated.out_w = 128;
+  in_f32.y_dtype = DType::kF32;
+  small.h = small.w = small.out_h = small.out_w = 8, small.channels = 64;
+  tiled.tiling = kLarge;
+  odd.out_channels = 324;
+  for (const ConvolutionCuda& c : {joined, repeated, in_f32, small, tiled, odd})
+    EXPECT_FALSE(goes_to_library(c));
+  ConvolutionCuda by_kernel = large;
+  by_kernel.engine = ProductEngine::kKernel;
+  EXPECT_FALSE(goes_to_library(by_kernel));
+  EXPECT_EQ(convolution_cuda_workspace(by_kernel), convolution_cuda_workspace(tiled));
+}
 
 // To an odd size, as where a UNet's latents were halved upwards: the last repeated row and column are not there.
 TEST(ConvolutionCuda, RepeatsPixelsToAnOddSize) {
@@ -272,7 +261,8 @@ TEST(ConvolutionCuda, KeepsItsStaticBounds) {
       {.kernel = "Li128ELi128E", .registers = 255, .occupancy = 0.06, .dynamic_shared_bytes = 3 * 256 * 128},
       {.kernel = "Li128ELi64E", .registers = 255, .occupancy = 0.06, .dynamic_shared_bytes = 3 * 192 * 128},
       {.kernel = "Li64ELi64E", .registers = 128, .occupancy = 0.16, .dynamic_shared_bytes = 3 * 128 * 128},
-      {.kernel = "join_product_splits", .registers = 64, .occupancy = 0.5}};
+      {.kernel = "join_product_splits", .registers = 64, .occupancy = 0.5},
+      {.kernel = "finish_convolution", .registers = 64, .occupancy = 0.5}};
   EXPECT_EQ(simt::beyond_static_bounds("convolution", bounds), "");
 }
 

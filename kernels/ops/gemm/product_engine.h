@@ -4,6 +4,9 @@
 #ifndef WEFT_KERNELS_OPS_GEMM_PRODUCT_ENGINE_H
 #define WEFT_KERNELS_OPS_GEMM_PRODUCT_ENGINE_H
 
+#include <weft/sdk/status.h>
+
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/tensor.h"
@@ -37,6 +40,19 @@ inline constexpr int64_t kLibraryWorkspaceAlignment = 256;
 constexpr int64_t library_workspace(DType dtype, int64_t n) {
   const int64_t bias_bytes = dtype == DType::kF32 ? 0 : (n + 7) / 8 * 16;
   return (kLibraryWorkspaceBytes + kLibraryWorkspaceAlignment + bias_bytes) / 4;
+}
+
+/// Where the library's part of a workspace begins.
+inline std::byte* aligned_workspace(float* workspace) {
+  const auto address = reinterpret_cast<uintptr_t>(workspace);
+  constexpr auto kTo = static_cast<uintptr_t>(kLibraryWorkspaceAlignment);
+  return reinterpret_cast<std::byte*>(workspace) + ((address + kTo - 1) / kTo * kTo - address);
+}
+
+/// Whether an engine's status says that it is not there or does not do such work, so that the kernel has it.
+constexpr bool no_library_serves(StatusCode code) {
+  return code == StatusCode::kUnsupported || code == StatusCode::kNotFound ||
+         code == StatusCode::kVersionMismatch;
 }
 
 }  // namespace weft
