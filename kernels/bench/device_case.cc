@@ -39,7 +39,7 @@ Result<double> median_seconds(const DeviceStream& stream, const DeviceGraph& gra
   std::vector<double> times;
   for (double sum = 0; sum < least_seconds || times.size() <= kFewest; sum += times.back()) {
     const sdk::Stopwatch watch;
-    Status status = graph.launch();
+    Status status = graph.launch(stream);
     if (status.ok()) status = stream.synchronize();
     if (!status.ok()) return status;
     times.push_back(watch.seconds());

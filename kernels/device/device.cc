@@ -55,7 +55,7 @@ Result<DeviceGraph> DeviceGraph::capture(const DeviceStream& stream, const std::
   Status queued = queue();
   auto native = driver.end_capture(stream.native());
   if (!native.ok()) return queued.ok() ? native.status() : queued;
-  DeviceGraph graph(stream, *native);
+  DeviceGraph graph(stream.device(), *native);
   if (!queued.ok()) return queued;
   return graph;
 }

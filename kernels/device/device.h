@@ -146,21 +146,22 @@ class DeviceGraph {
   /// of `queue`, of the device.
   static Result<DeviceGraph> capture(const DeviceStream& stream, const std::function<Status()>& queue);
   DeviceGraph(DeviceGraph&& other) noexcept
-      : stream_(std::move(other.stream_)), native_(std::exchange(other.native_, nullptr)) {}
+      : device_(std::move(other.device_)), native_(std::exchange(other.native_, nullptr)) {}
   DeviceGraph& operator=(DeviceGraph&& other) noexcept {
-    std::swap(stream_, other.stream_);
+    std::swap(device_, other.device_);
     std::swap(native_, other.native_);
     return *this;
   }
   ~DeviceGraph() {
-    if (native_) stream_.driver().destroy_graph(native_);
+    if (native_) device_->driver().destroy_graph(native_);
   }
-  /// On the stream that it was captured from.
-  Status launch() const { return stream_.driver().launch(native_, stream_.native()); }
+  /// On any stream of the device that it was captured on; not while it is at work on another.
+  Status launch(const DeviceStream& stream) const { return stream.driver().launch(native_, stream.native()); }
 
  private:
-  DeviceGraph(DeviceStream stream, NativeGraph native) : stream_(std::move(stream)), native_(native) {}
-  DeviceStream stream_;
+  DeviceGraph(std::shared_ptr<ComputeDevice> device, NativeGraph native)
+      : device_(std::move(device)), native_(native) {}
+  std::shared_ptr<ComputeDevice> device_;
   NativeGraph native_ = nullptr;
 };
 

@@ -109,7 +109,8 @@ class DeviceDriver {
 
   /// From here to end_capture() kernels, copies and fills on the stream are kept and not run; other calls on it are errors.
   virtual Status begin_capture(NativeStream stream) = 0;
-  /// Also after an error, to leave the state. What was kept, to be launched on the same stream as one piece of work.
+  /// Also after an error, to leave the state. What was kept, to be launched on any stream of
+  /// the device as one piece of work, one launch after the other.
   virtual Result<NativeGraph> end_capture(NativeStream stream) = 0;
   virtual Status launch(NativeGraph graph, NativeStream stream) = 0;
   virtual void destroy_graph(NativeGraph graph) noexcept = 0;  // behind its launches

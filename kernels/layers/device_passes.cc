@@ -52,12 +52,36 @@ Status DevicePasses::run(Pass& pass, Comes comes, std::span<std::byte> workspace
   } else {
     done = queue();
   }
-  if (done.ok() && pass.graph) done = pass.graph->launch();
+  if (done.ok() && pass.graph) done = pass.graph->launch(stream_);
   Status passed = stream_.synchronize();  // even so: memory must not be written later
   if (!done.ok()) return done;
   if (!passed.ok()) return passed;
   for (const auto& result : device.results) std::memcpy(result.to, result.from, result.size_bytes);
   return {};
+}
+
+SparePasses::Lease SparePasses::take(DeviceStream stream) {
+  std::unique_ptr<DevicePasses> passes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!spare_.empty()) {
+      passes = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  if (passes) passes->move_to(std::move(stream));
+  else passes = std::make_unique<DevicePasses>(std::move(stream));
+  return Lease(passes.release(), GiveBack{this});
+}
+
+void SparePasses::give(std::unique_ptr<DevicePasses> passes) {
+  const std::lock_guard lock(mutex_);
+  spare_.push_back(std::move(passes));
+}
+
+void SparePasses::clear() {
+  const std::lock_guard lock(mutex_);
+  spare_.clear();
 }
 
 }  // namespace weft

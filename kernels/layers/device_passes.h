@@ -13,6 +13,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -38,6 +40,8 @@ class DevicePasses {
   explicit DevicePasses(DeviceStream stream) : stream_(std::move(stream)) {}
 
   const DeviceStream& stream() const { return stream_; }
+  /// From now on another stream of the same device. What came before still comes again there.
+  void move_to(DeviceStream stream) { stream_ = std::move(stream); }
   /// walk: called once, or twice where the shape is new; measured it does nothing but take and give. workspace: the device's.
   /// `stop` is asked between layers, and before a graph, which then runs to its end. Errors: kOutOfMemory (the workspace, pinned
   /// memory), those of ops and of the device, kCancelled.
@@ -64,6 +68,31 @@ class DevicePasses {
   DeviceStream stream_;
   PinnedBuffer staging_;
   RecentPasses<Place, Pass> passes_{kMostShapes};  // graphs over staging_ and workspaces
+};
+
+/// What nodes of a model are done with: the next node goes on with its graphs where the host gives it the same workspace, as a device's
+/// pool does in a batch. Keeps pinned memory and graphs of as many nodes as were at work at once.
+/// Ownership: belongs to the model, which outlives its nodes. Thread safety: any thread.
+///
+///   SparePasses::Lease passes = spare.take(stream);   // given back where it ends
+class SparePasses {
+ public:
+  struct GiveBack {
+    SparePasses* to = nullptr;
+    void operator()(DevicePasses* passes) const { to->give(std::unique_ptr<DevicePasses>(passes)); }
+  };
+  using Lease = std::unique_ptr<DevicePasses, GiveBack>;
+
+  /// What was given back last, or new ones.
+  Lease take(DeviceStream stream);
+  /// When the model's weights leave the device.
+  void clear();
+
+ private:
+  void give(std::unique_ptr<DevicePasses> passes);
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<DevicePasses>> spare_;
 };
 
 }  // namespace weft

@@ -11,7 +11,7 @@ Result<std::optional<ModelDevice>> ModelDevice::open(const sdk::Parameters& para
   if (!id || id->kind == WEFT_DEVICE_CPU) return std::optional<ModelDevice>();
   Result<std::shared_ptr<ComputeDevice>> compute = ComputeDevice::open(sdk::device_name(*id));
   if (!compute.ok()) return compute.status();
-  return std::optional(ModelDevice{*id, *std::move(compute)});
+  return std::optional(ModelDevice{*id, *std::move(compute), std::make_shared<SparePasses>()});
 }
 
 DeviceStream ModelDevice::stream(const sdk::Host& host, weft_stream* stream) const {

@@ -14,18 +14,24 @@
 #include <string>
 
 #include "kernels/device/device.h"
+#include "kernels/layers/device_passes.h"
 
 namespace weft {
 
 struct ModelDevice {
   weft_device id{};
   std::shared_ptr<ComputeDevice> compute;
+  std::shared_ptr<SparePasses> spare;  // of the model's nodes that ended
 
   /// Nothing for the CPU. Errors: those of ComputeDevice::open().
   static Result<std::optional<ModelDevice>> open(const sdk::Parameters& parameters);
   const std::string& name() const { return compute->facts().name; }
   /// A stream of the host's, which keeps it.
   DeviceStream stream(const sdk::Host& host, weft_stream* stream) const;
+  /// For the calls of a node, on such a stream.
+  SparePasses::Lease passes(const sdk::Host& host, weft_stream* node_stream) const {
+    return spare->take(stream(host, node_stream));
+  }
   /// That something is not on this device.
   Status lacks(const std::string& what) const;
 };

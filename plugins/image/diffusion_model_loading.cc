@@ -82,7 +82,10 @@ Status DiffusionModel::load(weft_stream* stream) {
   return {};
 }
 
-void DiffusionModel::evict() { stages_->unload_all(); }
+void DiffusionModel::evict() {
+  stages_->unload_all();
+  if (device_) device_->spare->clear();
+}
 
 Status DiffusionModel::load_stage(ModelStage stage, const StopRequest& stop) {
   std::unique_ptr<PackedWeightStore>& store = stores_[static_cast<size_t>(stage)];

@@ -80,7 +80,7 @@ Result<ModelCompute> ModelCompute::begin(const DiffusionModel& model, const sdk:
   ModelCompute compute(model, host.executor(), execution.stream(),
                        Scratch({memory->data(), memory->size_bytes()}, workspace));
   compute.host_memory_ = *std::move(memory);
-  compute.passes_.emplace(model.device()->stream(host, execution.stream()));
+  compute.passes_ = model.device()->passes(host, execution.stream());
   return compute;
 }
 

@@ -83,7 +83,7 @@ class ModelCompute {
   weft_stream* stream_;
   sdk::Buffer host_memory_;  // on a device
   Scratch scratch_;
-  std::optional<DevicePasses> passes_;  // on a device
+  SparePasses::Lease passes_;  // on a device
 };
 
 }  // namespace weft::image

@@ -257,6 +257,7 @@ void LanguageModel::evict() {
   adapters_.clear();
   if (encoder_) encoder_->network.unload();
   if (pictures_) pictures_->network.unload();
+  if (device_) device_->spare->clear();
   store_.reset();  // load() makes a new decoder: this one still points into the store
 }
 

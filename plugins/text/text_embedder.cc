@@ -91,7 +91,7 @@ TextEmbedder::TextEmbedder(const LanguageModel& model, const EmbeddingOptions& o
       workspace_(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()),
       executor_(host.executor()),
       pooled_(static_cast<size_t>(limits.texts * model.encoder()->network.config().width)) {
-  if (model.device() != nullptr) passes_.emplace(model.device()->stream(host, execution.stream()));
+  if (model.device() != nullptr) passes_ = model.device()->passes(host, execution.stream());
 }
 
 Result<std::vector<TokenId>> TextEmbedder::tokens_of(const EmbeddingJob& job, size_t index) {

@@ -105,11 +105,11 @@ class TextEmbedder {
   EmbeddingLimits limits_;
   std::span<std::byte> workspace_;
   Executor executor_;
-  std::optional<DevicePasses> passes_;  // on a device
-  std::vector<float> pooled_;           // [limits.texts, width]
-  std::deque<EmbeddingJob*> jobs_;      // with texts that were not read
-  std::vector<EmbeddingJob*> open_;     // not finished
-  std::optional<Read> left_over_;       // of the last pass, for which it had no room
+  SparePasses::Lease passes_;        // on a device
+  std::vector<float> pooled_;        // [limits.texts, width]
+  std::deque<EmbeddingJob*> jobs_;   // with texts that were not read
+  std::vector<EmbeddingJob*> open_;  // not finished
+  std::optional<Read> left_over_;    // of the last pass, for which it had no room
   int64_t n_cut_ = 0;
 };
 

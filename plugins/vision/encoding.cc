@@ -187,7 +187,7 @@ Result<Encoder> Encoder::begin(const VisionModel& model, const EncodingLimits& l
   encoder.pictures_ = {static_cast<std::byte*>(memory->data()), own};
   encoder.workspace_ = encoder.text_workspace_;
   encoder.host_memory_ = *std::move(memory);
-  encoder.passes_.emplace(model.device()->stream(host, execution.stream()));
+  encoder.passes_ = model.device()->passes(host, execution.stream());
   return encoder;
 }
 

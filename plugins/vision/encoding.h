@@ -84,7 +84,7 @@ class Encoder {
   sdk::Buffer host_memory_;        // on a device
   std::span<std::byte> pictures_;  // what the network reads and writes, in the host's memory
   std::span<std::byte> workspace_, text_workspace_;
-  std::optional<DevicePasses> passes_;  // on a device
+  SparePasses::Lease passes_;  // on a device
 };
 
 /// 0 for a vector without a direction.

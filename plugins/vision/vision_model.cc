@@ -162,6 +162,7 @@ Status VisionModel::load_on_cpu() {
 void VisionModel::evict() {
   network_->unload();
   if (texts_) texts_->network.unload();
+  if (device_) device_->spare->clear();
   store_.reset();
   device_weights_ = {};
 }

@@ -157,7 +157,7 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
       if (!captured.ok()) return captured.status();
       graph->emplace(*std::move(captured));
     }
-    return (*graph)->launch();
+    return (*graph)->launch(s.stream);
   };
   // Before tokens are drawn, which changes the logits.
   const auto read_logits = [&]() -> Status {

@@ -89,7 +89,7 @@ TEST_P(AnyDeviceConvolutions, ByItsLibraryWhereItHasOne) {
       take(DeviceGraph::capture(stream, [&] { return device->ops().convolution(call, stream); }));
   for (int i = 0; i < 3; ++i) {
     demand(device->driver().fill(call.y, 0, operands.residual.size(), stream.native()));
-    demand(graph.launch());
+    demand(graph.launch(stream));
     EXPECT_EQ(result(call), first);
   }
 }

@@ -153,7 +153,7 @@ TEST_P(AnyDeviceProducts, ByItsLibraryWhereItHasOne) {
   const DeviceGraph graph = take(DeviceGraph::capture(stream, [&] { return device->ops().gemm(g, stream); }));
   for (int i = 0; i < 3; ++i) {
     demand(device->driver().fill(g.c, 0, static_cast<uint64_t>(size_bytes(g.c_dtype)), stream.native()));
-    demand(graph.launch());
+    demand(graph.launch(stream));
     EXPECT_EQ(product.result(), first);
   }
 }

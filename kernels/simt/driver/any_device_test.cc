@@ -105,7 +105,7 @@ TEST_F(AnyDevice, AGraphRunsAgainWithWhatItsMemoryHoldsThen) {
   std::vector<float> want = counted(1000);
   for (float& v : want) v *= 2;
   EXPECT_EQ(download(stream, x), want) << "a capture runs nothing";
-  for (int i = 0; i < 3; ++i) demand(graph.launch());  // 3, 6, 12 times the values
+  for (int i = 0; i < 3; ++i) demand(graph.launch(stream));  // 3, 6, 12 times the values
   for (float& v : want) v *= 6;
   EXPECT_EQ(download(stream, x), want);
   EXPECT_EQ(download(stream, y), want);
