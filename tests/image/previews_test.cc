@@ -1,10 +1,34 @@
 /// Pictures of what is being painted: shown with every step to whoever looks, without a change of what is painted.
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "pipeline/files/durable_file.h"
 #include "tests/image/image_pipeline.h"
 
 namespace weft::testing {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Keeps what a file holds each time that it appears. Events tell of it later, when the next picture may be there.
+class Appearances final : public FileSystem {
+ public:
+  explicit Appearances(fs::path file) : file_(std::move(file)) {}
+  int rename(const char* from, const char* to) override {
+    if (file_ == to) {
+      std::ifstream stream(from, std::ios::binary);
+      contents_.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+    }
+    return FileSystem::rename(from, to);
+  }
+  /// After the run.
+  const std::vector<std::string>& contents() const { return contents_; }
+
+ private:
+  const fs::path file_;
+  std::vector<std::string> contents_;
+};
 
 class ImagePreviews : public ImagePipelineTest {
  protected:
@@ -26,17 +50,15 @@ class ImagePreviews : public ImagePipelineTest {
 
   struct Watched {
     std::vector<int> pixels;
-    std::vector<std::string> shown;  // files, after every step
+    std::vector<std::string> shown;  // files, of every step
   };
   Watched watch(const Json& pipeline) {
-    Watched watched;
-    const auto on_event = [&](const Event& event) {
-      if (std::holds_alternative<Progress>(event)) watched.shown.push_back(read("shown/n.png"));
-    };
-    const Result<Json> result = run(pipeline, {.on_event = on_event, .preview_folder = folder() / "shown"});
+    Appearances appearances(folder() / "shown" / "n.png");
+    TemporaryFiles temporaries(appearances);
+    const Result<Json> result =
+        run(pipeline, {.on_event = {}, .preview_folder = folder() / "shown", .temporaries = &temporaries});
     EXPECT_TRUE(result.ok()) << (result.ok() ? "" : to_string(result.error()));
-    if (result.ok()) watched.pixels = pixels_of((*result)["image"]);
-    return watched;
+    return {result.ok() ? pixels_of((*result)["image"]) : std::vector<int>(), appearances.contents()};
   }
 
   /// Its pixels; the shape has to be this one.

@@ -32,18 +32,20 @@ const Catalog& PluginPipelineTest::catalog() const {
   return catalog;
 }
 
-Host& PluginPipelineTest::host(const Watch& watch) {
-  static std::map<std::pair<uint32_t, fs::path>, std::unique_ptr<Host>> hosts;
-  std::unique_ptr<Host>& host = hosts[{watch.threads, watch.preview_folder}];
+std::shared_ptr<Host> PluginPipelineTest::host(const Watch& watch) {
+  static std::map<std::pair<uint32_t, fs::path>, std::shared_ptr<Host>> hosts;
+  std::shared_ptr<Host> own;
+  std::shared_ptr<Host>& host = watch.temporaries ? own : hosts[{watch.threads, watch.preview_folder}];
   if (host == nullptr) {
     HostOptions options;
     options.threads = watch.threads;
     options.preview_folder = watch.preview_folder;
+    options.temporaries = watch.temporaries;
     options.model_folders = model_folders();
     options.guards = HostOptions::Guards::kOn;
-    host = std::make_unique<Host>(options);
+    host = std::make_shared<Host>(options);
   }
-  return *host;
+  return host;
 }
 
 PluginPipelineTest::PluginPipelineTest(const weft_plugin* plugin, Json model)
@@ -91,7 +93,8 @@ PluginProvider PluginPipelineTest::provider() const {
 Result<Json> PluginPipelineTest::run(const Json& pipeline, const Watch& watch) {
   const auto graph = parse(pipeline);
   if (!graph) return Status(StatusCode::kInternal, "the pipeline cannot be parsed");
-  auto prepared = prepare_run(*graph, provider(), host(watch), options());
+  const std::shared_ptr<Host> used = host(watch);
+  auto prepared = prepare_run(*graph, provider(), *used, options());
   if (!prepared.ok()) return prepared.status();
   auto result = execute(*prepared, options(), watch.on_event, watch.cancel);
   if (!result.ok()) return result.status();
@@ -114,7 +117,7 @@ std::vector<Result<Json>> PluginPipelineTest::run_items(const Json& pipeline, co
   const auto graph = parse(pipeline);
   if (!graph) return results;
   const PluginProvider plugins = provider();
-  SharedRuns runs(*graph, plugins, host(Watch{}), {.at_once = static_cast<uint32_t>(items.size())});
+  SharedRuns runs(*graph, plugins, *host(Watch{}), {.at_once = static_cast<uint32_t>(items.size())});
   std::vector<std::thread> threads;
   for (size_t i = 0; i < items.size(); ++i) {
     RunOptions item = options();

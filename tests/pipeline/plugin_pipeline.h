@@ -33,6 +33,7 @@
 namespace weft {
 class Catalog;
 class Host;
+class TemporaryFiles;
 struct Graph;
 struct PluginDescriptor;
 struct RunOptions;
@@ -54,6 +55,7 @@ class PluginPipelineTest : public ::testing::Test {
     const CancelToken* cancel = nullptr;
     uint32_t threads = 2;
     std::filesystem::path preview_folder = {};
+    TemporaryFiles* temporaries = nullptr;  // null: the host's own; else the host is this run's alone
   };
   /// The outputs of a pipeline, by name; those of skipped nodes are absent. `pipeline` has "nodes", "outputs" and what
   /// else it needs.
@@ -87,7 +89,7 @@ class PluginPipelineTest : public ::testing::Test {
   std::shared_ptr<const Graph> parse(const Json& pipeline);
   RunOptions options() const;
   std::function<Result<const weft_plugin*>(const PluginDescriptor&)> provider() const;
-  static Host& host(const Watch& watch);
+  static std::shared_ptr<Host> host(const Watch& watch);
 
   const weft_plugin* plugin_;
   Json model_;
