@@ -1,6 +1,7 @@
 #include "plugins/image/control_pass.h"
 
 #include <algorithm>
+#include <string>
 
 namespace weft::image {
 namespace {
@@ -29,16 +30,42 @@ std::vector<TensorView> place_residuals(Scratch& scratch, const ControlNet& netw
   return views;
 }
 
+Status check_size(const Controls& controls, const PictureSize& size) {
+  if (controls.empty() || (controls.height == size.height && controls.width == size.width)) return {};
+  return Status(StatusCode::kInvalidShape, "a control of another size than the picture to make")
+      .at("port 'control'")
+      .expected(std::to_string(size.width) + " x " + std::to_string(size.height) + " pixels")
+      .got(std::to_string(controls.width) + " x " + std::to_string(controls.height))
+      .hint("image.resize makes the picture of image.control fit");
+}
+
 }  // namespace
+
+std::span<std::byte> place_control_pictures(Scratch& scratch, const DiffusionModel& model,
+                                            const PictureSize& size, int64_t controls) {
+  if (controls == 0 || model.device() == nullptr) return {};
+  return scratch.take_for_network(controls * size.height * size.width * kControlChannels *
+                                  static_cast<int64_t>(sizeof(float)));
+}
+
+Result<Controls> bring_controls(ModelCompute& compute, const sdk::Request& request, size_t port,
+                                const PictureSize& size, std::span<std::byte> memory) {
+  Result<Controls> controls = input_controls(request, port);
+  if (!controls.ok() || controls->empty()) return controls;
+  if (Status fits = check_size(*controls, size); !fits.ok()) return fits;
+  if (compute.model().device() != nullptr && controls->pictures.size_bytes() > memory.size())
+    return Status(StatusCode::kOutOfRange, "more controls than were prepared for").at("port 'control'");
+  Result<std::span<const float>> brought = compute.bring(controls->pictures, memory);
+  if (!brought.ok()) return brought.status();
+  controls->pictures = *brought;
+  return controls;
+}
 
 ControlPass ControlPass::place(Scratch& scratch, const DiffusionModel& model, const UNetExtent& extent,
                                int64_t controls) {
   ControlPass pass;
   if (controls == 0 || model.controls().empty()) return pass;
   const ControlNet& any = model.controls().front().network;  // the skip connections are the UNet's
-  const int64_t factor = any.config().factor();
-  pass.pictures_ =
-      scratch.take<float>(extent.images * extent.height * factor * extent.width * factor * kControlChannels);
   pass.sums_ = place_residuals(scratch, any, extent);
   if (controls > 1) pass.residuals_ = place_residuals(scratch, any, extent);
   return pass;
@@ -57,21 +84,16 @@ Status ControlPass::apply(ModelCompute& compute, const Controls& controls,
                           const diffusion::SamplingPlan& plan, int64_t call, UNetInputs& inputs,
                           std::span<std::byte> workspace, const StopRequest& stop) {
   bool is_first = true;
-  const int64_t batch = inputs.sample.shape[0];
   for (size_t i = 0; i < controls.list.size(); ++i) {
     const Control& control = controls.list[i];
     if (!acts(control, call, plan.n_calls())) continue;
     const Result<const NamedControl*> found = control_network(compute.model(), control.network);
     if (!found.ok()) return found.status();
-    const std::span<const float> picture = controls.picture(i);
-    for (int64_t k = 0; k < batch; ++k) {
-      std::copy(picture.begin(), picture.end(), pictures_.begin() + k * static_cast<int64_t>(picture.size()));
-    }
     const std::vector<TensorView>& into = is_first ? sums_ : residuals_;
     Status status =
         compute.control((*found)->network, inputs_for((*found)->network, inputs),
-                        TensorView::contiguous(pictures_.data(), DType::kF32,
-                                               {batch, controls.height, controls.width, kControlChannels}),
+                        TensorView::contiguous(const_cast<float*>(controls.picture(i).data()), DType::kF32,
+                                               {1, controls.height, controls.width, kControlChannels}),
                         static_cast<float>(control.strength), into, workspace, stop);
     for (size_t k = 0; status.ok() && !is_first && k < sums_.size(); ++k) {
       status = compute.add(sums_[k], residuals_[k]);

@@ -1,7 +1,10 @@
 /// One call's control networks: what they add to the UNet's skip connections, summed over all that act at that call.
 ///
-/// Memory comes from scratch: the sums', where the networks compute. Thread safety: one thread.
+/// A request's pictures are brought to where the networks compute once, for all calls. Memory comes from scratch: that of pictures on
+/// a device, and the sums', where the networks compute. Thread safety: one thread.
 ///
+///   std::span<std::byte> memory = place_control_pictures(scratch, model, shape, controls);       // of a request
+///   Result<Controls> controls = bring_controls(compute, request, kControl, size, memory);
 ///   ControlPass pass = ControlPass::place(scratch, model, extent, controls);
 ///   Status status = pass.apply(compute, controls, plan, call, inputs, workspace, stop);   // before ModelCompute::predict()
 #ifndef WEFT_PLUGINS_IMAGE_CONTROL_PASS_H
@@ -12,9 +15,18 @@
 
 #include "kernels/diffusion/sampling_plan.h"
 #include "plugins/image/control.h"
+#include "plugins/image/generation_parameters.h"
 #include "plugins/image/model_compute.h"
 
 namespace weft::image {
+
+/// For up to `controls` pictures of this size; nothing where networks read those of the request.
+std::span<std::byte> place_control_pictures(Scratch& scratch, const DiffusionModel& model,
+                                            const PictureSize& size, int64_t controls);
+/// Those at a request's input, which keeps what they refer to with `memory`. Errors: those of input_controls(), kInvalidShape (not of
+/// this size), kOutOfRange (more than was placed), the device's.
+Result<Controls> bring_controls(ModelCompute& compute, const sdk::Request& request, size_t port,
+                                const PictureSize& size, std::span<std::byte> memory);
 
 class ControlPass {
  public:
@@ -30,7 +42,6 @@ class ControlPass {
                int64_t call, UNetInputs& inputs, std::span<std::byte> workspace, const StopRequest& stop);
 
  private:
-  std::span<float> pictures_;                 // [batch, height, width, 3]
   std::vector<TensorView> sums_, residuals_;  // of every skip connection, and last of the middle
 };
 

@@ -151,16 +151,6 @@ Status Denoising::check() const {
         .expected("inputs 'image' and 'mask', or 'mask' and 'masked'")
         .got("none");
   }
-  const int64_t factor = model_.vae().config().factor();
-  if (!in_.controls.empty() &&
-      (in_.controls.height != shape_.height * factor || in_.controls.width != shape_.width * factor)) {
-    return Status(StatusCode::kInvalidShape, "a control of another size than the picture to make")
-        .at("port 'control'")
-        .expected(std::to_string(shape_.width * factor) + " x " + std::to_string(shape_.height * factor) +
-                  " pixels")
-        .got(std::to_string(in_.controls.width) + " x " + std::to_string(in_.controls.height))
-        .hint("image.resize makes the picture of image.control fit");
-  }
   if (config.class_embedding != ClassEmbedding::kNone) {
     return Status(StatusCode::kUnsupported, "a UNet with class labels").at(model_.path());
   }

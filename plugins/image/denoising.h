@@ -53,7 +53,7 @@ struct DenoisingInputs {
   /// What an inpainting UNet sees beside the mask: [h, w, c] for all or [images, h, w, c].
   std::span<const float> masked_picture;
   bool starts_from_noise = false;  // although there is a picture
-  Controls controls;               // none, or pictures of the size that is painted
+  Controls controls;               // none, or pictures of the size that is painted, from bring_controls()
   Previews* previews = nullptr;    // where somebody looks
   /// After each call: calls done, calls in all.
   std::function<void(int64_t, int64_t)> progress;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "plugins/image/control_pass.h"
 #include "plugins/image/latent_codec.h"
 #include "plugins/image/painting.h"
 
@@ -108,6 +109,7 @@ GenerateNode::Kept GenerateNode::place(Scratch& scratch) const {
   kept.picture = scratch.take<float>(has_picture_ ? images_ * latents : 0);
   kept.mask = scratch.take<float>(has_mask_ ? area : 0);
   kept.masked_picture = scratch.take<float>(has_mask_ ? images_ * latents : 0);
+  kept.controls = place_control_pictures(scratch, *model_, size_, shape_.controls);
   if (!second_) return kept;
   const int64_t second = images_ * extent_of(second_shape_).count();
   kept.enlarged = scratch.take<float>(second);
@@ -283,7 +285,7 @@ Result<Denoising*> GenerateNode::Job::begin() {
   const double strength = request_.input(kImage) ? parameters.get_float("strength") : 1;
   if (Status status = prepare_latents(strength); !status.ok()) return status;
   if (Status status = make_plans(strength); !status.ok()) return status;
-  Result<Controls> controls = input_controls(request_, kControl);
+  Result<Controls> controls = bring_controls(compute_, request_, kControl, node_.size_, kept_.controls);
   if (!controls.ok()) return controls.status();
   const Result<diffusion::Prediction> predicts = prediction(model_, parameters);
   if (!predicts.ok()) return predicts.status();

@@ -34,6 +34,7 @@ class GenerateNode {
     std::span<float> latents, first_noise, history;  // [n, h, w, c]; of the sampler
     std::span<float> picture, masked_picture;        // [n, h, w, c], or [h, w, c] for all
     std::span<float> mask;                           // [h, w]
+    std::span<std::byte> controls;                   // pictures on a device
     std::span<float> enlarged, second_latents, second_noise, second_history;  // of the second pass
   };
   Kept place(Scratch& scratch) const;

@@ -41,8 +41,8 @@ int64_t unet_workspace_bytes(const DiffusionModel& model, const UNetExtent& exte
 
 int64_t control_workspace_bytes(const DiffusionModel& model, const ControlNet& network,
                                 const UNetExtent& extent, uint32_t n_threads) {
-  return model.device() != nullptr ? network.device_workspace_bytes(extent)
-                                   : network.workspace_bytes(extent, n_threads);
+  return model.device() != nullptr ? network.device_workspace_bytes(extent, 1)
+                                   : network.workspace_bytes(extent, 1, n_threads);
 }
 
 int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
@@ -89,6 +89,17 @@ Status ModelCompute::encode_text(const ClipText& network, const ClipTextInputs& 
                                  const StopRequest& stop) {
   return passes_ ? network.forward_on(*passes_, inputs, outputs, workspace, stop)
                  : network.forward(inputs, outputs, workspace, executor_, stop);
+}
+
+Result<std::span<const float>> ModelCompute::bring(std::span<const float> values,
+                                                   std::span<std::byte> memory) {
+  if (!passes_) return values;
+  const DeviceStream& stream = passes_->stream();
+  Status copied = stream.copy_to_device(memory.data(), values.data(), values.size_bytes());
+  Status passed = stream.synchronize();
+  if (!copied.ok()) return copied;
+  if (!passed.ok()) return passed;
+  return std::span<const float>(reinterpret_cast<const float*>(memory.data()), values.size());
 }
 
 Status ModelCompute::control(const ControlNet& network, const UNetInputs& inputs, const TensorView& picture,

@@ -31,6 +31,7 @@ uint64_t plan_memory(const DiffusionModel& model, const Scratch& measured, const
 int64_t text_workspace_bytes(const DiffusionModel& model, const ClipText& network, int64_t sequences,
                              int64_t tokens, uint32_t n_threads);
 int64_t unet_workspace_bytes(const DiffusionModel& model, const UNetExtent& extent, uint32_t n_threads);
+/// One control picture for all images.
 int64_t control_workspace_bytes(const DiffusionModel& model, const ControlNet& network,
                                 const UNetExtent& extent, uint32_t n_threads);
 int64_t decode_workspace_bytes(const DiffusionModel& model, int64_t height, int64_t width, int64_t tile,
@@ -57,7 +58,10 @@ class ModelCompute {
   // The networks' calls. Views are the host's, but for residuals. Errors: theirs.
   Status encode_text(const ClipText& network, const ClipTextInputs& inputs, const ClipTextOutputs& outputs,
                      std::span<std::byte> workspace, const StopRequest& stop);
-  /// residuals: of the skip connections, and last of the middle; a network's memory, like those of predict()'s inputs.
+  /// What networks read in several calls, where they compute: on a device a copy in `memory`, at least as large; else `values`.
+  Result<std::span<const float>> bring(std::span<const float> values, std::span<std::byte> memory);
+  /// picture: one for all images, from bring(). residuals: of the skip connections, and last of the middle; a network's memory, like
+  /// those of predict()'s inputs.
   Status control(const ControlNet& network, const UNetInputs& inputs, const TensorView& picture,
                  float strength, std::span<const TensorView> residuals, std::span<std::byte> workspace,
                  const StopRequest& stop);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "plugins/image/control_pass.h"
 #include "plugins/image/latent.h"
 #include "plugins/image/latent_codec.h"
 #include "plugins/image/painting.h"
@@ -123,7 +124,13 @@ SampleNode::Kept SampleNode::place(Scratch& scratch) const {
   kept.first_noise = scratch.take<float>(bounds_.images * area * model_->latent_channels());
   kept.history = scratch.take<float>(history_count(*model_, bounds_));
   kept.mask = scratch.take<float>(has_mask_ ? area : 0);
+  kept.controls = place_control_pictures(scratch, *model_, pixels_of(bounds_), bounds_.controls);
   return kept;
+}
+
+PictureSize SampleNode::pixels_of(const DenoisingShape& shape) const {
+  const int64_t factor = model_->vae().config().factor();
+  return {shape.height * factor, shape.width * factor};
 }
 
 Status SampleNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
@@ -204,7 +211,7 @@ Result<std::span<const float>> SampleNode::Job::mask(const DenoisingShape& shape
   const Result<Picture> picture = input_picture(request_, kMask, "mask");
   if (!picture.ok()) return picture.status();
   const int64_t factor = model_.vae().config().factor();
-  Status status = check_picture_size(picture->shape(), {shape.height * factor, shape.width * factor}, "mask");
+  Status status = check_picture_size(picture->shape(), node_.pixels_of(shape), "mask");
   if (!status.ok()) return status;
   const std::span<float> mask = kept_.mask.first(static_cast<size_t>(shape.height * shape.width));
   latent_mask(picture->view, factor, shape.width, mask);
@@ -241,7 +248,8 @@ Result<Denoising*> SampleNode::Job::begin() {
   if (!masked.ok()) return masked.status();
   const Result<EncodedPrompts> prompts = this->prompts();
   if (!prompts.ok()) return prompts.status();
-  Result<Controls> controls = input_controls(request_, kControl);
+  Result<Controls> controls =
+      bring_controls(compute_, request_, kControl, node_.pixels_of(shape), kept_.controls);
   if (!controls.ok()) return controls.status();
 
   const sdk::Parameters parameters = request_.parameters();

@@ -28,8 +28,10 @@ class SampleNode {
   struct Kept {
     EncodedPrompts prompts;
     std::span<float> first_noise, history, mask;  // [n, h, w, c]; of the sampler; [h, w]
+    std::span<std::byte> controls;                // pictures on a device
   };
   Kept place(Scratch& scratch) const;
+  PictureSize pixels_of(const DenoisingShape& shape) const;
   int64_t most_tokens(sdk::Specs inputs) const;
 
   sdk::Host host_;

@@ -1,4 +1,6 @@
 /// The image plugin's nodes on a device: what diffusers paints with reduced models, and what the CPU paints.
+#include "kernels/device/device.h"
+#include "kernels/testing/demand.h"
 #include "kernels/testing/device_name.h"
 #include "tests/image/reduced_models.h"
 
@@ -82,6 +84,32 @@ TEST_F(DeviceImages, AreThoseOfTheCpuWithControlNetworks) {
   }
   EXPECT_GE(peak_signal_to_noise(painted[1], painted[0]), 45);
   EXPECT_EQ(painted[2], painted[1]);
+}
+
+// A step of a control network takes from the host what the UNet's step does, and no picture.
+TEST_F(DeviceImages, HaveTheirControlPicturesOnTheDeviceForAllSteps) {
+  const auto device = take(ComputeDevice::open(device_name()));
+  Json controlled = record()["pictures"]["control_one"];
+  controlled["with"].update({{"cfg", 1.0}, {"sampler", "euler"}});
+  for (Json& use : controlled["control"]) use.update({{"start", 0.0}, {"end", 1.0}});
+  Json alone = controlled;
+  alone.erase("control");
+  const auto bytes_to_paint = [&](Json wanted, int steps) {
+    wanted["with"]["steps"] = steps;
+    Json pipeline = painting_pipeline(wanted, on_device());
+    pipeline["outputs"] = {{"painted", "painted.image"}};
+    const uint64_t before = device->driver().copies().to_device_bytes;
+    outputs(pipeline);
+    return device->driver().copies().to_device_bytes - before;
+  };
+  const auto bytes_of_a_step = [&](const Json& wanted) {
+    const uint64_t of_one = bytes_to_paint(wanted, 1);
+    return bytes_to_paint(wanted, 2) - of_one;
+  };
+  bytes_to_paint(alone, 1);  // loads the weights
+  const uint64_t of_unet = bytes_of_a_step(alone);
+  EXPECT_GT(of_unet, 0u);
+  EXPECT_EQ(bytes_of_a_step(controlled), 2 * of_unet);
 }
 
 TEST_F(DeviceImages, AreInBf16UnlessToldOtherwise) {

@@ -32,9 +32,23 @@ TEST(ControlNet, AgreesWithDiffusers) {
     const TensorView mid = residuals.back();
     residuals.pop_back();
     UNetInputs in = unet_inputs(u);
-    Workspace workspace(control.network.workspace_bytes({2, 12, 8, 7}, 2));
-    demand(control.network.forward(in, e.view("picture"), 0.75f, residuals, mid, workspace.span(),
-                                   control.threads.executor()));
+    Workspace workspace(control.network.workspace_bytes({2, 12, 8, 7}, 2, 2));
+    const auto run = [&](const TensorView& picture) {
+      demand(control.network.forward(in, picture, 0.75f, residuals, mid, workspace.span(),
+                                     control.threads.executor()));
+    };
+    // One picture is for all images.
+    TensorView one = e.view("picture"), alike = one;
+    one.shape[0] = 1;
+    std::vector<float> twice(one.as<float>(), one.as<float>() + one.count());
+    twice.insert(twice.end(), one.as<float>(), one.as<float>() + one.count());
+    alike.data = twice.data();
+    run(one);
+    const std::vector<std::vector<float>> of_one = memory;
+    run(alike);
+    EXPECT_EQ(memory, of_one);
+
+    run(e.view("picture"));
     for (int64_t i = 0; i < n; ++i)
       EXPECT_LT(
           error(memory[static_cast<size_t>(i)], e.span<float>(("residual_" + std::to_string(i)).c_str())),

@@ -192,6 +192,18 @@ struct Residuals {
   std::vector<TensorView> views;
 };
 
+// A control picture in the device's memory.
+struct Brought {
+  Brought(const OnDevice<ControlNet>& control, const TensorView& of_host)
+      : memory(control.workspace(of_host.count() * 4)), view(of_host) {
+    view.data = memory.data();
+    demand(control.stream.copy_to_device(view.data, of_host.data, memory.size_bytes()));
+    demand(control.stream.synchronize());
+  }
+  DeviceBuffer memory;
+  TensorView view;
+};
+
 TEST(DeviceControlNet, AgreesWithDiffusers) {
   const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd21")));
   const WeightFile file = take(WeightFile::open(folder("sd21/controlnet")));
@@ -205,12 +217,13 @@ TEST(DeviceControlNet, AgreesWithDiffusers) {
     const UNetExtent extent = {2, 12, 8, 7};
     const Residuals residuals(control, extent);
     const TensorView& mid = residuals.views.back();
-    const DeviceBuffer workspace = control.workspace(control.network.device_workspace_bytes(extent));
+    const Brought picture(control, e.view("picture"));
+    const DeviceBuffer workspace = control.workspace(control.network.device_workspace_bytes(extent, 2));
     std::vector<float> alone;
     if (compute == DType::kF32) alone = predict(unet, in, e.view("noise"));
     for (const float strength : {0.25f, 0.75f, 0.75f}) {  // the last one captured
-      demand(control.network.forward_on(control.passes, in, e.view("picture"), strength, residuals.skips(),
-                                        mid, all_of(workspace)));
+      demand(control.network.forward_on(control.passes, in, picture.view, strength, residuals.skips(), mid,
+                                        all_of(workspace)));
     }
     for (size_t i = 0; i + 1 < residuals.views.size(); ++i) {
       const std::string name = "residual_" + std::to_string(i);
@@ -226,7 +239,7 @@ TEST(DeviceControlNet, AgreesWithDiffusers) {
     // Without them it is another graph.
     EXPECT_EQ(predict(unet, unet_inputs(u), e.view("noise"), of_unet), alone);
     EXPECT_EQ(control.network
-                  .forward_on(control.passes, in, e.view("picture"), 1, residuals.skips(), mid,
+                  .forward_on(control.passes, in, picture.view, 1, residuals.skips(), mid,
                               all_of(workspace).subspan(64))
                   .code(),
               StatusCode::kOutOfMemory);
@@ -234,6 +247,33 @@ TEST(DeviceControlNet, AgreesWithDiffusers) {
     EXPECT_EQ(unet.network.forward_on(unet.passes, in, e.view("noise"), all_of(of_unet)).code(),
               StatusCode::kInvalidArgument);
   }
+}
+
+TEST(DeviceControlNet, TakesOnePictureForAllImages) {
+  const WeightFile file = take(WeightFile::open(folder("sd21/controlnet")));
+  const CheckpointPart<ControlNetConfig> part = {
+      take(read_control_net_config(file.metadata())), WeightSource::all_of(file), {}};
+  const GoldenTensors e(folder("sd21/controlnet")), u(folder("sd21/unet"));
+  OnDevice<ControlNet> control(part, DType::kF32);
+  const UNetInputs in = unet_inputs(u);
+  const UNetExtent extent = {2, 12, 8, 7};
+  TensorView one = e.view("picture");
+  one.shape[0] = 1;
+  std::vector<float> twice(one.as<float>(), one.as<float>() + one.count());
+  twice.insert(twice.end(), one.as<float>(), one.as<float>() + one.count());
+  TensorView both = e.view("picture");
+  both.data = twice.data();
+  const Residuals shared(control, extent), each(control, extent);
+  const DeviceBuffer workspace = control.workspace(control.network.device_workspace_bytes(extent, 2));
+  EXPECT_LT(control.network.device_workspace_bytes(extent, 1),
+            control.network.device_workspace_bytes(extent, 2));
+  const Brought of_all(control, one), of_each(control, both);
+  demand(control.network.forward_on(control.passes, in, of_all.view, 1, shared.skips(), shared.views.back(),
+                                    all_of(workspace)));
+  demand(control.network.forward_on(control.passes, in, of_each.view, 1, each.skips(), each.views.back(),
+                                    all_of(workspace)));
+  for (size_t i = 0; i < each.views.size(); ++i)
+    EXPECT_LT(error(shared.values(i), each.values(i)), allowed(DType::kF32)) << i;
 }
 
 TEST(DeviceTaesd, AgreesWithDiffusers) {

@@ -79,13 +79,11 @@ class Walker : public UNetWalk {
  private:
   TensorView embed_picture(const TensorView& picture) {
     const DType inner = c_s_.unet.inner;
-    const TensorView in = pass_.input(picture);
     TensorView x = pass_.take(
         inner, {picture.shape[0], picture.shape[1], picture.shape[2], c_s_.config.hint_channels[0]});
-    pass_.convolution(c_s_.hint_in, in, x,
+    pass_.convolution(c_s_.hint_in, picture, x,
                       {.pad_before = 1, .pad_after = 1, .activation = Activation::kSilu});
     pass_.barrier();
-    pass_.give_input(in);
     for (size_t i = 0; i < c_s_.hint_steps.size(); ++i) {
       const int64_t stride = i % 2 == 0 ? 1 : 2;
       const TensorView y = pass_.take(inner, {x.shape[0], x.shape[1] / stride, x.shape[2] / stride,
@@ -107,9 +105,9 @@ class Walker : public UNetWalk {
   const ControlNet::State& c_s_;
 };
 
-TensorView picture_of(const UNetExtent& e, const ControlNetConfig& c) {
+TensorView picture_of(const UNetExtent& e, int64_t pictures, const ControlNetConfig& c) {
   return TensorView::contiguous(nullptr, DType::kF32,
-                                {e.images, e.height * c.factor(), e.width * c.factor(), c.picture_channels});
+                                {pictures, e.height * c.factor(), e.width * c.factor(), c.picture_channels});
 }
 
 }  // namespace
@@ -172,12 +170,13 @@ TensorView ControlNet::residual(int64_t i, const UNetExtent& extent) const {
 namespace {
 
 // A pass that measures.
-auto measure(const ControlNet& network, const ControlNet::State& s, const UNetExtent& extent) {
-  return [&network, &s, extent](LayerPass& pass) {
+auto measure(const ControlNet& network, const ControlNet::State& s, const UNetExtent& extent,
+             int64_t pictures) {
+  return [&network, &s, extent, pictures](LayerPass& pass) {
     std::vector<TensorView> skips;
     for (int64_t i = 0; i < network.n_skips(); ++i) skips.push_back(network.residual(i, extent));
     Walker(s, pass, extent, nullptr)
-        .walk(picture_of(extent, s.config), 1, skips, network.residual(network.n_skips(), extent));
+        .walk(picture_of(extent, pictures, s.config), 1, skips, network.residual(network.n_skips(), extent));
   };
 }
 
@@ -189,19 +188,20 @@ Status check_call(const ControlNet::State& s, bool loaded, const UNetInputs& inp
   if (Status valid = check_unet_inputs(c, inputs); !valid.ok()) return valid;
   *extent = {inputs.sample.shape[0], inputs.sample.shape[1], inputs.sample.shape[2], inputs.context.shape[1]};
   if (Status valid = check_skip_views(c, *extent, skips, mid); !valid.ok()) return valid;
-  const TensorView wanted = picture_of(*extent, s.config);
+  const bool is_for_all = picture.rank > 0 && picture.shape[0] == 1;
+  const TensorView wanted = picture_of(*extent, is_for_all ? 1 : extent->images, s.config);
   return check_f32_view(picture, "control picture",
                         {wanted.shape[0], wanted.shape[1], wanted.shape[2], wanted.shape[3]});
 }
 
 }  // namespace
 
-int64_t ControlNet::workspace_bytes(const UNetExtent& extent, uint32_t n_threads) const {
-  return LayerPass::measure(n_threads, measure(*this, *state_, extent));
+int64_t ControlNet::workspace_bytes(const UNetExtent& extent, int64_t pictures, uint32_t n_threads) const {
+  return LayerPass::measure(n_threads, measure(*this, *state_, extent, pictures));
 }
 
-int64_t ControlNet::device_workspace_bytes(const UNetExtent& extent) const {
-  return LayerPass::measure_on_device(measure(*this, *state_, extent)).workspace_bytes;
+int64_t ControlNet::device_workspace_bytes(const UNetExtent& extent, int64_t pictures) const {
+  return LayerPass::measure_on_device(measure(*this, *state_, extent, pictures)).workspace_bytes;
 }
 
 Status ControlNet::load(PackedWeightStore& store, std::string_view source_key, Executor executor,
@@ -223,7 +223,7 @@ Status ControlNet::forward(const UNetInputs& inputs, const TensorView& picture, 
   if (Status valid = check_call(s, s.unet.weights.on_host(), inputs, picture, skips, mid, &extent);
       !valid.ok())
     return valid;
-  const int64_t needed = workspace_bytes(extent, executor.max_threads());
+  const int64_t needed = workspace_bytes(extent, picture.shape[0], executor.max_threads());
   return LayerPass::run(
       workspace, needed, "the control network's", executor, stop, times,
       [&](LayerPass& pass) { Walker(s, pass, extent, &inputs).walk(picture, strength, skips, mid); });
@@ -239,6 +239,8 @@ Status ControlNet::forward_on(DevicePasses& passes, const UNetInputs& inputs, co
     return valid;
   std::vector<int64_t> numbers = pass_numbers(extent, inputs, skips, mid);
   numbers.push_back(std::bit_cast<int32_t>(strength));
+  numbers.push_back(picture.shape[0]);
+  numbers.push_back(reinterpret_cast<intptr_t>(picture.data));
   return passes.run(
       s.unet.weights.pass_shape("the control network's", std::move(numbers)), workspace, stop,
       [&](LayerPass& pass) { Walker(s, pass, extent, &inputs).walk(picture, strength, skips, mid); });

@@ -52,7 +52,8 @@ class ControlNet {
   Skip skip(int64_t i) const;
   /// The shape of that residual, [images, h, w, channels] f32, without data.
   TensorView residual(int64_t i, const UNetExtent& extent) const;
-  int64_t workspace_bytes(const UNetExtent& extent, uint32_t n_threads) const;
+  /// pictures: as forward() gets: 1 for all images, or one an image.
+  int64_t workspace_bytes(const UNetExtent& extent, int64_t pictures, uint32_t n_threads) const;
 
   Status load(PackedWeightStore& store, std::string_view source_key, Executor executor,
               const StopRequest& stop = {});
@@ -60,19 +61,19 @@ class ControlNet {
   /// Forgets the weights, whose store may be destroyed then; load() gets them again.
   void unload();
 
-  /// inputs: the UNet's own; residuals in them are not read. picture: [images, h * factor, w * factor, picture_channels] f32,
-  /// [0, 1]. skips: n_skips() of [images, h, w, channels] f32, and mid likewise, are written: the network's outputs times
+  /// inputs: the UNet's own; residuals in them are not read. picture: [images or 1, h * factor, w * factor, picture_channels]
+  /// f32, [0, 1]; one is for all images. skips: n_skips() of [images, h, w, channels] f32, and mid likewise, are written: the network's outputs times
   /// strength; a latent extent halves by (h + 1) / 2. All views are contiguous. Errors: as UNet::forward().
   Status forward(const UNetInputs& inputs, const TensorView& picture, float strength,
                  std::span<const TensorView> skips, const TensorView& mid, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}, LayerTimes* times = nullptr) const;
 
-  /// On a device, as UNet::load_on() and its forward_on(). Inputs and picture are the host's; skips and mid are in the device's memory,
-  /// where UNet::forward_on() reads them.
+  /// On a device, as UNet::load_on() and its forward_on(). Inputs are the host's. The picture, which stays the same from step to
+  /// step, is in the device's memory, and so are skips and mid, which UNet::forward_on() reads there.
   Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
                  DeviceBuffer memory = {});
   int64_t device_weights_bytes() const;
-  int64_t device_workspace_bytes(const UNetExtent& extent) const;
+  int64_t device_workspace_bytes(const UNetExtent& extent, int64_t pictures) const;
   Status forward_on(DevicePasses& passes, const UNetInputs& inputs, const TensorView& picture, float strength,
                     std::span<const TensorView> skips, const TensorView& mid, std::span<std::byte> workspace,
                     const StopRequest& stop = {}) const;

@@ -18,6 +18,14 @@ void sinusoids(float value, int64_t width, bool flip_sin_to_cos, float frequency
   }
 }
 
+// Some of the view's images; of a view of rank 0, itself.
+TensorView images_of(TensorView view, int64_t first, int64_t count) {
+  if (view.rank == 0) return view;
+  view.shape[0] = count;
+  if (view.data) view.data = view.as<std::byte>() + first * view.strides[0] * size_bytes(view.dtype);
+  return view;
+}
+
 }  // namespace
 
 bool UNetWalk::way_down(const TensorView& added, TensorView* x) {
@@ -28,11 +36,12 @@ bool UNetWalk::way_down(const TensorView& added, TensorView* x) {
   *x = pass_.take(s_.stored, {e_.images, e_.height, e_.width, c_.levels[0].channels});
   const bool joined = pass_.on_device();
   const TensorView sample = joined ? take_sample() : in_ ? in_->sample : TensorView();
-  pass_.convolution(s_.conv_in, sample, *x,
-                    {.skip = in_ && !joined ? in_->extra : TensorView(),
-                     .pad_before = 1,
-                     .pad_after = 1,
-                     .residual = added});
+  const TensorView extra = in_ && !joined ? in_->extra : TensorView();
+  const int64_t at_once = added.rank > 0 ? added.shape[0] : e_.images;
+  for (int64_t i = 0; i < e_.images; i += at_once)
+    pass_.convolution(
+        s_.conv_in, images_of(sample, i, at_once), images_of(*x, i, at_once),
+        {.skip = images_of(extra, i, at_once), .pad_before = 1, .pad_after = 1, .residual = added});
   pass_.barrier();
   if (joined) pass_.give(sample);
   push(*x);

@@ -21,7 +21,7 @@ class UNetWalk {
 
  protected:
   /// From the sample to the middle's output, *x; every skip connection is left in skips_. added: to the first convolution's
-  /// output, or rank 0. False if the pass was stopped.
+  /// output, one for all images or one an image; or rank 0. False if the pass was stopped.
   bool way_down(const TensorView& added, TensorView* x);
 
   /// *x becomes what resnet j of the stage, and the transformer after it, make of it and skip.
