@@ -37,7 +37,9 @@ Status DevicePasses::run(Pass& pass, Comes comes, std::span<std::byte> workspace
                              .workspace = workspace.data(),
                              .staging = staging_.data(),
                              .stop = stop,
-                             .layers = pass.graph ? Layers::kInGraph : Layers::kQueued};
+                             .layers = pass.graph               ? Layers::kInGraph
+                                       : comes == Comes::kAgain ? Layers::kCaptured
+                                                                : Layers::kQueued};
   const auto queue = [&]() -> Status {
     LayerPass layers(&device);
     walk(layers);
@@ -45,14 +47,19 @@ Status DevicePasses::run(Pass& pass, Comes comes, std::span<std::byte> workspace
     return Status(StatusCode::kCancelled, "stopped on request");
   };
   Status done;
-  if (comes == Comes::kAgain && !pass.graph) {
+  if (device.layers == Layers::kCaptured) {
     Result<DeviceGraph> graph = DeviceGraph::capture(stream_, queue);
     if (graph.ok()) pass.graph.emplace(*std::move(graph));
     else done = graph.status();
   } else {
     done = queue();
   }
+  const auto queue_copies = [&](const std::vector<LayerPass::OnDevice::Copy>& copies) {
+    for (size_t i = 0; done.ok() && i < copies.size(); ++i) done = LayerPass::queue_copy(stream_, copies[i]);
+  };
+  queue_copies(device.before);
   if (done.ok() && pass.graph) done = pass.graph->launch(stream_);
+  queue_copies(device.after);
   Status passed = stream_.synchronize();  // even so: memory must not be written later
   if (!done.ok()) return done;
   if (!passed.ok()) return passed;

@@ -215,6 +215,16 @@ void LayerPass::copy(const TensorView& from, const TensorView& to) {
   else copy_rows(from, to);
 }
 
+void LayerPass::copy_in(const TensorView& from, const TensorView& to) {
+  if (is_graph()) device_->before.push_back({from, to});
+  else copy(from, to);
+}
+
+void LayerPass::copy_out(const TensorView& from, const TensorView& to) {
+  if (is_graph()) device_->after.push_back({from, to});
+  else copy(from, to);
+}
+
 // Threads take rows, or their parts of the only one.
 void LayerPass::copy_rows(const TensorView& from, const TensorView& to) {
   if (measures()) return;

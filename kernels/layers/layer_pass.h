@@ -191,6 +191,10 @@ class LayerPass {
   void copy_result(const TensorView& view, const TensorView& of_host);
   /// to = from: one image, or part of a larger one, [1, h, w, c]. Ends with a barrier.
   void copy(const TensorView& from, const TensorView& to);
+  /// The same as the first and the last work of a pass, from or to another place each time that it comes: where the rest is a graph,
+  /// they are queued before and after it.
+  void copy_in(const TensorView& from, const TensorView& to);
+  void copy_out(const TensorView& from, const TensorView& to);
 
   // Buffers, uninitialised.
   TensorView take(DType dtype, std::initializer_list<int64_t> shape);
@@ -252,8 +256,11 @@ class LayerPass {
   friend class DevicePasses;
   /// What a pass on a device shares with its caller.
   struct OnDevice {
-    /// Whether a graph has the layers already: then the pass only puts what crosses into place.
-    enum class Layers : uint8_t { kQueued, kInGraph };
+    /// Queued now, or into a graph; or a graph has them already: then the pass only puts what crosses into place.
+    enum class Layers : uint8_t { kQueued, kCaptured, kInGraph };
+    struct Copy {
+      TensorView from, to;
+    };
     struct Crossing {
       void* to;
       const std::byte* from;
@@ -266,7 +273,8 @@ class LayerPass {
     Layers layers = Layers::kQueued;
     Status status = {};  // the first error; nothing is queued after it
     bool stopped = false;
-    std::vector<Crossing> results = {};  // to be copied when the stream has passed
+    std::vector<Crossing> results = {};         // to be copied when the stream has passed
+    std::vector<Copy> before = {}, after = {};  // of the graph
   };
 
   explicit LayerPass(uint32_t n_threads);
@@ -281,6 +289,8 @@ class LayerPass {
 
   // Layers on a device, in layer_pass_device.cc.
   bool queues() const;  // neither measures nor has failed
+  bool is_graph() const { return device_ != nullptr && device_->layers != OnDevice::Layers::kQueued; }
+  static Status queue_copy(const DeviceStream& stream, const OnDevice::Copy& copy);
   void queued(Status status);
   /// The pass's next place for what crosses.
   std::byte* staged(int64_t size_bytes);

@@ -45,7 +45,7 @@ JoinedImages rows_of_window(const TensorView& x) {
 }  // namespace
 
 bool LayerPass::queues() const {
-  return device_ != nullptr && device_->status.ok() && device_->layers == OnDevice::Layers::kQueued;
+  return device_ != nullptr && device_->status.ok() && device_->layers != OnDevice::Layers::kInGraph;
 }
 
 void LayerPass::queued(Status status) {
@@ -96,13 +96,17 @@ void LayerPass::device_copy_result(const TensorView& view, const TensorView& of_
 }
 
 void LayerPass::device_copy(const TensorView& from, const TensorView& to) {
-  if (queues())
-    queued(device_->stream.device()->ops().scale_shift({.in = rows_of_window(from),
-                                                        .y = to.data,
-                                                        .y_dtype = to.dtype,
-                                                        .y_channels = to.shape[3],
-                                                        .y_image_stride = to.strides[1] / to.shape[3]},
-                                                       device_->stream));
+  if (queues()) queued(queue_copy(device_->stream, {from, to}));
+}
+
+Status LayerPass::queue_copy(const DeviceStream& stream, const OnDevice::Copy& copy) {
+  const TensorView& to = copy.to;
+  return stream.device()->ops().scale_shift({.in = rows_of_window(copy.from),
+                                             .y = to.data,
+                                             .y_dtype = to.dtype,
+                                             .y_channels = to.shape[3],
+                                             .y_image_stride = to.strides[1] / to.shape[3]},
+                                            stream);
 }
 
 /// What a product reads: x with its skip connection, scaled, activated, rounded and filled up to `channels`; x itself, where it

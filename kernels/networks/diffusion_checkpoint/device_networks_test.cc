@@ -114,17 +114,23 @@ float largest_difference(const std::vector<float>& a, const std::vector<float>& 
 }
 
 // Latents that go from flat to busy, so that tiles' own statistics differ.
+std::vector<float> busy_latents(int64_t pixels, int64_t channels) {
+  std::vector<float> values(static_cast<size_t>(pixels * channels));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto pixel = static_cast<float>(i / static_cast<size_t>(channels));
+    values[i] = 8 * pixel / static_cast<float>(pixels) * std::sin(0.9f * static_cast<float>(i)) - 2;
+  }
+  return values;
+}
+
+constexpr float kTwoSteps = 2 * 2.0f / 255;  // of 8 bits, in pictures of [-1, 1]
+
 TEST(DeviceVae, TilesHaveNoSeams) {
-  constexpr float kTwoSteps = 2 * 2.0f / 255;  // of 8 bits, in pictures of [-1, 1]
   constexpr int64_t kHeight = 14, kWidth = 13;
   const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd15")));
   const VaeConfig& c = checkpoint.vae().config;
   const int64_t channels = c.latent_channels, f = c.factor();
-  std::vector<float> values(static_cast<size_t>(kHeight * kWidth * channels));
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto pixel = static_cast<float>(i / static_cast<size_t>(channels));
-    values[i] = 8 * pixel / (kHeight * kWidth) * std::sin(0.9f * static_cast<float>(i)) - 2;
-  }
+  std::vector<float> values = busy_latents(kHeight * kWidth, channels);
   const TensorView latents =
       TensorView::contiguous(values.data(), DType::kF32, {1, kHeight, kWidth, channels});
   const TensorView like_moments =
@@ -169,6 +175,41 @@ TEST(DeviceVae, TilesHaveNoSeams) {
     EXPECT_EQ(vae.network.decode_tiled_on(vae.passes, latents, out, tile, all_of(to_decode), stop).code(),
               StatusCode::kCancelled);
   }
+}
+
+// Four tiles and nine, of which the first, those between and the last have a shape each: what is not in a graph, and so is counted, is
+// the same for both.
+TEST(DeviceVae, TilesOfOneShapeAreOneGraph) {
+  constexpr int64_t kWidth = 2;
+  const DiffusionCheckpoint checkpoint = take(DiffusionCheckpoint::open(folder("sd15")));
+  const VaeConfig& c = checkpoint.vae().config;
+  OnDevice<Vae> vae(checkpoint.vae(), DType::kF32);
+  const int64_t tile = vae.network.least_tile();
+  ASSERT_EQ(tile, 12);  // with three latents that overlap on each side
+  uint64_t copied[2];
+  for (const int64_t height : {24, 54}) {
+    SCOPED_TRACE(height);
+    std::vector<float> values = busy_latents(height * kWidth, c.latent_channels), whole, tiled;
+    const TensorView latents =
+        TensorView::contiguous(values.data(), DType::kF32, {1, height, kWidth, c.latent_channels});
+    const TensorView like = TensorView::contiguous(
+        nullptr, DType::kF32, {1, height * c.factor(), kWidth * c.factor(), c.image_channels});
+    const DeviceBuffer for_whole =
+        vae.workspace(vae.network.device_decode_workspace_bytes(1, height, kWidth));
+    const DeviceBuffer for_tiles =
+        vae.workspace(vae.network.device_tiled_decode_workspace_bytes(height, kWidth, tile));
+    demand(vae.network.decode_on(vae.passes, latents, view_of(whole, like), all_of(for_whole)));
+    const TensorView out = view_of(tiled, like);
+    const uint64_t before = vae.stream.device()->driver().copies().to_host_bytes;
+    demand(vae.network.decode_tiled_on(vae.passes, latents, out, tile, all_of(for_tiles)));
+    copied[height > 24] = vae.stream.device()->driver().copies().to_host_bytes - before;
+    EXPECT_LE(largest_difference(whole, tiled), kTwoSteps);
+    const std::vector<float> first = tiled;
+    tiled.assign(tiled.size(), NAN);
+    demand(vae.network.decode_tiled_on(vae.passes, latents, out, tile, all_of(for_tiles)));
+    EXPECT_EQ(tiled, first);
+  }
+  EXPECT_EQ(copied[0], copied[1]);
 }
 
 // A control network's residuals in the device's memory: of the skip connections, and last of the middle.

@@ -113,7 +113,7 @@ void decode_tile(const Vae::State& state, LayerPass& pass, const Tile& tile, con
   const TensorView from = part(field, tile.rows.tile, tile.cols.tile, 1);
   const TensorView pixels = take_like(pass, part(picture, tile.rows.tile, tile.cols.tile, factor));
   const TensorView x = take_like(pass, from);
-  pass.copy(from, x);
+  pass.copy_in(from, x);
   VaeWalk(state, pass).decode_pixels(x, pixels);
   pass.copy_result(part(pixels, relative(tile.rows.core, tile.rows.tile),
                         relative(tile.cols.core, tile.cols.tile), factor),
@@ -134,8 +134,9 @@ void encode_tile(const Vae::State& state, LayerPass& pass, const Tile& tile, con
   const TensorView x = VaeWalk(state, pass).encode_pixels(pixels);
   pass.give(pixels);
   if (x.rank == 0) return;
-  pass.copy(part(x, relative(tile.rows.core, tile.rows.tile), relative(tile.cols.core, tile.cols.tile), 1),
-            part(field, tile.rows.core, tile.cols.core, 1));
+  pass.copy_out(
+      part(x, relative(tile.rows.core, tile.rows.tile), relative(tile.cols.core, tile.cols.tile), 1),
+      part(field, tile.rows.core, tile.cols.core, 1));
   pass.give(x);
 }
 
@@ -161,8 +162,10 @@ Status sweep(const std::vector<Tile>& tiles, const VaeExtent& e, const RunPass& 
     for (const Tile& tile : tiles) {
       norms.begin_tile(tile.core());
       std::vector<int64_t> numbers = {e.height, e.width, norms.knows_the_image() ? 1 : 0};
+      // Where a tile lies does not matter: tiles of one shape are one graph.
       for (const AxisTile& axis : {tile.rows, tile.cols})
-        numbers.insert(numbers.end(), {axis.tile.begin, axis.tile.end, axis.core.begin, axis.core.end});
+        numbers.insert(numbers.end(),
+                       {axis.tile.size(), axis.core.begin - axis.tile.begin, axis.core.size()});
       Status done = run(std::move(numbers), [&](LayerPass& pass) {
         pass.set_tiled_norms(&norms);
         walk(pass, tile);
@@ -287,9 +290,11 @@ struct Divided {
   TensorView field;
   std::span<std::byte> rest;
 };
-Divided divide(std::span<std::byte> workspace, TensorView field) {
+Result<Divided> divide(std::span<std::byte> workspace, int64_t needed, std::string_view whose,
+                       TensorView field) {
+  if (Status fits = LayerPass::check_workspace(workspace, needed, whose); !fits.ok()) return fits;
   field.data = workspace.data();
-  return {field, workspace.subspan(static_cast<size_t>(field_bytes(field)))};
+  return Divided{field, workspace.subspan(static_cast<size_t>(field_bytes(field)))};
 }
 
 // ---- what the calls refuse -------------------------------------------------------------------------------------------
@@ -305,24 +310,23 @@ Status check_tile(const Vae& vae, int64_t images, int64_t tile) {
       .got(std::to_string(tile));
 }
 
-// loaded: on the host or the device, as the call wants it.
-Status check_encode(const Vae& vae, const Vae::State& s, bool loaded, const TensorView& picture,
-                    const TensorView& moments, int64_t tile) {
-  if (Status ready = check_half(loaded, s.config.has_encoder, "encoder"); !ready.ok()) return ready;
-  const VaeExtent e = {moments.shape[0], moments.shape[1], moments.shape[2]};
-  if (Status fits = check_view(moments, "moments", latents_of(e, 2 * s.config.latent_channels)); !fits.ok())
-    return fits;
-  if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
-  return check_tile(vae, e.images, tile);
-}
+// What one of both ways has at the latents' end.
+struct Way {
+  const char* half;
+  bool present;
+  const char* what;
+  int64_t channels;
+};
+Way encoding(const VaeConfig& c) { return {"encoder", c.has_encoder, "moments", 2 * c.latent_channels}; }
+Way decoding(const VaeConfig& c) { return {"decoder", c.has_decoder, "latents", c.latent_channels}; }
 
-Status check_decode(const Vae& vae, const Vae::State& s, bool loaded, const TensorView& latents,
-                    const TensorView& picture, int64_t tile) {
-  if (Status ready = check_half(loaded, s.config.has_decoder, "decoder"); !ready.ok()) return ready;
+// loaded: on the host or the device, as the call wants it.
+Status check_call(const Vae& vae, const Way& way, bool loaded, const TensorView& latents,
+                  const TensorView& picture, int64_t tile) {
+  if (Status ready = check_half(loaded, way.present, way.half); !ready.ok()) return ready;
   const VaeExtent e = {latents.shape[0], latents.shape[1], latents.shape[2]};
-  if (Status fits = check_view(latents, "latents", latents_of(e, s.config.latent_channels)); !fits.ok())
-    return fits;
-  if (Status fits = check_view(picture, "pictures", pictures_of(e, s.config)); !fits.ok()) return fits;
+  if (Status fits = check_view(latents, way.what, latents_of(e, way.channels)); !fits.ok()) return fits;
+  if (Status fits = check_view(picture, "pictures", pictures_of(e, vae.config())); !fits.ok()) return fits;
   return check_tile(vae, e.images, tile);
 }
 
@@ -351,54 +355,56 @@ Status Vae::encode_tiled(const TensorView& picture, const TensorView& moments, i
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
   const State& s = *state_;
-  if (Status valid = check_encode(*this, s, s.weights.on_host(), picture, moments, tile); !valid.ok())
-    return valid;
+  Status valid = check_call(*this, encoding(s.config), s.weights.on_host(), moments, picture, tile);
+  if (!valid.ok()) return valid;
   const int64_t height = moments.shape[1], width = moments.shape[2];
   const int64_t needed = tiled_encode_workspace_bytes(height, width, tile, executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE's"); !fits.ok()) return fits;
-  const auto [field, rest] = divide(workspace, encoder_field(s, height, width));
-  return encode_in_tiles(s, picture, moments, tile, field, by_team(rest.data(), executor, stop, times));
+  const Result<Divided> memory = divide(workspace, needed, "the VAE's", encoder_field(s, height, width));
+  if (!memory.ok()) return memory.status();
+  return encode_in_tiles(s, picture, moments, tile, memory->field,
+                         by_team(memory->rest.data(), executor, stop, times));
 }
 
 Status Vae::decode_tiled(const TensorView& latents, const TensorView& picture, int64_t tile,
                          std::span<std::byte> workspace, Executor executor, const StopRequest& stop,
                          LayerTimes* times) const {
   const State& s = *state_;
-  if (Status valid = check_decode(*this, s, s.weights.on_host(), latents, picture, tile); !valid.ok())
-    return valid;
+  Status valid = check_call(*this, decoding(s.config), s.weights.on_host(), latents, picture, tile);
+  if (!valid.ok()) return valid;
   const int64_t height = latents.shape[1], width = latents.shape[2];
   const int64_t needed = tiled_decode_workspace_bytes(height, width, tile, executor.max_threads());
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE's"); !fits.ok()) return fits;
-  const auto [field, rest] = divide(workspace, decoder_field(s, height, width));
-  return decode_in_tiles(s, latents, picture, tile, field, by_team(rest.data(), executor, stop, times));
+  const Result<Divided> memory = divide(workspace, needed, "the VAE's", decoder_field(s, height, width));
+  if (!memory.ok()) return memory.status();
+  return decode_in_tiles(s, latents, picture, tile, memory->field,
+                         by_team(memory->rest.data(), executor, stop, times));
 }
 
 Status Vae::encode_tiled_on(DevicePasses& passes, const TensorView& picture, const TensorView& moments,
                             int64_t tile, std::span<std::byte> workspace, const StopRequest& stop) const {
   const State& s = *state_;
-  if (Status valid = check_encode(*this, s, s.weights.on_device(), picture, moments, tile); !valid.ok())
-    return valid;
+  Status valid = check_call(*this, encoding(s.config), s.weights.on_device(), moments, picture, tile);
+  if (!valid.ok()) return valid;
+  constexpr const char* kWhose = "the VAE encoder's";
   const int64_t height = moments.shape[1], width = moments.shape[2];
-  const int64_t needed = device_tiled_encode_workspace_bytes(height, width, tile);
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE encoder's"); !fits.ok())
-    return fits;
-  const auto [field, rest] = divide(workspace, encoder_field(s, height, width));
-  return encode_in_tiles(s, picture, moments, tile, field,
-                         on_device(passes, s, "the VAE encoder's", rest, stop));
+  const Result<Divided> memory = divide(workspace, device_tiled_encode_workspace_bytes(height, width, tile),
+                                        kWhose, encoder_field(s, height, width));
+  if (!memory.ok()) return memory.status();
+  return encode_in_tiles(s, picture, moments, tile, memory->field,
+                         on_device(passes, s, kWhose, memory->rest, stop));
 }
 
 Status Vae::decode_tiled_on(DevicePasses& passes, const TensorView& latents, const TensorView& picture,
                             int64_t tile, std::span<std::byte> workspace, const StopRequest& stop) const {
   const State& s = *state_;
-  if (Status valid = check_decode(*this, s, s.weights.on_device(), latents, picture, tile); !valid.ok())
-    return valid;
+  Status valid = check_call(*this, decoding(s.config), s.weights.on_device(), latents, picture, tile);
+  if (!valid.ok()) return valid;
+  constexpr const char* kWhose = "the VAE decoder's";
   const int64_t height = latents.shape[1], width = latents.shape[2];
-  const int64_t needed = device_tiled_decode_workspace_bytes(height, width, tile);
-  if (Status fits = LayerPass::check_workspace(workspace, needed, "the VAE decoder's"); !fits.ok())
-    return fits;
-  const auto [field, rest] = divide(workspace, decoder_field(s, height, width));
-  return decode_in_tiles(s, latents, picture, tile, field,
-                         on_device(passes, s, "the VAE decoder's", rest, stop));
+  const Result<Divided> memory = divide(workspace, device_tiled_decode_workspace_bytes(height, width, tile),
+                                        kWhose, decoder_field(s, height, width));
+  if (!memory.ok()) return memory.status();
+  return decode_in_tiles(s, latents, picture, tile, memory->field,
+                         on_device(passes, s, kWhose, memory->rest, stop));
 }
 
 }  // namespace weft
