@@ -59,7 +59,8 @@ typedef struct weft_model_type {
   void (*evict)(void* model); /* [worker] */
   void (*close)(void* model); /* [main] */
   /* Makes resident_bytes at most `most_bytes`: parts of the model wait in the CPU's memory and come to the device as they are
-   * needed. The next estimate says what that takes. The host asks where a plan does not fit, while the model is not loaded.
+   * needed. The next estimate says what that takes. The host asks where a plan does not fit, while the model is not loaded; later, with
+   * more bytes, where one has room: what fits into them comes back to the device.
    * NULL: the model is there whole or not at all. Errors: WEFT_OUT_OF_MEMORY, WEFT_UNSUPPORTED. [main] */
   weft_status (*offload)(void* model, uint64_t most_bytes, weft_error* error);
 } weft_model_type;

@@ -187,6 +187,7 @@ Result<Model*> ModelStore::open(const ModelRequest& request) {
     request.type->close(model->handle_);
     return at_model(std::move(status), *path);
   }
+  model->whole_bytes_ = model->estimate_.resident_bytes;
   const std::lock_guard lock(mutex_);
   models_.push_back(std::move(model));
   statistics_.open = models_.size();
@@ -206,6 +207,12 @@ Status ModelStore::offload(Model& model, uint64_t most_bytes) {
       sdk::checked([&](weft_error* error) { return model.type_->offload(model.handle_, most_bytes, error); });
   if (done.ok()) done = estimate_of(*model.type_, model.handle_, &model.estimate_);
   return at_model(std::move(done), model.path_);
+}
+
+Status ModelStore::bring_back(Model& model) {
+  if (model.place_.use_count() > 1)
+    return Status(StatusCode::kUnsupported, "a model in a plan keeps its place").at(model.path_.string());
+  return offload(model, model.whole_bytes_);
 }
 
 // Loading, evicting and the plugin's other functions never run at once on one model: a model that is not kOpen or

@@ -64,6 +64,10 @@ class Model {
   /// What open() noted with add_file, in that order.
   std::span<const ModelPart> parts() const { return parts_; }
   const weft_model_estimate& estimate() const { return estimate_; }
+  /// Of its device, with nothing offloaded.
+  uint64_t whole_bytes() const { return whole_bytes_; }
+  /// For whoever has planned with the estimate, to keep until the plan is done with: see bring_back().
+  std::shared_ptr<const void> place() const { return place_; }
   const std::string& parameters_key() const { return parameters_key_; }
 
  private:
@@ -76,6 +80,8 @@ class Model {
   std::shared_ptr<const weft_parameters> parameters_;
   weft_model_source source_{};
   weft_model_estimate estimate_{};
+  uint64_t whole_bytes_ = 0;
+  std::shared_ptr<const void> place_ = std::make_shared<int>();
   enum class State { kOpen, kLoading, kLoaded } state_ = State::kOpen;
   uint32_t users_ = 0;
   uint64_t last_use_ = 0;
@@ -104,6 +110,9 @@ class ModelStore {
   /// Asks the model to take at most so many bytes of its device, as weft_model_type::offload says; evicts it first. Errors: kUnsupported (its
   /// type cannot, a node works on it), those of the model's. [main]
   Status offload(Model& model, uint64_t most_bytes);
+  /// Asks a model that was offloaded to take all of its bytes on its device again; evicts it first. Errors: those of offload(), kUnsupported
+  /// where somebody keeps its place: plans have no room for it. [main]
+  Status bring_back(Model& model);
 
   /// Models that stay loaded while it lives. Move-only.
   class Use {

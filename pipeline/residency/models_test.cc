@@ -322,6 +322,33 @@ TEST_F(ModelStoreTest, WhatIsOffloadedCountsOnTheCpu) {
   EXPECT_EQ(evictions, 2) << "a goes: 60, 30 and 50 are more than 100";
 }
 
+TEST_F(ModelStoreTest, WhatWasOffloadedComesBackUnlessSomebodyHasPlannedWithoutIt) {
+  write("gpu", 60);
+  ModelStore::Options given = options(100);
+  given.on_device = [](weft_device, const std::function<Status(weft_stream*)>& work) {
+    return work(nullptr);
+  };
+  ModelStore store(given);
+  Model* gpu = *store.open(request("gpu"));
+  EXPECT_EQ(gpu->whole_bytes(), 60u);
+  ASSERT_TRUE(store.offload(*gpu, 40).ok());
+  EXPECT_EQ(gpu->whole_bytes(), 60u);
+  {
+    const auto use = store.use(std::vector<Model*>{gpu}, {});
+    EXPECT_EQ(store.bring_back(*gpu).code(), StatusCode::kUnsupported) << "in use";
+  }
+  std::shared_ptr<const void> planned = gpu->place();
+  EXPECT_EQ(store.bring_back(*gpu).code(), StatusCode::kUnsupported);
+  EXPECT_EQ(gpu->estimate().offloaded_bytes, 20u);
+  planned.reset();
+  ASSERT_TRUE(store.bring_back(*gpu).ok());
+  EXPECT_EQ(gpu->estimate().resident_bytes, 60u);
+  EXPECT_EQ(gpu->estimate().offloaded_bytes, 0u);
+  EXPECT_EQ(evictions, 1);
+  ASSERT_TRUE(store.use(std::vector<Model*>{gpu}, {}).ok());
+  EXPECT_EQ(store.statistics().resident_bytes, 60u);
+}
+
 TEST_F(ModelStoreTest, AHostWithoutDevicesLoadsNothingOnOne) {
   write("gpu", 1);
   ModelStore store(options(0));

@@ -1,6 +1,7 @@
 #include <weft/sdk/device.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <set>
 #include <span>
@@ -197,35 +198,53 @@ Result<Budgets> check_budgets(uint64_t limit_bytes, PreparedRun::State& state) {
   return budgets;
 }
 
-/// Asks models that are too large for what a plan leaves of their devices to leave parts of themselves on the CPU. Whether one did.
-bool offload_models(PreparedRun::State& state) {
+/// Calls change(model, bytes that the plan leaves for weights on its device) for the models on devices. Whether one was changed.
+bool change_models(PreparedRun::State& state, const std::function<bool(Model&, uint64_t)>& change) {
   bool changed = false;
   for (const DeviceMemory& memory : state.plan.devices) {
     const uint64_t limit = state.host.devices().limit_bytes(memory.device);  // 0: the CPU
     const uint64_t fixed = memory.peak_bytes - memory.weight_bytes;
     for (const PlannedModelEntry& entry : state.plan.models) {
       if (!sdk::same_device(entry.model.estimate.device, memory.device) || fixed >= limit) continue;
-      if (entry.model.estimate.resident_bytes <= limit - fixed) continue;
-      Model& model = *state.models.at(entry.model.handle);
-      changed |= state.host.models().offload(model, limit - fixed).ok();
+      changed |= change(*state.models.at(entry.model.handle), limit - fixed);
     }
   }
   return changed;
 }
 
+/// Asks models that are too large for what a plan leaves of their devices to leave parts of themselves on the CPU.
+bool offload_models(PreparedRun::State& state) {
+  return change_models(state, [&](Model& model, uint64_t room) {
+    return model.estimate().resident_bytes > room && state.host.models().offload(model, room).ok();
+  });
+}
+
+/// Asks those that did so for an earlier run, and have room in this one, to be whole again.
+bool bring_back_models(PreparedRun::State& state) {
+  return change_models(state, [&](Model& model, uint64_t room) {
+    return model.estimate().offloaded_bytes > 0 && model.whole_bytes() <= room &&
+           state.host.models().bring_back(model).ok();
+  });
+}
+
 /// Makes state.plan for `items` items at once, with as many elements of a for_each going through subgraphs together as the
-/// limit allows; if may_offload, with parts of models left on the CPU where a device has too little for them.
+/// limit allows; if may_offload, with parts of models left on the CPU where a device has too little for them. Models are whole
+/// where it has enough.
 Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, bool may_offload,
                             std::span<const sdk::Value> inputs, PlanEnvironment& environment,
                             PreparedRun::State& state) {
   PlanWidth width{.items_at_once = items, .instances = state.host.threads()};
-  for (;;) {
+  for (bool came_back = false;;) {
     auto plan = create_plan(state.graph, inputs, environment, width, state.input_bounds);
     if (!plan.ok()) return plan.status();
     state.plan = std::move(*plan);
     state.items_at_once = items;
     auto budgets = check_budgets(limit_bytes, state);
-    if (budgets.ok()) return budgets;
+    if (budgets.ok()) {
+      if (came_back || !bring_back_models(state)) return budgets;
+      came_back = true;
+      continue;
+    }
     width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
     if (width.elements_at_once > 1) {
       width.elements_at_once /= 2;
@@ -335,6 +354,8 @@ Result<PreparedRun> prepare_run(const Graph& graph, const PluginProvider& plugin
   auto budgets = items == 0 ? plan_useful_items(options, known, environment, *state)
                             : plan_within(options.max_memory_bytes, items, true, known, environment, *state);
   if (!budgets.ok()) return budgets.status();
+  for (const PlannedModelEntry& entry : state->plan.models)
+    state->places.push_back(state->models.at(entry.model.handle)->place());
   for (const auto& [device, budget] : *budgets) {
     const bool turns = budget.models == Budget::Models::kTakeTurns;
     // Weights of earlier runs may stay on the CPU; a device has no more than it has.

@@ -42,6 +42,7 @@ struct PreparedRun::State {
   std::map<void*, Model*> models;  // by the plugin's handle
   std::vector<std::pair<ModelRequest, const Model*>> opened;
   Plan plan;
+  std::vector<std::shared_ptr<const void>> places;  // of the models: they stay as the plan has them
   CompiledGraph compiled;
   std::vector<const PlannedNode*> flat;  // by CompiledNode::flat
   std::unique_ptr<Sharing>
