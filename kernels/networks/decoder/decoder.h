@@ -44,12 +44,16 @@ namespace weft {
 class LoraAdapter;
 class WeightFile;
 
+/// Where they lie. kDevice: for a DeviceDecoder alone, in its device's memory, aligned to 16 bytes.
+enum class RowsMemory : uint8_t { kHost, kDevice };
+
 /// Rows in the place of some tokens' embeddings: an encoded picture. They enter the first layer as they are, not scaled. Where
 /// DecoderConfig::pictures_see_themselves, a picture comes whole, in one of these; elsewhere it may come in parts.
 struct EmbeddedRows {
   int64_t begin = 0;  // the first one's place among the chunk's tokens
   int64_t count = 0;
   const float* rows = nullptr;  // [count, width]
+  RowsMemory memory = RowsMemory::kHost;
 };
 
 /// New tokens of one sequence; their positions follow what the sequence holds.
@@ -110,9 +114,9 @@ class Decoder {
 
   /// Appends each chunk's tokens to its sequence and computes the wanted outputs. No allocation but for the
   /// sequences' pages. workspace: workspace_bytes(), aligned to 64. On any error the sequences keep their length.
-  /// Errors: kInvalidArgument (a token, row or embedded row out of range, a null pointer, a sequence of another layout),
-  /// kOutOfRange (past learned positions), kOutOfMemory (KV pages, workspace too small), kCancelled.
-  /// Precondition: loaded().
+  /// Errors: kInvalidArgument (a token, row or embedded row out of range, embedded rows in a device's memory, a null pointer, a
+  /// sequence of another layout), kOutOfRange (past learned positions), kOutOfMemory (KV pages, workspace too small),
+  /// kCancelled. Precondition: loaded().
   Status forward(const DecoderBatch& batch, const DecoderOutputs& outputs, std::span<std::byte> workspace,
                  Executor executor, const StopRequest& stop = {}) const;
 

@@ -111,12 +111,8 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
                                       : outputs.draws;
   const Result<int64_t> n = check_batch(*state_->decoder, batch, wanted, outputs.hidden);
   if (!n.ok()) return n.status();
-  const bool embeds =
-      std::ranges::any_of(batch.chunks, [](const DecoderChunk& chunk) { return !chunk.embedded.empty(); });
-  if (!batch.adapters.empty() || embeds)
-    return Status(StatusCode::kUnsupported,
-                  (embeds ? "embedded rows are not on " : "adapters (LoRA) are not on ") +
-                      s.stream.device()->facts().name)
+  if (!batch.adapters.empty())
+    return Status(StatusCode::kUnsupported, "adapters (LoRA) are not on " + s.stream.device()->facts().name)
         .hint("run it on the CPU");
   int64_t page_entries = 0;
   for (const DecoderChunk& chunk : batch.chunks) {
@@ -145,7 +141,8 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
   const int64_t k = outputs.top ? outputs.k : 0;
   const auto run_pass = [&]() -> Status {
     const auto queue = [&] { return pass.tokens_to_logits(batch.logits_rows, k, stop); };
-    if (*n > kMostGraphRows || offloaded) return queue();  // layers arrive on another stream
+    // Layers arrive on another stream; rows that come embedded lie anywhere.
+    if (*n > kMostGraphRows || offloaded || pass.embeds()) return queue();
     const auto [graph, known] = s.graphs.find({*n,
                                                pass.depth(),
                                                k,

@@ -82,8 +82,9 @@ class DeviceDecoder {
   /// Bytes of the device's memory that make_scratch() takes.
   int64_t scratch_bytes(const Limits& limits) const;
 
-  /// As Decoder::forward(), on the scratch's stream, which it waits for once at its end. `stop` is asked between layers.
-  /// Errors: as there; kUnsupported (adapters, embedded rows, a q8_0 cache, an op that the device lacks), kOutOfMemory (more than the scratch's
+  /// As Decoder::forward(), on the scratch's stream, which it waits for once at its end; embedded rows in the device's memory are read
+  /// behind what is queued there. `stop` is asked between layers.
+  /// Errors: as there; kUnsupported (adapters, a q8_0 cache, an op that the device lacks), kOutOfMemory (more than the scratch's
   /// limits).
   Status forward(const DecoderBatch& batch, const DeviceDecoderOutputs& outputs, Scratch& scratch,
                  const StopRequest& stop = {}) const;

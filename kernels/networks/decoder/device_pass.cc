@@ -14,8 +14,10 @@ void DevicePass::fill_inputs(std::byte* host, int64_t page_entries) {
   DevicePassInputs here;
   in_.place(w_.inputs, c_, n_, page_entries);
   here.place(host, c_, n_, page_entries);
+  if (c_.pictures_see_themselves) std::fill_n(here.ahead, n_, 0);
   int64_t row = 0, entry = 0;
   for (const DecoderChunk& chunk : batch_.chunks) {
+    const int64_t first_row = row;
     const std::span<std::byte* const> pages = chunk.sequence->pages();
     std::copy(pages.begin(), pages.end(), here.lists + entry);
     for (size_t i = 0; i < chunk.tokens.size(); ++i, ++row) {
@@ -33,19 +35,55 @@ void DevicePass::fill_inputs(std::byte* host, int64_t page_entries) {
         rope_cos_sin(s_.local_frequencies.data(), c_.local_rope.n_rotated, s_.local_rope_magnitude, position,
                      here.local_turns + row * c_.local_rope.n_rotated);
     }
+    for (const EmbeddedRows& rows : chunk.embedded)
+      for (int64_t i = 0; i < rows.count; ++i) {
+        const int64_t r = first_row + rows.begin + i;
+        here.tokens[r] = static_cast<int32_t>(i);  // they are a table of their own
+        if (c_.pictures_see_themselves) here.ahead[r] = static_cast<int32_t>(rows.count - 1 - i);
+      }
     entry += static_cast<int64_t>(pages.size());
   }
 }
 
-Status DevicePass::embed() {
-  return ops_.embedding({.table = embedding_,
-                         .tokens = in_.tokens,
-                         .scale = c_.embedding_scale,
+bool DevicePass::embeds() const {
+  return std::ranges::any_of(batch_.chunks,
+                             [](const DecoderChunk& chunk) { return !chunk.embedded.empty(); });
+}
+
+Status DevicePass::embed_rows(const EmbeddedRows& rows, int64_t first) {
+  const float* table = rows.rows;
+  if (rows.memory == RowsMemory::kHost) {
+    float* const copy = w_.normed + first * c_.width;  // free yet
+    table = copy;
+    Status copied =
+        stream_.copy_to_device(copy, rows.rows, static_cast<uint64_t>(rows.count * c_.width) * sizeof(float));
+    if (!copied.ok()) return copied;
+  }
+  return ops_.embedding({.table = {WeightFormat::kF32, table, rows.count, c_.width},
+                         .tokens = in_.tokens + first,
                          .positions = s_.position_embedding,
-                         .position_of = in_.positions,
-                         .y = w_.hidden,
-                         .count = n_},
+                         .position_of = in_.positions + first,
+                         .y = w_.hidden + first * c_.width,
+                         .count = rows.count},
                         stream_);
+}
+
+Status DevicePass::embed() {
+  Status status = ops_.embedding({.table = embedding_,
+                                  .tokens = in_.tokens,
+                                  .scale = c_.embedding_scale,
+                                  .positions = s_.position_embedding,
+                                  .position_of = in_.positions,
+                                  .y = w_.hidden,
+                                  .count = n_},
+                                 stream_);
+  int64_t first_row = 0;
+  for (const DecoderChunk& chunk : batch_.chunks) {
+    for (const EmbeddedRows& rows : chunk.embedded)
+      if (status.ok()) status = embed_rows(rows, first_row + rows.begin);
+    first_row += static_cast<int64_t>(chunk.tokens.size());
+  }
+  return status;
 }
 
 Status DevicePass::layer(int64_t i) {
@@ -253,6 +291,7 @@ Status DevicePass::attention(const DecoderLayer& layer, int64_t i, const Product
                                     .y = w_.attended,
                                     .pages = in_.pages,
                                     .positions = in_.positions,
+                                    .ahead = c_.pictures_see_themselves ? in_.ahead : nullptr,
                                     .rows = n_,
                                     .splits = decode_attention_splits(shape, n_, depth()),
                                     .workspace = w_.parts},

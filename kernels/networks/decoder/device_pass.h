@@ -42,6 +42,8 @@ class DevicePass {
   /// Of the longest sequence, rounded up so that it seldom changes: it decides among how many blocks a row's tokens are split.
   int64_t depth() const { return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(longest_))); }
 
+  /// Whether rows come embedded: such a pass is queued as it is, since it reads them where they lie.
+  bool embeds() const;
   Status embed();
   Status layer(int64_t i);
 
@@ -55,6 +57,8 @@ class DevicePass {
   Status logits(int64_t rows);
 
  private:
+  /// Rows that come embedded, the first of them row `first` of the batch, with their positions.
+  Status embed_rows(const EmbeddedRows& rows, int64_t first);
   /// RMS norms of a few rows are done by the products themselves; the others into `y`, which is the input then. In parallel
   /// blocks always: the residual stream changes before the MLP reads it.
   Result<ProductInput> normed(const Norm& of, float* y);

@@ -58,6 +58,7 @@ struct DevicePassInputs {
   int32_t* tokens = nullptr;     // [n]
   int32_t* positions = nullptr;  // [n]
   int32_t* slots = nullptr;      // [n] within the page
+  int32_t* ahead = nullptr;      // [n] tokens that it sees behind its own, where pictures see themselves
   std::byte** page = nullptr;    // [n] that holds the token
   std::byte*** pages = nullptr;  // [n] the row's list, in the device's memory
   float* turns = nullptr;        // [n, n_rotated] cosine and sine
@@ -69,6 +70,7 @@ struct DevicePassInputs {
     layout.take(tokens, n);
     layout.take(positions, n);
     layout.take(slots, n);
+    layout.take(ahead, c.pictures_see_themselves ? n : 0);
     layout.take(page, n);
     layout.take(pages, n);
     layout.take(turns, c.rope.layout == RopeLayout::kNone ? 0 : n * c.rope.n_rotated);

@@ -500,6 +500,9 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
   const Result<int64_t> checked = check_batch(*state_, batch, outputs.logits, outputs.hidden);
   if (!checked.ok()) return checked.status();
   const int64_t n = *checked;
+  for (const DecoderChunk& chunk : batch.chunks)
+    for (const EmbeddedRows& rows : chunk.embedded)
+      if (rows.memory != RowsMemory::kHost) return invalid("embedded rows are in a device's memory");
   int64_t total_rank = 0;
   for (const LoraTerm& term : batch.adapters) {
     if (!term.adapter || term.adapter->state().pairs.size() != state_->linears.size())

@@ -20,6 +20,7 @@ struct Work {
   float* y;
   std::byte* const* const* pages;
   const int32_t* positions;
+  const int32_t* ahead;
   float* workspace;  // values of all parts [head_dim], then a maximum and a sum of each
   int64_t layer_offset, block_bytes, parts;
   int n_heads, heads_per_kv, head_dim, padded_dim, splits, window;
@@ -268,7 +269,8 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 2 : kDecodeAttentio
   const int n_heads = min(kGroup, work.heads_per_kv - first), head = kv_head * work.heads_per_kv + first;
   const int64_t row = blockIdx.x;
 
-  const int end = work.positions[row] + 1, start = work.window > 0 ? max(end - work.window, 0) : 0;
+  const int own_end = work.positions[row] + 1, end = own_end + (work.ahead != nullptr ? work.ahead[row] : 0),
+            start = work.window > 0 ? max(own_end - work.window, 0) : 0;
   const int first_page = start / kPage, n_pages = (end + kPage - 1) / kPage - first_page;
   const int share = (n_pages + work.splits - 1) / work.splits;
   Pages pages;
@@ -409,6 +411,7 @@ Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
                      a.y,
                      a.pages,
                      a.positions,
+                     a.ahead,
                      a.workspace,
                      shape.layer_offset,
                      kv_block_bytes(shape.format, shape.head_dim),

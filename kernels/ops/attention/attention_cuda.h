@@ -1,5 +1,5 @@
 /// Attention of single new tokens over paged keys and values on a CUDA device: decoding, where the reading of keys and values
-/// is the time. What attention.h defines, with the same pages.
+/// is the time. What attention.h defines but for biases, with the same pages.
 ///
 /// Each row's tokens are split among blocks (split-KV), which leave a maximum, a sum and a weighted sum of values each in the
 /// workspace; a second kernel joins them, where there is more than one. The query heads that share a KV head are served together,
@@ -29,6 +29,7 @@ struct DecodeAttentionCuda {
   float* y = nullptr;                        // as q
   std::byte* const* const* pages = nullptr;  // [rows]: each row's pages, from position 0
   const int32_t* positions = nullptr;        // [rows], >= 0
+  const int32_t* ahead = nullptr;            // [rows]: tokens that a row sees behind its own; null: none
   int64_t rows = 0;
   int64_t splits = 1;          // among how many blocks a row's tokens are shared
   float* workspace = nullptr;  // decode_attention_workspace() floats; null will do for one split

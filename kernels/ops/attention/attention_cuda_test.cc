@@ -19,7 +19,10 @@ struct Case {
   KvFormat format;
   int64_t n_heads, n_kv_heads, head_dim, splits, window;
   float softcap;
-  std::vector<int32_t> positions;  // one a row
+  std::vector<int32_t> positions;   // one a row
+  std::vector<int32_t> ahead = {};  // likewise, or none
+
+  int32_t last_seen(size_t row) const { return positions[row] + (ahead.empty() ? 0 : ahead[row]); }
 };
 const Case kCases[] = {
     {"OneToken", KvFormat::kF32, 1, 1, 64, 1, 0, 0, {0}},
@@ -32,17 +35,19 @@ const Case kCases[] = {
     {"SeveralPagesAWarp", KvFormat::kBF16, 4, 1, 128, 2, 0, 0, {700, 5}},
     {"WindowOfLastPages", KvFormat::kF16, 5, 1, 96, 3, 300, 0, {500, 299, 330}},
     {"HeadsBetween", KvFormat::kF32, 1, 1, 80, 1, 0, 0, {260}},
+    {"LooksAhead", KvFormat::kF16, 4, 2, 64, 2, 0, 0, {0, 20, 70}, {90, 0, 25}},
+    {"LooksAheadFurtherThanItsWindow", KvFormat::kF32, 2, 1, 32, 3, 9, 0, {60, 140}, {200, 3}},
 };
 
-/// Pages of one row: keys and values of random tokens up to its position; what lies behind is NaN.
-std::vector<std::vector<uint8_t>> random_pages(const AttentionShape& shape, int32_t position, uint64_t seed) {
+/// Pages of one row: keys and values of random tokens up to the last that it sees; what lies behind is NaN.
+std::vector<std::vector<uint8_t>> random_pages(const AttentionShape& shape, int32_t last, uint64_t seed) {
   const size_t bytes = static_cast<size_t>(
       shape.layer_offset + 2 * shape.n_kv_heads * kv_block_bytes(shape.format, shape.head_dim));
-  std::vector<std::vector<uint8_t>> pages(static_cast<size_t>(position / kPageTokens + 1),
+  std::vector<std::vector<uint8_t>> pages(static_cast<size_t>(last / kPageTokens + 1),
                                           std::vector<uint8_t>(bytes, 0xff));
   std::vector<std::byte*> table;
   for (auto& page : pages) table.push_back(reinterpret_cast<std::byte*>(page.data()));
-  for (int32_t t = 0; t <= position; ++t) {
+  for (int32_t t = 0; t <= last; ++t) {
     const int64_t count = shape.n_kv_heads * shape.head_dim;
     const std::vector<float> k = testing::random_normal(count, seed + 2 * static_cast<uint64_t>(t)),
                              v = testing::random_normal(count, seed + 2 * static_cast<uint64_t>(t) + 1);
@@ -68,12 +73,15 @@ TEST_P(AttentionCudaCases, GivesWhatTheReferenceGives) {
   std::vector<float> want(q.size());
   std::vector<std::vector<std::vector<uint8_t>>> pages;
   for (int64_t r = 0; r < rows; ++r) {
-    pages.push_back(
-        random_pages(shape, c.positions[static_cast<size_t>(r)], 1000 * static_cast<uint64_t>(r + 1)));
+    const auto at = static_cast<size_t>(r);
+    pages.push_back(random_pages(shape, c.last_seen(at), 1000 * static_cast<uint64_t>(r + 1)));
     std::vector<std::byte*> table;
     for (auto& page : pages.back()) table.push_back(reinterpret_cast<std::byte*>(page.data()));
-    attention_reference(shape, {q.data() + r * row_size, want.data() + r * row_size, table.data(),
-                                c.positions[static_cast<size_t>(r)]});
+    attention_reference(shape, {.q = q.data() + r * row_size,
+                                .y = want.data() + r * row_size,
+                                .pages = table.data(),
+                                .position = c.positions[at],
+                                .ahead = c.last_seen(at) - c.positions[at]});
   }
   for (const simt::Target& target : simt::targets("attention")) {
     SCOPED_TRACE(target.name);
@@ -91,14 +99,15 @@ TEST_P(AttentionCudaCases, GivesWhatTheReferenceGives) {
       table_of.push_back(tables.back()->data());
     }
     simt::Buffer<std::byte* const*> table(device, "page tables", table_of);
-    simt::Buffer<int32_t> positions(device, "positions", c.positions);
+    simt::Buffer<int32_t> positions(device, "positions", c.positions), ahead(device, "ahead", c.ahead);
     simt::Buffer<float> queries(device, "q", q), y(device, "y", std::vector<float>(q.size())),
         workspace(device, "workspace",
                   std::vector<float>(static_cast<size_t>(decode_attention_workspace(shape, rows, c.splits))));
-    ASSERT_TRUE(decode_attention_cuda({shape, queries.data(), y.data(), table.data(), positions.data(), rows,
-                                       c.splits, workspace.data()},
-                                      &device)
-                    .ok())
+    ASSERT_TRUE(
+        decode_attention_cuda({shape, queries.data(), y.data(), table.data(), positions.data(),
+                               c.ahead.empty() ? nullptr : ahead.data(), rows, c.splits, workspace.data()},
+                              &device)
+            .ok())
         << device.report().text();
     for (int64_t r = 0; r < rows; ++r)
       EXPECT_LT(
