@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/device/ops.h"
 #include "kernels/layers/layer_pass.h"
+#include "kernels/layers/network_weights.h"
 #include "kernels/layers/weight_plan.h"
 #include "kernels/ops/norm/norm.h"
 
@@ -17,11 +19,12 @@ struct MultimodalProjector::State {
   DType compute = DType::kF32;
   WeightSource source;
   std::optional<WeightPlan> plan;  // refers to source
-  bool loaded = false;
+  NetworkWeights weights;
 
   DenseLayer first, second;               // kTwoLayers; kMeanNorm has the second alone
-  const float* norm_weights = nullptr;    // [tower_width], as the file has them
-  std::vector<float> norm_weights_and_1;  // from load() on
+  const float* norm_weights = nullptr;    // [tower_width], as the file has them; on a device 1 is added there
+  std::vector<float> norm_weights_and_1;  // on the host
+  Norm norm;
 };
 
 namespace {
@@ -38,7 +41,7 @@ Status check(const MultimodalProjectorConfig& c, DType compute) {
                     c.text_width <= kMostWidth && c.n_states >= 1 && c.n_states <= kMostStates;
   const bool pools =
       c.kind == ProjectorKind::kTwoLayers ||
-      (side * side == c.n_states && c.pooled_side >= 1 && c.pooled_side <= side && c.epsilon > 0);
+      (side * side == c.n_states && c.pooled_side >= 1 && side % c.pooled_side == 0 && c.epsilon > 0);
   if (fits && pools) return {};
   return Status(StatusCode::kInvalidArgument, "the sizes of a projector are out of range")
       .got(std::to_string(c.n_states) + " states, widths " + std::to_string(c.tower_width) + " and " +
@@ -73,18 +76,38 @@ class Walker {
 
   void mean_norm() {
     const TensorView means = pass_.take(DType::kF32, {c_.n_rows(), c_.tower_width});
-    if (!pass_.measures()) {
-      const Norm norm{NormKind::kRms, s_.norm_weights_and_1.data(), nullptr, c_.epsilon};
+    if (pass_.on_device()) {
+      means_on_device(means);
+      pass_.layer_norm(s_.norm, means, means);
+    } else if (!pass_.measures()) {
       for (int64_t i = pass_.begin(c_.n_rows()); i < pass_.end(c_.n_rows()); ++i) {
         float* mean = means.as<float>() + i * c_.tower_width;
         mean_of_patches(i, mean);
-        norm_rows(norm, mean, c_.tower_width, mean, c_.tower_width, 1, c_.tower_width, pass_.level());
+        norm_rows(s_.norm, mean, c_.tower_width, mean, c_.tower_width, 1, c_.tower_width, pass_.level());
       }
     }
     pass_.barrier();
     pass_.dense(s_.second, means, out_);
     pass_.barrier();
     pass_.give(means);
+  }
+
+  // Means of the pieces of each row of patches, and then of the pieces that lie below one another.
+  void means_on_device(const TensorView& means) {
+    const int64_t side = side_of(c_.n_states), rows_a_side = side / c_.pooled_side, width = c_.tower_width;
+    const TensorView pieces = pass_.take(DType::kF32, {side * rows_a_side, width});
+    pass_.mean(TensorView::contiguous(states_, DType::kF32, {side * rows_a_side, c_.pooled_side, width}),
+               pieces);
+    for (int64_t row = 0; row < rows_a_side; ++row) {
+      TensorView columns =
+          TensorView::contiguous(pieces.as<float>() + row * c_.pooled_side * rows_a_side * width, DType::kF32,
+                                 {rows_a_side, c_.pooled_side, width});
+      columns.strides[0] = width;
+      columns.strides[1] = rows_a_side * width;
+      pass_.mean(columns, TensorView::contiguous(means.as<float>() + row * rows_a_side * width, DType::kF32,
+                                                 {rows_a_side, width}));
+    }
+    pass_.give(pieces);
   }
 
   void mean_of_patches(int64_t row, float* mean) const {
@@ -128,6 +151,7 @@ Result<MultimodalProjector> MultimodalProjector::open(WeightSource source,
   const MultimodalProjectorConfig& c = state->config = config;
   state->compute = compute;
   state->source = std::move(source);
+  state->norm = {NormKind::kRms, nullptr, nullptr, c.epsilon};
   WeightPlan& plan = state->plan.emplace(state->source, compute);
   if (c.kind == ProjectorKind::kTwoLayers) {
     const BiasTensor bias = c.has_biases ? BiasTensor::kRequired : BiasTensor::kNone;
@@ -143,8 +167,8 @@ Result<MultimodalProjector> MultimodalProjector::open(WeightSource source,
 
 const MultimodalProjectorConfig& MultimodalProjector::config() const { return state_->config; }
 int64_t MultimodalProjector::packed_weights_bytes() const { return state_->plan->packed_bytes(); }
-bool MultimodalProjector::loaded() const { return state_->loaded; }
-void MultimodalProjector::unload() { state_->loaded = false; }
+bool MultimodalProjector::loaded() const { return state_->weights.loaded(); }
+void MultimodalProjector::unload() { state_->weights.unload(); }
 
 int64_t MultimodalProjector::workspace_bytes(uint32_t n_threads) const {
   return LayerPass::measure(n_threads,
@@ -152,21 +176,53 @@ int64_t MultimodalProjector::workspace_bytes(uint32_t n_threads) const {
 }
 
 Status MultimodalProjector::load(PackedWeightStore& store, std::string_view source_key, Executor executor) {
-  if (Status loaded = state_->plan->load(store, source_key, executor); !loaded.ok()) return loaded;
-  if (state_->norm_weights) {
-    state_->norm_weights_and_1.assign(state_->norm_weights,
-                                      state_->norm_weights + state_->config.tower_width);
-    for (float& weight : state_->norm_weights_and_1) weight += 1;
+  State& s = *state_;
+  if (Status loaded = s.weights.load(*s.plan, store, source_key, executor, {}); !loaded.ok()) return loaded;
+  if (s.norm_weights) {
+    s.norm_weights_and_1.assign(s.norm_weights, s.norm_weights + s.config.tower_width);
+    for (float& weight : s.norm_weights_and_1) weight += 1;
+    s.norm.weight = s.norm_weights_and_1.data();
   }
-  state_->loaded = true;
   return {};
 }
 
 Status MultimodalProjector::forward(const float* states, float* rows, std::span<std::byte> workspace,
                                     Executor executor, const StopRequest& stop) const {
-  if (!state_->loaded) return Status(StatusCode::kInvalidArgument, "the projector's weights are not loaded");
+  if (!state_->weights.on_host())
+    return Status(StatusCode::kInvalidArgument, "the projector's weights are not loaded");
   return LayerPass::run(workspace, workspace_bytes(executor.max_threads()), "the projector's", executor, stop,
                         nullptr, [&](LayerPass& pass) { Walker(*state_, pass, states, rows).walk(); });
+}
+
+int64_t MultimodalProjector::device_weights_bytes() const { return state_->plan->device_bytes(); }
+
+Status MultimodalProjector::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,
+                                    DeviceBuffer memory) {
+  State& s = *state_;
+  Status loaded = s.weights.load_on(*s.plan, stream, executor, stop, std::move(memory));
+  if (!loaded.ok() || !s.norm_weights) return loaded;
+  Status added = stream.device()->ops().affine(
+      {.scale = 1, .shift = 1, .x = const_cast<float*>(s.norm_weights), .count = s.config.tower_width},
+      stream);
+  if (Status passed = stream.synchronize(); added.ok()) added = std::move(passed);
+  if (!added.ok()) s.weights.unload();
+  s.norm.weight = s.norm_weights;
+  return added;
+}
+
+int64_t MultimodalProjector::device_workspace_bytes() const {
+  return LayerPass::measure_on_device(
+             [&](LayerPass& pass) { Walker(*state_, pass, nullptr, nullptr).walk(); })
+      .workspace_bytes;
+}
+
+Status MultimodalProjector::forward_on(DevicePasses& passes, const float* states, float* rows,
+                                       std::span<std::byte> workspace, const StopRequest& stop) const {
+  if (!state_->weights.on_device())
+    return Status(StatusCode::kInvalidArgument, "the projector's weights are not loaded on a device");
+  std::vector<int64_t> places = {reinterpret_cast<intptr_t>(states), reinterpret_cast<intptr_t>(rows)};
+  return passes.run(state_->weights.pass_shape("the projector's", std::move(places)), workspace, stop,
+                    [&](LayerPass& pass) { Walker(*state_, pass, states, rows).walk(); });
 }
 
 }  // namespace weft

@@ -21,6 +21,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/layers/device_passes.h"
 #include "kernels/layers/packed_weight_store.h"
 #include "kernels/layers/stop_request.h"
 #include "kernels/layers/weight_source.h"
@@ -40,7 +41,7 @@ struct MultimodalProjectorConfig {
   Activation activation = Activation::kGelu;
   bool has_biases = true;
   // kMeanNorm
-  int64_t pooled_side = 1;  // patches of a side that become one row; what does not fill one is not seen
+  int64_t pooled_side = 1;  // patches of a side that become one row; divides the picture's
   float epsilon = 1e-6f;
 
   /// Rows of a picture.
@@ -68,6 +69,15 @@ class MultimodalProjector {
   /// Errors: kInvalidArgument (not loaded), kOutOfMemory (the workspace), kCancelled.
   Status forward(const float* states, float* rows, std::span<std::byte> workspace, Executor executor,
                  const StopRequest& stop = {}) const;
+
+  // On a device, as of VisionTransformer.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  int64_t device_workspace_bytes() const;
+  /// states, rows and the workspace are in the device's memory.
+  Status forward_on(DevicePasses& passes, const float* states, float* rows, std::span<std::byte> workspace,
+                    const StopRequest& stop = {}) const;
 
   struct State;
 

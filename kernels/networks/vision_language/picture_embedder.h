@@ -39,6 +39,7 @@ class PictureEmbedder {
     return tower_.packed_weights_bytes() + projector_.packed_weights_bytes();
   }
   int64_t workspace_bytes(uint32_t n_threads) const;
+  int64_t rows_bytes() const { return n_rows() * text_width() * 4; }
 
   Status load(PackedWeightStore& store, std::string_view source_key, Executor executor);
   void unload();
@@ -48,14 +49,25 @@ class PictureEmbedder {
   Status forward(const float* pixels, float* rows, std::span<std::byte> workspace, Executor executor,
                  const StopRequest& stop = {}) const;
 
+  // On a device, as of VisionTransformer.
+  Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
+                 DeviceBuffer memory = {});
+  int64_t device_weights_bytes() const;
+  int64_t device_workspace_bytes() const;
+  /// pixels: the host's. rows: in the device's memory, aligned to 16 bytes; they are there when the passes' stream comes to it.
+  Status forward_on(DevicePasses& passes, const float* pixels, float* rows, std::span<std::byte> workspace,
+                    const StopRequest& stop = {}) const;
+
  private:
   PictureEmbedder(const VisionLanguageConfig& config, VisionTransformer tower, MultimodalProjector projector)
       : config_(config), tower_(std::move(tower)), projector_(std::move(projector)) {}
-  int64_t states_bytes() const { return (config_.tower.n_tokens() * config_.tower.width * 4 + 63) / 64 * 64; }
+  TensorView picture(const float* pixels) const;
+  int64_t states_bytes() const;
 
   VisionLanguageConfig config_;
   VisionTransformer tower_;
   MultimodalProjector projector_;
+  DeviceBuffer device_memory_;  // of both networks' weights
 };
 
 }  // namespace weft

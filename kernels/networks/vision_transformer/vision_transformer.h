@@ -83,6 +83,7 @@ struct VisionTransformerOutputs {
   float* hidden = nullptr;   // [images, n_tokens, width] of the last layer, or [all patches, width], or null
   float* pooled = nullptr;   // [images, pooled_width()], or null; not with PicturePooling::kNone
   float* classes = nullptr;  // [images, n_classes] logits, or null; a classifier's alone
+  float* hidden_on_device = nullptr;  // hidden in the device's memory, or null; of forward_on() alone
 };
 
 /// Of a picture.
@@ -143,7 +144,8 @@ class VisionTransformer {
   /// Enough for forward_on()'s workspace, whatever is asked of it.
   int64_t device_workspace_bytes(int64_t n_images) const;
   /// forward() on the device that holds the weights; a picture's last bits may depend on the number of pictures there. workspace: the
-  /// device's memory. images, which are contiguous, and outputs are the host's. Errors: as forward(), those of the device.
+  /// device's memory. images, which are contiguous, and outputs are the host's, but for hidden_on_device. Errors: as forward(), those of
+  /// the device.
   Status forward_on(DevicePasses& passes, const TensorView& images, const VisionTransformerOutputs& outputs,
                     std::span<std::byte> workspace, const StopRequest& stop = {}) const;
 

@@ -69,6 +69,7 @@ class Walker {
       pass_.barrier();
     }
     if (!out_ || out_->hidden) pass_.copy_result(x_, of_host(out_ ? out_->hidden : nullptr, rows_, c_.width));
+    if (out_ && out_->hidden_on_device) leave_hidden();
     if (!out_ || out_->pooled) {
       if (c_.pooling == PicturePooling::kAttention) pool_by_attention();
       if (c_.pooling == PicturePooling::kClassToken) pool_class_token();
@@ -100,6 +101,14 @@ class Walker {
   }
   static TensorView of_host(const float* values, int64_t rows, int64_t width) {
     return TensorView::contiguous(values, DType::kF32, {rows, width});
+  }
+
+  // The states where the next network on the device reads them.
+  void leave_hidden() {
+    const auto image_of = [&](const void* rows) {
+      return TensorView::contiguous(rows, DType::kF32, {1, 1, rows_, c_.width});
+    };
+    pass_.copy(image_of(x_.data), image_of(out_->hidden_on_device));
   }
 
   // Patches, and behind them the class token, become a table from which a look-up takes each image's rows and adds positions.
@@ -346,7 +355,8 @@ Status VisionTransformer::forward_on(DevicePasses& passes, const TensorView& ima
   if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
   const int64_t n = images.shape[0];
   std::vector<int64_t> numbers = {n, outputs.hidden != nullptr, outputs.pooled != nullptr,
-                                  outputs.classes != nullptr};
+                                  outputs.classes != nullptr,
+                                  reinterpret_cast<intptr_t>(outputs.hidden_on_device)};
   return passes.run(state_->weights.pass_shape("the image encoder's", std::move(numbers)), workspace, stop,
                     [&](LayerPass& pass) { Walker(*state_, pass, n, &images, &outputs).walk(); });
 }
