@@ -72,7 +72,8 @@ struct Engine::Active {
       const int64_t first = std::max(begin, picture.begin),
                     last = std::min(begin + n, picture.begin + picture.count);
       if (first < last)
-        embedded.push_back({first - begin, last - first, picture.rows + (first - picture.begin) * width});
+        embedded.push_back(
+            {first - begin, last - first, picture.rows + (first - picture.begin) * width, picture.memory});
     }
     return embedded;
   }

@@ -57,6 +57,7 @@ struct JobResult {
 struct PromptPicture {
   int64_t begin = 0, count = 0;
   const float* rows = nullptr;  // [count, width of the embeddings]; the caller's, until the job is over
+  RowsMemory memory = RowsMemory::kHost;
 
   friend bool operator==(const PromptPicture&, const PromptPicture&) = default;
 };

@@ -261,8 +261,9 @@ Status GenerationNode::prepare(sdk::Specs inputs, sdk::Plan plan) {
     if (config.pictures_see_themselves)
       limits_.max_step_tokens =
           std::max(limits_.max_step_tokens, limits_.max_sequences + reader.network.n_rows());
-    beside.workspace_bytes = reader.workspace_bytes(host_.executor().max_threads());
-    beside.state_bytes = pictures_bound(inputs) * limits_.max_sequences * reader.rows_bytes();
+    beside.workspace_bytes = model_->device() ? reader.device_workspace_bytes()
+                                              : reader.workspace_bytes(host_.executor().max_threads());
+    beside.state_bytes = pictures_bound(inputs) * limits_.max_sequences * reader.network.rows_bytes();
   }
   n_pages_ = kv_pages(text_tokens) * limits_.max_sequences;
 
@@ -328,13 +329,15 @@ Status GenerationNode::read_pictures(Pending& pending, EncodedPictures* encoded)
   const PictureReader& reader = *model_->pictures();
   const Result<std::vector<int64_t>> places = picture_places(pending.prompt, reader, n_pictures);
   if (!places.ok()) return places.status();
+  const RowsMemory memory = model_->device() ? RowsMemory::kDevice : RowsMemory::kHost;
   const std::function<bool()> cancelled = [&request] { return request.cancelled(); };
   for (const Picture& picture : pictures)
     for (int64_t i = 0; i < picture.shape().count; ++i) {
       request.progress(static_cast<int64_t>(pending.rows.size()), n_pictures, "pictures");
       Result<std::shared_ptr<const PictureRows>> rows = encoded->of(picture, i, cancelled);
       if (!rows.ok()) return rows.status();
-      pending.pictures.push_back({(*places)[pending.rows.size()], reader.network.n_rows(), (*rows)->rows()});
+      pending.pictures.push_back(
+          {(*places)[pending.rows.size()], reader.network.n_rows(), (*rows)->rows(), memory});
       pending.rows.push_back(*std::move(rows));
     }
   return {};
@@ -436,10 +439,12 @@ void GenerationNode::finish(Pending& pending) const {
 
 Status GenerationNode::execute(std::span<sdk::Request> requests, const sdk::Execution& execution) {
   std::optional<EncodedPictures> encoded;
-  if (sees_)
-    encoded.emplace(*model_->pictures(), host_,
-                    std::span(static_cast<std::byte*>(execution.workspace()), execution.workspace_bytes()),
-                    execution.stream());
+  if (sees_) {
+    Result<EncodedPictures> pictures =
+        EncodedPictures::begin(*model_->pictures(), model_->device(), host_, execution);
+    if (!pictures.ok()) return pictures.status();
+    encoded.emplace(*std::move(pictures));
+  }
   Batch batch(*this, encoded ? &*encoded : nullptr);
   for (sdk::Request& request : requests) batch.add(request);
   if (batch.ready().empty()) return {};

@@ -92,20 +92,19 @@ Result<std::unique_ptr<LanguageModel>> LanguageModel::open(const sdk::ModelSourc
   Result<std::optional<ModelDevice>> device = ModelDevice::open(source.parameters());
   if (!device.ok()) return device.status();
   model->device_ = *std::move(device);
-  if (Status status = model->open_network(source.parameters()); !status.ok()) return status;
+  const DType compute = compute_type(source.parameters().get_text("precision"),
+                                     model->device_ ? ComputePlace::kDevice : ComputePlace::kHost);
+  if (Status status = model->open_network(compute); !status.ok()) return status;
   if (Status status = model->open_tokenizer(); !status.ok()) return status;
-  const DType compute = compute_type(source.parameters().get_text("precision"));
   if (Status status = model->open_pictures(compute); !status.ok()) return status;
   if (Status noted = model->note_files(source); !noted.ok()) return noted;
   if (Status opened = model->open_adapters(source); !opened.ok()) return opened;
   return model;
 }
 
-Status LanguageModel::open_network(const sdk::Parameters& parameters) {
+Status LanguageModel::open_network(DType compute) {
   if (is_bert(file_->metadata())) {
-    const ComputePlace place = device_ ? ComputePlace::kDevice : ComputePlace::kHost;
-    Result<SentenceEncoder> encoder =
-        SentenceEncoder::open(*file_, compute_type(parameters.get_text("precision"), place));
+    Result<SentenceEncoder> encoder = SentenceEncoder::open(*file_, compute);
     if (!encoder.ok()) return encoder.status();
     encoder_.emplace(*std::move(encoder));
     return {};
@@ -140,7 +139,7 @@ Status LanguageModel::open_tokenizer() {
 }
 
 Status LanguageModel::open_pictures(DType compute) {
-  if (encoder_ || device_) return {};
+  if (encoder_) return {};
   Result<std::optional<PictureReader>> pictures =
       PictureReader::open(*file_, *tokenizer_, config().width, compute);
   if (!pictures.ok()) return pictures.status();
@@ -182,7 +181,7 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
 Result<weft_model_estimate> LanguageModel::estimate() const {
   if (device_)
     return sdk::model_estimate(
-        static_cast<uint64_t>(weights_bytes()), 0, device_->id,
+        static_cast<uint64_t>(device_weights_bytes()), 0, device_->id,
         static_cast<uint64_t>(device_decoder_ ? device_decoder_->offloaded_bytes() : 0));
   if (encoder_)
     return sdk::model_estimate(static_cast<uint64_t>(encoder_->network.packed_weights_bytes()),
@@ -208,13 +207,22 @@ Status LanguageModel::load(weft_stream* stream) {
 
 Status LanguageModel::load_on_device(weft_stream* stream) {
   Result<sdk::Buffer> memory =
-      host_.allocate(static_cast<uint64_t>(weights_bytes()), stream, "weights", device_->id);
+      host_.allocate(static_cast<uint64_t>(device_weights_bytes()), stream, "weights", device_->id);
   if (!memory.ok()) return memory.status();
   const DeviceStream own = device_->stream(host_, stream);
-  DeviceBuffer weights = DeviceBuffer::borrow(memory->data(), memory->size_bytes());
+  const auto part = [&](int64_t begin, int64_t bytes) {
+    return DeviceBuffer::borrow(static_cast<std::byte*>(memory->data()) + begin,
+                                static_cast<uint64_t>(bytes));
+  };
+  DeviceBuffer weights = part(tower_bytes(), weights_bytes());
   Status loaded = encoder_ ? encoder_->network.load_on(own, host_.executor(), {}, std::move(weights))
                            : device_decoder_->load(own, std::move(weights));
-  if (!loaded.ok()) return std::move(loaded).at(path_);
+  if (loaded.ok() && pictures_)
+    loaded = pictures_->network.load_on(own, host_.executor(), {}, part(0, tower_bytes()));
+  if (!loaded.ok()) {
+    evict();
+    return std::move(loaded).at(path_);
+  }
   device_weights_ = *std::move(memory);
   file_->drop_all_pages();  // uploaded, or read by the tokenizer
   return {};
@@ -246,7 +254,8 @@ Status LanguageModel::load_on_cpu() {
 }
 
 Status LanguageModel::offload(uint64_t most_bytes) {
-  if (device_decoder_) return device_decoder_->offload(static_cast<int64_t>(most_bytes));
+  if (device_decoder_)  // a tower stays there
+    return device_decoder_->offload(std::max<int64_t>(static_cast<int64_t>(most_bytes) - tower_bytes(), 0));
   return Status(StatusCode::kUnsupported, "only decoders on devices leave layers on the CPU").at(path_);
 }
 

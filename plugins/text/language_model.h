@@ -51,7 +51,7 @@ class LanguageModel {
   const std::string& path() const { return path_; }
   /// Null: on the CPU.
   const ModelDevice* device() const { return device_ ? &*device_ : nullptr; }
-  /// Bytes that one pass over the weights reads; on a device, of its memory.
+  /// Bytes that one pass over the weights reads, without a vision tower's; on a device, of its memory.
   int64_t weights_bytes() const;
   // Precondition of these: encoder() is null.
   const DecoderConfig& config() const { return device_ ? device_decoder_->config() : decoder_->config(); }
@@ -82,11 +82,14 @@ class LanguageModel {
 
  private:
   LanguageModel(sdk::Host host, std::string path);
-  Status open_network(const sdk::Parameters& parameters);
+  Status open_network(DType compute);
   Status open_tokenizer();
   Status open_pictures(DType compute);
   Status note_files(const sdk::ModelSource& source);
   Status open_adapters(const sdk::ModelSource& source);
+  /// Of the device's memory: first a vision tower and its projector, behind them the decoder or encoder.
+  int64_t device_weights_bytes() const { return tower_bytes() + weights_bytes(); }
+  int64_t tower_bytes() const { return pictures_ ? pictures_->network.device_weights_bytes() : 0; }
   Status load_on_cpu();
   Status load_on_device(weft_stream* stream);
 
@@ -102,7 +105,7 @@ class LanguageModel {
   std::optional<Decoder> decoder_;  // one of these three; an encoder is on device_, if there is one
   std::optional<DeviceDecoder> device_decoder_;
   std::optional<SentenceEncoder> encoder_;
-  std::optional<PictureReader> pictures_;  // on the CPU
+  std::optional<PictureReader> pictures_;  // of a decoder
   sdk::Buffer device_weights_;
   std::optional<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = Status(StatusCode::kNotFound, "this model has no chat template");

@@ -83,6 +83,32 @@ int64_t PictureReader::workspace_bytes(uint32_t n_threads) const {
   return pixels_bytes(*this) + network.workspace_bytes(n_threads);
 }
 
+Result<EncodedPictures> EncodedPictures::begin(const PictureReader& reader, const ModelDevice* device,
+                                               const sdk::Host& host, const sdk::Execution& execution) {
+  EncodedPictures pictures(reader, host, execution);
+  const auto of_pixels = static_cast<size_t>(pixels_bytes(reader));
+  if (device == nullptr) {
+    if (pictures.workspace_.size() < of_pixels)
+      return Status(StatusCode::kOutOfMemory, "the workspace is too small for a picture");
+    pictures.pixels_ = pictures.workspace_.first(of_pixels);
+    pictures.workspace_ = pictures.workspace_.subspan(of_pixels);
+    return pictures;
+  }
+  Result<sdk::Buffer> memory = host.allocate(of_pixels, execution.stream(), "host workspace");
+  if (!memory.ok()) return memory.status();
+  pictures.pixels_ = {static_cast<std::byte*>(memory->data()), of_pixels};
+  pictures.host_memory_ = *std::move(memory);
+  pictures.device_ = device->id;
+  pictures.passes_.emplace(device->stream(host, execution.stream()));
+  return pictures;
+}
+
+Status EncodedPictures::encode(float* rows, const StopRequest& stop) {
+  const auto* pixels = reinterpret_cast<const float*>(pixels_.data());
+  return passes_ ? reader_.network.forward_on(*passes_, pixels, rows, workspace_, stop)
+                 : reader_.network.forward(pixels, rows, workspace_, host_.executor(), stop);
+}
+
 Result<std::shared_ptr<const PictureRows>> EncodedPictures::of(const Picture& picture, int64_t index,
                                                                const std::function<bool()>& cancelled) {
   std::erase_if(encoded_, [](const auto& rows) { return rows.expired(); });
@@ -91,22 +117,14 @@ Result<std::shared_ptr<const PictureRows>> EncodedPictures::of(const Picture& pi
         rows && same_pixels(rows->picture, rows->index, picture, index))
       return rows;
   Result<sdk::Buffer> memory =
-      host_.allocate(static_cast<uint64_t>(reader_.rows_bytes()), stream_, "picture");
+      host_.allocate(static_cast<uint64_t>(reader_.network.rows_bytes()), stream_, "picture", device_);
   if (!memory.ok()) return memory.status();
-  const auto of_pixels = static_cast<size_t>(pixels_bytes(reader_));
-  if (workspace_.size() < of_pixels)
-    return Status(StatusCode::kOutOfMemory, "the workspace is too small for a picture");
-  auto* pixels = reinterpret_cast<float*>(workspace_.data());
-  reader_.processor.run(picture, index, pixels, cancelled);
+  reader_.processor.run(picture, index, reinterpret_cast<float*>(pixels_.data()), cancelled);
   const auto is_cancelled = [](void* function) {
     return (*static_cast<const std::function<bool()>*>(function))();
   };
   const StopRequest stop{is_cancelled, const_cast<void*>(static_cast<const void*>(&cancelled))};
-  auto* rows = static_cast<float*>(memory->data());
-  if (Status done =
-          reader_.network.forward(pixels, rows, workspace_.subspan(of_pixels), host_.executor(), stop);
-      !done.ok())
-    return done;
+  if (Status done = encode(static_cast<float*>(memory->data()), stop); !done.ok()) return done;
   auto encoded = std::make_shared<const PictureRows>(PictureRows{picture, index, *std::move(memory)});
   encoded_.push_back(encoded);
   return std::shared_ptr<const PictureRows>(encoded);

@@ -121,7 +121,6 @@ Result<std::string> conversation_json(const PromptSource& source) {
 }
 
 Status sees_no_pictures(const LanguageModel& model) {
-  if (model.device() != nullptr) return model.device()->lacks("pictures for language models");
   return Status(StatusCode::kUnsupported, "this model sees no pictures")
       .at(model.path())
       .expected("a language model with a vision tower (LLaVA, Gemma 3), as a Hugging Face folder");

@@ -38,7 +38,7 @@ struct PromptSource {
   std::function<bool()> cancelled = {};  // polled while a long text is encoded
 };
 
-/// The error for pictures where the model has no vision tower, or none on its device: kUnsupported.
+/// The error for pictures where the model has no vision tower: kUnsupported.
 Status sees_no_pictures(const LanguageModel& model);
 /// The error for a model that was not made to chat: kNotFound.
 Status no_chat_template(const LanguageModel& model);

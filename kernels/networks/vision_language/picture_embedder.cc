@@ -73,7 +73,7 @@ Status PictureEmbedder::forward(const float* pixels, float* rows, std::span<std:
 }
 
 int64_t PictureEmbedder::device_weights_bytes() const {
-  return aligned(tower_.device_weights_bytes()) + projector_.device_weights_bytes();
+  return aligned(tower_.device_weights_bytes()) + aligned(projector_.device_weights_bytes());
 }
 
 Status PictureEmbedder::load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop,

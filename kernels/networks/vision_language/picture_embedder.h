@@ -52,7 +52,7 @@ class PictureEmbedder {
   // On a device, as of VisionTransformer.
   Status load_on(const DeviceStream& stream, Executor executor, const StopRequest& stop = {},
                  DeviceBuffer memory = {});
-  int64_t device_weights_bytes() const;
+  int64_t device_weights_bytes() const;  // a multiple of kDeviceAlignment
   int64_t device_workspace_bytes() const;
   /// pixels: the host's. rows: in the device's memory, aligned to 16 bytes; they are there when the passes' stream comes to it.
   Status forward_on(DevicePasses& passes, const float* pixels, float* rows, std::span<std::byte> workspace,
