@@ -64,7 +64,8 @@ Status BenchNode::run(sdk::Request& request, const sdk::Execution& execution) {
   if (model_.device() != nullptr) passes.emplace(model_.device()->stream(host_, execution.stream()));
   const auto seconds = sdk::median_seconds(request, repetitions_, [&] {
     if (config.keeps_shapes())
-      return model_.network().forward_patches(patched, outputs, workspace, host_.executor(), stop);
+      return passes ? model_.network().forward_patches_on(*passes, patched, outputs, workspace, stop)
+                    : model_.network().forward_patches(patched, outputs, workspace, host_.executor(), stop);
     return passes ? model_.network().forward_on(*passes, images, outputs, workspace, stop)
                   : model_.network().forward(images, outputs, workspace, host_.executor(), stop);
   });

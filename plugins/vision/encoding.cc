@@ -79,10 +79,13 @@ class Encoder::Pass {
   Status forward(const VisionTransformerOutputs& outputs, const StopRequest& stop) const {
     const VisionTransformer& network = model_.network();
     const VisionTransformerConfig& c = network.config();
-    if (c.keeps_shapes())
-      return network.forward_patches(
-          {TensorView::contiguous(pixels_, DType::kF32, {starts_.back(), c.patch_values()}), grids_, starts_},
-          outputs, encoder_.workspace_, encoder_.executor_, stop);
+    if (c.keeps_shapes()) {
+      const PatchedPictures pictures{
+          TensorView::contiguous(pixels_, DType::kF32, {starts_.back(), c.patch_values()}), grids_, starts_};
+      return encoder_.passes_
+                 ? network.forward_patches_on(*encoder_.passes_, pictures, outputs, encoder_.workspace_, stop)
+                 : network.forward_patches(pictures, outputs, encoder_.workspace_, encoder_.executor_, stop);
+    }
     const TensorView pictures = TensorView::contiguous(
         pixels_, DType::kF32, {static_cast<int64_t>(places_.size()), c.image_size, c.image_size, 3});
     return encoder_.passes_

@@ -37,8 +37,6 @@ Result<std::unique_ptr<VisionModel>> VisionModel::open(const sdk::ModelSource& s
   const DType compute = compute_type(source.parameters().get_text("precision"),
                                      model->device_ ? ComputePlace::kDevice : ComputePlace::kHost);
   if (Status status = model->open_pictures(compute); !status.ok()) return status;
-  if (model->device_ && model->network().config().keeps_shapes())
-    return model->device_->lacks("pictures that keep their shapes").at("model parameter 'device'");
   if (Status status = model->read_classes(); !status.ok()) return status;
   Result<std::optional<TextTower>> texts = TextTower::open(*model->file_, compute);
   if (!texts.ok()) return texts.status();

@@ -126,6 +126,71 @@ INSTANTIATE_TEST_SUITE_P(
                       Architecture{"open_clip", "assets/golden/open_clip/models/custom", {}}),
     [](const auto& model) { return std::string(model.param.name); });
 
+// Patches of pictures, one behind the other, and where each begins.
+struct Shapes {
+  std::vector<PatchGrid> grids;
+  std::vector<int64_t> starts = {0};
+  std::vector<float> values;
+
+  Shapes(const VisionTransformerConfig& c, std::vector<PatchGrid> of) : grids(std::move(of)) {
+    for (const PatchGrid& grid : grids) starts.push_back(starts.back() + grid.count());
+    for (int64_t i = 0; i < starts.back() * c.patch_values(); ++i)
+      values.push_back(static_cast<float>(static_cast<double>(7919 * i % 255) / 127.5 - 1));
+  }
+  PatchedPictures view(const VisionTransformerConfig& c) {
+    return {TensorView::contiguous(values.data(), DType::kF32, {starts.back(), c.patch_values()}), grids,
+            starts};
+  }
+};
+
+TEST(DeviceVisionShapes, GiveWhatTheCpuGivesInMemoryForAsManyPictures) {
+  const Folder folder("assets/golden/vision/models/siglip2_naflex");
+  const VisionTransformerConfig& c = folder.part.config;
+  Loaded<VisionTransformer> on_cpu(folder.part, DType::kF32);
+  Workspace memory(on_cpu.network.workspace_bytes(4, 2));
+  const int64_t most = c.max_patches;
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    OnDevice<VisionTransformer> tower(folder.part, compute);
+    const DeviceBuffer workspace = tower.workspace(tower.network.device_workspace_bytes(4));
+    // The second pass of a shape is captured, further ones are launched.
+    for (const std::vector<PatchGrid>& grids : {std::vector<PatchGrid>{{2, 3}, {1, most}, {3, 2}, {3, 2}},
+                                                {{1, 1}},
+                                                {{2, 3}},
+                                                {{3, 2}},
+                                                {{2, 3}}}) {
+      Shapes shapes(c, grids);
+      Outputs want(c, 4), got(c, 4);
+      const VisionTransformerOutputs to_want{want.hidden.data(), want.pooled.data()},
+          to_got{got.hidden.data(), got.pooled.data()};
+      demand(
+          on_cpu.network.forward_patches(shapes.view(c), to_want, memory.span(), on_cpu.threads.executor()));
+      demand(tower.network.forward_patches_on(tower.passes, shapes.view(c), to_got, all_of(workspace)));
+      for (auto* out : {&want, &got}) {
+        out->hidden.resize(static_cast<size_t>(shapes.starts.back() * c.width));
+        out->pooled.resize(grids.size() * static_cast<size_t>(c.pooled_width()));
+      }
+      EXPECT_LT(error(got.hidden, want.hidden), allowed(compute));
+      EXPECT_LT(error(got.pooled, want.pooled), allowed(compute));
+    }
+  }
+}
+
+TEST(DeviceVisionShapes, OfTheOtherKindAreRefused) {
+  const Folder naflex("assets/golden/vision/models/siglip2_naflex"), clip("assets/golden/vision/models/clip");
+  OnDevice<VisionTransformer> of_shapes(naflex.part, DType::kF32), of_squares(clip.part, DType::kF32);
+  Shapes shapes(naflex.part.config, {{1, 2}});
+  std::vector<float> values = pictures_of(clip.part.config, 1);
+  const PatchedPictures patched = shapes.view(naflex.part.config);
+  const TensorView squares = view_of_pictures(values, clip.part.config);
+  EXPECT_EQ(of_squares.network.forward_patches_on(of_squares.passes, patched, {}, {}).code(),
+            StatusCode::kInvalidShape);
+  EXPECT_EQ(of_shapes.network.forward_on(of_shapes.passes, squares, {}, {}).code(),
+            StatusCode::kInvalidShape);
+  of_shapes.network.unload();
+  EXPECT_EQ(of_shapes.network.forward_patches_on(of_shapes.passes, patched, {}, {}).code(),
+            StatusCode::kInvalidArgument);
+}
+
 // The second pass of a shape is captured, further ones are launched.
 TEST(DeviceVisionPasses, ThatComeAgainReadTheirOwnPictures) {
   const Folder folder("assets/golden/vision/models/dinov2");

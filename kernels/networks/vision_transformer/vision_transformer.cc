@@ -136,11 +136,16 @@ std::vector<float> resize_positions(const VisionTransformerConfig& c, const floa
   return resized;
 }
 
-// The same in a device's memory.
+Status read_positions(const VisionTransformer::State& s, Executor executor, std::vector<float>* trained) {
+  trained->resize(static_cast<size_t>(s.source.find(kPositions)->count()));
+  return s.source.read(kPositions, trained->data(), executor);
+}
+
+// The table for another number of patches in a device's memory.
 Status resize_positions_on(VisionTransformer::State& s, const DeviceStream& stream, Executor executor,
                            std::byte* to) {
-  std::vector<float> trained(static_cast<size_t>(s.source.find(kPositions)->count()));
-  if (Status read = s.source.read(kPositions, trained.data(), executor); !read.ok()) return read;
+  std::vector<float> trained;
+  if (Status read = read_positions(s, executor, &trained); !read.ok()) return read;
   const std::vector<float> resized = resize_positions(s.config, trained.data());
   Status copied = stream.copy_to_device(to, resized.data(), resized.size() * sizeof(float));
   if (Status passed = stream.synchronize(); copied.ok()) copied = std::move(passed);
@@ -183,7 +188,7 @@ Status VisionTransformer::load(PackedWeightStore& store, std::string_view source
                                const StopRequest& stop) {
   State& s = *state_;
   if (Status loaded = s.weights.load(*s.plan, store, source_key, executor, stop); !loaded.ok()) return loaded;
-  s.positions = s.trained_positions;
+  s.positions = s.host_positions = s.trained_positions;
   if (s.resizes_positions()) {
     s.resized_positions = resize_positions(s.config, s.trained_positions);
     s.positions = s.resized_positions.data();
@@ -207,11 +212,14 @@ Status VisionTransformer::load_on(const DeviceStream& stream, Executor executor,
   if (Status loaded = s.weights.load_on(*s.plan, stream, executor, stop, std::move(part)); !loaded.ok())
     return loaded;
   s.positions = s.trained_positions;
-  if (s.resizes_positions())
-    if (Status copied = resize_positions_on(s, stream, executor, memory->data() + of_plan); !copied.ok()) {
-      s.weights.unload();
-      return copied;
-    }
+  Status positioned;
+  if (s.resizes_positions()) positioned = resize_positions_on(s, stream, executor, memory->data() + of_plan);
+  if (s.config.keeps_shapes()) positioned = read_positions(s, executor, &s.kept_positions);
+  s.host_positions = s.kept_positions.data();
+  if (!positioned.ok()) {
+    s.weights.unload();
+    return positioned;
+  }
   s.device_memory = *std::move(memory);
   return Status();
 }

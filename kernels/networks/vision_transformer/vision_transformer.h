@@ -148,6 +148,10 @@ class VisionTransformer {
   /// the device.
   Status forward_on(DevicePasses& passes, const TensorView& images, const VisionTransformerOutputs& outputs,
                     std::span<std::byte> workspace, const StopRequest& stop = {}) const;
+  /// The same of a model that keeps shapes.
+  Status forward_patches_on(DevicePasses& passes, const PatchedPictures& pictures,
+                            const VisionTransformerOutputs& outputs, std::span<std::byte> workspace,
+                            const StopRequest& stop = {}) const;
 
   struct State;
 

@@ -33,17 +33,26 @@ struct LinearPlace {
 // One thread's way through the pass, or the measure of its memory.
 class Walker {
  public:
-  /// Of pictures of one size; images null: measures.
-  Walker(const VisionTransformer::State& state, LayerPass& pass, int64_t n_images, const TensorView* images,
-         const VisionTransformerOutputs* outputs)
+  /// Measures.
+  Walker(const VisionTransformer::State& state, LayerPass& pass, int64_t n_images)
       : s_(state),
         c_(state.config),
         pass_(pass),
         n_(n_images),
         tokens_(state.config.n_tokens()),
-        rows_(n_images * tokens_),
-        images_(images),
-        out_(outputs) {}
+        rows_(n_images * tokens_) {}
+  /// Of pictures of one size.
+  Walker(const VisionTransformer::State& state, LayerPass& pass, const TensorView& images,
+         const VisionTransformerOutputs& outputs)
+      : s_(state),
+        c_(state.config),
+        pass_(pass),
+        n_(images.shape[0]),
+        tokens_(state.config.n_tokens()),
+        rows_(n_ * tokens_),
+        images_(&images),
+        out_(&outputs) {}
+  /// Of pictures that keep their shapes.
   Walker(const VisionTransformer::State& state, LayerPass& pass, const PatchedPictures& pictures,
          const VisionTransformerOutputs& outputs)
       : s_(state),
@@ -57,7 +66,7 @@ class Walker {
 
   void walk() {
     x_ = pass_.take(DType::kF32, {rows_, c_.width});
-    if (patched_) embed_patches();
+    if (c_.keeps_shapes()) embed_patches();
     else embed();
     const EncoderSequences sequences{n_, tokens_, patched_ ? patched_->starts.data() : nullptr};
     for (const EncoderLayer& layer : s_.layers) {
@@ -156,7 +165,25 @@ class Walker {
     pass_.barrier();
   }
 
+  // Positions are made on the host, and added as a residual of the product.
+  void embed_patches_on_device() {
+    const TensorView patches = pass_.input(TensorView::contiguous(patched_ ? patched_->patches.data : nullptr,
+                                                                  DType::kF32, {rows_, c_.patch_values()}));
+    const TensorView positions = pass_.take(DType::kF32, {rows_, c_.width});
+    pass_.fill(positions, [&](float* to) {
+      std::fill_n(to, rows_ * c_.width, 0.0f);
+      for (size_t i = 0; i < patched_->grids.size(); ++i)
+        for (int64_t patch = 0; patch < patched_->grids[i].count(); ++patch)
+          add_position(patched_->grids[i], patch, to + (patched_->starts[i] + patch) * c_.width);
+    });
+    pass_.dense(s_.patch_rows, patches, x_, {.residual = positions});
+    pass_.give(positions);
+    pass_.give_input(patches);
+  }
+
   void embed_patches() {
+    if (pass_.on_device()) return embed_patches_on_device();
+    if (pass_.measures()) return;
     pass_.dense(s_.patch_rows, patched_->patches, x_);
     pass_.barrier();
     const int64_t begin = pass_.begin(rows_), end = pass_.end(rows_);
@@ -175,7 +202,7 @@ class Walker {
         column(patch % grid.columns, grid.columns, side);
     for (int64_t r = row.first; r <= row.last; ++r)
       for (int64_t k = column.first; k <= column.last; ++k) {
-        const float* position = s_.trained_positions + (r * side + k) * width;
+        const float* position = s_.host_positions + (r * side + k) * width;
         const auto weight = static_cast<float>(row.weight(r) * column.weight(k));
         for (int64_t i = 0; i < width; ++i) x[i] += weight * position[i];
       }
@@ -276,11 +303,12 @@ class Walker {
   const VisionTransformer::State& s_;
   const VisionTransformerConfig& c_;
   LayerPass& pass_;
-  int64_t n_, tokens_, rows_;                 // tokens_: of each picture, where they are of one size
-  const TensorView* images_ = nullptr;        // null: measures, or
-  const PatchedPictures* patched_ = nullptr;  // these
-  const VisionTransformerOutputs* out_;       // null: measures
-  TensorView x_;                              // [rows, width] f32, the residual connection
+  int64_t n_, tokens_, rows_;  // tokens_: of each picture, where they are of one size
+  // All null where it measures; else one kind of pictures.
+  const TensorView* images_ = nullptr;
+  const PatchedPictures* patched_ = nullptr;
+  const VisionTransformerOutputs* out_ = nullptr;
+  TensorView x_;  // [rows, width] f32, the residual connection
 };
 
 Status check_images(const VisionTransformerConfig& c, const TensorView& images) {
@@ -310,11 +338,20 @@ Status check_patches(const VisionTransformerConfig& c, const PatchedPictures& pi
                 std::to_string(c.max_patches) + " of a picture");
 }
 
+Status not_on_device() {
+  return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded on a device");
+}
+
+// Of a pass on a device.
+std::vector<int64_t> numbers_of(int64_t n_images, const VisionTransformerOutputs& outputs) {
+  return {n_images, outputs.hidden != nullptr, outputs.pooled != nullptr, outputs.classes != nullptr,
+          reinterpret_cast<intptr_t>(outputs.hidden_on_device)};
+}
+
 }  // namespace
 
 int64_t VisionTransformer::workspace_bytes(int64_t n_images, uint32_t n_threads) const {
-  return LayerPass::measure(
-      n_threads, [&](LayerPass& pass) { Walker(*state_, pass, n_images, nullptr, nullptr).walk(); });
+  return LayerPass::measure(n_threads, [&](LayerPass& pass) { Walker(*state_, pass, n_images).walk(); });
 }
 
 Status VisionTransformer::forward(const TensorView& images, const VisionTransformerOutputs& outputs,
@@ -324,9 +361,8 @@ Status VisionTransformer::forward(const TensorView& images, const VisionTransfor
     return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded");
   if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
   const int64_t needed = workspace_bytes(images.shape[0], executor.max_threads());
-  return LayerPass::run(
-      workspace, needed, "the image encoder's", executor, stop, times,
-      [&](LayerPass& pass) { Walker(*state_, pass, images.shape[0], &images, &outputs).walk(); });
+  return LayerPass::run(workspace, needed, "the image encoder's", executor, stop, times,
+                        [&](LayerPass& pass) { Walker(*state_, pass, images, outputs).walk(); });
 }
 
 Status VisionTransformer::forward_patches(const PatchedPictures& pictures,
@@ -342,23 +378,28 @@ Status VisionTransformer::forward_patches(const PatchedPictures& pictures,
 }
 
 int64_t VisionTransformer::device_workspace_bytes(int64_t n_images) const {
-  return LayerPass::measure_on_device(
-             [&](LayerPass& pass) { Walker(*state_, pass, n_images, nullptr, nullptr).walk(); })
+  return LayerPass::measure_on_device([&](LayerPass& pass) { Walker(*state_, pass, n_images).walk(); })
       .workspace_bytes;
 }
 
 Status VisionTransformer::forward_on(DevicePasses& passes, const TensorView& images,
                                      const VisionTransformerOutputs& outputs, std::span<std::byte> workspace,
                                      const StopRequest& stop) const {
-  if (!state_->weights.on_device())
-    return Status(StatusCode::kInvalidArgument, "the image encoder's weights are not loaded on a device");
+  if (!state_->weights.on_device()) return not_on_device();
   if (Status valid = check_images(state_->config, images); !valid.ok()) return valid;
-  const int64_t n = images.shape[0];
-  std::vector<int64_t> numbers = {n, outputs.hidden != nullptr, outputs.pooled != nullptr,
-                                  outputs.classes != nullptr,
-                                  reinterpret_cast<intptr_t>(outputs.hidden_on_device)};
+  return passes.run(state_->weights.pass_shape("the image encoder's", numbers_of(images.shape[0], outputs)),
+                    workspace, stop, [&](LayerPass& pass) { Walker(*state_, pass, images, outputs).walk(); });
+}
+
+Status VisionTransformer::forward_patches_on(DevicePasses& passes, const PatchedPictures& pictures,
+                                             const VisionTransformerOutputs& outputs,
+                                             std::span<std::byte> workspace, const StopRequest& stop) const {
+  if (!state_->weights.on_device()) return not_on_device();
+  if (Status valid = check_patches(state_->config, pictures); !valid.ok()) return valid;
+  std::vector<int64_t> numbers = numbers_of(static_cast<int64_t>(pictures.grids.size()), outputs);
+  for (const PatchGrid& grid : pictures.grids) numbers.insert(numbers.end(), {grid.rows, grid.columns});
   return passes.run(state_->weights.pass_shape("the image encoder's", std::move(numbers)), workspace, stop,
-                    [&](LayerPass& pass) { Walker(*state_, pass, n, &images, &outputs).walk(); });
+                    [&](LayerPass& pass) { Walker(*state_, pass, pictures, outputs).walk(); });
 }
 
 }  // namespace weft

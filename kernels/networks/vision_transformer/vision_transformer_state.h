@@ -26,7 +26,10 @@ struct VisionTransformer::State {
   const float* class_embedding = nullptr;    // [width]
   const float* trained_positions = nullptr;  // [class tokens + trained_patches_a_side ^ 2, width]
   std::vector<float> resized_positions;      // for pictures of another size; else, and on a device, empty
-  const float* positions = nullptr;          // [n_tokens, width]: those, where the weights are
+  const float* host_positions =
+      nullptr;                        // trained_positions on the host, for pictures that keep their shapes
+  std::vector<float> kept_positions;  // those, of weights on a device
+  const float* positions = nullptr;   // [n_tokens, width]: those, where the weights are
   Norm first_norm, last_norm;
   std::vector<EncoderLayer> layers;
   DenseLayer projection;  // absent without projection_width
