@@ -1,5 +1,8 @@
 // A warp takes page after page. Each lane copies what it will compute with into shared memory of its own, 16 bytes at a time and
-// several KiB a warp ahead, so that many loads are in flight, and no lane waits for another one's.
+// several KiB a warp ahead, so that many loads are in flight, and no lane waits for another one's. Only the scales of q8_0 are copied by some
+// lanes for all of the warp.
+
+#include <bit>
 
 #include "kernels/ops/attention/attention_cuda.h"
 #include "kernels/simt/target.h"
@@ -12,7 +15,8 @@ constexpr int kGroup = static_cast<int>(kDecodeAttentionGroup);
 constexpr int kPage = static_cast<int>(kPageTokens);
 constexpr int kBatch = 8;  // copies of a lane that it waits for together, at most
 constexpr int kRing = 4;   // batches of a warp in shared memory
-constexpr int kBatchBytes = kBatch * 32 * 16, kRingBytes = kWarps * kRing * kBatchBytes;
+constexpr int kBatchBytes = kBatch * 32 * 16;
+constexpr int kScaleLanes = 16;  // that copy the scales of a batch
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 struct Work {
@@ -27,7 +31,7 @@ struct Work {
   float scale, softcap;
 };
 
-/// How a warp reads a page of T whose tokens have up to kDim components, in loads of kPer elements.
+/// How a warp reads a page of T (int8_t: q8_0) whose tokens have up to kDim components, in loads of kPer elements.
 template <typename T, int kDim>
 struct Plan {
   static constexpr int kPer = 16 / static_cast<int>(sizeof(T));
@@ -38,7 +42,7 @@ struct Plan {
   static constexpr int kPieces = kDim / kPer;
   static constexpr int kLanes = kPieces < 32 ? kPieces : 32;
   static constexpr int kParts = (kPieces + 31) / 32;
-  static constexpr int kSlots = 32 / kLanes;
+  static constexpr int kSlots = static_cast<int>(std::bit_floor(32u / kLanes));
   static constexpr int kValueSteps = kPage / kSlots * kParts;
   static constexpr int kOwn = kParts * kPer;  // components of a lane
 
@@ -47,6 +51,18 @@ struct Plan {
   static constexpr int kKeyBatch = kKeySteps / kKeyBatches, kValueBatch = kValueSteps / kValueBatches;
   static_assert(kKeyBatch * kKeyBatches == kKeySteps && kValueBatch * kValueBatches == kValueSteps);
   static constexpr int kBatches = kKeyBatches + kValueBatches;  // of a page
+
+  static constexpr bool kScaled = sizeof(T) == 1;
+  /// Steps of 32 components of keys, which have a scale a token, and tokens whose values are a batch.
+  static constexpr int kScaleSteps = 32 / kPer, kValueTokens = kValueBatch * kSlots / kParts;
+  static_assert(!kScaled || (kKeyBatch % kScaleSteps == 0 && kParts == 1 &&
+                             kKeyBatch / kScaleSteps * kPage * 2 <= kScaleLanes * 16 &&
+                             kValueTokens * kDim / 32 * 2 <= kScaleLanes * 16));
+  /// Of a batch in a warp's ring, its scales behind it; of a block's rings, whatever kDim is.
+  static constexpr int kPlaceBytes = kBatchBytes + (kScaled ? kScaleLanes * 16 : 0),
+                       kRingBytes = kWarps * kRing * kPlaceBytes;
+  static constexpr int kBlocksOfOne =
+      static_cast<int>(decode_attention_blocks_of_one(sizeof(T) == 2 ? KvFormat::kF16 : KvFormat::kF32));
 
   /// Of the sums that warps leave to each other: a gap after 32 components keeps lanes in banks of their own.
   static constexpr int kJoinRow = kDim + kDim / 32;
@@ -92,6 +108,10 @@ __device__ __forceinline__ void unpack(device::Words4 w, float (&x)[kPer]) {
   if constexpr (sizeof(T) == 4) {
 #pragma unroll
     for (int i = 0; i < kPer; ++i) x[i] = __uint_as_float(w.w[i]);
+  } else if constexpr (sizeof(T) == 1) {
+#pragma unroll
+    for (int i = 0; i < kPer; ++i)
+      x[i] = static_cast<float>(static_cast<int8_t>(w.w[i / 4] >> 8 * (i % 4) & 255));
   } else {
 #pragma unroll
     for (int i = 0; i < kPer; ++i)
@@ -111,13 +131,24 @@ struct Reader {
   const Work& work;
   const float* q;   // shared, [kDim][kGroup]
   float* weights;   // shared, of this warp: [kPage][kGroup], in the order of the lanes that own the tokens
-  std::byte* ring;  // shared, of this lane: [kRing][kBatch][16] bytes, 32 * 16 apart
+  std::byte* ring;  // shared, of this lane: [kRing][kBatch][16] bytes, 32 * 16 apart, kPlaceBytes a batch
   int lane;
+
+  /// Starts the copy of a batch's scales: `bytes` of them, a multiple of 16.
+  __device__ __forceinline__ void copy_scales(std::byte* to, const std::byte* from, int bytes,
+                                              bool wanted) const {
+    if (lane < kScaleLanes)
+      device::copy_async16(to + kBatchBytes, from + lane * 16, wanted && lane * 16 < bytes);
+  }
+  /// The scales behind the batch of which this lane has `from`.
+  __device__ __forceinline__ const std::byte* scales(const std::byte* from) const {
+    return from - lane * 16 + kBatchBytes;
+  }
 
   /// Starts the copies of batch `batch` of a page into place `place` of the ring. What does not count is zero, and not read.
   __device__ __forceinline__ void copy(const Pages& pages, int batch, int place) const {
     const Tokens tokens = pages.tokens(pages.at);
-    std::byte* to = ring + place * kBatchBytes;
+    std::byte* to = ring + place * P::kPlaceBytes;
     if (batch < P::kKeyBatches) {
       const int sector = lane % P::kTokenLanes / 2 * 2 * P::kPer;  // the first token of 32 bytes
       const bool wanted = sector < tokens.end && sector + 2 * P::kPer > tokens.begin;
@@ -127,6 +158,11 @@ struct Reader {
         const int step = batch * P::kKeyBatch + i;
         device::copy_async16(to + i * 512, from + step * P::kPer * kPage,
                              wanted && step * P::kPer + lane / P::kTokenLanes < work.head_dim);
+      }
+      if constexpr (P::kScaled) {
+        const int group = batch * (P::kKeyBatch / P::kScaleSteps);
+        copy_scales(to, pages.keys + (work.head_dim + group * 2) * kPage,
+                    min(P::kKeyBatch / P::kScaleSteps, work.head_dim / 32 - group) * kPage * 2, wanted);
       }
     } else {
       const int slot = lane / P::kLanes, piece = lane % P::kLanes;
@@ -140,6 +176,13 @@ struct Reader {
                              slot < P::kSlots && token + slot >= tokens.begin && token + slot < tokens.end &&
                                  part + piece * P::kPer < work.padded_dim);
       }
+      if constexpr (P::kScaled) {
+        const int token_bytes = work.head_dim / 32 * 2;
+        copy_scales(to,
+                    pages.keys + work.block_bytes + work.head_dim * kPage +
+                        (batch - P::kKeyBatches) * P::kValueTokens * token_bytes,
+                    P::kValueTokens * token_bytes, tokens.begin < tokens.end);
+      }
     }
     device::copy_async_commit();
   }
@@ -152,6 +195,7 @@ struct Reader {
           device::load_quad(q + ((batch * P::kKeyBatch + i) * P::kPer + lane / P::kTokenLanes) * kGroup);
       float key[P::kPer];
       unpack<T>(device::load16(from + i * 512), key);
+      if constexpr (P::kScaled) scale_keys(from, i / P::kScaleSteps, key);
 #pragma unroll
       for (int h = 0; h < kGroup; ++h) {
 #pragma unroll
@@ -159,14 +203,37 @@ struct Reader {
       }
     }
   }
-  __device__ __forceinline__ void use_values(const std::byte* from, int batch,
+  /// By the scales of this lane's tokens; group: of 32 components, within the batch.
+  __device__ __forceinline__ void scale_keys(const std::byte* from, int group, float (&key)[P::kPer]) const {
+    const std::byte* at = scales(from) + (group * kPage + lane % P::kTokenLanes * P::kPer) * 2;
+#pragma unroll
+    for (int begin = 0; begin < P::kPer; begin += 8) {
+      float scale[8];
+      unpack<device::F16>(device::load16(at + begin * 2), scale);
+#pragma unroll
+      for (int t = 0; t < 8; ++t) key[begin + t] *= scale[t];
+    }
+  }
+  /// Of this lane's components of the batch's token `token`: 0 where it does not count, whatever the page has there.
+  __device__ __forceinline__ float value_scale(const std::byte* from, int token, bool counts) const {
+    const int group = lane % P::kLanes * P::kPer / 32;
+    const uint32_t bits = device::load2(scales(from) + (token * (work.head_dim / 32) + group) * 2);
+    return counts ? device::to_f32(device::from_bits<device::F16>(bits)) : 0.0f;
+  }
+  __device__ __forceinline__ void use_values(const std::byte* from, int batch, Tokens tokens,
                                              Softmax<P::kOwn>& state) const {
     const int slot = lane / P::kLanes < P::kSlots ? lane / P::kLanes : 0;
 #pragma unroll
     for (int i = 0; i < P::kValueBatch; ++i) {
       const int step = batch * P::kValueBatch + i, token = step / P::kParts * P::kSlots;
       const int owner = token % P::kPer * P::kTokenLanes + token / P::kPer + slot * P::kTokenLanes;
-      const device::Quad weight = device::load_quad(weights + owner * kGroup);
+      device::Quad weight = device::load_quad(weights + owner * kGroup);
+      if constexpr (P::kScaled) {
+        const bool counts = token + slot >= tokens.begin && token + slot < tokens.end;
+        const float scale = value_scale(from, i * P::kSlots + slot, counts);
+#pragma unroll
+        for (int h = 0; h < kGroup; ++h) weight.v[h] *= scale;
+      }
       float value[P::kPer];
       unpack<T>(device::load16(from + i * 512), value);
 #pragma unroll
@@ -235,11 +302,13 @@ struct Reader {
       for (int batch = 0; batch < P::kBatches; ++batch) {
         const int copied = (batch + kRing - 1) % P::kBatches;
         if (copied == 0) ahead.advance();
+        if constexpr (P::kScaled) __syncwarp();  // the scales of the batch before have been read
         copy(ahead, copied, (place + kRing - 1) % kRing);
         device::copy_async_wait<kRing - 1>();
-        const std::byte* from = ring + place * kBatchBytes;
+        if constexpr (P::kScaled) __syncwarp();  // all lanes' scales are there
+        const std::byte* from = ring + place * P::kPlaceBytes;
         if (batch < P::kKeyBatches) use_keys(from, batch, score);
-        else use_values(from, batch - P::kKeyBatches, state);
+        else use_values(from, batch - P::kKeyBatches, ahead.tokens(page), state);
         if (batch == P::kKeyBatches - 1) weigh(ahead.tokens(page), score, state);
         place = (place + 1) % kRing;
       }
@@ -250,13 +319,12 @@ struct Reader {
 
 /// One block a row, KV head (its query heads by four) and split.
 template <typename T, int kDim>
-__global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 2 : kDecodeAttentionBlocksOfOne)
-    decode_attention(Work work) {
+__global__ void __launch_bounds__(kThreads, Plan<T, kDim>::kBlocksOfOne) decode_attention(Work work) {
   using P = Plan<T, kDim>;
   WEFT_SHARED(float, q, kDim* kGroup);
   WEFT_SHARED(float, weights, kWarps* kPage* kGroup);
   WEFT_DYNAMIC_SHARED(std::byte, ring);
-  static_assert(kGroup * kWarps * P::kSlots * P::kJoinRow * sizeof(float) <= kRingBytes);
+  static_assert(kGroup * kWarps * P::kSlots * P::kJoinRow * sizeof(float) <= P::kRingBytes);
   WEFT_SHARED(float, largest_of, kGroup* kWarps);
   WEFT_SHARED(float, sum_of, kGroup* kWarps);
   device::let_next_start();
@@ -295,7 +363,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 2 : kDecodeAttentio
     for (int j = 0; j < P::kOwn; ++j) state.values[h][j] = 0;
   }
   const Reader<T, kDim> reader = {work, q, weights + warp * kPage * kGroup,
-                                  ring + warp * kRing * kBatchBytes + lane * 16, lane};
+                                  ring + warp * kRing * P::kPlaceBytes + lane * 16, lane};
   reader.take(pages, state);
   __syncthreads();  // the ring is free
 
@@ -427,7 +495,8 @@ Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(a.rows), static_cast<unsigned>(decode_attention_blocks(shape)),
                   static_cast<unsigned>(a.splits));
   const auto run = [&](auto kernel) {
-    return device::launch_early(stream, "decode_attention", grid, kThreads, kRingBytes, kernel, work);
+    return device::launch_early(stream, "decode_attention", grid, kThreads, Plan<T, 64>::kRingBytes, kernel,
+                                work);
   };
   Status status;
   if (shape.head_dim <= 64) status = run(decode_attention<T, 64>);
@@ -451,6 +520,10 @@ Status decode_attention_cuda(const DecodeAttentionCuda& a, cudaStream_t stream) 
                   "], splits in [1, " + std::to_string(kMostDecodeAttentionSplits) + "]")
         .got(std::to_string(shape.n_heads) + " and " + std::to_string(shape.n_kv_heads) + " heads of " +
              std::to_string(shape.head_dim) + ", " + std::to_string(a.splits) + " splits");
+  if (shape.format == KvFormat::kQ8_0 && shape.head_dim % 32 != 0)
+    return Status(StatusCode::kInvalidShape,
+                  "decode attention on a device: q8_0 pages need a multiple of 32 components")
+        .got(std::to_string(shape.head_dim));
   if (a.rows == 0) return {};
   if (!a.q || !a.y || !a.pages || !a.positions || (a.splits > 1 && !a.workspace))
     return Status(StatusCode::kInvalidArgument, "decode attention on a device: a pointer is null");
@@ -458,9 +531,9 @@ Status decode_attention_cuda(const DecodeAttentionCuda& a, cudaStream_t stream) 
     case KvFormat::kF32: return start<float>(a, stream);
     case KvFormat::kF16: return start<device::F16>(a, stream);
     case KvFormat::kBF16: return start<device::BF16>(a, stream);
-    case KvFormat::kQ8_0: break;
+    case KvFormat::kQ8_0: return start<int8_t>(a, stream);
   }
-  return Status(StatusCode::kUnsupported, "decode attention on a device does not read q8_0 pages");
+  return Status(StatusCode::kInvalidArgument, "decode attention on a device: pages of no known format");
 }
 
 }  // namespace weft

@@ -3,7 +3,7 @@
 ///
 /// Each row's tokens are split among blocks (split-KV), which leave a maximum, a sum and a weighted sum of values each in the
 /// workspace; a second kernel joins them, where there is more than one. The query heads that share a KV head are served together,
-/// up to four, so that keys and values are read once for them. Softmax is online, in f32.
+/// up to four, so that keys and values are read once for them. Softmax is online, in f32. Codes of kQ8_0 become numbers in registers.
 /// Stream-ordered; no allocation, no synchronization.
 /// Bounds that tests hold it to: at most one sector a request beyond those of the data, no bank conflicts, no spills, a
 /// twelfth of a multiprocessor's threads; each of them has up to 32 loads of 16 bytes in flight.
@@ -24,7 +24,7 @@ namespace weft {
 
 /// Everything but the struct itself is in the device's memory.
 struct DecodeAttentionCuda {
-  AttentionShape shape;                      // a format other than kQ8_0
+  AttentionShape shape;
   const float* q = nullptr;                  // [rows, n_heads, head_dim]
   float* y = nullptr;                        // as q
   std::byte* const* const* pages = nullptr;  // [rows]: each row's pages, from position 0
@@ -35,9 +35,16 @@ struct DecodeAttentionCuda {
   float* workspace = nullptr;  // decode_attention_workspace() floats; null will do for one split
 };
 
-/// Query heads that one block serves, blocks that are on a multiprocessor at once, and how many are wanted: a wave on an H100.
-inline constexpr int64_t kDecodeAttentionGroup = 4, kDecodeAttentionBlocksOfOne = 3,
-                         kDecodeAttentionBlocks = 132 * kDecodeAttentionBlocksOfOne;
+/// Query heads that one block serves, multiprocessors of an H100.
+inline constexpr int64_t kDecodeAttentionGroup = 4, kDecodeAttentionMultiprocessors = 132;
+/// Blocks that are on a multiprocessor at once.
+constexpr int64_t decode_attention_blocks_of_one(KvFormat format) {
+  return format == KvFormat::kF16 || format == KvFormat::kBF16 ? 3 : 2;
+}
+/// Blocks that are wanted: a wave on an H100.
+constexpr int64_t decode_attention_wave(KvFormat format) {
+  return kDecodeAttentionMultiprocessors * decode_attention_blocks_of_one(format);
+}
 inline constexpr int64_t kMostDecodeAttentionSplits = 128;
 
 /// Blocks of one row and split.
@@ -50,7 +57,8 @@ constexpr int64_t decode_attention_blocks(const AttentionShape& shape) {
 constexpr int64_t decode_attention_splits(const AttentionShape& shape, int64_t rows, int64_t depth) {
   constexpr int64_t kTokens = 4 * kPageTokens;
   if (shape.window > 0 && depth > shape.window + kPageTokens) depth = shape.window + kPageTokens;
-  int64_t splits = rows > 0 ? kDecodeAttentionBlocks / (rows * decode_attention_blocks(shape)) : 1;
+  int64_t splits =
+      rows > 0 ? decode_attention_wave(shape.format) / (rows * decode_attention_blocks(shape)) : 1;
   if (splits > (depth + kTokens - 1) / kTokens) splits = (depth + kTokens - 1) / kTokens;
   if (splits > kMostDecodeAttentionSplits) splits = kMostDecodeAttentionSplits;
   return splits > 1 ? splits : 1;
@@ -62,11 +70,11 @@ constexpr int64_t decode_attention_workspace(const AttentionShape& shape, int64_
 }
 /// The same for any number of rows that decode_attention_splits() splits.
 constexpr int64_t most_decode_attention_workspace(const AttentionShape& shape) {
-  return kDecodeAttentionBlocks * kDecodeAttentionGroup * (shape.head_dim + 2);
+  return decode_attention_wave(KvFormat::kF16) * kDecodeAttentionGroup * (shape.head_dim + 2);
 }
 
-/// Errors: kUnsupported (kQ8_0), kInvalidShape (an extent out of range, heads that KV heads do not divide), kInvalidArgument (a
-/// null pointer).
+/// Errors: kInvalidShape (an extent out of range, heads that KV heads do not divide, for kQ8_0 a head_dim that is no multiple of 32),
+/// kInvalidArgument (a null pointer).
 Status decode_attention_cuda(const DecodeAttentionCuda& a, CUstream_st* stream);
 
 }  // namespace weft

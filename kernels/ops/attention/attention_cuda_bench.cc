@@ -8,16 +8,20 @@ namespace {
 
 struct Decoding {
   int64_t heads, kv_heads, head_dim, rows, depth;
+  KvFormat format = KvFormat::kF16;
 };
 
 DeviceCase decode_case(const Decoding& d) {
   AttentionShape shape;
   shape.n_heads = d.heads, shape.n_kv_heads = d.kv_heads, shape.head_dim = d.head_dim;
   shape.scale = 0.1f;
+  shape.format = d.format;
   DeviceCase c;
   c.name = std::to_string(d.rows) + " row" + (d.rows > 1 ? "s" : "") + ", " + std::to_string(d.kv_heads) +
-           " x " + std::to_string(d.head_dim) + ", depth " + std::to_string(d.depth);
-  c.bytes = 2.0 * 2 * static_cast<double>(d.rows * d.kv_heads * d.head_dim * d.depth);
+           " x " + std::to_string(d.head_dim) + ", depth " + std::to_string(d.depth) +
+           (d.format == KvFormat::kF16 ? "" : std::string(", ") + to_string(d.format));
+  c.bytes = 2.0 * static_cast<double>(d.rows * d.kv_heads * kv_block_bytes(d.format, d.head_dim) /
+                                      kPageTokens * d.depth);
   c.operations = 4.0 * static_cast<double>(d.rows * d.heads * d.head_dim * d.depth);
   c.make = [d, shape](const DeviceStream& stream) -> Result<DeviceRun> {
     const int64_t splits = decode_attention_splits(shape, d.rows, d.depth);
@@ -60,10 +64,16 @@ DeviceCase decode_case(const Decoding& d) {
 }  // namespace
 
 std::vector<DeviceCase> attention_device_cases() {
-  return {decode_case({32, 8, 128, 1, 1024}),   decode_case({32, 8, 128, 1, 4096}),
-          decode_case({32, 8, 128, 1, 32768}),  decode_case({32, 8, 128, 32, 2048}),
-          decode_case({32, 8, 128, 256, 1024}), decode_case({9, 3, 64, 1, 1024}),
-          decode_case({32, 32, 80, 1, 2048}),   decode_case({8, 1, 256, 1, 8192})};
+  return {decode_case({32, 8, 128, 1, 1024}),
+          decode_case({32, 8, 128, 1, 4096}),
+          decode_case({32, 8, 128, 1, 32768}),
+          decode_case({32, 8, 128, 32, 2048}),
+          decode_case({32, 8, 128, 256, 1024}),
+          decode_case({9, 3, 64, 1, 1024}),
+          decode_case({32, 32, 80, 1, 2048}),
+          decode_case({8, 1, 256, 1, 8192}),
+          decode_case({32, 8, 128, 1, 32768, KvFormat::kQ8_0}),
+          decode_case({32, 8, 128, 32, 2048, KvFormat::kQ8_0})};
 }
 
 }  // namespace weft

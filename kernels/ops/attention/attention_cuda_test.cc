@@ -34,6 +34,12 @@ const Case kCases[] = {
     {"LargeHeadsInF32", KvFormat::kF32, 3, 1, 200, 1, 0, 0, {45}},
     {"SeveralPagesAWarp", KvFormat::kBF16, 4, 1, 128, 2, 0, 0, {700, 5}},
     {"WindowOfLastPages", KvFormat::kF16, 5, 1, 96, 3, 300, 0, {500, 299, 330}},
+    {"CodesOfSmallHeads", KvFormat::kQ8_0, 3, 1, 32, 1, 0, 0, {0, 40}},
+    {"CodesGrouped", KvFormat::kQ8_0, 6, 2, 64, 2, 0, 0, {170, 31}},
+    {"CodesOfHeadsOf96", KvFormat::kQ8_0, 2, 1, 96, 1, 40, 0, {150}},
+    {"CodesOfSeveralPagesAWarp", KvFormat::kQ8_0, 5, 1, 128, 2, 0, 20, {700, 5}},
+    {"CodesOfHeadsBetween", KvFormat::kQ8_0, 1, 1, 160, 1, 0, 0, {45}},
+    {"CodesOfLargeHeads", KvFormat::kQ8_0, 2, 1, 256, 3, 100, 0, {300}},
     {"HeadsBetween", KvFormat::kF32, 1, 1, 80, 1, 0, 0, {260}},
     {"LooksAhead", KvFormat::kF16, 4, 2, 64, 2, 0, 0, {0, 20, 70}, {90, 0, 25}},
     {"LooksAheadFurtherThanItsWindow", KvFormat::kF32, 2, 1, 32, 3, 9, 0, {60, 140}, {200, 3}},
@@ -129,6 +135,9 @@ TEST(AttentionCuda, RefusesWhatItCannotDo) {
   EXPECT_TRUE(decode_attention_cuda(a, nullptr).ok());  // no rows
   a.rows = 1;
   EXPECT_EQ(decode_attention_cuda(a, nullptr).code(), StatusCode::kInvalidArgument);
+  a.shape.format = KvFormat::kQ8_0, a.shape.head_dim = 48;
+  EXPECT_EQ(decode_attention_cuda(a, nullptr).code(), StatusCode::kInvalidShape);
+  a.shape.head_dim = 32;
   a.splits = 129;
   EXPECT_EQ(decode_attention_cuda(a, nullptr).code(), StatusCode::kInvalidShape);
 }
@@ -150,9 +159,13 @@ TEST(AttentionCuda, SplitsWhatIsLongAndFew) {
 
 TEST(AttentionCuda, KeepsItsStaticBounds) {
   if (!simt::has_nvcc_output("attention")) GTEST_SKIP() << simt::kNoNvcc;
-  constexpr int kRing = 64 << 10;  // shared memory of a block
+  constexpr int kRing = 64 << 10, kRingOfCodes = 68 << 10;  // shared memory of a block
   const simt::StaticBounds bounds[] = {
       {.kernel = "decode_attentionIf", .registers = 255, .occupancy = 0.08, .dynamic_shared_bytes = kRing},
+      {.kernel = "decode_attentionIa",
+       .registers = 255,
+       .occupancy = 0.08,
+       .dynamic_shared_bytes = kRingOfCodes},
       {.kernel = "decode_attention", .registers = 168, .occupancy = 0.08, .dynamic_shared_bytes = kRing},
       {.kernel = "join_splits", .registers = 64, .occupancy = 0.5}};
   EXPECT_EQ(simt::beyond_static_bounds("attention", bounds), "");

@@ -2,9 +2,10 @@
 ///
 ///   q = rope(q), in place;   page[keys, slot] = rope(k);   page[values, slot] = v      for each token
 ///
-/// as rope.h defines the rotation and attention.h the pages. A block a token, or several where tokens are few.
+/// as rope.h defines the rotation and attention.h the pages. A block a token, or several where tokens are few. Keys and values of
+/// kQ8_0 get the codes and scales that the CPU gives to the same numbers.
 /// Stream-ordered; no allocation, no synchronization.
-/// Bounds that tests hold it to: no spills, five eighths of a multiprocessor's threads, at most 30 sectors a request beyond
+/// Bounds that tests hold it to: no spills, five eighths of a multiprocessor's threads, at most 31 sectors a request beyond
 /// those of the data: a page keeps the tokens of a key's component side by side, so that each key of a token has its own.
 #ifndef WEFT_KERNELS_OPS_ROPE_ROPE_CUDA_H
 #define WEFT_KERNELS_OPS_ROPE_ROPE_CUDA_H
@@ -35,8 +36,8 @@ struct RopeStoreCuda {
   int64_t tokens = 0;
 };
 
-/// Errors: kUnsupported (kQ8_0), kInvalidShape (an extent below 1, an odd or too large head_dim or n_rotated, negative tokens),
-/// kInvalidArgument (a null pointer).
+/// Errors: kInvalidShape (an extent below 1, an odd or too large head_dim or n_rotated, for kQ8_0 a head_dim that is no multiple of 32,
+/// negative tokens), kInvalidArgument (a null pointer).
 Status rope_store_cuda(const RopeStoreCuda& r, CUstream_st* stream);
 
 }  // namespace weft

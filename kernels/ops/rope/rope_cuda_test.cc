@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <iterator>
 #include <memory>
 
 #include "kernels/simt/static_bounds.h"
@@ -111,6 +113,68 @@ TEST_P(RopeCudaCases, RotatesAndWritesPagesAsTheCpuDoes) {
 INSTANTIATE_TEST_SUITE_P(RopeCuda, RopeCudaCases, ::testing::ValuesIn(kCases),
                          [](const auto& test) { return "HeadDim" + std::to_string(test.param.head_dim); });
 
+struct RoundedCase {
+  RopeLayout layout;
+  int64_t n_kv_heads, head_dim, n_rotated;
+};
+class RopeCudaRounded : public ::testing::TestWithParam<RoundedCase> {};
+
+// Queries and keys are the same numbers, so that rotated queries tell the bits of the keys that were rounded.
+TEST_P(RopeCudaRounded, PagesAreThoseOfTheCpuBitForBit) {
+  const RoundedCase& c = GetParam();
+  const AttentionShape shape{.n_heads = c.n_kv_heads,
+                             .n_kv_heads = c.n_kv_heads,
+                             .head_dim = c.head_dim,
+                             .format = KvFormat::kQ8_0,
+                             .layer_offset = kLayerOffset};
+  const size_t page_bytes =
+      static_cast<size_t>(kLayerOffset + 2 * c.n_kv_heads * kv_block_bytes(shape.format, c.head_dim));
+  const int64_t width = c.n_kv_heads * c.head_dim;
+  const std::vector<float> k = testing::random_normal(kTokens * width, 1);
+  std::vector<float> v = testing::random_normal(kTokens * width, 2), cos_sin;
+  // A run of zeros, numbers around the least scale of 16 bits, beyond the largest, ties, and what is no number.
+  const float ends[] = {0, 7e-6f, 3e-38f, 2e8f, INFINITY, NAN};
+  for (size_t run = 0; run < std::size(ends) && (run + 1) * 32 <= v.size(); ++run)
+    for (size_t i = 0; i < 32; ++i) {
+      float& x = v[run * 32 + i];
+      x = std::isfinite(ends[run]) ? x * ends[run] : i == 7 ? ends[run] : x;
+    }
+  for (size_t i = 0; i < 32; ++i) v[v.size() - 32 + i] = i == 0 ? 127.0f : static_cast<float>(i) - 16.5f;
+  std::vector<double> frequencies(static_cast<size_t>(c.n_rotated / 2), 0.7);
+  cos_sin.resize(static_cast<size_t>(kTokens * c.n_rotated));
+  for (int64_t t = 0; c.n_rotated > 0 && t < kTokens; ++t)
+    rope_cos_sin(frequencies.data(), c.n_rotated, 1, kPositions[t], cos_sin.data() + t * c.n_rotated);
+  for (const simt::Target& target : simt::targets("rope")) {
+    SCOPED_TRACE(target.name);
+    simt::Device device(target.options);
+    simt::Buffer<float> queries(device, "q", k), keys(device, "k", k), values(device, "v", v),
+        turns(device, "cos_sin", cos_sin);
+    simt::Buffer<uint8_t> page(device, "page", std::vector<uint8_t>(page_bytes));
+    simt::Buffer<std::byte*> page_table(
+        device, "pages",
+        std::vector<std::byte*>(static_cast<size_t>(kTokens), reinterpret_cast<std::byte*>(page.data())));
+    simt::Buffer<int32_t> slots(device, "slots", {0, 31, 45 % kPageTokens});
+    const RopeStoreCuda r{shape,       c.layout,      c.n_rotated,       turns.data(), queries.data(),
+                          keys.data(), values.data(), page_table.data(), slots.data(), kTokens};
+    ASSERT_TRUE(rope_store_cuda(r, &device).ok()) << device.report().text();
+    const std::vector<float> rotated = queries.values();
+    std::vector<uint8_t> want(page_bytes);
+    std::byte* const pages[] = {reinterpret_cast<std::byte*>(want.data())};
+    for (int64_t t = 0; t < kTokens; ++t)
+      store_kv(shape, rotated.data() + t * width, v.data() + t * width, pages, kPositions[t] % kPageTokens);
+    EXPECT_EQ(page.values(), want);
+    // 32 codes of one key are 32 sectors, where one would hold them.
+    EXPECT_EQ(device.report().beyond({.extra_sectors_per_request = 31}), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(RopeCuda, RopeCudaRounded,
+                         ::testing::Values(RoundedCase{RopeLayout::kNone, 3, 32, 0},
+                                           RoundedCase{RopeLayout::kInterleaved, 2, 64, 64},
+                                           RoundedCase{RopeLayout::kHalves, 1, 96, 48},
+                                           RoundedCase{RopeLayout::kHalves, 1, 256, 256}),
+                         [](const auto& test) { return "HeadDim" + std::to_string(test.param.head_dim); });
+
 TEST(RopeCuda, RefusesWhatItCannotDo) {
   RopeStoreCuda r;
   r.shape = {.n_heads = 1, .n_kv_heads = 1, .head_dim = 32};
@@ -119,20 +183,9 @@ TEST(RopeCuda, RefusesWhatItCannotDo) {
   EXPECT_EQ(rope_store_cuda(r, nullptr).code(), StatusCode::kInvalidArgument);
   r.n_rotated = 34;
   EXPECT_EQ(rope_store_cuda(r, nullptr).code(), StatusCode::kInvalidShape);
-  float x = 0;
-  std::byte* page = nullptr;
-  int32_t slot = 0;
-  r = {{.n_heads = 1, .n_kv_heads = 1, .head_dim = 32, .format = KvFormat::kQ8_0},
-       RopeLayout::kNone,
-       0,
-       &x,
-       &x,
-       &x,
-       &x,
-       &page,
-       &slot,
-       1};
-  EXPECT_EQ(rope_store_cuda(r, nullptr).code(), StatusCode::kUnsupported);
+  r.n_rotated = 0;
+  r.shape = {.n_heads = 1, .n_kv_heads = 1, .head_dim = 48, .format = KvFormat::kQ8_0};
+  EXPECT_EQ(rope_store_cuda(r, nullptr).code(), StatusCode::kInvalidShape);
 }
 
 TEST(RopeCuda, KeepsItsStaticBounds) {
