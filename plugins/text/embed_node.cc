@@ -300,7 +300,6 @@ Result<std::unique_ptr<EmbedNode>> EmbedNode::create(const sdk::NodeConfig& conf
         .got("none");
   std::unique_ptr<EmbedNode> node(new EmbedNode);
   const LanguageModel& model = *config.model<LanguageModel>("model");
-  if (Status served = check_kv_type(model, config.parameters()); !served.ok()) return served;
   if (model.encoder() != nullptr) node->encoder_ = std::make_unique<OfEncoder>(config);
   else node->decoder_ = std::make_unique<OfDecoder>(config);
   return node;

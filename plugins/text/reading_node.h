@@ -57,20 +57,11 @@ inline Result<std::vector<TokenId>> encode_text(const LanguageModel& model, std:
                                          .stop = [&request] { return request.cancelled(); }});
 }
 
-/// What a model's device lacks is refused before anything loads.
-inline Status check_kv_type(const LanguageModel& model, const sdk::Parameters& parameters) {
-  if (model.device() == nullptr || parameters.get_text("kv_type") != "q8_0") return {};
-  return model.device()->lacks("q8_0 caches").at("parameter 'kv_type'");
-}
-
 /// A node that needs a model which writes; others are refused before anything loads.
 template <typename Node>
 Result<std::unique_ptr<Node>> create_on_decoder(const sdk::NodeConfig& config) {
   const LanguageModel& model = *config.model<LanguageModel>("model");
-  if (model.encoder() == nullptr) {
-    if (Status served = check_kv_type(model, config.parameters()); !served.ok()) return served;
-    return std::make_unique<Node>(config);
-  }
+  if (model.encoder() == nullptr) return std::make_unique<Node>(config);
   return Status(StatusCode::kUnsupported, "this model turns texts into vectors and writes none")
       .at(model.path())
       .expected("a model that writes (llama, qwen3, gemma3 and others)")

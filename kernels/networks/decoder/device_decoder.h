@@ -84,7 +84,7 @@ class DeviceDecoder {
 
   /// As Decoder::forward(), on the scratch's stream, which it waits for once at its end; embedded rows in the device's memory are read
   /// behind what is queued there. `stop` is asked between layers.
-  /// Errors: as there; kUnsupported (adapters, a q8_0 cache, an op that the device lacks), kOutOfMemory (more than the scratch's
+  /// Errors: as there; kUnsupported (adapters, an op that the device lacks), kOutOfMemory (more than the scratch's
   /// limits).
   Status forward(const DecoderBatch& batch, const DeviceDecoderOutputs& outputs, Scratch& scratch,
                  const StopRequest& stop = {}) const;

@@ -122,8 +122,8 @@ struct OnCpu {
     EXPECT_TRUE(decoder.forward(batch, outputs, workspace.span(), threads.executor()).ok());
     return logits;
   }
-  KvCache cache() {
-    const KvLayout layout = decoder.kv_layout(KvFormat::kF32);
+  KvCache cache(KvFormat format = KvFormat::kF32) {
+    const KvLayout layout = decoder.kv_layout(format);
     return take(KvCache::create(layout, kPages * layout.page_bytes()));
   }
   std::vector<int32_t> generate(std::vector<int32_t> prompt, int n) {
@@ -206,6 +206,27 @@ TEST(DeviceDecoderQuantised, RoundsTheProductsOfLongPrompts) {
                                                static_cast<int64_t>(want.size()));
   EXPECT_LT(error, 3e-3);
   EXPECT_GT(error, kTolerance) << "they went another way";
+}
+
+// The pages' codes are the CPU's but where a key's last bit decides, so that only such a code's step is between the two.
+TEST(DeviceDecoderCache, OfCodesGivesWhatTheCpuReadsOfTheSameCodes) {
+  const std::vector<int32_t> tokens = {1, 37, 12, 60, 33, 8, 20, 2, 41, 5};
+  const std::string path =
+      testing::write_random_llama("device_decoder_codes", WeightFormat::kF32, WeightFormat::kF32).string();
+  OnCpu cpu(path);
+  const auto on_cpu = [&](KvFormat format) {
+    KvCache pages = cpu.cache(format);
+    KvSequence sequence = pages.new_sequence();
+    return cpu.logits(sequence, tokens);
+  };
+  const std::vector<float> want = on_cpu(KvFormat::kQ8_0), exact = on_cpu(KvFormat::kF32);
+  const auto count = static_cast<int64_t>(want.size());
+  const double step = testing::relative_error(exact.data(), want.data(), count);
+  OnDevice model(path, KvFormat::kQ8_0);
+  for (const size_t chunk : {tokens.size(), size_t{3}}) {
+    const double error = testing::relative_error(model.all_logits(tokens, chunk).data(), want.data(), count);
+    EXPECT_LT(error, step / 10);
+  }
 }
 
 // Two sequences in a batch, one of them a fork that must not write into the pages of the other.
