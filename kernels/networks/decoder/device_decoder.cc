@@ -17,14 +17,8 @@ namespace {
 /// Rows of a pass that is worth a graph: with more, the host's calls are a small part of its time.
 constexpr int64_t kMostGraphRows = 64;
 constexpr size_t kMostGraphs = 16;
-
-}  // namespace
-
-struct DeviceDecoder::State {
-  std::unique_ptr<Decoder::State> decoder;  // its weights are addresses of the device
-  DeviceWeights weights;
-  std::mutex offloaded_passes;  // one at a time: they share the slots of layers
-};
+/// Scratches whose graphs are kept when they go.
+constexpr size_t kMostSpares = 4;
 
 /// What decides the work that a pass queues: all else it reads on the device. Passes of the same shape are the same graph.
 struct PassShape {
@@ -33,16 +27,63 @@ struct PassShape {
   std::vector<int32_t> logits_rows;
   bool operator==(const PassShape&) const = default;
 };
+using PassGraphs = RecentPasses<PassShape, std::optional<DeviceGraph>>;
+
+/// Graphs of scratches that are gone: a scratch over the same memory with the same limits goes on with them, as one has it for
+/// each item of a batch. Thread safety: any thread.
+class SpareGraphs {
+ public:
+  using Limits = DeviceDecoder::Limits;
+  /// Empty where there are none.
+  PassGraphs take(const void* memory, const Limits& limits) {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find_if(
+        spares_, [&](const Spare& spare) { return spare.memory == memory && spare.limits == limits; });
+    if (found == spares_.end()) return PassGraphs(kMostGraphs);
+    PassGraphs graphs = std::move(found->graphs);
+    spares_.erase(found);
+    return graphs;
+  }
+  void give(const void* memory, const Limits& limits, PassGraphs graphs) {
+    const std::lock_guard lock(mutex_);
+    if (spares_.size() == kMostSpares) spares_.erase(spares_.begin());
+    spares_.push_back({memory, limits, std::move(graphs)});
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    spares_.clear();
+  }
+
+ private:
+  struct Spare {
+    const void* memory;
+    Limits limits;
+    PassGraphs graphs;
+  };
+  std::mutex mutex_;
+  std::vector<Spare> spares_;  // the latest last
+};
+
+}  // namespace
+
+struct DeviceDecoder::State {
+  std::unique_ptr<Decoder::State> decoder;  // its weights are addresses of the device
+  DeviceWeights weights;
+  std::mutex offloaded_passes = {};  // one at a time: they share the slots of layers
+  SpareGraphs spare_graphs = {};     // over weights
+};
 
 struct DeviceDecoder::Scratch::State {
+  ~State() { spare_graphs.give(memory.data(), limits, std::move(graphs)); }
+
   DeviceStream stream;
   Limits limits;
   DeviceBuffer memory;
   DeviceWorkspace w;
   StagingRing staging;
   std::vector<std::byte> inputs, draws;  // assembled here
-  /// Over all of the above.
-  RecentPasses<PassShape, std::optional<DeviceGraph>> graphs{kMostGraphs};
+  SpareGraphs& spare_graphs;             // of the decoder
+  PassGraphs graphs;                     // over w
 };
 
 DeviceDecoder::DeviceDecoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -67,14 +108,17 @@ Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
   if (!decoder.ok()) return decoder.status();
   auto weights = DeviceWeights::plan(**decoder);
   if (!weights.ok()) return weights.status();
-  return DeviceDecoder(std::unique_ptr<State>(new State{*std::move(decoder), *std::move(weights), {}}));
+  return DeviceDecoder(std::unique_ptr<State>(new State{*std::move(decoder), *std::move(weights)}));
 }
 
 Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer memory) {
   return state_->weights.load(stream, std::move(memory));
 }
 
-void DeviceDecoder::unload() { state_->weights.unload(); }
+void DeviceDecoder::unload() {
+  state_->spare_graphs.clear();
+  state_->weights.unload();
+}
 
 int64_t DeviceDecoder::scratch_bytes(const Limits& limits) const {
   return DeviceWorkspace().place(nullptr, config(), limits);
@@ -90,13 +134,16 @@ Result<DeviceDecoder::Scratch> DeviceDecoder::make_scratch(const DeviceStream& s
   auto staging =
       StagingRing::create(stream, static_cast<uint64_t>(2 * (input_bytes + draw_bytes)));  // one step ahead
   if (!staging.ok()) return staging.status();
+  PassGraphs graphs = state_->spare_graphs.take(memory->data(), limits);
   std::unique_ptr<Scratch::State> state(new Scratch::State{.stream = stream,
                                                            .limits = limits,
                                                            .memory = *std::move(memory),
                                                            .w = {},
                                                            .staging = *std::move(staging),
                                                            .inputs = {},
-                                                           .draws = {}});
+                                                           .draws = {},
+                                                           .spare_graphs = state_->spare_graphs,
+                                                           .graphs = std::move(graphs)});
   state->w.place(state->memory.data(), config(), limits);
   state->inputs.resize(static_cast<size_t>(input_bytes));
   return Scratch(std::move(state));

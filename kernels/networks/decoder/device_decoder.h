@@ -62,8 +62,10 @@ class DeviceDecoder {
   /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each; draws: of tokens.
   struct Limits {
     int64_t tokens = 0, logits_rows = 1, page_entries = 0, k = 1, draws = 0;
+    bool operator==(const Limits&) const = default;
   };
-  /// What lives only during a forward(): the device's memory, and pinned memory for the way to it. One forward() at a time.
+  /// What lives only during a forward(): the device's memory, and pinned memory for the way to it. One forward() at a time. The
+  /// decoder, which outlives it, keeps the graphs of its passes for the next one over the same memory.
   class Scratch {
    public:
     Scratch(Scratch&&) noexcept;

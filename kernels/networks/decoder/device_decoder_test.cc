@@ -333,6 +333,57 @@ TEST(DeviceDecoderDraws, WhatSampleDrawsOfTheLogits) {
   EXPECT_EQ(run(outputs).code(), StatusCode::kOutOfMemory);
 }
 
+// A pass that is a graph does not ask between layers whether to stop.
+TEST(DeviceDecoderGraphs, ServeTheNextScratchOverTheSameMemory) {
+  const std::string path = golden_decoder("llama") + ".gguf";
+  OnDevice model(path);
+  const DeviceDecoder::Limits limits{.tokens = 4, .logits_rows = 1, .page_entries = 4};
+  const auto bytes = static_cast<uint64_t>(model.decoder.scratch_bytes(limits));
+  const DeviceBuffer memory = take(DeviceBuffer::allocate(model.stream, bytes, "scratch"));
+  // The likeliest token after one, and how often its pass asked.
+  const auto next = [&](DeviceDecoder::Scratch& scratch) {
+    int asked = 0;
+    const int32_t token = 5, row = 0;
+    KvSequence sequence = model.cache->new_sequence();
+    const DecoderChunk chunk{&sequence, {&token, 1}};
+    RankedValue best{};
+    DecoderBatch batch;
+    batch.chunks = {&chunk, 1};
+    batch.logits_rows = {&row, 1};
+    DeviceDecoderOutputs outputs;
+    outputs.top = &best, outputs.k = 1;
+    demand(model.decoder.forward(batch, outputs, scratch,
+                                 {[](void* count) {
+                                    ++*static_cast<int*>(count);
+                                    return false;
+                                  },
+                                  &asked}));
+    return std::pair(best.place, asked);
+  };
+  const auto scratch_on = [&](const DeviceStream& stream) {
+    return take(model.decoder.make_scratch(stream, limits, DeviceBuffer::borrow(memory.data(), bytes)));
+  };
+  std::pair<int32_t, int> first, graph;
+  {
+    DeviceDecoder::Scratch scratch = scratch_on(model.stream);
+    first = next(scratch);
+    next(scratch);
+    graph = next(scratch);
+  }
+  EXPECT_EQ(graph.first, first.first);
+  EXPECT_LT(graph.second, first.second);
+  const DeviceStream other = take(DeviceStream::create(model.device));
+  {
+    DeviceDecoder::Scratch scratch = scratch_on(other);
+    EXPECT_EQ(next(scratch), graph);
+  }
+  // Weights that come again may lie elsewhere.
+  model.decoder.unload();
+  demand(model.decoder.load(model.stream));
+  DeviceDecoder::Scratch scratch = scratch_on(other);
+  EXPECT_EQ(next(scratch), first);
+}
+
 TEST(DeviceDecoderRefuses, WhatItCannotDo) {
   OnDevice model(golden_decoder("llama"), KvFormat::kF32, 4);
   KvSequence sequence = model.cache->new_sequence();
