@@ -10,6 +10,7 @@
 #include "kernels/device/recent_passes.h"
 #include "kernels/networks/decoder/device_pass.h"
 #include "kernels/networks/decoder/device_weights.h"
+#include "kernels/networks/decoder/lora_state.h"
 
 namespace weft {
 namespace {
@@ -20,11 +21,19 @@ constexpr size_t kMostGraphs = 16;
 /// Scratches whose graphs are kept when they go.
 constexpr size_t kMostSpares = 4;
 
+/// An adapter at a strength.
+struct AdapterUse {
+  const LoraAdapter::State* adapter = nullptr;
+  float scale = 1;
+  bool operator==(const AdapterUse&) const = default;
+};
+
 /// What decides the work that a pass queues: all else it reads on the device. Passes of the same shape are the same graph.
 struct PassShape {
   int64_t rows = 0, depth = 0, k = 0;  // k: 0, and no ranking
   KvFormat format = KvFormat::kF16;
   std::vector<int32_t> logits_rows;
+  std::vector<AdapterUse> adapters;
   bool operator==(const PassShape&) const = default;
 };
 using PassGraphs = RecentPasses<PassShape, std::optional<DeviceGraph>>;
@@ -95,6 +104,7 @@ DeviceDecoder::Scratch::Scratch(Scratch&&) noexcept = default;
 DeviceDecoder::Scratch& DeviceDecoder::Scratch::operator=(Scratch&&) noexcept = default;
 DeviceDecoder::Scratch::~Scratch() = default;
 
+const Decoder::State& DeviceDecoder::network() const { return *state_->decoder; }
 const DecoderConfig& DeviceDecoder::config() const { return state_->decoder->config; }
 int64_t DeviceDecoder::weights_bytes() const { return state_->weights.size_bytes(); }
 int64_t DeviceDecoder::offloaded_bytes() const { return state_->weights.offloaded_bytes(); }
@@ -158,9 +168,8 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
                                       : outputs.draws;
   const Result<int64_t> n = check_batch(*state_->decoder, batch, wanted, outputs.hidden);
   if (!n.ok()) return n.status();
-  if (!batch.adapters.empty())
-    return Status(StatusCode::kUnsupported, "adapters (LoRA) are not on " + s.stream.device()->facts().name)
-        .hint("run it on the CPU");
+  const Result<int64_t> rank = total_rank(*state_->decoder, batch.adapters, s.stream.device()->facts().name);
+  if (!rank.ok()) return rank.status();
   int64_t page_entries = 0;
   for (const DecoderChunk& chunk : batch.chunks) {
     if (Status room = chunk.sequence->reserve(static_cast<int64_t>(chunk.tokens.size())); !room.ok()) {
@@ -172,14 +181,15 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
   const auto logits_rows = static_cast<int64_t>(batch.logits_rows.size());
   const int64_t draws = outputs.draws ? outputs.draws->count() : 0;
   if (*n > s.limits.tokens || logits_rows > s.limits.logits_rows || page_entries > s.limits.page_entries ||
-      (outputs.top && outputs.k > s.limits.k) || draws > s.limits.draws) {
+      (outputs.top && outputs.k > s.limits.k) || draws > s.limits.draws || *rank > s.limits.total_rank) {
     give_back(batch);
     return Status(StatusCode::kOutOfMemory, "a batch exceeds the limits of the decoder's scratch")
         .expected(std::to_string(s.limits.tokens) + " tokens, " + std::to_string(s.limits.logits_rows) +
                   " rows of logits, " + std::to_string(s.limits.page_entries) + " pages, top " +
-                  std::to_string(s.limits.k) + ", " + std::to_string(s.limits.draws) + " draws")
+                  std::to_string(s.limits.k) + ", " + std::to_string(s.limits.draws) + " draws, rank " +
+                  std::to_string(s.limits.total_rank))
         .got(std::to_string(*n) + ", " + std::to_string(logits_rows) + ", " + std::to_string(page_entries) +
-             ", " + std::to_string(outputs.k) + ", " + std::to_string(draws));
+             ", " + std::to_string(outputs.k) + ", " + std::to_string(draws) + ", " + std::to_string(*rank));
   }
   OffloadedLayers* const offloaded = state_->weights.offloaded();
   std::unique_lock alone(state_->offloaded_passes, std::defer_lock);
@@ -190,11 +200,14 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
     const auto queue = [&] { return pass.tokens_to_logits(batch.logits_rows, k, stop); };
     // Layers arrive on another stream; rows that come embedded lie anywhere.
     if (*n > kMostGraphRows || offloaded || pass.embeds()) return queue();
+    std::vector<AdapterUse> adapters;
+    for (const LoraTerm& term : batch.adapters) adapters.push_back({&term.adapter->state(), term.scale});
     const auto [graph, known] = s.graphs.find({*n,
                                                pass.depth(),
                                                k,
                                                batch.chunks.front().sequence->layout().format,
-                                               {batch.logits_rows.begin(), batch.logits_rows.end()}});
+                                               {batch.logits_rows.begin(), batch.logits_rows.end()},
+                                               std::move(adapters)});
     if (!known) return queue();
     if (!*graph) {
       auto captured = DeviceGraph::capture(s.stream, queue);

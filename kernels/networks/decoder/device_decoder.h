@@ -59,13 +59,15 @@ class DeviceDecoder {
   /// Gives back what load() took, given memory aside. Precondition: no forward() is at work.
   void unload();
 
-  /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each; draws: of tokens.
+  /// Bounds of one forward(); page_entries: pages of the batch's sequences, shared ones counted for each; draws: of tokens; total_rank: of
+  /// adapters.
   struct Limits {
-    int64_t tokens = 0, logits_rows = 1, page_entries = 0, k = 1, draws = 0;
+    int64_t tokens = 0, logits_rows = 1, page_entries = 0, k = 1, draws = 0, total_rank = 0;
     bool operator==(const Limits&) const = default;
   };
   /// What lives only during a forward(): the device's memory, and pinned memory for the way to it. One forward() at a time. The
-  /// decoder, which outlives it, keeps the graphs of its passes for the next one over the same memory.
+  /// decoder, which outlives it, keeps the graphs of its passes for the next one over the same memory, until unload(); the adapters of
+  /// its batches live as long.
   class Scratch {
    public:
     Scratch(Scratch&&) noexcept;
@@ -86,12 +88,14 @@ class DeviceDecoder {
 
   /// As Decoder::forward(), on the scratch's stream, which it waits for once at its end; embedded rows in the device's memory are read
   /// behind what is queued there. `stop` is asked between layers.
-  /// Errors: as there; kUnsupported (adapters, an op that the device lacks), kOutOfMemory (more than the scratch's
+  /// Errors: as there; kUnsupported (an op that the device lacks), kOutOfMemory (more than the scratch's
   /// limits).
   Status forward(const DecoderBatch& batch, const DeviceDecoderOutputs& outputs, Scratch& scratch,
                  const StopRequest& stop = {}) const;
 
   struct State;
+  /// For what is made to fit it.
+  const Decoder::State& network() const;
 
  private:
   explicit DeviceDecoder(std::unique_ptr<State> state);

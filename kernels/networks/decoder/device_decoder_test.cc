@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/networks/decoder/lora.h"
 #include "kernels/networks/decoder/testing/reduced_models.h"
 #include "kernels/networks/testing/golden.h"
 #include "kernels/testing/demand.h"
@@ -27,7 +28,7 @@ using testing::GoldenTensors;
 using testing::take;
 
 constexpr double kTolerance = 1e-4;  // relative, f32 weights and KV cache
-constexpr int64_t kPages = 8, kDraws = 3;
+constexpr int64_t kPages = 8, kDraws = 3, kRank = 5;
 
 struct OnDevice {
   /// weights_bytes: of the device's memory, at most; 0: all that they take.
@@ -43,13 +44,21 @@ struct OnDevice {
     pages.emplace(take(
         DeviceBuffer::allocate(stream, static_cast<uint64_t>(kPages * layout.page_bytes()), "KV cache")));
     cache.emplace(take(device_kv_cache(layout, *pages, stream)));
-    scratch.emplace(take(decoder.make_scratch(
-        stream,
-        {.tokens = tokens, .logits_rows = tokens, .page_entries = 2 * kPages, .k = 2, .draws = kDraws})));
+    scratch.emplace(take(decoder.make_scratch(stream, {.tokens = tokens,
+                                                       .logits_rows = tokens,
+                                                       .page_entries = 2 * kPages,
+                                                       .k = 2,
+                                                       .draws = kDraws,
+                                                       .total_rank = 2 * kRank})));
+  }
+
+  LoraAdapter adapter(const std::string& path) const {
+    return take(LoraAdapter::load(decoder, take(WeightFile::open(path)), stream, {}));
   }
 
   /// The logits of all tokens of one sequence, fed in chunks of the given size.
-  std::vector<float> all_logits(std::span<const int32_t> tokens, size_t chunk_size) {
+  std::vector<float> all_logits(std::span<const int32_t> tokens, size_t chunk_size,
+                                std::span<const LoraTerm> adapters = {}) {
     KvSequence sequence = cache->new_sequence();
     const auto vocabulary = static_cast<size_t>(decoder.config().vocabulary);
     std::vector<float> logits(tokens.size() * vocabulary);
@@ -61,6 +70,7 @@ struct OnDevice {
       DecoderBatch batch;
       batch.chunks = {&chunk, 1};
       batch.logits_rows = rows;
+      batch.adapters = adapters;
       DeviceDecoderOutputs outputs;
       outputs.logits = logits.data() + at * vocabulary;
       Status done = decoder.forward(batch, outputs, *scratch);
@@ -108,19 +118,25 @@ struct OnCpu {
       : file(take(WeightFile::open(path))), decoder(take(Decoder::open(file))) {
     demand(decoder.load(store, "test", threads.executor()));
   }
-  std::vector<float> logits(KvSequence& sequence, std::span<const int32_t> tokens) {
+  std::vector<float> logits(KvSequence& sequence, std::span<const int32_t> tokens,
+                            std::span<const LoraTerm> adapters = {}) {
     const DecoderChunk chunk{&sequence, tokens};
     std::vector<int32_t> rows(tokens.size());
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
     std::vector<float> logits(tokens.size() * static_cast<size_t>(decoder.config().vocabulary));
-    testing::Workspace workspace(decoder.workspace_bytes(static_cast<int64_t>(tokens.size())));
+    testing::Workspace workspace(decoder.workspace_bytes(static_cast<int64_t>(tokens.size()),
+                                                         static_cast<int64_t>(adapters.size()) * kRank));
     DecoderBatch batch;
     batch.chunks = {&chunk, 1};
     batch.logits_rows = rows;
+    batch.adapters = adapters;
     DecoderOutputs outputs;
     outputs.logits = logits.data();
     EXPECT_TRUE(decoder.forward(batch, outputs, workspace.span(), threads.executor()).ok());
     return logits;
+  }
+  LoraAdapter adapter(const std::string& path) {
+    return take(LoraAdapter::load(decoder, take(WeightFile::open(path)), threads.executor()));
   }
   KvCache cache(KvFormat format = KvFormat::kF32) {
     const KvLayout layout = decoder.kv_layout(format);
@@ -290,6 +306,124 @@ TEST(DeviceDecoderOffload, GivesTheSameBitsWithLessOfTheDevice) {
   }
 }
 
+// The passes of a shape are one graph from the second on: each adapter, at each strength, has its own.
+TEST(DeviceDecoderLora, AgreesWithMergedWeights) {
+  for (const char* container : {"", ".gguf"}) {  // PEFT's order of rows, and the other
+    SCOPED_TRACE(container);
+    OnDevice model(golden_decoder("llama") + container);
+    const LoraAdapter adapter = model.adapter(golden_decoder("llama/adapter"));
+    const GoldenTensors plain(golden_decoder("llama")), adapted(golden_decoder("llama/adapter"));
+    const std::span<const int32_t> tokens = plain.span<int32_t>("tokens");
+    const auto error = [&](size_t chunk, std::span<const LoraTerm> adapters, const GoldenTensors& of) {
+      const std::vector<float> got =
+          model.all_logits(tokens.first(chunk == 4 ? 16 : tokens.size()), chunk, adapters);
+      return testing::relative_error(got.data(), of.span<float>("logits").data(),
+                                     static_cast<int64_t>(got.size()));
+    };
+    const LoraTerm full{&adapter, 1}, none{&adapter, 0}, halves[] = {{&adapter, 0.5f}, {&adapter, 0.5f}};
+    for (const size_t chunk : {tokens.size(), size_t{4}}) {
+      EXPECT_LT(error(chunk, {&full, 1}, adapted), kTolerance);
+      EXPECT_LT(error(chunk, {}, plain), kTolerance);
+      EXPECT_LT(error(chunk, {&none, 1}, plain), kTolerance);
+      EXPECT_LT(error(chunk, halves, adapted), kTolerance);
+    }
+    EXPECT_GT(error(4, {&full, 1}, plain), 0.05) << "the adapter does nothing";
+  }
+}
+
+// Of every linear layer, the joint ones too.
+TEST_P(DeviceDecoderGolden, AddsWhatAdaptersAddOnTheCpu) {
+  const std::string path = golden_decoder(GetParam()) + ".gguf";
+  OnCpu cpu(path);
+  const std::string file =
+      testing::write_random_adapter(std::string("device_decoder_adapter_") + GetParam(), cpu.decoder, kRank)
+          .string();
+  const LoraAdapter on_cpu = cpu.adapter(file);
+  const GoldenTensors expected(golden_decoder(GetParam()));
+  const std::span<const int32_t> tokens = expected.span<int32_t>("tokens").first(20);
+  const LoraTerm there{&on_cpu, 0.7f};
+  KvCache pages = cpu.cache();
+  KvSequence sequence = pages.new_sequence();
+  const std::vector<float> want = cpu.logits(sequence, tokens, {&there, 1});
+  OnDevice model(path);
+  const LoraAdapter adapter = model.adapter(file);
+  EXPECT_EQ(adapter.size_bytes(),
+            take(LoraAdapter::device_bytes(model.decoder, take(WeightFile::open(file)))));
+  const LoraTerm here{&adapter, 0.7f};
+  for (const size_t chunk : {tokens.size(), size_t{3}})
+    EXPECT_LT(testing::relative_error(model.all_logits(tokens, chunk, {&here, 1}).data(), want.data(),
+                                      static_cast<int64_t>(want.size())),
+              kTolerance);
+}
+
+// On weights in blocks, with layers that wait on the CPU. Of 16 bits, so that A goes over tensor cores where rows are many.
+TEST(DeviceDecoderLora, IsAsExactAsTheModelAndStaysWhereLayersDoNot) {
+  std::vector<int32_t> tokens(18);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 7 % 60 + 1);
+  const auto write = [](const char* folder, WeightFormat stored) {
+    return testing::write_random_llama(folder, WeightFormat::kQ8_0, stored, /*layers=*/3).string();
+  };
+  OnCpu cpu(write("device_decoder_lora_plain", WeightFormat::kF32));
+  const auto on_cpu = [&](std::span<const LoraTerm> adapters) {
+    KvCache pages = cpu.cache();
+    KvSequence sequence = pages.new_sequence();
+    return cpu.logits(sequence, tokens, adapters);
+  };
+  const auto error = [](const std::vector<float>& got, const std::vector<float>& want) {
+    return testing::relative_error(got.data(), want.data(), static_cast<int64_t>(got.size()));
+  };
+  const std::string path = write("device_decoder_lora_quantised", WeightFormat::kQ8_0);
+  OnDevice whole(path), parts(path, KvFormat::kF32, 48, whole.decoder.weights_bytes() - 1);
+  EXPECT_GT(parts.decoder.offloaded_bytes(), 0);
+  const std::string file =
+      testing::write_random_adapter("device_decoder_lora_adapter", cpu.decoder, kRank, WeightFormat::kF16)
+          .string();
+  const LoraAdapter there = cpu.adapter(file), here = whole.adapter(file), beside = parts.adapter(file);
+  const LoraTerm of_cpu{&there}, of_whole{&here}, of_parts{&beside};
+  const std::vector<float> plain = on_cpu({}), adapted = on_cpu({&of_cpu, 1});
+  for (const size_t chunk : {size_t{6}, tokens.size()}) {
+    const std::vector<float> got = whole.all_logits(tokens, chunk, {&of_whole, 1});
+    EXPECT_LT(error(got, adapted), 3 * error(whole.all_logits(tokens, chunk), plain));
+    EXPECT_EQ(parts.all_logits(tokens, chunk, {&of_parts, 1}), got);
+  }
+}
+
+TEST(DeviceDecoderLora, RefusesAdaptersOfElsewhere) {
+  const std::string path = golden_decoder("llama"), file = golden_decoder("llama/adapter");
+  OnDevice model(path);
+  OnCpu cpu(path);
+  const LoraAdapter on_cpu = cpu.adapter(file), adapter = model.adapter(file);
+  KvSequence sequence = model.cache->new_sequence();
+  const std::vector<int32_t> tokens = {1, 2, 3};
+  const DecoderChunk chunk{&sequence, tokens};
+  const auto refusal = [&](std::vector<LoraTerm> adapters) {
+    DecoderBatch batch;
+    batch.chunks = {&chunk, 1};
+    batch.adapters = adapters;
+    return model.decoder.forward(batch, {}, *model.scratch);
+  };
+  EXPECT_EQ(refusal({{nullptr, 1}}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(to_string(refusal({{&on_cpu, 1}}).error()),
+            "an adapter is not where the decoder computes (expected " + model.device->facts().name +
+                ", got the CPU)");
+  EXPECT_EQ(refusal({{&adapter, 1}, {&adapter, 1}, {&adapter, 1}, {&adapter, 1}}).code(),
+            StatusCode::kOutOfMemory)
+      << "more than the scratch's rank";
+  KvCache pages = cpu.cache();
+  KvSequence other = pages.new_sequence();
+  const DecoderChunk there{&other, tokens};
+  const LoraTerm wrong{&adapter};
+  DecoderBatch batch;
+  batch.chunks = {&there, 1};
+  batch.adapters = {&wrong, 1};
+  EXPECT_EQ(cpu.decoder.forward(batch, {}, {}, cpu.threads.executor()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(LoraAdapter::load(model.decoder, model.file, model.stream, {}).code(), StatusCode::kNotFound);
+  DeviceBuffer little = take(DeviceBuffer::allocate(model.stream, 256, "little"));
+  EXPECT_EQ(
+      LoraAdapter::load(model.decoder, take(WeightFile::open(file)), model.stream, std::move(little)).code(),
+      StatusCode::kOutOfMemory);
+}
+
 // Of the same batch twice: its logits, and the tokens of some rows beside the logits of the others.
 TEST(DeviceDecoderDraws, WhatSampleDrawsOfTheLogits) {
   OnDevice model(golden_decoder("llama"));
@@ -395,10 +529,6 @@ TEST(DeviceDecoderRefuses, WhatItCannotDo) {
   EXPECT_EQ(large.code(), StatusCode::kOutOfMemory);
   EXPECT_EQ(sequence.length(), 0);
   EXPECT_EQ(model.cache->n_free_pages(), kPages);
-  const LoraTerm adapter;
-  batch.adapters = {&adapter, 1};
-  EXPECT_EQ(to_string(model.decoder.forward(batch, {}, *model.scratch).error()),
-            "adapters (LoRA) are not on " + model.device->facts().name + "; run it on the CPU");
 }
 
 TEST(DeviceDecoderRefuses, ToGoOnWhenAskedToStop) {

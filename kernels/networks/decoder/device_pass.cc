@@ -5,10 +5,21 @@
 #include <string>
 #include <utility>
 
+#include "kernels/networks/decoder/lora_state.h"
 #include "kernels/quant/dequantize.h"
 #include "kernels/quant/weight_tiles.h"
 
 namespace weft {
+namespace {
+
+/// Null: the adapter leaves the layer as it is, as all do the output.
+const LowRankPair* pair_of(const LoraTerm& term, const Linear& linear) {
+  if (linear.index < 0) return nullptr;
+  const LowRankPair& pair = term.adapter->state().pairs[static_cast<size_t>(linear.index)];
+  return pair.a.n > 0 ? &pair : nullptr;
+}
+
+}  // namespace
 
 void DevicePass::fill_inputs(std::byte* host, int64_t page_entries) {
   DevicePassInputs here;
@@ -166,6 +177,12 @@ Status DevicePass::norm(const Norm& of, const float* x, float* y, int64_t rows, 
 
 Status DevicePass::product(const Linear& linear, int64_t first, int64_t count, const ProductInput& x,
                            float* y, const float* added, int64_t m) {
+  Status done = plain_product(linear, first, count, x, y, added, m);
+  return done.ok() ? add_low_rank(linear, first, count, x, y, m) : done;
+}
+
+Status DevicePass::plain_product(const Linear& linear, int64_t first, int64_t count, const ProductInput& x,
+                                 float* y, const float* added, int64_t m) {
   const std::byte* const w = rows_from(linear.w, first);
   const float* bias = linear.bias ? linear.bias + first : nullptr;
   if (m <= kFewRows) {
@@ -184,6 +201,25 @@ Status DevicePass::product(const Linear& linear, int64_t first, int64_t count, c
                       .n = count,
                       .k = linear.w.k},
                      stream_);
+}
+
+bool DevicePass::adapted(const Linear& linear) const {
+  return std::ranges::any_of(batch_.adapters, [&](const LoraTerm& term) { return pair_of(term, linear); });
+}
+
+Status DevicePass::add_low_rank(const Linear& linear, int64_t first, int64_t count, const ProductInput& x,
+                                float* y, int64_t m) {
+  for (const LoraTerm& term : batch_.adapters) {
+    const LowRankPair* pair = pair_of(term, linear);
+    if (!pair) continue;
+    Status done = plain_product({.w = pair->a}, 0, pair->a.n, x, w_.low_rank, nullptr, m);
+    const float scale = pair->scale * term.scale;
+    if (done.ok() && scale != 1)
+      done = ops_.affine({.scale = scale, .x = w_.low_rank, .count = m * pair->a.n}, stream_);
+    if (done.ok()) done = plain_product({.w = pair->b}, first, count, {w_.low_rank}, y, y, m);
+    if (!done.ok()) return done;
+  }
+  return {};
 }
 
 const std::byte* DevicePass::rows_from(const PackedMatrix& matrix, int64_t row) {
@@ -254,6 +290,7 @@ Status DevicePass::queries_keys_values(const DecoderLayer& layer, const ProductI
         return status;
       continue;
     }
+    const size_t begin = i;
     GemvCuda g = gemv(parts[i].linear, x, n_);
     for (size_t j = 0; j < together; ++j, ++i) {
       const auto& [linear, first, count, y] = parts[i];
@@ -262,7 +299,10 @@ Status DevicePass::queries_keys_values(const DecoderLayer& layer, const ProductI
       if (j == 0) g.w = matrix.w, g.y = matrix.y, g.bias = matrix.bias, g.n = matrix.n;
       else g.more[j - 1] = matrix;
     }
-    if (Status status = ops_.gemv(g, stream_); !status.ok()) return status;
+    Status status = ops_.gemv(g, stream_);
+    for (size_t j = begin; j < i && status.ok(); ++j)
+      status = add_low_rank(parts[j].linear, parts[j].first, parts[j].count, x, parts[j].y, n_);
+    if (!status.ok()) return status;
   }
   if (!layer.query_norm.weight) return {};
   if (Status status = norm(layer.query_norm, w_.q, w_.q, n_ * c_.n_heads, c_.head_dim); !status.ok())
@@ -302,7 +342,8 @@ Status DevicePass::attention(const DecoderLayer& layer, int64_t i, const Product
 
 Status DevicePass::mlp(const DecoderLayer& layer, const ProductInput& x) {
   const bool gated = c_.mlp == MlpKind::kGated;
-  if (gated && n_ <= kFewRows && !layer.up.bias && layer.gate.w.format == layer.up.w.format) {
+  if (gated && n_ <= kFewRows && !layer.up.bias && layer.gate.w.format == layer.up.w.format &&
+      !adapted(layer.gate) && !adapted(layer.up)) {
     GemvCuda g = gemv(layer.gate, x, n_);
     g.up = layer.up.w.data;
     g.f = c_.activation;

@@ -64,9 +64,16 @@ class DevicePass {
   Result<ProductInput> normed(const Norm& of, float* y);
   Status norm(const Norm& of, const float* x, float* y, int64_t rows, int64_t cols);
 
-  /// y = rows [first, first + count) of the layer's matrix times x, for `m` rows.
+  /// y = rows [first, first + count) of the layer's matrix times x, for `m` rows, with what adapters add to them.
   Status product(const Linear& linear, int64_t first, int64_t count, const ProductInput& x, float* y,
                  const float* added, int64_t m);
+
+  Status plain_product(const Linear& linear, int64_t first, int64_t count, const ProductInput& x, float* y,
+                       const float* added, int64_t m);
+  /// The adapters' part: y += scale * B (A x).
+  Status add_low_rank(const Linear& linear, int64_t first, int64_t count, const ProductInput& x, float* y,
+                      int64_t m);
+  bool adapted(const Linear& linear) const;
 
   /// On tensor cores: x and W in 16 bits, so many rows of W at a time as there is room for.
   /// Where a matrix's row begins; in tiles, a row that is a multiple of kTileRows.

@@ -20,6 +20,9 @@ constexpr int64_t device_aligned(int64_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+/// An adapter's rank as it is stored: filled up, so that rows of so many floats begin at 16 bytes.
+constexpr int64_t device_rank(int64_t rank) { return (rank + 3) / 4 * 4; }
+
 /// Parts of one piece of memory, one after another from `base`, or nowhere if it is null.
 struct MemoryLayout {
   std::byte* base;
@@ -93,6 +96,7 @@ struct DeviceWorkspace {
   float* gate = nullptr;         // [n, mlp_width]
   float* up = nullptr;           // [n, mlp_width]
   float* product = nullptr;      // [n, width] before a norm of its own
+  float* low_rank = nullptr;     // [n, rank] between an adapter's two products
   uint16_t* narrow = nullptr;    // [n, widest input] of a dense product
   uint16_t* unpacked = nullptr;  // rows of its weights
   float* split_sums = nullptr;
@@ -120,6 +124,7 @@ struct DeviceWorkspace {
     layout.take(gate, n * c.mlp_width);
     layout.take(up, n * c.mlp_width);
     layout.take(product, c.post_norms ? n * c.width : 0);
+    layout.take(low_rank, n * device_rank(limits.total_rank));
     const bool dense = std::max(n, limits.logits_rows) > kFewRows;
     layout.take(narrow, dense ? std::max(n, limits.logits_rows) * widest_input(c) : 0);
     layout.take(unpacked, dense ? unpacked_elements(c) : 0);

@@ -503,13 +503,9 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
   for (const DecoderChunk& chunk : batch.chunks)
     for (const EmbeddedRows& rows : chunk.embedded)
       if (rows.memory != RowsMemory::kHost) return invalid("embedded rows are in a device's memory");
-  int64_t total_rank = 0;
-  for (const LoraTerm& term : batch.adapters) {
-    if (!term.adapter || term.adapter->state().pairs.size() != state_->linears.size())
-      return invalid("an adapter that was made for another model");
-    total_rank += term.adapter->rank();
-  }
-  const int64_t needed = workspace_bytes(n, total_rank);
+  const Result<int64_t> rank = total_rank(*state_, batch.adapters, "");
+  if (!rank.ok()) return rank.status();
+  const int64_t needed = workspace_bytes(n, *rank);
   if (static_cast<int64_t>(workspace.size()) < needed ||
       reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
     return Status(StatusCode::kOutOfMemory, "the decoder's workspace is too small or not aligned to 64 bytes")
@@ -517,7 +513,7 @@ Status Decoder::forward(const DecoderBatch& batch, const DecoderOutputs& outputs
         .got(std::to_string(workspace.size()));
 
   Pass pass{*state_, batch, outputs, stop, active_isa(), n, false, {}, {}};
-  const int64_t shared = pass.w.place(workspace.data(), c, n, total_rank);
+  const int64_t shared = pass.w.place(workspace.data(), c, n, *rank);
   RowBuffers alone;
   const int64_t for_all = executor.max_threads() * Workspace::place_alone(nullptr, c, alone);
   pass.alone = n == 1 && batch.adapters.empty() && executor.max_threads() > 1 &&

@@ -1,11 +1,13 @@
 #include "kernels/networks/decoder/lora.h"
 
-#include <cmath>
-#include <cstring>
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "kernels/networks/decoder/decoder_state.h"
+#include "kernels/networks/decoder/device_decoder.h"
+#include "kernels/networks/decoder/device_workspace.h"
+#include "kernels/networks/decoder/lora_file.h"
 #include "kernels/networks/decoder/lora_state.h"
 #include "kernels/quant/dequantize.h"
 #include "modalities/weights/weight_file.h"
@@ -13,168 +15,31 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view kEndings[][2] = {
-    {".weight.lora_a", ".weight.lora_b"},
-    {".lora_A.weight", ".lora_B.weight"},
-    {".lora_A.default.weight", ".lora_B.default.weight"},
-};
+/// Bytes of a pair on a device: A in the file's numbers, B in f32.
+int64_t a_bytes(const LoraFilePair& pair) {
+  return device_aligned(weights_bytes(pair.a->format, device_rank(pair.rank) * pair.linear->w.k));
+}
+int64_t b_bytes(const LoraFilePair& pair) {
+  return device_aligned(pair.linear->w.n * device_rank(pair.rank) * 4);
+}
+int64_t bytes_on_device(const std::vector<LoraFilePair>& pairs) {
+  int64_t bytes = 0;
+  for (const LoraFilePair& pair : pairs) bytes += a_bytes(pair) + b_bytes(pair);
+  return bytes;
+}
 
-// The two halves of one adapted layer.
-struct FoundPair {
-  const WeightTensor* a = nullptr;
-  const WeightTensor* b = nullptr;
-};
-
-class AdapterReader {
- public:
-  AdapterReader(const Decoder::State& model, const WeightFile& file, LoraAdapter::State& out)
-      : model_(model), file_(file), out_(out), layout_(model.architecture->layout(file.container())) {}
-
-  Status read(Executor executor) {
-    if (Status status = read_alpha(); !status.ok()) return status;
-    found_.resize(model_.linears.size());
-    for (const WeightTensor& tensor : file_.tensors())
-      if (Status status = assign(tensor); !status.ok()) return status;
-    out_.pairs.resize(model_.linears.size());
-    for (const LinearName& name : model_.linears)
-      if (Status status = pack(name, executor); !status.ok()) return status;
-    if (out_.rank == 0)
-      return Status(StatusCode::kInvalidArgument, "the adapter holds no low-rank pair")
-          .at(file_.path().string());
-    return Status();
+/// B times alpha / rank, so that products add it as it is; its rows go on with zeros.
+std::vector<float> scaled_b(const Decoder::State& model, const WeightFile& file, const LoraFilePair& pair) {
+  const std::vector<std::byte> rows = b_rows(model, file, pair);
+  const int64_t n = pair.linear->w.n, width = device_rank(pair.rank);
+  std::vector<float> scaled(static_cast<size_t>(n * width));
+  for (int64_t row = 0; row < n; ++row) {
+    float* const to = scaled.data() + row * width;
+    dequantize(pair.b->format, rows.data() + row * weights_bytes(pair.b->format, pair.rank), pair.rank, to);
+    for (int64_t i = 0; i < pair.rank; ++i) to[i] *= pair.scale;
   }
-
- private:
-  bool gguf() const { return file_.container() == WeightContainer::kGguf; }
-
-  Status read_alpha() {
-    const Metadata& metadata = file_.metadata();
-    if (gguf()) {
-      Result<std::string_view> architecture = metadata.string("general.architecture");
-      if (!architecture.ok()) return architecture.status();
-      if (*architecture != model_.config.architecture && !same_architecture(*architecture))
-        return Status(StatusCode::kInvalidArgument, "the adapter was made for another architecture")
-            .at(file_.path().string())
-            .expected(model_.config.architecture)
-            .got(std::string(*architecture));
-    } else {
-      Result<bool> dora = metadata.boolean_or("use_dora", false);
-      if (!dora.ok()) return dora.status();
-      if (*dora)
-        return Status(StatusCode::kUnsupported, "DoRA adapters are not read")
-            .at(file_.path().string())
-            .hint("merge the adapter into the model");
-      Result<bool> root = metadata.boolean_or("use_rslora", false);
-      if (!root.ok()) return root.status();
-      divides_by_root_ = *root;
-    }
-    Result<double> alpha = metadata.number(gguf() ? "adapter.lora.alpha" : "lora_alpha");
-    if (!alpha.ok()) return alpha.status();
-    alpha_ = *alpha;
-    return Status();
-  }
-
-  bool same_architecture(std::string_view name) const {
-    for (std::string_view candidate : model_.architecture->names)
-      if (candidate == name) return true;
-    return false;
-  }
-
-  Status assign(const WeightTensor& tensor) {
-    for (const auto& [a_ending, b_ending] : kEndings) {
-      const bool is_a = tensor.name.ends_with(a_ending);
-      if (!is_a && !tensor.name.ends_with(b_ending)) continue;
-      const std::string_view layer =
-          std::string_view(tensor.name).substr(0, tensor.name.size() - (is_a ? a_ending : b_ending).size());
-      const LinearName* linear = find_linear(layer);
-      if (!linear) break;
-      FoundPair& pair = found_[static_cast<size_t>(linear->linear->index)];
-      (is_a ? pair.a : pair.b) = &tensor;
-      return Status();
-    }
-    return Status(StatusCode::kUnsupported,
-                  "the adapter changes what is no linear layer of this model's blocks")
-        .at(file_.where(tensor))
-        .expected("low-rank pairs of attention and MLP layers");
-  }
-
-  const LinearName* find_linear(std::string_view name) const {
-    for (const LinearName& linear : model_.linears) {
-      for (const PartName& part : layout_.names) {
-        if (part.part != linear.part) continue;
-        const std::string wanted = tensor_name("", part.name, linear.layer);
-        // PEFT puts the path of the wrapped model in front.
-        if (name == wanted || (!gguf() && name.ends_with("." + wanted))) return &linear;
-      }
-    }
-    return nullptr;
-  }
-
-  Status pack(const LinearName& name, Executor executor) {
-    const Linear& linear = *name.linear;
-    const FoundPair& found = found_[static_cast<size_t>(linear.index)];
-    if (!found.a && !found.b) return Status();
-    if (!found.a || !found.b)
-      return Status(StatusCode::kNotFound, "one half of a low-rank pair is missing")
-          .at(file_.where(*(found.a ? found.a : found.b)));
-    const int64_t rank = found.a->rank == 2 ? found.a->extents[0] : 0;
-    LowRankPair& pair = out_.pairs[static_cast<size_t>(linear.index)];
-    if (Status s = pack_half(*found.a, rank, linear.w.k, nullptr, &pair.a, executor); !s.ok()) return s;
-    if (Status s = pack_half(*found.b, linear.w.n, rank, &name, &pair.b, executor); !s.ok()) return s;
-    pair.scale = static_cast<float>(
-        alpha_ / (divides_by_root_ ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank)));
-    out_.rank = std::max(out_.rank, rank);
-    return Status();
-  }
-
-  // rows_of: the layer whose outputs the rows are, in the file's order; null for A.
-  Status pack_half(const WeightTensor& tensor, int64_t n, int64_t k, const LinearName* rows_of,
-                   PackedMatrix* out, Executor executor) {
-    if (tensor.rank != 2 || tensor.extents[0] != n || tensor.extents[1] != k || n < 1 || k < 1)
-      return Status(StatusCode::kInvalidShape, "a half of a low-rank pair does not fit the layer")
-          .at(file_.where(tensor))
-          .expected("[" + std::to_string(n) + ", " + std::to_string(k) + "]");
-    const WeightFormat format = tensor.format;
-    if (format != WeightFormat::kF32 && format != WeightFormat::kF16 && format != WeightFormat::kBF16)
-      return Status(StatusCode::kUnsupported, "adapters are read in F32, F16 or BF16")
-          .at(file_.where(tensor))
-          .got(block_layout(format).name);
-    const int64_t row_bytes = weights_bytes(format, k);
-    std::vector<std::byte> rows(static_cast<size_t>(n * row_bytes));
-    for (int64_t row = 0; row < n; ++row)
-      std::memcpy(rows.data() + row * row_bytes,
-                  tensor.data + (rows_of ? file_row(rows_of->part, row) : row) * row_bytes,
-                  static_cast<size_t>(row_bytes));
-    Result<int64_t> bytes = packed_size_bytes(format, n, k);
-    if (!bytes.ok()) return bytes.status().at(file_.where(tensor));
-    Result<const std::byte*> packed = out_.memory.get(tensor.name, *bytes, [&](std::byte* to) {
-      return pack_matrix(format, n, k, rows.data(), to, executor);
-    });
-    if (!packed.ok()) return packed.status();
-    *out = {format, n, k, *packed};
-    out_.size_bytes += *bytes;
-    return Status();
-  }
-
-  // The file's row that belongs at row `row` of the packed weights.
-  int64_t file_row(Part part, int64_t row) const {
-    const DecoderConfig& c = model_.config;
-    if (part == Part::kQkv && layout_.qkv == QkvOrder::kGrouped) return grouped_qkv_row(c, row);
-    const bool rotated = part == Part::kQuery || part == Part::kKey;
-    if (!rotated || layout_.rope == c.rope.layout) return row;
-    const int64_t head = row - row % c.head_dim, within = row % c.head_dim, half = c.head_dim / 2;
-    if (c.rope.layout == RopeLayout::kInterleaved) return head + within / 2 + within % 2 * half;
-    return head + (within < half ? 2 * within : 2 * (within - half) + 1);
-  }
-
-  const Decoder::State& model_;
-  const WeightFile& file_;
-  LoraAdapter::State& out_;
-  FileLayout layout_;
-  double alpha_ = 0;
-  bool divides_by_root_ = false;
-  std::vector<FoundPair> found_;  // by Linear::index
-};
+  return scaled;
+}
 
 }  // namespace
 
@@ -184,12 +49,87 @@ LoraAdapter& LoraAdapter::operator=(LoraAdapter&&) noexcept = default;
 LoraAdapter::~LoraAdapter() = default;
 
 Result<LoraAdapter> LoraAdapter::load(const Decoder& decoder, const WeightFile& file, Executor executor) {
+  const Decoder::State& model = decoder.state();
+  const auto pairs = read_lora(model, file);
+  if (!pairs.ok()) return pairs.status();
   auto state = std::make_unique<State>();
-  if (Status read = AdapterReader(decoder.state(), file, *state).read(executor); !read.ok()) return read;
+  state->pairs.resize(model.linears.size());
+  const auto packed = [&](const WeightTensor& tensor, int64_t n, int64_t k,
+                          const std::byte* rows) -> Result<PackedMatrix> {
+    const Result<int64_t> bytes = packed_size_bytes(tensor.format, n, k);
+    if (!bytes.ok()) return bytes.status().at(file.where(tensor));
+    const Result<const std::byte*> data = state->memory.get(tensor.name, *bytes, [&](std::byte* to) {
+      return pack_matrix(tensor.format, n, k, rows, to, executor);
+    });
+    if (!data.ok()) return data.status();
+    state->size_bytes += *bytes;
+    return PackedMatrix{tensor.format, n, k, *data};
+  };
+  for (const LoraFilePair& pair : *pairs) {
+    const auto a = packed(*pair.a, pair.rank, pair.linear->w.k, pair.a->data);
+    if (!a.ok()) return a.status();
+    const auto b = packed(*pair.b, pair.linear->w.n, pair.rank, b_rows(model, file, pair).data());
+    if (!b.ok()) return b.status();
+    state->pairs[static_cast<size_t>(pair.linear->index)] = {*a, *b, pair.scale};
+    state->rank = std::max(state->rank, pair.rank);
+  }
+  return LoraAdapter(std::move(state));
+}
+
+Result<int64_t> LoraAdapter::device_bytes(const DeviceDecoder& decoder, const WeightFile& file) {
+  const auto pairs = read_lora(decoder.network(), file);
+  if (!pairs.ok()) return pairs.status();
+  return bytes_on_device(*pairs);
+}
+
+Result<LoraAdapter> LoraAdapter::load(const DeviceDecoder& decoder, const WeightFile& file,
+                                      const DeviceStream& stream, DeviceBuffer given) {
+  const Decoder::State& model = decoder.network();
+  const auto pairs = read_lora(model, file);
+  if (!pairs.ok()) return pairs.status();
+  auto state = std::make_unique<State>();
+  state->pairs.resize(model.linears.size());
+  state->device = stream.device()->facts().name;
+  state->size_bytes = bytes_on_device(*pairs);
+  auto memory = DeviceBuffer::given_or_allocate(std::move(given), stream,
+                                                static_cast<uint64_t>(state->size_bytes), "adapter (LoRA)");
+  if (!memory.ok()) return memory.status();
+  state->device_memory = *std::move(memory);
+  std::byte* at = state->device_memory.data();
+  for (const LoraFilePair& pair : *pairs) {
+    const int64_t rank = device_rank(pair.rank), k = pair.linear->w.k;
+    std::vector<std::byte> a(static_cast<size_t>(weights_bytes(pair.a->format, rank * k)));
+    std::copy_n(pair.a->data, weights_bytes(pair.a->format, pair.rank * k), a.data());
+    const std::vector<float> b = scaled_b(model, file, pair);
+    std::byte* const b_at = at + a_bytes(pair);
+    Status copied = stream.copy_to_device(at, a.data(), a.size());
+    if (copied.ok()) copied = stream.copy_to_device(b_at, b.data(), b.size() * 4);
+    if (Status passed = stream.synchronize(); copied.ok()) copied = passed;  // before a and b go
+    if (!copied.ok()) return copied;
+    state->pairs[static_cast<size_t>(pair.linear->index)] = {
+        {pair.a->format, rank, k, at}, {WeightFormat::kF32, pair.linear->w.n, rank, b_at}, 1};
+    state->rank = std::max(state->rank, pair.rank);
+    at = b_at + b_bytes(pair);
+  }
   return LoraAdapter(std::move(state));
 }
 
 int64_t LoraAdapter::rank() const { return state_->rank; }
 int64_t LoraAdapter::size_bytes() const { return state_->size_bytes; }
+
+Result<int64_t> total_rank(const Decoder::State& model, std::span<const LoraTerm> adapters,
+                           std::string_view device) {
+  int64_t rank = 0;
+  for (const LoraTerm& term : adapters) {
+    if (!term.adapter || term.adapter->state().pairs.size() != model.linears.size())
+      return Status(StatusCode::kInvalidArgument, "an adapter that was made for another model");
+    if (const std::string& place = term.adapter->state().device; place != device)
+      return Status(StatusCode::kInvalidArgument, "an adapter is not where the decoder computes")
+          .expected(device.empty() ? "the CPU" : std::string(device))
+          .got(place.empty() ? "the CPU" : place);
+    rank += term.adapter->rank();
+  }
+  return rank;
+}
 
 }  // namespace weft

@@ -3,10 +3,12 @@
 #ifndef WEFT_KERNELS_NETWORKS_DECODER_TESTING_REDUCED_MODELS_H
 #define WEFT_KERNELS_NETWORKS_DECODER_TESTING_REDUCED_MODELS_H
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "kernels/networks/decoder/decoder_state.h"
 #include "kernels/quant/dequantize.h"
 #include "kernels/testing/random.h"
 #include "modalities/weights/testing/model_file_writer.h"
@@ -62,6 +64,32 @@ inline std::filesystem::path write_random_llama(const std::string& folder, Weigh
     matrix(layer + "ffn_down.weight", 256, 512);
   }
   const auto path = fresh_folder(folder) / "random.gguf";
+  writer.save(path);
+  return path;
+}
+
+/// A random adapter for every linear layer of a decoder's blocks, named as in GGUF. folder: of the calling test alone.
+inline std::filesystem::path write_random_adapter(const std::string& folder, const Decoder& decoder,
+                                                  int64_t rank, WeightFormat format = WeightFormat::kF32) {
+  const Decoder::State& model = decoder.state();
+  const FileLayout layout = model.architecture->layout(WeightContainer::kGguf);
+  GgufWriter writer;
+  writer.add("general.architecture", model.config.architecture).add_f32("adapter.lora.alpha", 4);
+  uint64_t seed = 100;
+  for (const LinearName& name : model.linears) {
+    const auto part = std::ranges::find(layout.names, name.part, &PartName::part);
+    const auto half = [&](const char* ending, int64_t n, int64_t k) {
+      std::vector<float> values = random_normal(n * k, ++seed);
+      for (float& value : values) value *= 0.1f;
+      std::vector<char> bytes(static_cast<size_t>(weights_bytes(format, n * k)));
+      quantize(format, values.data(), n * k, bytes.data());
+      writer.add_tensor(tensor_name("", part->name, name.layer) + ".weight" + ending, format,
+                        {static_cast<uint64_t>(n), static_cast<uint64_t>(k)}, {bytes.data(), bytes.size()});
+    };
+    half(".lora_a", rank, name.linear->w.k);
+    half(".lora_b", name.linear->w.n, rank);
+  }
+  const auto path = fresh_folder(folder) / "adapter.gguf";
   writer.save(path);
   return path;
 }
