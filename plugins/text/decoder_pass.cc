@@ -19,21 +19,23 @@ uint64_t cache_bytes(const KvLayout& layout, const PassLimits& limits) {
   return static_cast<uint64_t>(limits.pages * layout.page_bytes());
 }
 
-DeviceDecoder::Limits device_limits(const PassLimits& limits) {
+DeviceDecoder::Limits device_limits(const LanguageModel& model, const PassLimits& limits) {
   return {.tokens = limits.tokens,
           .logits_rows = limits.logits_rows,
           .page_entries = limits.pages,
           .k = 1,
-          .draws = limits.draws};
+          .draws = limits.draws,
+          .total_rank = model.adapter_rank()};
 }
 
 /// Its forward() waits for the device, so that nothing is at work on its memory when it goes.
 class DevicePass final : public DecoderPass {
  public:
-  DevicePass(const DeviceDecoder& decoder, DeviceDecoder::Scratch scratch, const PassLimits& limits,
+  DevicePass(const LanguageModel& model, DeviceDecoder::Scratch scratch, const PassLimits& limits,
              PinnedBuffer rows, sdk::Buffer cache_memory, KvCache cache)
-      : DecoderPass(decoder.config(), std::move(cache_memory), std::move(cache)),
-        decoder_(decoder),
+      : DecoderPass(model.config(), std::move(cache_memory), std::move(cache)),
+        decoder_(model.device_decoder()),
+        adapters_(model.adapters()),
         draws_(limits.draws),
         rows_memory_(std::move(rows)),
         scratch_(std::move(scratch)) {
@@ -42,6 +44,7 @@ class DevicePass final : public DecoderPass {
 
   bool draws_tokens() const override { return draws_ > 0; }
   Status forward(DecoderBatch batch, const PassOutputs& outputs, const StopRequest& stop) override {
+    batch.adapters = adapters_;
     return decoder_.forward(batch,
                             {.logits = outputs.logits,
                              .top = outputs.largest,
@@ -54,6 +57,7 @@ class DevicePass final : public DecoderPass {
 
  private:
   const DeviceDecoder& decoder_;
+  const std::span<const LoraTerm> adapters_;
   const int64_t draws_;
   PinnedBuffer rows_memory_;  // that the device writes into by itself
   DeviceDecoder::Scratch scratch_;
@@ -75,14 +79,14 @@ Result<std::unique_ptr<DecoderPass>> begin_on_device(const LanguageModel& model,
   if (!rows.ok()) return rows.status();
   // A text that is longer than the plan could know takes memory of its own.
   const DeviceDecoder& decoder = model.device_decoder();
-  const bool fits =
-      static_cast<uint64_t>(decoder.scratch_bytes(device_limits(limits))) <= execution.workspace_bytes();
+  const DeviceDecoder::Limits bounds = device_limits(model, limits);
+  const bool fits = static_cast<uint64_t>(decoder.scratch_bytes(bounds)) <= execution.workspace_bytes();
   Result<DeviceDecoder::Scratch> scratch = decoder.make_scratch(
-      stream, device_limits(limits),
+      stream, bounds,
       fits ? DeviceBuffer::borrow(execution.workspace(), execution.workspace_bytes()) : DeviceBuffer());
   if (!scratch.ok()) return scratch.status();
   return std::unique_ptr<DecoderPass>(std::make_unique<DevicePass>(
-      decoder, *std::move(scratch), limits, *std::move(rows), *std::move(memory), *std::move(cache)));
+      model, *std::move(scratch), limits, *std::move(rows), *std::move(memory), *std::move(cache)));
 }
 
 }  // namespace
@@ -128,7 +132,7 @@ void plan_pass(const LanguageModel& model, const KvLayout& layout, const PassLim
   const ModelDevice* device = model.device();
   if (device != nullptr) plan.set_device(device->id);
   const int64_t of_pass = device != nullptr
-                              ? model.device_decoder().scratch_bytes(device_limits(limits))
+                              ? model.device_decoder().scratch_bytes(device_limits(model, limits))
                               : CpuPass::workspace_bytes(model.decoder(), model.adapter_rank(), limits);
   plan.set_workspace_bytes(static_cast<uint64_t>(std::max(of_pass, beside.workspace_bytes)));
 }

@@ -163,7 +163,6 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
   if (!adapters.ok()) return adapters.status();
   if (encoder_ && !adapters->empty())
     return Status(StatusCode::kUnsupported, "an encoder takes no adapters").at("model parameter 'lora'");
-  if (device_ && !adapters->empty()) return device_->lacks("adapters (LoRA)").at("model parameter 'lora'");
   adapter_sources_ = *std::move(adapters);
   for (AdapterSource& adapter : adapter_sources_) {
     Result<WeightFile> weights = WeightFile::open(adapter.path);
@@ -172,7 +171,12 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
       if (Result<std::string> hash = source.add_file(path); !hash.ok()) return hash.status();
     }
     adapter_rank_ += largest_rank(*weights);
-    adapter_bytes_ += weights->size_bytes();
+    if (device_) {
+      Result<int64_t> bytes = LoraAdapter::device_bytes(*device_decoder_, *weights);
+      if (!bytes.ok()) return bytes.status();
+      adapter.device_bytes = static_cast<uint64_t>(*bytes);
+    }
+    adapter_bytes_ += device_ ? adapter.device_bytes : weights->size_bytes();
     adapter.file.emplace(*std::move(weights));
   }
   return {};
@@ -181,7 +185,7 @@ Status LanguageModel::open_adapters(const sdk::ModelSource& source) {
 Result<weft_model_estimate> LanguageModel::estimate() const {
   if (device_)
     return sdk::model_estimate(
-        static_cast<uint64_t>(device_weights_bytes()), 0, device_->id,
+        static_cast<uint64_t>(device_weights_bytes()) + adapter_bytes_, 0, device_->id,
         static_cast<uint64_t>(device_decoder_ ? device_decoder_->offloaded_bytes() : 0));
   if (encoder_)
     return sdk::model_estimate(static_cast<uint64_t>(encoder_->network.packed_weights_bytes()),
@@ -206,24 +210,35 @@ Status LanguageModel::load(weft_stream* stream) {
 }
 
 Status LanguageModel::load_on_device(weft_stream* stream) {
-  Result<sdk::Buffer> memory =
-      host_.allocate(static_cast<uint64_t>(device_weights_bytes()), stream, "weights", device_->id);
+  const auto of_networks = static_cast<uint64_t>(device_weights_bytes());
+  Result<sdk::Buffer> memory = host_.allocate(of_networks + adapter_bytes_, stream, "weights", device_->id);
   if (!memory.ok()) return memory.status();
   const DeviceStream own = device_->stream(host_, stream);
-  const auto part = [&](int64_t begin, int64_t bytes) {
-    return DeviceBuffer::borrow(static_cast<std::byte*>(memory->data()) + begin,
-                                static_cast<uint64_t>(bytes));
+  const auto part = [&](uint64_t begin, uint64_t bytes) {
+    return DeviceBuffer::borrow(static_cast<std::byte*>(memory->data()) + begin, bytes);
   };
-  DeviceBuffer weights = part(tower_bytes(), weights_bytes());
+  const auto of_tower = static_cast<uint64_t>(tower_bytes());
+  DeviceBuffer weights = part(of_tower, of_networks - of_tower);
   Status loaded = encoder_ ? encoder_->network.load_on(own, host_.executor(), {}, std::move(weights))
                            : device_decoder_->load(own, std::move(weights));
   if (loaded.ok() && pictures_)
-    loaded = pictures_->network.load_on(own, host_.executor(), {}, part(0, tower_bytes()));
+    loaded = pictures_->network.load_on(own, host_.executor(), {}, part(0, of_tower));
+  std::vector<LoraAdapter> adapters;
+  uint64_t at = of_networks;
+  for (const AdapterSource& source : adapter_sources_) {
+    if (!loaded.ok()) break;
+    Result<LoraAdapter> adapter =
+        LoraAdapter::load(*device_decoder_, *source.file, own, part(at, source.device_bytes));
+    if (adapter.ok()) adapters.push_back(*std::move(adapter));
+    loaded = adapter.status();
+    at += source.device_bytes;
+  }
   if (!loaded.ok()) {
     evict();
     return std::move(loaded).at(path_);
   }
   device_weights_ = *std::move(memory);
+  apply(std::move(adapters));
   file_->drop_all_pages();  // uploaded, or read by the tokenizer
   return {};
 }
@@ -242,20 +257,28 @@ Status LanguageModel::load_on_cpu() {
   if (!loaded.ok()) return std::move(loaded).at(path_);
   file_
       ->drop_all_pages();  // packed, or read by the tokenizer; rows of embeddings are read as they are wanted
+  std::vector<LoraAdapter> adapters;
   for (const AdapterSource& source : adapter_sources_) {
     Result<LoraAdapter> adapter = LoraAdapter::load(*decoder_, *source.file, executor);
     if (!adapter.ok()) return adapter.status();
-    adapters_.push_back(*std::move(adapter));
+    adapters.push_back(*std::move(adapter));
   }
-  for (size_t i = 0; i < adapters_.size(); ++i) {
-    adapter_terms_.push_back({&adapters_[i], adapter_sources_[i].scale});
-  }
+  apply(std::move(adapters));
   return {};
 }
 
+void LanguageModel::apply(std::vector<LoraAdapter> adapters) {
+  adapters_ = std::move(adapters);
+  adapter_terms_.clear();
+  for (size_t i = 0; i < adapters_.size(); ++i)
+    adapter_terms_.push_back({&adapters_[i], adapter_sources_[i].scale});
+}
+
 Status LanguageModel::offload(uint64_t most_bytes) {
-  if (device_decoder_)  // a tower stays there
-    return device_decoder_->offload(std::max<int64_t>(static_cast<int64_t>(most_bytes) - tower_bytes(), 0));
+  // A tower and adapters stay on the device.
+  const uint64_t beside = static_cast<uint64_t>(tower_bytes()) + adapter_bytes_,
+                 of_decoder = most_bytes > beside ? most_bytes - beside : 0;
+  if (device_decoder_) return device_decoder_->offload(static_cast<int64_t>(of_decoder));
   return Status(StatusCode::kUnsupported, "only decoders on devices leave layers on the CPU").at(path_);
 }
 

@@ -2,7 +2,7 @@
 /// encoder with its tokenizer, shared by every node that names it. Which one it is, the files tell.
 ///
 /// open() maps the files, the adapters' too, and reads headers, vocabulary and template; load() packs the weights, or
-/// maps them from the host's packed-weight cache, and packs the adapters. Ownership: the host's residency owns it; nodes borrow it.
+/// maps them from the host's packed-weight cache, and packs the adapters; on a device it uploads them all. Ownership: the host's residency owns it; nodes borrow it.
 /// Thread safety: const members of a loaded model may be used by several nodes at once.
 #ifndef WEFT_PLUGINS_TEXT_LANGUAGE_MODEL_H
 #define WEFT_PLUGINS_TEXT_LANGUAGE_MODEL_H
@@ -34,6 +34,7 @@ struct AdapterSource {
   std::string path;  // absolute
   float scale = 1;
   std::optional<WeightFile> file;  // from open() on: what was hashed is what is loaded
+  uint64_t device_bytes = 0;       // that it takes there, where the model is on a device
 };
 
 class LanguageModel {
@@ -73,7 +74,7 @@ class LanguageModel {
     return tokenizer_->chat_template().find("strftime_now") != std::string_view::npos;
   }
   std::span<const LoraTerm> adapters() const { return adapter_terms_; }
-  /// Ranks of all adapters together, for Decoder::workspace_bytes.
+  /// Ranks of all adapters together, for a pass's workspace.
   int64_t adapter_rank() const { return adapter_rank_; }
   /// How long the last load() took.
   double load_seconds() const { return load_seconds_; }
@@ -92,13 +93,14 @@ class LanguageModel {
   int64_t tower_bytes() const { return pictures_ ? pictures_->network.device_weights_bytes() : 0; }
   Status load_on_cpu();
   Status load_on_device(weft_stream* stream);
+  void apply(std::vector<LoraAdapter> adapters);
 
   sdk::Host host_;
   std::string path_;
   std::string weights_key_;  // of what the packed weights depend on; empty where that is not known
   std::vector<AdapterSource> adapter_sources_;
   int64_t adapter_rank_ = 0;
-  uint64_t adapter_bytes_ = 0;
+  uint64_t adapter_bytes_ = 0;  // of all of them: on a device exactly, else of the files
   double load_seconds_ = 0;
   std::optional<WeightFile> file_;
   std::optional<ModelDevice> device_;
@@ -106,7 +108,7 @@ class LanguageModel {
   std::optional<DeviceDecoder> device_decoder_;
   std::optional<SentenceEncoder> encoder_;
   std::optional<PictureReader> pictures_;  // of a decoder
-  sdk::Buffer device_weights_;
+  sdk::Buffer device_weights_;             // and adapters behind them
   std::optional<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = Status(StatusCode::kNotFound, "this model has no chat template");
   std::unique_ptr<PackedWeightStore> store_;  // of the loaded weights
