@@ -44,7 +44,7 @@ namespace weft {
 class LoraAdapter;
 class WeightFile;
 
-/// Where they lie. kDevice: for a DeviceDecoder alone, in its device's memory, aligned to 16 bytes.
+/// Where embedded rows lie. kDevice: in the memory of a DeviceDecoder's device, aligned to 16 bytes, and for it alone.
 enum class RowsMemory : uint8_t { kHost, kDevice };
 
 /// Rows in the place of some tokens' embeddings: an encoded picture. They enter the first layer as they are, not scaled. Where
