@@ -18,6 +18,13 @@ void HostSettings::declare(Arguments& arguments) {
                    "Messages to show; progress from info on; default: info");
 }
 
+void HostSettings::declare_previews(Arguments& arguments, Previews previews) {
+  arguments.option("--previews", preview_folder, "FOLDER",
+                   previews == Previews::kOfRun
+                       ? "Show what is being painted: NODE.png there, new at every step"
+                       : "Show what is being painted: ITEM/NODE.png there while the item is at work");
+}
+
 Cancellation::Cancellation()
     : temporaries_(file_system_), interrupt_(temporaries_, [this](int) {
         token_.cancel();

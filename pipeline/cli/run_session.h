@@ -5,6 +5,7 @@
 
 #include <weft/sdk/status.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,9 @@ struct HostSettings {
 
   /// --threads, --device, --max-memory, --log-level.
   void declare(Arguments& arguments);
+  /// --previews.
+  enum class Previews : uint8_t { kOfRun, kOfItems };
+  void declare_previews(Arguments& arguments, Previews previews);
 };
 
 /// Cancels `token` on Ctrl-C and ends the process soon after. Made before any thread is started.

@@ -154,8 +154,7 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option("--shard-count", options->shard_count, 1, 1'000'000, "N",
                    "Take the shard from JOB_COMPLETION_INDEX; a Slurm job array needs no option");
   options->host.declare(arguments);
-  arguments.option("--previews", options->host.preview_folder, "FOLDER",
-                   "Show what is being painted: ITEM/NODE.png there while the item is at work");
+  options->host.declare_previews(arguments, HostSettings::Previews::kOfItems);
   arguments.flag("--json", options->as_json,
                  "One item a line, as it is recorded; once a second those at work");
   return [options] { return run_batch(*options); };

@@ -72,8 +72,7 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.option("--out", options->out, "FOLDER",
                    "Where files and manifest.json are written; default: out");
   options->host.declare(arguments);
-  arguments.option("--previews", options->host.preview_folder, "FOLDER",
-                   "Show what is being painted: NODE.png there, new at every step");
+  options->host.declare_previews(arguments, HostSettings::Previews::kOfRun);
   arguments.option("--trace", options->trace, "FILE", "Write a trace for Perfetto or chrome://tracing");
   arguments.flag("--no-cache", options->no_cache, "Compute everything, also what is cached");
   arguments.bytes("--cache-limit", options->cache_limit_bytes,

@@ -124,8 +124,7 @@ std::function<int()> declare(Arguments& arguments) {
   arguments.flag("--accept-changes", options->accept_changes,
                  "Work though pipeline, plugins or models are not those that were submitted");
   options->host.declare(arguments);
-  arguments.option("--previews", options->host.preview_folder, "FOLDER",
-                   "Show what is being painted: ITEM/NODE.png there while the item is at work");
+  options->host.declare_previews(arguments, HostSettings::Previews::kOfItems);
   arguments.flag("--json", options->as_json,
                  "One item a line, as it is recorded; once a second those at work");
   return [options] { return work(*options); };
