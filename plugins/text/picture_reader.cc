@@ -99,7 +99,7 @@ Result<EncodedPictures> EncodedPictures::begin(const PictureReader& reader, cons
   pictures.pixels_ = {static_cast<std::byte*>(memory->data()), of_pixels};
   pictures.host_memory_ = *std::move(memory);
   pictures.device_ = device->id;
-  pictures.passes_.emplace(device->stream(host, execution.stream()));
+  pictures.passes_ = device->passes(host, execution.stream());
   return pictures;
 }
 

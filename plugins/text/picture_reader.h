@@ -20,7 +20,6 @@
 #include <string>
 #include <vector>
 
-#include "kernels/layers/device_passes.h"
 #include "kernels/layers/model_device.h"
 #include "kernels/networks/vision_language/picture_embedder.h"
 #include "modalities/image/picture_value.h"
@@ -85,7 +84,7 @@ class EncodedPictures {
   sdk::Buffer host_memory_;      // on a device
   std::span<std::byte> pixels_;  // what the network reads, in the host's memory
   std::span<std::byte> workspace_;
-  std::optional<DevicePasses> passes_;  // on a device
+  SparePasses::Lease passes_;  // on a device
   std::vector<std::weak_ptr<const PictureRows>> encoded_;
 };
 
