@@ -216,19 +216,19 @@ Result<void*> CudaDriver::allocate_pinned(uint64_t size_bytes) {
 void CudaDriver::release_pinned(void* data) noexcept { cudaFreeHost(data); }
 
 Status CudaDriver::copy_to_device(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
-  to_device_bytes_ += size_bytes;
+  copies_.count({.to_device_bytes = size_bytes}, stream);
   return on_device("a copy to the device",
                    [&] { return cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, stream); });
 }
 
 Status CudaDriver::copy_to_host(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
-  to_host_bytes_ += size_bytes;
+  copies_.count({.to_host_bytes = size_bytes}, stream);
   return on_device("a copy from the device",
                    [&] { return cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToHost, stream); });
 }
 
 Status CudaDriver::copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
-  within_bytes_ += size_bytes;
+  copies_.count({.within_bytes = size_bytes}, stream);
   return on_device("a copy on the device",
                    [&] { return cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToDevice, stream); });
 }
@@ -239,8 +239,10 @@ Status CudaDriver::fill(void* to, uint8_t value, uint64_t size_bytes, NativeStre
 
 Status CudaDriver::begin_capture(NativeStream stream) {
   // Other threads go on as they like: nothing here depends on them.
-  return on_device("capturing a stream",
-                   [&] { return cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal); });
+  Status begun = on_device("capturing a stream",
+                           [&] { return cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal); });
+  if (begun.ok()) copies_.begin_capture(stream);
+  return begun;
 }
 
 Result<NativeGraph> CudaDriver::end_capture(NativeStream stream) {
@@ -252,16 +254,21 @@ Result<NativeGraph> CudaDriver::end_capture(NativeStream stream) {
     if (graph) cudaGraphDestroy(graph);
     return error;
   });
+  copies_.end_capture(stream, ended.ok() ? made : nullptr);
   if (ended.ok()) return made;
   cudaGetLastError();
   return ended;
 }
 
 Status CudaDriver::launch(NativeGraph graph, NativeStream stream) {
+  copies_.launch(graph);
   return on_device("launching a graph", [&] { return cudaGraphLaunch(graph, stream); });
 }
 
-void CudaDriver::destroy_graph(NativeGraph graph) noexcept { cudaGraphExecDestroy(graph); }
+void CudaDriver::destroy_graph(NativeGraph graph) noexcept {
+  copies_.destroy(graph);
+  cudaGraphExecDestroy(graph);
+}
 
 Result<cudaMemPool_t> CudaDriver::shared_pool() {
   const std::lock_guard lock(shared_pool_mutex_);

@@ -5,11 +5,11 @@
 
 #include <cuda_runtime.h>
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "kernels/device/copy_counters.h"
 #include "kernels/device/driver.h"
 #include "kernels/device/ops.h"
 
@@ -44,7 +44,7 @@ class CudaDriver final : public DeviceDriver {
   Status copy_to_device(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
   Status copy_to_host(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
   Status copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
-  DeviceCopies copies() const override { return {to_device_bytes_, to_host_bytes_, within_bytes_}; }
+  DeviceCopies copies() const override { return copies_.total(); }
   Status fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) override;
   Status begin_capture(NativeStream stream) override;
   Result<NativeGraph> end_capture(NativeStream stream) override;
@@ -76,7 +76,7 @@ class CudaDriver final : public DeviceDriver {
   cudaMemPool_t pool_ = nullptr;
   std::mutex shared_pool_mutex_;
   cudaMemPool_t shared_pool_ = nullptr;  // apart, since CUDA trims no pool that processes share
-  std::atomic<uint64_t> to_device_bytes_{0}, to_host_bytes_{0}, within_bytes_{0};
+  CopyCounters copies_;
 };
 
 }  // namespace weft

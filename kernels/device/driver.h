@@ -50,7 +50,7 @@ struct DevicePoolStatistics {
   uint64_t reserved_bytes = 0;   // taken from the device: used, and kept for the next allocations
 };
 
-/// Bytes that copies were asked for, since the device was opened.
+/// Bytes that copies were asked for, since the device was opened; those in graphs count at each launch.
 struct DeviceCopies {
   uint64_t to_device_bytes = 0, to_host_bytes = 0, within_bytes = 0;
 };

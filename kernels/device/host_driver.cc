@@ -232,7 +232,7 @@ Status HostDriver::expect_allocated(const void* data, uint64_t size_bytes, const
 }
 
 Status HostDriver::copy_to_device(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
-  to_device_bytes_ += size_bytes;
+  copies_.count({.to_device_bytes = size_bytes}, stream);
   return enqueue(stream, [this, to, from, size_bytes]() -> Status {
     if (Status status = expect_allocated(to, size_bytes, "a copy to the device"); !status.ok()) return status;
     std::memcpy(to, from, size_bytes);
@@ -241,7 +241,7 @@ Status HostDriver::copy_to_device(void* to, const void* from, uint64_t size_byte
 }
 
 Status HostDriver::copy_to_host(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
-  to_host_bytes_ += size_bytes;
+  copies_.count({.to_host_bytes = size_bytes}, stream);
   return enqueue(stream, [this, to, from, size_bytes]() -> Status {
     if (Status status = expect_allocated(from, size_bytes, "a copy from the device"); !status.ok())
       return status;
@@ -251,7 +251,7 @@ Status HostDriver::copy_to_host(void* to, const void* from, uint64_t size_bytes,
 }
 
 Status HostDriver::copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) {
-  within_bytes_ += size_bytes;
+  copies_.count({.within_bytes = size_bytes}, stream);
   return enqueue(stream, [this, to, from, size_bytes]() -> Status {
     for (const void* end : {static_cast<const void*>(to), from}) {
       if (Status status = expect_allocated(end, size_bytes, "a copy on the device"); !status.ok())
@@ -274,20 +274,27 @@ Status HostDriver::begin_capture(NativeStream handle) {
   HostStream& stream = stream_of(handle);
   if (Status status = ready_for_more(stream); !status.ok()) return status;
   stream.begin_capture();
+  copies_.begin_capture(handle);
   return {};
 }
 
 Result<NativeGraph> HostDriver::end_capture(NativeStream handle) {
-  return reinterpret_cast<NativeGraph>(new Graph{stream_of(handle).end_capture()});
+  const auto graph = reinterpret_cast<NativeGraph>(new Graph{stream_of(handle).end_capture()});
+  copies_.end_capture(handle, graph);
+  return graph;
 }
 
 Status HostDriver::launch(NativeGraph graph, NativeStream handle) {
   HostStream& stream = stream_of(handle);
   if (Status status = ready_for_more(stream); !status.ok()) return status;
+  copies_.launch(graph);
   for (const HostStream::Work& work : reinterpret_cast<Graph*>(graph)->work) stream.enqueue(work);
   return {};
 }
 
-void HostDriver::destroy_graph(NativeGraph graph) noexcept { delete reinterpret_cast<Graph*>(graph); }
+void HostDriver::destroy_graph(NativeGraph graph) noexcept {
+  copies_.destroy(graph);
+  delete reinterpret_cast<Graph*>(graph);
+}
 
 }  // namespace weft

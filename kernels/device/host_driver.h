@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "kernels/device/copy_counters.h"
 #include "kernels/device/driver.h"
 #include "kernels/device/host_arena.h"
 #include "kernels/device/host_stream.h"
@@ -55,7 +56,7 @@ class HostDriver : public DeviceDriver {
   Status copy_to_device(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
   Status copy_to_host(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
   Status copy_within(void* to, const void* from, uint64_t size_bytes, NativeStream stream) override;
-  DeviceCopies copies() const override { return {to_device_bytes_, to_host_bytes_, within_bytes_}; }
+  DeviceCopies copies() const override { return copies_.total(); }
   Status fill(void* to, uint8_t value, uint64_t size_bytes, NativeStream stream) override;
   Status begin_capture(NativeStream stream) override;
   Result<NativeGraph> end_capture(NativeStream stream) override;
@@ -121,7 +122,7 @@ class HostDriver : public DeviceDriver {
   DeviceHealth health_;
   std::unique_ptr<HostArena> arena_;
   StreamOrderedPool pool_;
-  std::atomic<uint64_t> to_device_bytes_{0}, to_host_bytes_{0}, within_bytes_{0};
+  CopyCounters copies_;
   std::atomic<uint64_t> n_allocations_{0};
   std::atomic<uint64_t> release_threshold_bytes_{UINT64_MAX};
   mutable std::mutex allocations_mutex_;

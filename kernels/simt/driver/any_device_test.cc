@@ -130,6 +130,14 @@ TEST_F(AnyDevice, CountsTheBytesOfItsCopies) {
   EXPECT_EQ(after.to_device_bytes - before.to_device_bytes, 600u);
   EXPECT_EQ(after.to_host_bytes - before.to_host_bytes, 400u);
   EXPECT_EQ(after.within_bytes - before.within_bytes, 200u);
+
+  // Of a graph when it is launched.
+  const DeviceGraph graph =
+      take(DeviceGraph::capture(stream, [&] { return stream.copy_within(x.data(), y.data(), 200); }));
+  EXPECT_EQ(device->driver().copies().within_bytes, after.within_bytes);
+  for (int i = 0; i < 2; ++i) demand(graph.launch(stream));
+  demand(stream.synchronize());
+  EXPECT_EQ(device->driver().copies().within_bytes - after.within_bytes, 400u);
 }
 
 TEST_F(AnyDevice, AStagingRingKeepsUpWithItsStream) {
