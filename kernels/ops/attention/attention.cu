@@ -498,12 +498,13 @@ Status start(const DecodeAttentionCuda& a, cudaStream_t stream) {
     return device::launch_early(stream, "decode_attention", grid, kThreads, Plan<T, 64>::kRingBytes, kernel,
                                 work);
   };
-  Status status;
-  if (shape.head_dim <= 64) status = run(decode_attention<T, 64>);
-  else if (shape.head_dim <= 96) status = run(decode_attention<T, 96>);
-  else if (shape.head_dim <= 128) status = run(decode_attention<T, 128>);
-  else status = run(decode_attention<T, 256>);
-  if (!status.ok() || a.splits == 1) return status;
+  const auto run_splits = [&]() -> Status {
+    if (shape.head_dim <= 64) return run(decode_attention<T, 64>);
+    if (shape.head_dim <= 96) return run(decode_attention<T, 96>);
+    if (shape.head_dim <= 128) return run(decode_attention<T, 128>);
+    return run(decode_attention<T, 256>);
+  };
+  if (Status status = run_splits(); !status.ok() || a.splits == 1) return status;
   return device::launch_early(stream, "join_splits", dim3(static_cast<unsigned>(a.rows * shape.n_heads)),
                               kJoinThreads, 0, join_splits, work);
 }
