@@ -7,6 +7,7 @@
 #include <ctime>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "pipeline/batch/concurrency.h"
@@ -31,6 +32,7 @@ namespace fs = std::filesystem;
 constexpr size_t kPendingAtOnce = 256;  // items that are read from the journal in one go
 constexpr size_t kMaxProbes =
     3;  // items that are tried before the pipeline itself is held to be unable to run
+constexpr int64_t kMostLosses = 3;    // of devices by one item, which then has failed
 constexpr uint32_t kItemsAhead = 64;  // short ones are over before the next one would be at hand
 
 uint64_t random_seed() {
@@ -86,7 +88,8 @@ struct Batch::State {
 
 namespace {
 
-/// The items of the journal without a record, and their outcomes back into it.
+/// The items of the journal without a record, and their outcomes back into it. Those that were at work when a device was lost come
+/// last and each by itself, so that the one whose fault it is becomes known and keeps no other from its end.
 class JournalFeed final : public ItemFeed {
  public:
   JournalFeed(Journal& journal, const BatchOptions& options, TemporaryFiles& temporaries,
@@ -109,13 +112,37 @@ class JournalFeed final : public ItemFeed {
       if (!items.ok()) return items.status();
       ready_.assign(std::make_move_iterator(items->begin()), std::make_move_iterator(items->end()));
     }
-    if (ready_.empty()) return Next{};
-    Next next{Next::Kind::kItem, std::move(ready_.front())};
-    ready_.pop_front();
-    return next;
+    if (!ready_.empty()) return take(ready_);
+    if (!suspects_) {
+      Result<std::vector<Item>> items = journal_.pending_after_loss();
+      if (!items.ok()) return items.status();
+      suspects_.emplace(std::make_move_iterator(items->begin()), std::make_move_iterator(items->end()));
+    }
+    if (suspects_->empty()) return Next{};
+    if (n_taken_ > 0) return Next{Next::Kind::kLater};
+    return take(*suspects_);
+  }
+
+  void given_up(const Item&) override { --n_taken_; }
+
+  Status lost_device(const Item& item, const Error& error, AtWork at_work) override {
+    const Result<int64_t> alone = journal_.note_loss(item.id, at_work);
+    if (!alone.ok() || *alone < kMostLosses) {
+      given_up(item);
+      return alone.status();
+    }
+    ItemOutcome failed;
+    failed.item = item.id;
+    failed.state = ItemOutcome::State::kFailed;
+    failed.error = error;
+    failed.error->message = "a device was lost " + std::to_string(*alone) +
+                            " times while this item alone was at work: " + error.message;
+    failed.error->hint = "--retry-failed runs it again";
+    return finished(item, std::move(failed));
   }
 
   Status finished(const Item& item, ItemOutcome outcome) override {
+    --n_taken_;
     if (outcome.state == ItemOutcome::State::kFailed) {
       // A disk that takes nothing more is not the item's fault, and the next items would fail alike.
       const bool disk = outcome.error && outcome.error->code == StatusCode::kIoError;
@@ -130,12 +157,21 @@ class JournalFeed final : public ItemFeed {
   Status flush() { return commit_.flush(); }
 
  private:
+  Next take(std::deque<Item>& items) {
+    Next next{Next::Kind::kItem, std::move(items.front())};
+    items.pop_front();
+    ++n_taken_;
+    return next;
+  }
+
   Journal& journal_;
   const BatchOptions& options_;
   TemporaryFiles& temporaries_;
   uint64_t n_failed_;
   uint64_t position_ = 0;
   std::deque<Item> ready_;
+  std::optional<std::deque<Item>> suspects_;
+  size_t n_taken_ = 0;  // and not finished or given up
   GroupCommit commit_;
 };
 

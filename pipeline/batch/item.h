@@ -42,6 +42,9 @@ struct ItemOutcome {
   double seconds = 0;
 };
 
+/// What was at work when a device was lost: an item, or others too.
+enum class AtWork : uint8_t { kAlone, kWithOthers };
+
 struct NamedOutcome {
   Item item;
   ItemOutcome outcome;

@@ -25,6 +25,10 @@ CREATE TABLE records (item INTEGER PRIMARY KEY REFERENCES items (id),
 CREATE TABLE files (item INTEGER NOT NULL REFERENCES records (item), path TEXT NOT NULL,
                     size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (item, path)) WITHOUT ROWID;
 )";
+// Journals of earlier versions have none.
+constexpr const char* kLosses = R"(
+CREATE TABLE IF NOT EXISTS losses (item INTEGER PRIMARY KEY REFERENCES items (id), alone INTEGER NOT NULL);
+)";
 
 Result<bool> table_exists(sqlite::Database& database, const std::string& name) {
   Result<sqlite::Statement> query =
@@ -56,8 +60,11 @@ Status Journal::State::create() {
   if (!status.ok()) return status;
   Result<bool> exists = table_exists(database, "records");
   if (!exists.ok()) return exists.status();
-  if (*exists) return check_version();
-  status = database.execute("BEGIN IMMEDIATE; " + std::string(kSchema) +
+  if (*exists) {
+    status = check_version();
+    return status.ok() ? database.execute(kLosses) : status;
+  }
+  status = database.execute("BEGIN IMMEDIATE; " + std::string(kSchema) + kLosses +
                             " PRAGMA user_version = " + std::to_string(kVersion) + "; COMMIT;");
   if (!status.ok()) (void)database.execute("ROLLBACK");
   return status;
@@ -137,7 +144,8 @@ Result<std::vector<Item>> Journal::pending(uint64_t after, size_t limit, uint64_
   const std::lock_guard lock(state_->mutex);
   auto query = state_->statement(
       "SELECT id, name, inputs, place, position FROM items WHERE position > ? AND NOT EXISTS "
-      "(SELECT 1 FROM records WHERE item = id) ORDER BY position LIMIT ?");
+      "(SELECT 1 FROM records WHERE item = id) AND NOT EXISTS (SELECT 1 FROM losses WHERE item = id) "
+      "ORDER BY position LIMIT ?");
   if (!query.ok()) return query.status();
   (*query)->bind(1, static_cast<int64_t>(after));
   (*query)->bind(2, static_cast<int64_t>(limit));
@@ -149,6 +157,37 @@ Result<std::vector<Item>> Journal::pending(uint64_t after, size_t limit, uint64_
     items.push_back({(*query)->integer(0), (*query)->text(1), (*query)->text(2), (*query)->text(3)});
     last_position = static_cast<uint64_t>((*query)->integer(4));
   }
+}
+
+Result<std::vector<Item>> Journal::pending_after_loss() {
+  const std::lock_guard lock(state_->mutex);
+  auto query = state_->database.prepare(
+      "SELECT id, name, inputs, place FROM items JOIN losses ON item = id WHERE NOT EXISTS "
+      "(SELECT 1 FROM records WHERE item = id) ORDER BY position");
+  if (!query.ok()) return query.status();
+  std::vector<Item> items;
+  for (;;) {
+    Result<bool> row = query->step();
+    if (!row.ok()) return row.status();
+    if (!*row) return items;
+    items.push_back({query->integer(0), query->text(1), query->text(2), query->text(3)});
+  }
+}
+
+Result<int64_t> Journal::note_loss(int64_t item, AtWork at_work) {
+  const std::lock_guard lock(state_->mutex);
+  Status noted = state_->run(
+      "INSERT INTO losses VALUES (?, ?) ON CONFLICT (item) DO UPDATE SET alone = alone + excluded.alone",
+      item, int64_t{at_work == AtWork::kAlone});
+  if (!noted.ok()) return noted;
+  auto query = state_->statement("SELECT alone FROM losses WHERE item = ?");
+  if (!query.ok()) return query.status();
+  (*query)->bind(1, item);
+  Result<bool> row = (*query)->step();
+  const int64_t alone = row.ok() && *row ? (*query)->integer(0) : 0;
+  (*query)->reset();
+  if (!row.ok()) return row.status();
+  return alone;
 }
 
 Result<BatchCounts> Journal::counts() {

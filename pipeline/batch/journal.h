@@ -6,6 +6,7 @@
 ///   items    (id, position, name, inputs, place) position: among all items of the source, from 1
 ///   records  (item, state, error, outputs, seeds, timings, seconds, finished)   finished: Unix time, for people only
 ///   files    (item, path, size_bytes, sha256)    of done items
+///   losses   (item, alone)                       items that were at work when a device was lost; how often nothing else was
 /// Ownership: holds a lock on the folder, so that two processes do not run one batch. Thread safety: any thread.
 ///
 ///   Result<Journal> journal = Journal::open("out", "journal", file_system);
@@ -80,8 +81,12 @@ class Journal {
   Status end_enrolment(MissingItems missing);
   void cancel_enrolment();
 
-  /// Items without a record, by position, at most `limit` of those behind `after`. Nothing: no more.
+  /// Items without a record, by position, at most `limit` of those behind `after`; not those of losses. Nothing: no more.
   Result<std::vector<Item>> pending(uint64_t after, size_t limit, uint64_t& last_position);
+  /// Items without a record that were at work when a device was lost, by position.
+  Result<std::vector<Item>> pending_after_loss();
+  /// Notes that a device was lost while the item was at work. Gives the number of those times that it was alone, this one included.
+  Result<int64_t> note_loss(int64_t item, AtWork at_work);
   /// One commit for all. Errors: kIoError; nothing of the group is then recorded.
   Status record(std::span<const ItemOutcome> outcomes);
   Status record(std::span<const NamedOutcome> outcomes);

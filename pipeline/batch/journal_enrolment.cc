@@ -114,11 +114,13 @@ Status Journal::enrol(const Item& item, uint64_t position, const std::optional<E
     return state_->run("UPDATE items SET position = ?, place = ? WHERE id = ? AND position <> ?", place,
                        item.place, id, place);
   } else {
-    const bool again = inputs != item.inputs_json || failed == FailedItems::kRetry;
+    const bool changed = inputs != item.inputs_json, again = changed || failed == FailedItems::kRetry;
     Status status = state_->run("UPDATE items SET position = ?, place = ?, inputs = ? WHERE id = ?", place,
                                 item.place, item.inputs_json, id);
     if (!status.ok()) return status;
     if (again && !(status = state_->run("DELETE FROM records WHERE item = ?", id)).ok()) return status;
+    const bool afresh = changed || (again && state == "failed");
+    if (afresh && !(status = state_->run("DELETE FROM losses WHERE item = ?", id)).ok()) return status;
     if (!error || (!again && state == "failed")) return {};
   }
   ItemOutcome outcome;
@@ -147,6 +149,7 @@ Status Journal::end_enrolment(MissingItems missing) {
       "CREATE TEMP TABLE gone AS SELECT id FROM items LEFT JOIN records ON item = id "
       "WHERE state IS NOT 'done' AND name NOT IN (SELECT name FROM temp.names);"
       "DELETE FROM records WHERE item IN (SELECT id FROM temp.gone);"
+      "DELETE FROM losses WHERE item IN (SELECT id FROM temp.gone);"
       "DELETE FROM items WHERE id IN (SELECT id FROM temp.gone);"
       "DROP TABLE temp.gone; COMMIT;");
   return status;

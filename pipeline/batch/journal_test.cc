@@ -62,6 +62,33 @@ class JournalTest : public ::testing::Test {
   FileSystem file_system_;
 };
 
+TEST_F(JournalTest, ItemsThatWereAtWorkWhenADeviceWasLostWaitApart) {
+  {
+    Journal journal = open();
+    ASSERT_TRUE(enrol(journal, {item("a"), item("b"), item("c")}).ok());
+    EXPECT_EQ(*journal.note_loss(2, AtWork::kWithOthers), 0);
+    EXPECT_EQ(*journal.note_loss(3, AtWork::kWithOthers), 0);
+    EXPECT_EQ(*journal.note_loss(3, AtWork::kAlone), 1);
+  }
+  Journal journal = open();
+  ASSERT_TRUE(enrol(journal, {item("c"), item("b"), item("a")}).ok());
+  EXPECT_THAT(pending(journal), ::testing::ElementsAre("a"));
+  const auto names = [&] {
+    std::vector<std::string> all;
+    const Result<std::vector<Item>> items = journal.pending_after_loss();
+    for (const Item& one : items.ok() ? *items : std::vector<Item>()) all.push_back(one.name);
+    return all;
+  };
+  EXPECT_THAT(names(), ::testing::ElementsAre("c", "b"));
+  EXPECT_EQ(*journal.note_loss(3, AtWork::kAlone), 2);
+  const ItemOutcome outcomes[] = {done(2)};
+  ASSERT_TRUE(journal.record(outcomes).ok());
+  EXPECT_THAT(names(), ::testing::ElementsAre("c"));
+  ASSERT_TRUE(enrol(journal, {item("a"), item("b"), item("c", R"({"x": 1})")}).ok());
+  EXPECT_THAT(names(), ::testing::IsEmpty()) << "it was changed";
+  EXPECT_THAT(pending(journal), ::testing::ElementsAre("a", "c"));
+}
+
 TEST_F(JournalTest, GivesItemsInOrderUntilTheyHaveARecord) {
   {
     Journal journal = open();

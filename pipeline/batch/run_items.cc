@@ -93,6 +93,31 @@ class WorkQueue {
   bool closed_ = false;
 };
 
+/// How many items are at work, and how many were when a device was lost. Thread safety: any thread.
+class WorkCount {
+ public:
+  /// Not any more once a device is lost.
+  bool begin() {
+    const std::lock_guard lock(mutex_);
+    if (when_lost_ > 0) return false;
+    ++at_work_;
+    return true;
+  }
+  void end(const Status& how) {
+    const std::lock_guard lock(mutex_);
+    if (how.code() == StatusCode::kDeviceLost && when_lost_ == 0) when_lost_ = at_work_;
+    --at_work_;
+  }
+  AtWork when_lost() const {
+    const std::lock_guard lock(mutex_);
+    return when_lost_ == 1 ? AtWork::kAlone : AtWork::kWithOthers;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  uint32_t at_work_ = 0, when_lost_ = 0;
+};
+
 bool is_set(const CancelToken* token) { return token && token->cancelled(); }
 
 /// Numbers in [0, 2^31) that depend on the batch and the item only, so that an item that is run again draws the same.
@@ -187,12 +212,13 @@ class ItemRuns {
   }
 
   /// A device that is lost fails everything that comes to it: no fault of the items, which are left for another process.
+  static bool lost_device(const Work& work) {
+    return work.outcome.error && work.outcome.error->code == StatusCode::kDeviceLost;
+  }
   static Status check_devices(const std::deque<std::unique_ptr<Work>>& done) {
     Status lost;
     for (const std::unique_ptr<Work>& work : done) {
-      if (!work->outcome.error || work->outcome.error->code != StatusCode::kDeviceLost) continue;
-      work->given_up = true;
-      if (lost.ok()) lost = Status(*work->outcome.error).at(work->item.place);
+      if (lost_device(*work) && lost.ok()) lost = Status(*work->outcome.error).at(work->item.place);
     }
     return lost;
   }
@@ -257,6 +283,7 @@ class ItemRuns {
 
   Status end(Work& work) {
     work.prepared.reset();
+    if (lost_device(work)) return feed_.lost_device(work.item, *work.outcome.error, count_.when_lost());
     if (!work.given_up) return feed_.finished(work.item, std::move(work.outcome));
     feed_.given_up(work.item);
     return {};
@@ -284,8 +311,14 @@ class ItemRuns {
 
   void work() {
     while (std::unique_ptr<Work> work = to_do_.pop()) {
+      if (!count_.begin()) {
+        work->given_up = true;
+        done_.push(std::move(work));
+        continue;
+      }
       work->begin = Clock::now();
       const Status status = sdk::guarded([&] { return execute_item(*work); });
+      count_.end(status);
       host_.previews().clear(work->item.name, graph_);
       if (options_.on_end) options_.on_end(work->item);
       if (!status.ok()) {
@@ -341,6 +374,7 @@ class ItemRuns {
   std::shared_ptr<PreparedRun> latest_;  // of the item that was begun last
   std::unique_ptr<Work> held_;           // until those at work with another prepared run have ended
   WorkQueue to_do_, done_;
+  WorkCount count_;
 };
 
 }  // namespace

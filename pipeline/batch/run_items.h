@@ -2,7 +2,7 @@
 ///
 /// Items are taken from a feed and their outcomes given back to it: the journal of a batch, or a queue between machines.
 /// Items share prepared runs, whose nodes get the requests of several items together. An item that fails is an outcome like
-/// any other; only the feed, `check` and a device that is lost end the whole.
+/// any other; only the feed, `check` and a device that is lost end the whole. The feed is told which items were at work when it was.
 /// Items are prepared a little ahead of the workers, and outcomes collected for up to a millisecond, so that short items do
 /// not wait for a change of threads.
 /// Ownership: everything given outlives the call. Threads: the feed, `check` and plugins' [main] functions on the calling
@@ -37,9 +37,13 @@ class ItemFeed {
   virtual Result<Next> next() = 0;
   /// The item's files are in place and durable. Errors: as next().
   virtual Status finished(const Item& item, ItemOutcome outcome) = 0;
-  /// The item was taken from the feed and will not end: the run was cancelled, the item's device was lost, or the whole ended
-  /// before its turn came.
+  /// The item was taken from the feed and will not end: the run was cancelled, or the whole ended before its turn came.
   virtual void given_up(const Item&) {}
+  /// In the place of given_up(): a device was lost while the item was at work, and why. Errors: as next().
+  virtual Status lost_device(const Item& item, const Error&, AtWork) {
+    given_up(item);
+    return {};
+  }
 };
 
 struct RunItemsOptions {
