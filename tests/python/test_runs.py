@@ -191,6 +191,27 @@ def test_results_are_reused_unless_told_not_to(session):
     assert session.run(pipeline, cache=False).timings["a"].outcome == "computed"
 
 
+def test_a_model_that_was_offloaded_for_one_run_is_whole_in_the_next(tmp_path, monkeypatch):
+    from conftest import test_plugins
+    libraries = pathlib.Path(os.environ["WEFT_BUILD_DIR"], "lib")
+    if not (libraries / "libweft_simt.so").exists():
+        pytest.skip("skipped: simt:0 is not built")
+    monkeypatch.setenv("WEFT_DEVICE_LIBRARIES", str(libraries))
+    (tmp_path / "seven").write_text("7")
+    most = 128_000
+    own = weft.Session(threads=1, max_memory=most, models=tmp_path, plugins=[test_plugins()])
+
+    def offloaded(room):
+        pipeline = nodes({"y": "a.y", "offloaded": "a.offloaded"},
+                         a={"uses": "test.model", "with": {"model": "m", "workspace": most - room}})
+        pipeline["models"] = {"m": {"path": "seven", "device": "simt:0"}}
+        result = own.run(pipeline, cache=False)
+        assert result["y"] == 7
+        return result["offloaded"]
+
+    assert [offloaded(room) for room in (640, 640, 6400, 512)] == [360, 360, 0, 488]
+
+
 def test_models_are_found_in_the_folders_given(tmp_path):
     from conftest import test_plugins
     (tmp_path / "models").mkdir()

@@ -152,7 +152,9 @@ struct ModelNode {
   }
   Status run(Request& request, const Execution&) {
     if (!number || !number->loaded) return Status(StatusCode::kInternal, "the model is not loaded");
-    return request.set_output(0, request.host().make_int(number->value));
+    Status set = request.set_output(0, request.host().make_int(number->value));
+    if (!set.ok()) return set;
+    return request.set_output(1, request.host().make_int(static_cast<int64_t>(number->offloaded_bytes)));
   }
   Number* number = nullptr;
   int64_t workspace_bytes;
@@ -166,6 +168,8 @@ constexpr weft_parameter kWrite[] = {
 constexpr weft_parameter kPath[] = {parameter({.name = "path", .type = "path", .help = "Where."})};
 constexpr weft_parameter kBytes[] = {
     parameter({.name = "bytes", .type = "int", .default_json = "1000", .help = "How many."})};
+constexpr weft_port kModelOut[] = {port("y", "int", "A number."),
+                                   port("offloaded", "int", "Bytes that the model has left on the CPU.")};
 constexpr const char* kModelTypes[] = {"test.number", nullptr};
 constexpr weft_parameter kModel[] = {
     parameter({.name = "model", .type = "model", .choices = kModelTypes, .help = "Which."}),
@@ -191,7 +195,7 @@ constexpr weft_node_type kNodes[] = {
     node<ModelNode>({.name = "test.model",
                      .help = "A node.",
                      .flags = WEFT_NODE_PURE,
-                     .outputs = kIntOut,
+                     .outputs = kModelOut,
                      .parameters = kModel}),
 };
 

@@ -28,8 +28,8 @@
 ///   test.write     text: text -> path                writes parameter path (per request), parameter then: ok, fail, leave
 ///   test.read      -> text                           reads parameter path
 ///   test.scratch   x?: any -> y: int                 fills its workspace of parameter bytes, waits, checks it
-///   test.model     -> y: int                         number in the file of parameter model (type test.number); workspace of as many
-///                                                    bytes as that parameter says, on the model's device
+///   test.model     -> y: int, offloaded: int         number in the file of parameter model (type test.number), and what bytes that has
+///                                                    left on the CPU; workspace of as many as that parameter says, on the model's device
 #ifndef WEFT_PIPELINE_RUN_TESTING_TEST_PLUGIN_H
 #define WEFT_PIPELINE_RUN_TESTING_TEST_PLUGIN_H
 
