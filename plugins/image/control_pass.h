@@ -3,7 +3,7 @@
 /// A request's pictures are brought to where the networks compute once, for all calls. Memory comes from scratch: that of pictures on
 /// a device, and the sums', where the networks compute. Thread safety: one thread.
 ///
-///   std::span<std::byte> memory = place_control_pictures(scratch, model, shape, controls);       // of a request
+///   std::span<std::byte> memory = place_control_pictures(scratch, model, size, controls);        // of a request
 ///   Result<Controls> controls = bring_controls(compute, request, kControl, size, memory);
 ///   ControlPass pass = ControlPass::place(scratch, model, extent, controls);
 ///   Status status = pass.apply(compute, controls, plan, call, inputs, workspace, stop);   // before ModelCompute::predict()
@@ -20,11 +20,11 @@
 
 namespace weft::image {
 
-/// For up to `controls` pictures of this size; nothing where networks read those of the request.
+/// Memory for up to `controls` pictures of this size on the model's device; none on the CPU.
 std::span<std::byte> place_control_pictures(Scratch& scratch, const DiffusionModel& model,
                                             const PictureSize& size, int64_t controls);
-/// Those at a request's input, which keeps what they refer to with `memory`. Errors: those of input_controls(), kInvalidShape (not of
-/// this size), kOutOfRange (more than was placed), the device's.
+/// Those at a request's input; their pictures are the request's, or on a device in `memory`. Errors: those of input_controls(),
+/// kInvalidShape (not of this size), kOutOfRange (more than was placed), the device's.
 Result<Controls> bring_controls(ModelCompute& compute, const sdk::Request& request, size_t port,
                                 const PictureSize& size, std::span<std::byte> memory);
 
