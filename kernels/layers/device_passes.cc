@@ -17,6 +17,12 @@ Status DevicePasses::reserve(int64_t staging_bytes) {
   return {};
 }
 
+size_t DevicePasses::n_graphs() {
+  size_t count = 0;
+  passes_.for_each([&](const Pass& pass) { count += pass.graph ? 1 : 0; });
+  return count;
+}
+
 Status DevicePasses::run(DevicePassShape shape, std::span<std::byte> workspace, const StopRequest& stop,
                          const std::function<void(LayerPass&)>& walk) {
   const std::string_view whose = shape.whose;

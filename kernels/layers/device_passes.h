@@ -40,6 +40,8 @@ class DevicePasses {
   explicit DevicePasses(DeviceStream stream) : stream_(std::move(stream)) {}
 
   const DeviceStream& stream() const { return stream_; }
+  /// That it keeps.
+  size_t n_graphs();
   /// From now on another stream of the same device. What came before still comes again there.
   void move_to(DeviceStream stream) { stream_ = std::move(stream); }
   /// walk: called once, or twice where the shape is new; measured it does nothing but take and give. workspace: the device's.

@@ -19,7 +19,7 @@ DeviceCase decode_case(const Decoding& d) {
   DeviceCase c;
   c.name = std::to_string(d.rows) + " row" + (d.rows > 1 ? "s" : "") + ", " + std::to_string(d.kv_heads) +
            " x " + std::to_string(d.head_dim) + ", depth " + std::to_string(d.depth) +
-           (d.format == KvFormat::kF16 ? "" : std::string(", ") + to_string(d.format));
+           (d.format == KvFormat::kQ8_0 ? ", q8" : "");
   c.bytes = 2.0 * static_cast<double>(d.rows * d.kv_heads * kv_block_bytes(d.format, d.head_dim) /
                                       kPageTokens * d.depth);
   c.operations = 4.0 * static_cast<double>(d.rows * d.heads * d.head_dim * d.depth);
