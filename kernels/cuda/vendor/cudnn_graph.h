@@ -1,7 +1,7 @@
 /// cuDNN's graph of a convolution, and the plan by which a device runs it.
 ///
 /// The graph has one operation, for which cuDNN brings compiled kernels: sums in f32, rounded to 16 bits. (One with the bias and all
-/// that follows would be compiled when its shape first comes, which takes seconds for a network.)
+/// that follows would wait for a compiler when its shape first comes.)
 #ifndef WEFT_KERNELS_CUDA_VENDOR_CUDNN_GRAPH_H
 #define WEFT_KERNELS_CUDA_VENDOR_CUDNN_GRAPH_H
 
