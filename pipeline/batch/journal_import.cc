@@ -19,7 +19,13 @@ INSERT INTO records
     FROM temp.taken JOIN shard.records ON item = theirs;
 INSERT INTO files SELECT ours, path, size_bytes, sha256 FROM temp.taken JOIN shard.files ON item = theirs;
 DROP TABLE temp.taken;
-COMMIT;
+)";
+/// Of items that still have no record. A shard that is merged again counts once.
+constexpr const char* kImportLosses = R"(
+INSERT INTO losses
+  SELECT ours.id, loss.alone FROM shard.losses AS loss JOIN shard.items AS theirs ON theirs.id = loss.item
+    JOIN items AS ours USING (name) WHERE NOT EXISTS (SELECT 1 FROM records WHERE item = ours.id)
+  ON CONFLICT (item) DO UPDATE SET alone = MAX(alone, excluded.alone);
 )";
 
 }  // namespace
@@ -46,7 +52,13 @@ Status Journal::import(const fs::path& shard) {
     }
   }
   if (status.ok()) {
-    status = database.execute(kImport);
+    auto table =
+        database.prepare("SELECT 1 FROM shard.sqlite_schema WHERE type = 'table' AND name = 'losses'");
+    const Result<bool> counts_losses = table.ok() ? table->step() : Result<bool>(table.status());
+    if (table.ok()) table->reset();
+    status = counts_losses.status();  // a journal of an older version has none
+    if (status.ok())
+      status = database.execute(std::string(kImport) + (*counts_losses ? kImportLosses : "") + "COMMIT;");
     if (!status.ok()) (void)database.execute("ROLLBACK");
   }
   Status detached = database.execute("DETACH DATABASE shard");

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "pipeline/batch/merge.h"
 #include "pipeline/batch/testing/batch_fixture.h"
 
 namespace weft {
@@ -104,6 +105,27 @@ TEST_F(LostDevices, AnItemWhoseLineWasChangedIsCountedAnew) {
   const Result<BatchCounts> counts = batch();
   ASSERT_TRUE(counts.ok()) << to_string(counts.error());
   EXPECT_THAT(records(), ElementsAre(Pair("000001", "done")));
+}
+
+TEST_F(LostDevices, AreCountedOnWhereShardsBecomeOneBatch) {
+  use(losing(1'000'000));
+  batch_options().concurrency = 1;
+  items("{\"topic\": \"sea\"}\n{\"topic\": \"bad\"}\n{\"topic\": \"fox\"}\n{\"topic\": \"owl\"}\n");
+  batch_options().shard = {1, 2};
+  ASSERT_TRUE(batch().ok());
+  batch_options().shard = {2, 2};
+  lose();
+  lose();  // alone, once
+  for (int i = 0; i < 2; ++i) {
+    const Result<MergedBatch> merged = merge_shards(out(), {}, host().temporaries());
+    ASSERT_TRUE(merged.ok()) << to_string(merged.error());
+    EXPECT_EQ(merged->counts.pending(), 1u);
+  }
+  batch_options().shard = {};
+  lose();
+  const Result<BatchCounts> counts = batch();
+  ASSERT_TRUE(counts.ok()) << to_string(counts.error());
+  EXPECT_EQ(counts->failed, 1u);
 }
 
 }  // namespace

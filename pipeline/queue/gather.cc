@@ -32,9 +32,13 @@ Result<std::unordered_map<std::string, int64_t>> items_without_record(Journal& j
     const uint64_t after = position;
     Result<std::vector<Item>> items = journal.pending(after, kItemsAtOnce, position);
     if (!items.ok()) return items.status();
-    if (items->empty()) return ids;
     for (const Item& item : *items) ids[item.name] = item.id;
+    if (items->empty()) break;
   }
+  Result<std::vector<Item>> lost = journal.pending_after_loss();
+  if (!lost.ok()) return lost.status();
+  for (const Item& item : *lost) ids[item.name] = item.id;
+  return ids;
 }
 
 /// Where a worker's files may be: moved to their place, or still in the folder in which it made them.

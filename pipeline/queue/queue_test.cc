@@ -138,6 +138,21 @@ TEST_F(QueueTest, AQueueGoesOnAsABatch) {
   EXPECT_EQ(counts->done, 2u);
 }
 
+// A batch went on with what was gathered, and lost its device; then workers did the item.
+TEST_F(QueueTest, WhatABatchLostItsDeviceOfIsGatheredToo) {
+  submit("{\"topic\": \"a\"}\n{\"topic\": \"b\"}\n");
+  ASSERT_TRUE(gather_records(*queue_, out(), {}, host().temporaries()).ok());
+  {
+    Result<Journal> journal = Journal::open(out(), "journal", host().temporaries().file_system());
+    ASSERT_TRUE(journal.ok()) << to_string(journal.error());
+    ASSERT_TRUE(journal->note_loss(1, AtWork::kAlone).ok());
+  }
+  ASSERT_TRUE(work().ok());
+  const Result<BatchCounts> gathered = gather_records(*queue_, out(), {}, host().temporaries());
+  ASSERT_TRUE(gathered.ok()) << to_string(gathered.error());
+  EXPECT_EQ(gathered->done, 2u);
+}
+
 TEST_F(QueueTest, SubmittingAgainAddsWhatIsNew) {
   submit("{\"topic\": \"a\"}\n");
   items("{\"topic\": \"a\"}\n{\"topic\": \"b\"}\n");

@@ -210,7 +210,7 @@ Status ModelStore::offload(Model& model, uint64_t most_bytes) {
 }
 
 Status ModelStore::bring_back(Model& model) {
-  if (model.place_.use_count() > 1)
+  if (model.is_in_plan())
     return Status(StatusCode::kUnsupported, "a model in a plan keeps its place").at(model.path_.string());
   return offload(model, model.whole_bytes_);
 }

@@ -68,6 +68,7 @@ class Model {
   uint64_t whole_bytes() const { return whole_bytes_; }
   /// For whoever has planned with the estimate, to keep until the plan is done with: see bring_back().
   std::shared_ptr<const void> place() const { return place_; }
+  bool is_in_plan() const { return place_.use_count() > 1; }
   const std::string& parameters_key() const { return parameters_key_; }
 
  private:

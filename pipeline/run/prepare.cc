@@ -227,6 +227,14 @@ bool bring_back_models(PreparedRun::State& state) {
   });
 }
 
+/// Whether there are some that would be whole, had this plan the room.
+bool models_wait_for_room(PreparedRun::State& state) {
+  return std::ranges::any_of(state.plan.models, [&](const PlannedModelEntry& entry) {
+    const Model& model = *state.models.at(entry.model.handle);
+    return model.estimate().offloaded_bytes > 0 && !model.is_in_plan();
+  });
+}
+
 /// Makes state.plan for `items` items at once, with as many elements of a for_each going through subgraphs together as the
 /// limit allows; if may_offload, with parts of models left on the CPU where a device has too little for them. Models are whole
 /// where it has enough.
@@ -241,9 +249,15 @@ Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, bool may_offlo
     state.items_at_once = items;
     auto budgets = check_budgets(limit_bytes, state);
     if (budgets.ok()) {
-      if (came_back || !bring_back_models(state)) return budgets;
-      came_back = true;
-      continue;
+      if (!came_back && bring_back_models(state)) {
+        came_back = true;
+        continue;
+      }
+      // As where the model was whole before: fewer at once come before layers on the CPU.
+      const bool fewer_may_do =
+          (items > 1 && !may_offload) || std::min(width.elements_at_once, elements_at_once(state.plan)) > 1;
+      if (!fewer_may_do || !models_wait_for_room(state)) return budgets;
+      budgets = Status(StatusCode::kOutOfMemory, "with fewer at once models are whole");
     }
     width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
     if (width.elements_at_once > 1) {

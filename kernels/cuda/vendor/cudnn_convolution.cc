@@ -22,7 +22,7 @@ bool pointers_serve(const ConvolutionCuda& c) {
 }  // namespace
 
 CudnnConvolution::~CudnnConvolution() {
-  plans_.for_each([](CudnnParts& parts) { parts.clear(); });  // before the handle that they refer to
+  plans_.clear();  // before the handle that they refer to
   if (handle_) dnn_.destroy(handle_);
 }
 
@@ -38,14 +38,28 @@ Status CudnnConvolution::open() {
 }
 
 const CudnnParts& CudnnConvolution::plan(const ConvolutionCuda& c) {
-  const auto [kept, known] =
-      plans_.find({static_cast<int64_t>(c.dtype), c.images, c.h, c.w, c.channels, c.out_channels, c.kernel_h,
-                   c.kernel_w, c.stride, c.pad_top, c.pad_left, c.out_h, c.out_w});
-  if (known) return *kept;
+  const Shape shape{static_cast<int64_t>(c.dtype),
+                    c.images,
+                    c.h,
+                    c.w,
+                    c.channels,
+                    c.out_channels,
+                    c.kernel_h,
+                    c.kernel_w,
+                    c.stride,
+                    c.pad_top,
+                    c.pad_left,
+                    c.out_h,
+                    c.out_w};
+  if (const auto kept = plans_.find(shape); kept != plans_.end()) return kept->second;
   CudnnDescriber describe(dnn_);
   std::optional<CudnnParts> parts = convolution_graph(describe, handle_, c);
-  if (parts && describe.ok() && add_plan(dnn_, handle_, *parts)) *kept = *std::move(parts);
-  return *kept;
+  cudnnStatus_t status = describe.status();
+  if (parts && status == CUDNN_STATUS_SUCCESS) status = add_plan(dnn_, handle_, *parts);
+  static const CudnnParts kNone;
+  if (is_fault(status)) return kNone;
+  const bool serves = parts && status == CUDNN_STATUS_SUCCESS;
+  return plans_.emplace(shape, serves ? *std::move(parts) : CudnnParts()).first->second;
 }
 
 Status CudnnConvolution::execute(const CudnnDescriptor& plan, const ConvolutionCuda& c, std::byte* workspace,

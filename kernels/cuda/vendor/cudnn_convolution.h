@@ -3,7 +3,7 @@
 ///
 /// cuDNN leaves the sums in the workspace, in 16 bits (cudnn_graph.h); bias, image bias, activation and residual follow by
 /// finish_convolution. A shape's plan is made when it first comes, and kept: the same bits in every run, with the same version on the
-/// same kind of device. Calls can be captured once their shape came. No allocation of ours on the device, no synchronization.
+/// same kind of device, but for a fault while it is made, which leaves that call to the kernel. Calls can be captured once their shape came. No allocation of ours on the device, no synchronization.
 ///
 /// Ownership: the handle, which belongs to the device that is current at the first convolution. Thread safety: any thread.
 #ifndef WEFT_KERNELS_CUDA_VENDOR_CUDNN_CONVOLUTION_H
@@ -11,11 +11,11 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <mutex>
 
 #include "kernels/cuda/vendor/cudnn_graph.h"
 #include "kernels/device/ops.h"
-#include "kernels/device/recent_passes.h"
 
 namespace weft {
 
@@ -38,7 +38,7 @@ class CudnnConvolution {
   using Shape = std::array<int64_t, 13>;
   Status open();
   Status convolve(const ConvolutionCuda& c, NativeStream stream);
-  /// The parts of the plan, it last; none where no engine serves.
+  /// The parts of the plan, it last; none where no engine serves. After a fault of cuDNN's the next call asks again.
   const CudnnParts& plan(const ConvolutionCuda& c);
   Status execute(const CudnnDescriptor& plan, const ConvolutionCuda& c, std::byte* workspace, std::byte* sums,
                  NativeStream stream);
@@ -49,8 +49,8 @@ class CudnnConvolution {
   Status open_status_;
   Cudnn dnn_;
   cudnnHandle_t handle_ = nullptr;
-  std::mutex mutex_;  // of the handle's stream, and of the plans
-  RecentPasses<Shape, CudnnParts> plans_{256};
+  std::mutex mutex_;                   // of the handle's stream, and of the plans
+  std::map<Shape, CudnnParts> plans_;  // all that came: a pass that is captured finds them
 };
 
 }  // namespace weft

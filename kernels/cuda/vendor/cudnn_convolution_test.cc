@@ -15,6 +15,7 @@ namespace {
 using testing::ConvolutionCase;
 using testing::cudnn_stand_in;
 using testing::CudnnEngine;
+using testing::CudnnStandIn;
 using testing::load_cudnn_stand_in;
 
 const ConvolutionCase kCases[] = {
@@ -101,13 +102,26 @@ TEST_F(CudnnConvolutionTest, TakesTheFirstEngineThatKeepsItsPromises) {
                               {{CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION}, {}},
                               {{}, {CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION}},
                               {{}, {}, (32 << 20) + 1},
-                              {{}, {}, 0, /*refuses=*/true},
+                              {{}, {}, 0, CUDNN_STATUS_NOT_SUPPORTED},
                               good,
                               good};
   CudnnConvolution convolution(load_cudnn_stand_in, kernels);
   EXPECT_TRUE(convolution.run(c, nullptr).ok());
   EXPECT_EQ(cudnn_stand_in().last_engine, 6);
   EXPECT_TRUE(by_kernel.empty());
+}
+
+// Which may pass, and must not leave the shape to other bits for good.
+TEST_F(CudnnConvolutionTest, AFaultWhileAPlanIsMadeLeavesThatCallToTheKernel) {
+  const ConvolutionCuda c = large();
+  cudnn_stand_in().engines = {{{}, {}, 0, CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED}};
+  CudnnConvolution convolution(load_cudnn_stand_in, kernels);
+  EXPECT_TRUE(convolution.run(c, nullptr).ok());
+  EXPECT_EQ(by_kernel.size(), 1u);
+  cudnn_stand_in().engines = CudnnStandIn().engines;
+  EXPECT_TRUE(convolution.run(c, nullptr).ok());
+  EXPECT_EQ(cudnn_stand_in().executed, 1);
+  EXPECT_EQ(by_kernel.size(), 1u);
 }
 
 TEST_F(CudnnConvolutionTest, TheKernelHasWhatIsSmallOrHasNoCounterpart) {

@@ -53,8 +53,7 @@ bool serves(CudnnDescriber& describe, const CudnnDescriptor& configuration) {
 }
 
 /// What the heuristics name, the likely fastest first.
-CudnnParts candidates(const Cudnn& dnn, const CudnnDescriptor& graph) {
-  CudnnDescriber describe(dnn);
+CudnnParts candidates(CudnnDescriber& describe, const CudnnDescriptor& graph) {
   const CudnnDescriptor heuristics = describe.make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   describe.set(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
   describe.set(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, CUDNN_HEUR_MODE_A);
@@ -113,23 +112,29 @@ std::optional<CudnnParts> convolution_graph(CudnnDescriber& describe, cudnnHandl
   return parts;
 }
 
-bool add_plan(const Cudnn& dnn, cudnnHandle_t handle, CudnnParts& graph) {
-  for (CudnnDescriptor& configuration : candidates(dnn, graph.back())) {
+cudnnStatus_t add_plan(const Cudnn& dnn, cudnnHandle_t handle, CudnnParts& graph) {
+  CudnnDescriber asking(dnn);
+  CudnnParts configurations = candidates(asking, graph.back());
+  cudnnStatus_t status = asking.ok() ? CUDNN_STATUS_NOT_SUPPORTED : asking.status();
+  for (CudnnDescriptor& configuration : configurations) {
     // One that refuses the device or the shape is passed over.
     CudnnDescriber describe(dnn);
-    if (!serves(describe, configuration)) continue;
+    const bool promises = serves(describe, configuration);
+    if (is_fault(describe.status())) status = describe.status();
+    if (!promises) continue;
     CudnnDescriptor plan = describe.make(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     describe.set(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle);
     describe.set(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
     describe.finalize(plan);
     int64_t bytes = 0;
     describe.get(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, std::span(&bytes, 1));
+    if (is_fault(describe.status())) status = describe.status();
     if (!describe.ok() || bytes > kLibraryWorkspaceBytes) continue;
     graph.push_back(std::move(configuration));
     graph.push_back(std::move(plan));
-    return true;
+    return CUDNN_STATUS_SUCCESS;
   }
-  return false;
+  return status;
 }
 
 }  // namespace weft

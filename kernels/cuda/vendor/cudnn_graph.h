@@ -26,8 +26,14 @@ std::optional<CudnnParts> convolution_graph(CudnnDescriber& describe, cudnnHandl
 
 /// Appends a configuration and the plan of the first engine of cuDNN's heuristics that gives the same bits each time, keeps sums in
 /// f32, multiplies numbers as they are (no Winograd, no Fourier transform), is not compiled at run time and takes at most
-/// kLibraryWorkspaceBytes. Returns whether there is one.
-bool add_plan(const Cudnn& dnn, cudnnHandle_t handle, CudnnParts& graph);
+/// kLibraryWorkspaceBytes. Where there is none: CUDNN_STATUS_NOT_SUPPORTED, or the fault for which one was passed over.
+cudnnStatus_t add_plan(const Cudnn& dnn, cudnnHandle_t handle, CudnnParts& graph);
+
+/// Whether a status tells of the library's or the device's state and not of what was asked.
+inline bool is_fault(cudnnStatus_t status) {
+  const int category = CUDNN_STATUS_CATEGORY(static_cast<int>(status));
+  return category == CUDNN_STATUS_INTERNAL_ERROR || category == CUDNN_STATUS_EXECUTION_FAILED;
+}
 
 }  // namespace weft
 #endif

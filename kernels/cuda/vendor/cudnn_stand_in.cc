@@ -149,8 +149,8 @@ cudnnStatus_t finalize(cudnnBackendDescriptor_t made) {
     return CUDNN_STATUS_BAD_PARAM;
   if (descriptor.type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
     const Descriptor& configuration = descriptor.part(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
-    if (cudnn_stand_in().engines[static_cast<size_t>(configuration.engine)].refuses)
-      return CUDNN_STATUS_NOT_SUPPORTED;
+    const cudnnStatus_t planned = cudnn_stand_in().engines[static_cast<size_t>(configuration.engine)].planned;
+    if (planned != CUDNN_STATUS_SUCCESS) return planned;
   }
   descriptor.finalized = true;
   return CUDNN_STATUS_SUCCESS;

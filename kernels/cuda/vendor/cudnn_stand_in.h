@@ -14,7 +14,7 @@ struct CudnnEngine {
   std::vector<cudnnBackendNumericalNote_t> numerical;
   std::vector<cudnnBackendBehaviorNote_t> behavior;
   int64_t workspace_bytes = 0;
-  bool refuses = false;  // to be made a plan of
+  cudnnStatus_t planned = CUDNN_STATUS_SUCCESS;  // what making a plan of it gives
 };
 
 /// What stands for the library, and what it was asked for.

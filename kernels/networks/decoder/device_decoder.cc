@@ -122,6 +122,7 @@ Result<DeviceDecoder> DeviceDecoder::open(const WeightFile& file) {
 }
 
 Status DeviceDecoder::load(const DeviceStream& stream, DeviceBuffer memory) {
+  state_->spare_graphs.clear();
   return state_->weights.load(stream, std::move(memory));
 }
 
@@ -208,7 +209,11 @@ Status DeviceDecoder::forward(const DecoderBatch& batch, const DeviceDecoderOutp
                                                batch.chunks.front().sequence->layout().format,
                                                {batch.logits_rows.begin(), batch.logits_rows.end()},
                                                std::move(adapters)});
-    if (!known) return queue();
+    if (!known) {
+      Status first = queue();
+      if (!first.ok()) s.graphs.forget_last();  // a graph is captured of what has run once
+      return first;
+    }
     if (!*graph) {
       auto captured = DeviceGraph::capture(s.stream, queue);
       if (!captured.ok()) return captured.status();

@@ -53,7 +53,7 @@ class DeviceDecoder {
   Status offload(int64_t most_bytes);
   KvLayout kv_layout(KvFormat format) const;
 
-  /// Uploads all weights and waits for them; may be called again. memory: weights_bytes(), or empty: they are allocated. Errors:
+  /// Uploads all weights and waits for them; may be called again, where no scratch is left. memory: weights_bytes(), or empty: they are allocated. Errors:
   /// kOutOfMemory, those of the device.
   Status load(const DeviceStream& stream, DeviceBuffer memory = {});
   /// Gives back what load() took, given memory aside. Precondition: no forward() is at work.
