@@ -27,9 +27,22 @@ class Offloading : public RunFixture {
                             std::to_string(kMostBytes - room) + R"(}}}, "outputs": {"y": "a.y"})"));
     return prepare_run(*graphs_.back(), test_provider(), host(), options());
   }
+  /// Four elements, of which so many at once leave this room.
+  Result<PreparedRun> prepare_elements(int64_t at_once, int64_t room) {
+    write("inner.json", R"({"weft": 1, "name": "inner", "inputs": {"t": {"type": "text"}},
+        "models": {"m": {"path": "five", "device": "simt:0"}},
+        "nodes": {"a": {"uses": "test.model", "with": {"model": "m", "each": )" +
+                            std::to_string((kMostBytes - room) / at_once) + R"(}},
+                  "b": {"uses": "test.batch", "in": {"text": "inputs.t"}}},
+        "outputs": {"y": "a.y", "r": "b.text"}})");
+    graphs_.push_back(parse(R"("inputs": {"l": {"type": "list<text>", "default": ["a", "b", "c", "d"]}},
+        "nodes": {"o": {"uses": "pipeline:inner.json", "in": {"t": "inputs.l"}, "for_each": "inputs.l"}},
+        "outputs": {"y": "o.y", "r": "o.r"})"));
+    return prepare_run(*graphs_.back(), test_provider(), host(), options());
+  }
   /// What the model of a plan leaves on the CPU; the run has to succeed.
-  uint64_t offloaded_bytes(int64_t room) {
-    auto prepared = prepare(room);
+  uint64_t offloaded_bytes(int64_t room) { return offloaded_bytes(prepare(room)); }
+  uint64_t offloaded_bytes(Result<PreparedRun> prepared) {
     if (!prepared.ok()) {
       ADD_FAILURE() << to_string(prepared.error());
       return 0;
@@ -66,6 +79,12 @@ TEST_F(Offloading, AModelStaysOffloadedWhileARunIsPreparedThatHasNoRoomForMore) 
     EXPECT_TRUE(result.ok()) << to_string(result.error());
   }
   EXPECT_EQ(offloaded_bytes(6400), 0u);
+}
+
+// Two at once would have room for what is left of it on the device, but not for all of it.
+TEST_F(Offloading, FewerElementsAtOnceComeBeforePartsOnTheCpu) {
+  EXPECT_EQ(offloaded_bytes(640), 360u);
+  EXPECT_EQ(offloaded_bytes(prepare_elements(2, 832)), 0u);
 }
 
 }  // namespace

@@ -144,7 +144,9 @@ class Number {
 
 struct ModelNode {
   explicit ModelNode(const NodeConfig& config)
-      : number(config.model<Number>("model")), workspace_bytes(config.parameters().get_int("workspace")) {}
+      : number(config.model<Number>("model")),
+        workspace_bytes(config.parameters().get_int("workspace") +
+                        config.parameters().get_int("each") * config.max_requests()) {}
   Status prepare(const Specs&, const Plan& plan) const {
     plan.set_device(number->device);
     plan.set_workspace_bytes(static_cast<uint64_t>(workspace_bytes));
@@ -173,7 +175,8 @@ constexpr weft_port kModelOut[] = {port("y", "int", "A number."),
 constexpr const char* kModelTypes[] = {"test.number", nullptr};
 constexpr weft_parameter kModel[] = {
     parameter({.name = "model", .type = "model", .choices = kModelTypes, .help = "Which."}),
-    parameter({.name = "workspace", .type = "int", .default_json = "0", .help = "Bytes, on its device."})};
+    parameter({.name = "workspace", .type = "int", .default_json = "0", .help = "Bytes, on its device."}),
+    parameter({.name = "each", .type = "int", .default_json = "0", .help = "More for each request."})};
 
 constexpr weft_node_type kNodes[] = {
     node<Write>({.name = "test.write",
