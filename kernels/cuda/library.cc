@@ -3,6 +3,7 @@
 #include "kernels/cuda/cuda_driver.h"
 #include "kernels/cuda/vendor/cublaslt.h"
 #include "kernels/cuda/vendor/vendor_convolution.h"
+#include "kernels/cuda/vendor/vendor_library.h"
 #include "kernels/device/loader.h"
 #include "kernels/device/open_drivers.h"
 
@@ -14,11 +15,8 @@ weft::Result<std::shared_ptr<weft::DeviceDriver>> open(int index) {
 }
 
 std::vector<weft::VendorLibraryFacts> vendor_libraries() {
-  const auto lt = weft::load_cublaslt();
-  weft::VendorLibraryFacts products{"cuBLASLt", "", ""};
-  if (lt.ok()) products.version = lt->version, products.state = lt->path + ": large dense products";
-  else products.state = "own kernels in its place: " + to_string(lt.error());
-  return {products, weft::convolution_library_facts()};
+  return {weft::vendor_facts("cuBLASLt", weft::load_cublaslt(), "large dense products"),
+          weft::convolution_library_facts()};
 }
 
 }  // namespace

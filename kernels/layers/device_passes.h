@@ -61,8 +61,8 @@ class DevicePasses {
     std::optional<DeviceGraph> graph;  // from the second one on
   };
   enum class Comes : uint8_t { kFirst, kAgain };
-  static constexpr size_t kMostShapes =
-      40;  // an autoencoder's tiles have up to 33, whole images' norms known or not
+  /// An autoencoder's tiles have up to 33, the image's norms known or not.
+  static constexpr size_t kMostShapes = 40;
 
   Status run(Pass& pass, Comes comes, std::span<std::byte> workspace, const StopRequest& stop,
              const std::function<void(LayerPass&)>& walk);

@@ -248,22 +248,19 @@ Result<Budgets> plan_within(uint64_t limit_bytes, uint32_t items, bool may_offlo
     state.plan = std::move(*plan);
     state.items_at_once = items;
     auto budgets = check_budgets(limit_bytes, state);
+    const uint32_t at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
     if (budgets.ok()) {
       if (!came_back && bring_back_models(state)) {
         came_back = true;
         continue;
       }
       // As where the model was whole before: fewer at once come before layers on the CPU.
-      const bool fewer_may_do =
-          (items > 1 && !may_offload) || std::min(width.elements_at_once, elements_at_once(state.plan)) > 1;
+      const bool fewer_may_do = at_once > 1 || (items > 1 && !may_offload);
       if (!fewer_may_do || !models_wait_for_room(state)) return budgets;
       budgets = Status(StatusCode::kOutOfMemory, "with fewer at once models are whole");
     }
-    width.elements_at_once = std::min(width.elements_at_once, elements_at_once(state.plan));
-    if (width.elements_at_once > 1) {
-      width.elements_at_once /= 2;
-      continue;
-    }
+    width.elements_at_once = std::max(at_once / 2, 1u);
+    if (at_once > 1) continue;
     const bool short_of_memory = budgets.code() == StatusCode::kOutOfMemory;
     if (!may_offload || !short_of_memory || !offload_models(state)) return budgets;
   }

@@ -1,7 +1,5 @@
 #include "kernels/cuda/vendor/cudnn_convolution.h"
 
-#include "kernels/cuda/vendor/vendor_library.h"
-
 namespace weft {
 namespace {
 

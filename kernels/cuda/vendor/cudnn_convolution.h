@@ -3,7 +3,8 @@
 ///
 /// cuDNN leaves the sums in the workspace, in 16 bits (cudnn_graph.h); bias, image bias, activation and residual follow by
 /// finish_convolution. A shape's plan is made when it first comes, and kept: the same bits in every run, with the same version on the
-/// same kind of device, but for a fault while it is made, which leaves that call to the kernel. Calls can be captured once their shape came. No allocation of ours on the device, no synchronization.
+/// same kind of device, but for a fault while it is made, which leaves that call to the kernel. Calls can be captured once their shape
+/// came. No allocation of ours on the device, no synchronization.
 ///
 /// Ownership: the handle, which belongs to the device that is current at the first convolution. Thread safety: any thread.
 #ifndef WEFT_KERNELS_CUDA_VENDOR_CUDNN_CONVOLUTION_H

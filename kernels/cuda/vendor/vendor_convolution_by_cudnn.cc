@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/vendor/cudnn_convolution.h"
 #include "kernels/cuda/vendor/vendor_convolution.h"
+#include "kernels/cuda/vendor/vendor_library.h"
 
 namespace weft {
 
@@ -11,9 +12,7 @@ std::function<Status(const ConvolutionCuda&, NativeStream)> vendor_convolution(D
 }
 
 VendorLibraryFacts convolution_library_facts() {
-  const auto dnn = load_cudnn();
-  if (!dnn.ok()) return {"cuDNN", "", "own kernels in its place: " + to_string(dnn.error())};
-  return {"cuDNN", dnn->version, dnn->path + ": large convolutions"};
+  return vendor_facts("cuDNN", load_cudnn(), "large convolutions");
 }
 
 }  // namespace weft

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/device/loader.h"
+
 namespace weft {
 
 /// Where a library may lie, in the order of search: as the system finds it (LD_LIBRARY_PATH, its cache), in the toolkit that CUDA_HOME
@@ -55,6 +57,13 @@ Result<Library> checked_version(Library library, const char* name, size_t number
       .at(library.path)
       .expected(std::to_string(major) + ".x")
       .got(library.version);
+}
+
+/// What a device's library tells of one that it may open. use: "large convolutions".
+template <typename Library>
+VendorLibraryFacts vendor_facts(const char* name, const Result<Library>& loaded, const char* use) {
+  if (!loaded.ok()) return {name, "", "own kernels in its place: " + to_string(loaded.error())};
+  return {name, loaded->version, loaded->path + ": " + use};
 }
 
 }  // namespace weft
